@@ -1,0 +1,71 @@
+"""The exception tree. An exception means *broken*; "not now" and "not allowed" are a `Reason`, which is data.
+
+    DureError
+    ├── InvariantViolated   the program is wrong: a `require(...)` failed; nothing was committed
+    ├── ConfigError         a setting is wrong; the message names it and the remedy
+    ├── StoreError
+    │   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
+    │   ├── DuplicateKey    a unique key is taken
+    │   └── StaleLeader     another controller has taken over; this one must stand down
+    ├── BackendError        a backend could not be reached or answered nonsense
+    ├── LinkError           the plane could not be reached (client and agent side)
+    └── ApiError            the plane answered with a problem document (client side)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class DureError(Exception):
+    """Root of every exception that Dure raises on purpose."""
+
+
+class InvariantViolated(DureError):
+    """Something that must always be true is not: the program is wrong, and the transaction is abandoned."""
+
+
+class ConfigError(DureError):
+    """A setting is wrong. The message names the setting and the remedy."""
+
+
+class StoreError(DureError):
+    """The store could not do what it was asked."""
+
+
+class Conflict(StoreError):
+    """A row changed under a compare-and-set. The caller's transaction is run again from its beginning."""
+
+
+class DuplicateKey(StoreError):
+    """A unique key is already taken."""
+
+
+class StaleLeader(StoreError):
+    """Another controller holds a later epoch, so this one may write nothing more."""
+
+
+class BackendError(DureError):
+    """A backend could not be reached, or its answer could not be understood."""
+
+
+class LinkError(DureError):
+    """The plane could not be reached; nothing is known about whether it acted."""
+
+
+class ApiError(DureError):
+    """The plane refused with a problem document (RFC 9457).
+
+    status: HTTP status; problem: the document, whose ``reason`` member is the Reason in JSON."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail', '')}")
+        self.status = status
+        self.problem = dict(problem)
+
+
+def require(condition: bool, message: str) -> None:
+    """An assertion that stays on in production (bare ``assert`` is lost under -O)."""
+    if not condition:
+        raise InvariantViolated(message)

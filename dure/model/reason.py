@@ -1,0 +1,79 @@
+"""Why something is not (yet) so: a kind and its facts. "No" is data; people's words are made of it by `render`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ReasonKind(StrEnum):
+    # a workload waits
+    NOT_YET_PLANNED = "not_yet_planned"
+    WAITS_FOR_TURN = "waits_for_turn"
+    WAITS_DEPENDENCY = "waits_dependency"
+    WAITS_PAUSE = "waits_pause"
+    WAITS_DRAINING = "waits_draining"
+    NO_SITE_ALLOWED = "no_site_allowed"
+    NO_SITE_REACHABLE = "no_site_reachable"
+    NO_SUCH_ACCELERATOR = "no_such_accelerator"
+    NODE_TOO_SMALL_CORES = "node_too_small_cores"
+    NODE_TOO_SMALL_MEMORY = "node_too_small_memory"
+    NODE_TOO_SMALL_DEVICES = "node_too_small_devices"
+    SITE_TOO_SMALL = "site_too_small"
+    WAITS_CAPACITY = "waits_capacity"
+    WAITS_RESERVED = "waits_reserved"
+    WAITS_VICTIMS = "waits_victims"
+    FUNDS_SHORT = "funds_short"
+    NO_AWARD = "no_award"
+    # a workload ended, or an attempt did
+    ENDED_SUCCEEDED = "ended_succeeded"
+    ENDED_EXIT_CODE = "ended_exit_code"
+    ENDED_SIGNAL = "ended_signal"
+    ENDED_TIMED_OUT = "ended_timed_out"
+    ENDED_CANCELLED = "ended_cancelled"
+    ENDED_PREEMPTED = "ended_preempted"
+    ENDED_LOST = "ended_lost"
+    ENDED_REJECTED = "ended_rejected"
+    DEPENDENCY_FAILED = "dependency_failed"
+    # a request is refused
+    BAD_FIELD = "bad_field"
+    UNKNOWN_FIELD = "unknown_field"
+    MISSING_FIELD = "missing_field"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_NOT_JSON = "body_not_json"
+    NOT_SIGNED_IN = "not_signed_in"
+    NOT_ALLOWED = "not_allowed"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    ALREADY_EXISTS = "already_exists"
+    EXISTS_DIFFERENT = "exists_different"
+    KEY_MISSING = "key_missing"
+    KEY_REUSED = "key_reused"
+    ALREADY_ENDED = "already_ended"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    EPOCH_STALE = "epoch_stale"
+    PROTOCOL_UNSUPPORTED = "protocol_unsupported"
+    BUDGET_SHORT = "budget_short"
+    BALANCE_SHORT = "balance_short"
+    HOLD_ENDED = "hold_ended"
+    PLANE_STARTING = "plane_starting"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    kind: ReasonKind
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(kind: ReasonKind, **facts: Any) -> Reason:
+        return Reason(kind, facts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind.value, "facts": dict(self.facts)}
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> Reason:
+        return Reason(ReasonKind(plain["kind"]), dict(plain.get("facts", {})))

@@ -1,0 +1,57 @@
+"""Sites and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A farm: one backend in one place, run by one agent."""
+
+    id: str  # a short name, such as "pohang"
+    name: str = ""
+    region: str = ""  # ISO 3166-2:KR, such as "KR-47"
+    jurisdiction: str = "KR"
+    owner_kind: str = "public"  # public or private
+    pue_permille: int = 1300
+    backend: Mapping[str, Any] = field(default_factory=dict)  # what the driver's describe() said
+    agent_epoch: int = 0  # raised at every hello; an older agent's words are refused
+    incarnation: int = 0  # of the plane, as the agent last confirmed with a full report
+    last_seen_ms: int = 0
+    drained: bool = False  # no new starts
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One machine of a site, as its backend reports it."""
+
+    id: str  # "site/name"
+    site: str
+    name: str
+    pool: str = "default"
+    cores_milli: int = 0
+    memory_mib: int = 0
+    accelerator: str = ""
+    devices: int = 0
+    core_mw: int = 0  # milliwatts per busy core, for modelled energy
+    device_mw: int = 0  # milliwatts per allocated device
+    up: bool = True
+    drained: bool = False
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """An attempt that a site runs or ran and that the plane does not know (after a restore). An operator decides."""
+
+    id: str  # attempt id
+    site: str
+    workload: str
+    seen_ms: int
+    observation: Mapping[str, Any] = field(default_factory=dict)
+    resolved: str = ""  # "", "adopted", "stopped", "dismissed"
+    version: int = 1

@@ -1,0 +1,77 @@
+"""What a plan says, in columns. Objects (`Reason`, placements) are made on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dure.model.money import CURRENCIES
+from dure.model.reason import Reason, ReasonKind
+from dure.scheduler.snapshot import I32, I64, U64, Snapshot
+
+# Reason codes of waiting workloads. Facts are four int64 columns, named here in order; a name that ends in
+# _site, _accelerator, _project or _workload (pending row) is an index that `reason_of` turns into an id.
+WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
+    (ReasonKind.WAITS_FOR_TURN, ("ahead",)),  # fits, but others go first / the depth bound was reached
+    (ReasonKind.WAITS_DEPENDENCY, ()),
+    (ReasonKind.WAITS_PAUSE, ("until_ms",)),
+    (ReasonKind.WAITS_DRAINING, ()),
+    (ReasonKind.NO_SITE_ALLOWED, ()),
+    (ReasonKind.NO_SITE_REACHABLE, ()),
+    (ReasonKind.NO_SUCH_ACCELERATOR, ()),
+    # no allowed node is large enough for even one worker on an empty farm: which dimension, wanted, largest there is
+    (ReasonKind.NODE_TOO_SMALL_CORES, ("wanted_milli", "largest_milli")),
+    (ReasonKind.NODE_TOO_SMALL_MEMORY, ("wanted_mib", "largest_mib")),
+    (ReasonKind.NODE_TOO_SMALL_DEVICES, ("wanted", "largest")),
+    # one worker would fit but not all together, even on an empty site
+    (ReasonKind.SITE_TOO_SMALL, ("workers", "workers_fit_empty")),
+    # would fit on an empty site, but now too much is in use
+    (ReasonKind.WAITS_CAPACITY, ("workers", "workers_fit_now")),
+    # capacity is there, but is kept for a workload with a promised start
+    (ReasonKind.WAITS_RESERVED, ("for_workload", "until_ms")),
+    (ReasonKind.FUNDS_SHORT, ("hold", "available", "currency")),
+    (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
+    # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
+    (ReasonKind.WAITS_VICTIMS, ("victims",)),
+)
+WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A decision for every pending workload: exactly one of start (maybe as a claim behind victims) or wait.
+
+    Starts are grouped with the preemptions that make room for them: a group wins or loses together."""
+
+    start_pending: I32  # row in Pending, one entry a start, in the order in which they were decided
+    start_alternative: I32  # row in Alternatives
+    start_site: I32
+    start_currency: I32  # column of Alternatives.hold that pays
+    start_worker_ptr: I32  # CSR into start_node, start_mask
+    start_node: I32
+    start_mask: U64
+    start_victim_ptr: I32  # CSR into victim_attempt; empty run: starts at once
+    victim_attempt: I32  # row in Attempts; each appears at most once in a plan
+    reserve_pending: I32  # row in Pending of the blocked workloads with a promised start
+    reserve_ms: I64  # the promise: rests on limits
+    reserve_site: I32
+    wait_code: I32  # one entry for every row of Pending; -1: it starts
+    wait_facts: I64  # shape (n, 4)
+
+
+def reason_of(snapshot: Snapshot, plan: Plan, row: int) -> Reason | None:
+    """Why the pending workload in `row` waits, or None when the plan starts it."""
+    code = int(plan.wait_code[row])
+    return None if code < 0 else make_reason(snapshot, code, [int(f) for f in plan.wait_facts[row]])
+
+
+def make_reason(snapshot: Snapshot, code: int, numbers: list[int]) -> Reason:
+    kind, names = WAIT_CODES[code]
+    return Reason.of(kind, **{name: _fact(snapshot, name, n) for name, n in zip(names, numbers, strict=False)})
+
+
+def _fact(snapshot: Snapshot, name: str, number: int) -> int | str:
+    if name.endswith("_workload"):
+        return snapshot.pending.ids[number]
+    if name == "currency":
+        return CURRENCIES[number].value
+    return number

@@ -1,0 +1,162 @@
+"""The whole world that a plan may look at, in columns, at one moment.
+
+Every group is a frozen structure of numpy arrays of one length; `*_ptr` columns are CSR offsets (length n + 1) into
+the group they name. All times are ms since the epoch, all amounts whole currency units. If the core needs a fact, it is a
+column here. Arrays are marked read-only by `freeze`; ids stand beside the columns only to name things in answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.model.policy import Policy
+
+I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
+U64 = NDArray[np.uint64]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+FOREVER_MS = np.int64(1 << 62)
+
+# attempt state codes of `Attempts.state`
+CLAIMED, LAUNCHING, RUNNING, STOPPING = 0, 1, 2, 3
+# dependency codes of `Pending.dependency`
+DEPENDENCY_MET, DEPENDENCY_WAITS, DEPENDENCY_FAILED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Sites:
+    ids: tuple[str, ...]
+    reachable: Bool  # the agent was heard within policy.site_silent_ms, in this incarnation
+    drained: Bool  # nothing new is started here
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Sorted by (site, node id)."""
+
+    ids: tuple[str, ...]
+    site: I32
+    accelerator: I32  # index into Snapshot.accelerators, -1 for none
+    cores_milli: I64  # total
+    memory_mib: I64  # total
+    device_mask: U64  # bit i set: device i exists (at most 64 a node)
+    usable: Bool  # up, not drained
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Live attempts (not ended), sorted by id."""
+
+    ids: tuple[str, ...]
+    workloads: tuple[str, ...]
+    state: I32  # CLAIMED, LAUNCHING, RUNNING, STOPPING
+    project: I32
+    priority: I64  # value of its priority class
+    preemptible: Bool
+    started_ms: I64  # when it ran first as far as known, else when placed
+    ends_ms: I64  # latest end by its limit and grace: what promises rest on
+    checkpoint_ms: I64  # last known moment from which no work would be lost; started_ms when there is no checkpoint
+    cores_milli: I64  # per worker
+    memory_mib: I64  # per worker
+    beneficiary: I32  # row in Attempts of the claim that waits for this one to stop, -1 for none
+    worker_ptr: I32  # CSR into worker_*
+    worker_node: I32
+    worker_mask: U64  # devices taken on that node
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Waiting workloads, sorted by (submitted_ms, id)."""
+
+    ids: tuple[str, ...]
+    project: I32
+    priority: I64
+    preempts: Bool
+    preemptible: Bool
+    submitted_ms: I64
+    eligible_ms: I64
+    dependency: I32  # DEPENDENCY_*
+    workers: I64
+    cores_milli: I64  # per worker
+    memory_mib: I64  # per worker
+    devices: I64  # per worker
+    limit_ms: I64  # limit + grace: how long it may occupy what it gets
+    site_ptr: I32  # CSR into site_row: allowed sites; an empty run means all
+    site_row: I32
+    alt_ptr: I32  # CSR into Alternatives: at least one each, best first
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """One way of running a waiting workload: an accelerator type, and what must be held for it."""
+
+    accelerator: I32  # index into Snapshot.accelerators; -1: no devices needed
+    hold: I64  # shape (n, len(CURRENCIES)): amount to hold, -1 when it cannot be paid in that currency
+
+
+@dataclass(frozen=True)
+class Projects:
+    ids: tuple[str, ...]
+    share: I32  # its leaf in Shares
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The tree of shares: organisations, and projects as leaves. Parents come before children; row 0 is the root."""
+
+    ids: tuple[str, ...]
+    parent: I32  # -1 for the root
+    weight: I64
+    use: F64  # decayed to now_ms, in normalised core-seconds; of leaves only (inner rows 0)
+
+
+@dataclass(frozen=True)
+class Awards:
+    """Money that may be held now: open awards, sorted by (project, currency, expires_ms, id)."""
+
+    ids: tuple[str, ...]
+    project: I32
+    currency: I32  # index into model.money.CURRENCIES
+    available: I64
+    expires_ms: I64
+    site_ok: Bool  # shape (n, sites)
+    accelerator_ok: Bool  # shape (n, accelerators + 1); the last column is "no accelerator"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    now_ms: int
+    epoch: int  # of the leader that took it
+    sealed_seq: int  # of the last event that it includes
+    draining: bool
+    policy: Policy
+    accelerators: tuple[str, ...]
+    core_rate: F64  # per accelerator (and last, none): normalised core-seconds that one device-second weighs in fair share
+    sites: Sites
+    nodes: Nodes
+    attempts: Attempts
+    pending: Pending
+    alternatives: Alternatives
+    projects: Projects
+    shares: Shares
+    awards: Awards
+
+
+def freeze(snapshot: Snapshot) -> Snapshot:
+    """Make every column read-only, so that nobody can change what a plan was based on."""
+    for group in fields(snapshot):
+        value = getattr(snapshot, group.name)
+        columns = [value] if isinstance(value, np.ndarray) else _columns(value)
+        for column in columns:
+            column.flags.writeable = False
+    return snapshot
+
+
+def _columns(group: object) -> list[NDArray[np.generic]]:
+    names = getattr(type(group), "__dataclass_fields__", {})
+    return [v for n in names if isinstance(v := getattr(group, n), np.ndarray)]
