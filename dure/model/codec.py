@@ -23,7 +23,7 @@ def to_plain(value: Any) -> Any:
         return {k: to_plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_plain(v) for v in value]
-    return {name: to_plain(getattr(value, name)) for name in field_names(type(value))}
+    return {name: to_plain(getattr(value, name)) for name in field_names(type(value))}  # type: ignore[arg-type]
 
 
 @cache
@@ -34,7 +34,7 @@ def field_names(kind: type) -> tuple[str, ...]:
 def from_plain(kind: type[T], plain: Mapping[str, Any]) -> T:
     """The record that `to_plain` made `plain` of. Unknown members are ignored (an older reader, a newer writer);
     missing ones take the field's default. Raises TypeError when a member without default is missing."""
-    makers = _makers(kind)
+    makers = _makers(kind)  # type: ignore[arg-type]  # mypy: classes are hashable, whatever their instances are
     return kind(**{name: makers[name](value) for name, value in plain.items() if name in makers})
 
 

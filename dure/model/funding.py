@@ -60,7 +60,7 @@ class Award:
 class Account:
     """Double entry: four sums that only grow (pending ones also shrink as holds end)."""
 
-    id: str  # "award:ID", "programme:ID", "site:ID", "policy:NAME", "treasury:CUR"
+    id: str  # "award:ID", "programme:ID", "site:ID:CUR", "policy:NAME:CUR", "treasury:CUR"
     currency: str
     debits_posted: int = 0
     credits_posted: int = 0

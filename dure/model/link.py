@@ -60,7 +60,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """verb "launch" or "stop". Repeated until the agent reports that it was carried out; carrying it out twice changes nothing."""
+    """verb "launch" or "stop". Repeated until the agent reports that it was carried out; doing so twice changes nothing."""
 
     verb: str
     attempt: str

@@ -25,6 +25,8 @@ class ReasonKind(StrEnum):
     WAITS_CAPACITY = "waits_capacity"
     WAITS_RESERVED = "waits_reserved"
     WAITS_VICTIMS = "waits_victims"
+    WAITS_QUARANTINE = "waits_quarantine"  # attempt: a site holds an attempt of it that the plane does not know; an operator decides
+    IN_PROGRESS = "in_progress"  # state: it does not wait
     FUNDS_SHORT = "funds_short"
     NO_AWARD = "no_award"
     # a workload ended, or an attempt did

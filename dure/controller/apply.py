@@ -1,0 +1,127 @@
+"""Carrying a plan out: compare-and-set on what it was based on, with hold, state and event in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dure.controller import money
+from dure.controller.deed import Deed, record, touch
+from dure.controller.lifecycle import move_attempt, move_workload
+from dure.controller.mirror import Mirror
+from dure.model.money import CURRENCIES
+from dure.model.reason import Reason
+from dure.model.workload import Attempt, AttemptState, Outcome, Worker, Workload, WorkloadState
+from dure.ports import Store, Tx
+from dure.scheduler import Plan, Snapshot
+
+GROUPS_AT_ONCE = 64  # groups in one transaction: long enough to be cheap, short enough not to keep others waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A start and the victims that make room for it: they win or lose together."""
+
+    attempt: Attempt  # as it is to be inserted
+    version: int  # of the workload, as the plan saw it
+    victims: tuple[Attempt, ...]  # as the plan saw them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    started: tuple[str, ...]  # attempt ids
+    lost: tuple[str, ...]  # workload ids of groups whose world had moved on; the next step sees them again
+
+
+def groups_of(mirror: Mirror, snapshot: Snapshot, plan: Plan, new_id: Callable[[], str], now_ms: int) -> tuple[Group, ...]:
+    """The plan's starts as attempts with everything decided: nodes, devices, currency, amount, epoch, victims."""
+    return tuple(_group(mirror, snapshot, plan, row, new_id(), now_ms) for row in range(len(plan.start_pending)))
+
+
+def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, id: str, now_ms: int) -> Group:
+    workload = mirror.waiting[snapshot.pending.ids[int(plan.start_pending[row])]].workload
+    alternative, currency = int(plan.start_alternative[row]), int(plan.start_currency[row])
+    kind = int(snapshot.alternatives.accelerator[alternative])
+    first, last = plan.start_victim_ptr[row], plan.start_victim_ptr[row + 1]
+    victims = [mirror.attempts[snapshot.attempts.ids[int(v)]] for v in plan.victim_attempt[first:last]]
+    attempt = Attempt(
+        id=id,
+        workload=workload.id,
+        project=workload.project,
+        site=snapshot.sites.ids[int(plan.start_site[row])],
+        epoch=snapshot.epoch,
+        accelerator=snapshot.accelerators[kind] if kind >= 0 else "",
+        workers=_workers(snapshot, plan, row),
+        state=AttemptState.CLAIMED if victims else AttemptState.LAUNCHING,
+        victims=tuple(v.id for v in victims),
+        placed_ms=now_ms,
+        limit_ms=workload.spec.limit_ms,
+        currency=CURRENCIES[currency].value,
+        held=int(snapshot.alternatives.hold[alternative, currency]),
+        policy_version=snapshot.policy.version,
+    )
+    return Group(attempt=attempt, version=workload.version, victims=tuple(victims))
+
+
+def _workers(snapshot: Snapshot, plan: Plan, row: int) -> tuple[Worker, ...]:
+    span = range(int(plan.start_worker_ptr[row]), int(plan.start_worker_ptr[row + 1]))
+    return tuple(Worker(node=snapshot.nodes.ids[int(plan.start_node[i])], devices=_bits(int(plan.start_mask[i]))) for i in span)
+
+
+def _bits(mask: int) -> tuple[int, ...]:
+    return tuple(i for i in range(mask.bit_length()) if mask >> i & 1)
+
+
+def apply_groups(store: Store, deed: Deed, groups: Sequence[Group], fence: int) -> Applied:
+    """Commit groups, some at a time. One that has lost its race is left out; the others of its chunk are not harmed."""
+    started: list[str] = []
+    lost: list[str] = []
+    for first in range(0, len(groups), GROUPS_AT_ONCE):
+        chunk = groups[first : first + GROUPS_AT_ONCE]
+        done = store.transact(lambda tx, c=chunk: [_apply_one(tx, deed, g) for g in c], fence=fence)  # type: ignore[misc]
+        started += [g.attempt.id for g, ok in zip(chunk, done, strict=True) if ok]
+        lost += [g.attempt.workload for g, ok in zip(chunk, done, strict=True) if not ok]
+    return Applied(started=tuple(started), lost=tuple(lost))
+
+
+def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
+    """One group, or nothing: everything is checked before anything is written."""
+    workload = tx.get(Workload, group.attempt.workload)
+    if workload is None or workload.version != group.version or workload.state != WorkloadState.WAITING:
+        return False
+    victims = tx.get_many(Attempt, [v.id for v in group.victims])
+    if any(not _same(victims.get(v.id), v) for v in group.victims):
+        return False
+    posted = money.hold(tx, group.attempt, deed.now_ms)
+    if isinstance(posted, Reason):
+        return False
+    stopping = [
+        move_attempt(
+            tx, victims[v.id], AttemptState.STOPPING, stop_cause=Outcome.PREEMPTED, stop_asked_ms=deed.now_ms,
+            beneficiary=workload.id,
+        )
+        for v in group.victims
+    ]  # fmt: skip
+    attempt = group.attempt
+    tx.insert(attempt)
+    placed = move_workload(tx, workload, WorkloadState.STARTING, attempt=attempt.id, attempts=workload.attempts + 1, reason={})
+    data = {
+        "attempt": attempt.id,
+        "accelerator": attempt.accelerator,
+        "nodes": sorted({w.node for w in attempt.workers}),
+        "victims": [v.id for v in stopping],
+        "held": attempt.held,
+        "currency": attempt.currency,
+        "policy": attempt.policy_version,
+        "transfers": posted.digests,
+    }
+    touched = (*touch(placed, attempt, *stopping), *posted.touched)
+    record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
+    return True
+
+
+def _same(stored: Attempt | None, planned: Attempt) -> bool:
+    """A victim is what the plan saw; only a newer checkpoint, which makes it cheaper, does not matter."""
+    if stored is None:
+        return False
+    return replace(stored, version=planned.version, evidence=planned.evidence) == planned

@@ -1,0 +1,320 @@
+"""From the mirror's records to the columns of a snapshot. Waiting workloads are kept columnar between snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.controller.lifecycle import normalised_cores
+from dure.controller.mirror import Mirror, Waiting
+from dure.controller.rates import accepted, hold_amounts, occupy_ms
+from dure.controller.table import SlotTable
+from dure.ledger import award_account
+from dure.model.accelerators import core_rate
+from dure.model.money import CURRENCIES
+from dure.model.workload import Attempt, AttemptState, WorkloadSpec
+from dure.scheduler.snapshot import (
+    CLAIMED,
+    FOREVER_MS,
+    LAUNCHING,
+    RUNNING,
+    STOPPING,
+    Alternatives,
+    Attempts,
+    Awards,
+    Nodes,
+    Pending,
+    Projects,
+    Shares,
+    Sites,
+    Snapshot,
+    freeze,
+)
+
+ROOT = ""  # id of the root of the share tree
+_STATE = {
+    AttemptState.CLAIMED: CLAIMED,
+    AttemptState.LAUNCHING: LAUNCHING,
+    AttemptState.RUNNING: RUNNING,
+    AttemptState.STOPPING: STOPPING,
+}
+# columns of the waiting table, in order
+_SHAPE, _PROJECT, _PRIORITY, _PREEMPTS, _PREEMPTIBLE, _SUBMITTED, _ELIGIBLE, _DEPENDENCY = range(8)
+_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _WIDTH = 8, 9, 10, 11, 12, 13
+
+I64Array = NDArray[np.int64]
+
+
+class Columns:
+    """Builds snapshots of a mirror. What a waiting workload contributes is computed when it changes, not per snapshot."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        mirror.changed, mirror.reset = self._changed, self._reset
+        self._reset()
+
+    def _reset(self) -> None:
+        self._waiting = SlotTable(_WIDTH)
+        self._shapes: dict[Any, int] = {}  # what tells two waiting workloads apart for placement → row in _shape_*
+        self._shape_types: list[tuple[str, ...]] = []
+        self._shape_holds: list[list[tuple[int, ...]]] = []
+        self._shape_sites: list[tuple[str, ...]] = []
+        self._types: tuple[str, ...] = ()
+        self._projects: dict[str, int] = {}  # id → number, in the order in which they were met
+
+    def _changed(self, id: str, waiting: Waiting | None) -> None:
+        if waiting is None:
+            self._waiting.drop(id)
+            return
+        workload, policy = waiting.workload, self._mirror.policy
+        spec = workload.spec
+        klass = policy.priority_class(spec.priority) or policy.classes[0]
+        demand = spec.demand
+        project = self._projects.setdefault(workload.project, len(self._projects))
+        row = (
+            self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
+            workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
+            demand.devices, occupy_ms(spec),
+        )  # fmt: skip
+        self._waiting.put(id, workload.submitted_ms, row)
+
+    def _shape(self, spec: WorkloadSpec) -> int:
+        key = (spec.demand, spec.workers, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.sites)
+        known = self._shapes.get(key)
+        if known is not None:
+            return known
+        self._shapes[key] = len(self._shape_types)
+        types = accepted(spec, self._types)
+        self._shape_types.append(types)
+        self._shape_holds.append([hold_amounts(self._mirror.policy, spec, t) for t in types])
+        self._shape_sites.append(spec.sites)
+        return self._shapes[key]
+
+    # -- the snapshot --------------------------------------------------------------------------------------------
+
+    def snapshot(self, now_ms: int, epoch: int) -> Snapshot:
+        m = self._mirror
+        self._note_types()
+        accelerators = self._accelerators()
+        ordered = sorted(m.projects)
+        project_row = {id: row for row, id in enumerate(ordered)}
+        sites = sorted(m.sites)
+        site_row = {id: row for row, id in enumerate(sites)}
+        nodes = sorted(m.nodes.values(), key=lambda n: (site_row[n.site], n.id))
+        node_row = {n.id: row for row, n in enumerate(nodes)}
+        pending, alternatives = self._pending(project_row, site_row, accelerators)
+        shares, leaf = self._shares(now_ms, ordered)
+        return freeze(
+            Snapshot(
+                now_ms=now_ms,
+                epoch=epoch,
+                sealed_seq=m.seq,
+                draining=m.plane.draining,
+                policy=m.policy,
+                accelerators=accelerators,
+                core_rate=np.array([core_rate(a) for a in (*accelerators, "")], dtype=np.float64),
+                sites=self._sites(sites, now_ms),
+                nodes=_nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}),
+                attempts=self._attempts(project_row, node_row),
+                pending=pending,
+                alternatives=alternatives,
+                projects=Projects(ids=tuple(ordered), share=_i32(leaf)),
+                shares=shares,
+                awards=self._awards(now_ms, project_row, sites, accelerators),
+            )
+        )
+
+    def _note_types(self) -> None:
+        """Jobs that take any accelerator depend on which types there are: when that changes, their shapes are made anew."""
+        types = tuple(sorted({n.accelerator for n in self._mirror.nodes.values() if n.accelerator}))
+        if types == self._types:
+            return
+        self._reset()
+        self._types = types
+        for id, waiting in self._mirror.waiting.items():
+            self._changed(id, waiting)
+
+    def _accelerators(self) -> tuple[str, ...]:
+        asked = chain.from_iterable(self._shape_types)
+        placed = (a.accelerator for a in self._mirror.attempts.values())
+        return tuple(sorted({*self._types, *asked, *placed} - {""}))
+
+    def _sites(self, ids: Sequence[str], now_ms: int) -> Sites:
+        m = self._mirror
+        rows = [m.sites[id] for id in ids]
+        silent_ms = m.policy.site_silent_ms
+        heard = [s.incarnation == m.plane.incarnation and now_ms - s.last_seen_ms <= silent_ms for s in rows]
+        return Sites(ids=tuple(ids), reachable=_bool(heard), drained=_bool([s.drained for s in rows]))
+
+    def _pending(
+        self, project_row: dict[str, int], site_row: dict[str, int], accelerators: tuple[str, ...]
+    ) -> tuple[Pending, Alternatives]:
+        ids, cells = self._waiting.ids(), self._waiting.take()
+        if self._mirror.quarantined:
+            keep = np.array([id not in self._mirror.quarantined for id in ids], dtype=np.bool_)
+            ids, cells = tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep]
+        number = np.array([project_row[p] for p in self._projects] or [0], dtype=np.int32)
+        shape = cells[:, _SHAPE]
+        site_runs = [[site_row[s] for s in sites if s in site_row] for sites in self._shape_sites]
+        site_ptr, site_at = _gather(site_runs, shape)
+        alt_ptr, alt_at = _gather(self._shape_types, shape)
+        index = {a: i for i, a in enumerate(accelerators)}
+        types = _i32([index.get(t, -1) for t in chain.from_iterable(self._shape_types)])
+        holds = np.array(list(chain.from_iterable(self._shape_holds)), dtype=np.int64).reshape(-1, len(CURRENCIES))
+        pending = Pending(
+            ids=ids,
+            project=number[cells[:, _PROJECT]],
+            priority=cells[:, _PRIORITY].copy(),
+            preempts=cells[:, _PREEMPTS].astype(np.bool_),
+            preemptible=cells[:, _PREEMPTIBLE].astype(np.bool_),
+            submitted_ms=cells[:, _SUBMITTED].copy(),
+            eligible_ms=cells[:, _ELIGIBLE].copy(),
+            dependency=cells[:, _DEPENDENCY].astype(np.int32),
+            workers=cells[:, _WORKERS].copy(),
+            cores_milli=cells[:, _CORES].copy(),
+            memory_mib=cells[:, _MEMORY].copy(),
+            devices=cells[:, _DEVICES].copy(),
+            limit_ms=cells[:, _LIMIT].copy(),
+            site_ptr=site_ptr,
+            site_row=_i32(list(chain.from_iterable(site_runs)))[site_at],
+            alt_ptr=alt_ptr,
+        )
+        return pending, Alternatives(accelerator=types[alt_at], hold=holds[alt_at])
+
+    def _attempts(self, project_row: dict[str, int], node_row: dict[str, int]) -> Attempts:
+        m = self._mirror
+        live = [a for _, a in sorted(m.attempts.items()) if a.workload in m.placed]
+        claim_row = {a.workload: row for row, a in enumerate(live) if a.state == AttemptState.CLAIMED}
+        specs = [m.placed[a.workload].spec for a in live]
+        classes = [m.policy.priority_class(s.priority) or m.policy.classes[0] for s in specs]
+        workers = [[(node_row[w.node], _mask(w.devices)) for w in a.workers if w.node in node_row] for a in live]
+        flat = list(chain.from_iterable(workers))
+        return Attempts(
+            ids=tuple(a.id for a in live),
+            workloads=tuple(a.workload for a in live),
+            state=_i32([_STATE[a.state] for a in live]),
+            project=_i32([project_row[a.project] for a in live]),
+            priority=_i64([c.value for c in classes]),
+            preemptible=_bool([s.preemptible for s in specs]),
+            started_ms=_i64([_started(a) for a in live]),
+            ends_ms=_i64([_ends(a, s) for a, s in zip(live, specs, strict=True)]),
+            checkpoint_ms=_i64([max(_started(a), a.evidence.checkpoint_ms) for a in live]),
+            cores_milli=_i64([s.demand.cores_milli for s in specs]),
+            memory_mib=_i64([s.demand.memory_mib for s in specs]),
+            beneficiary=_i32([claim_row.get(a.beneficiary, -1) for a in live]),
+            worker_ptr=_i32(np.cumsum([0, *(len(w) for w in workers)])),
+            worker_node=_i32([n for n, _ in flat]),
+            worker_mask=np.array([mask for _, mask in flat], dtype=np.uint64),
+        )
+
+    def _shares(self, now_ms: int, projects: Sequence[str]) -> tuple[Shares, list[int]]:
+        """The tree, parents first: the root, organisations by depth, then the projects."""
+        m = self._mirror
+        row = {ROOT: 0}
+        ids, parents, weights = [ROOT], [-1], [1]
+        layer = [o for o in sorted(m.organisations.values(), key=lambda o: o.id) if not o.parent]
+        while layer:
+            for organisation in layer:
+                row[organisation.id] = len(ids)
+                ids.append(organisation.id)
+                parents.append(row.get(organisation.parent, 0))
+                weights.append(organisation.weight)
+            known = {o.id for o in layer}
+            layer = [o for o in sorted(m.organisations.values(), key=lambda o: o.id) if o.parent in known]
+        inner = len(ids)
+        for id in projects:
+            parents.append(row.get(m.projects[id].organisation, 0))
+            weights.append(m.projects[id].weight)
+        use = np.zeros(inner + len(projects), dtype=np.float64)
+        use[inner:] = self._use(now_ms, projects)
+        shares = Shares(ids=(*ids, *projects), parent=_i32(parents), weight=_i64(weights), use=use)
+        return shares, list(range(inner, inner + len(projects)))
+
+    def _use(self, now_ms: int, projects: Sequence[str]) -> NDArray[np.float64]:
+        """Decayed past use, and what runs now for as long as it has run."""
+        m = self._mirror
+        rows = [m.projects[id] for id in projects]
+        past = np.array([p.use for p in rows], dtype=np.float64)
+        age = np.maximum(0, now_ms - np.array([p.use_ms for p in rows], dtype=np.float64))
+        use = past * 0.5 ** (age / m.policy.half_life_ms)
+        at = {id: i for i, id in enumerate(projects)}
+        for attempt in m.attempts.values():
+            workload = m.placed.get(attempt.workload)
+            if workload is not None and attempt.running_ms:
+                seconds = max(0, now_ms - attempt.running_ms) / 1000
+                use[at[attempt.project]] += normalised_cores(workload, attempt.accelerator) * seconds
+        return use
+
+    def _awards(self, now_ms: int, project_row: dict[str, int], sites: Sequence[str], accelerators: Sequence[str]) -> Awards:
+        m = self._mirror
+        open_ = [a for a in m.awards.values() if a.starts_ms <= now_ms < a.expires_ms and a.project in project_row]
+        currency = {c.value: i for i, c in enumerate(CURRENCIES)}
+        open_.sort(key=lambda a: (project_row[a.project], currency[a.currency], a.expires_ms, a.id))
+        accounts = [m.accounts[award_account(a.id)] for a in open_]
+        types = (*accelerators, "")
+        return Awards(
+            ids=tuple(a.id for a in open_),
+            project=_i32([project_row[a.project] for a in open_]),
+            currency=_i32([currency[a.currency] for a in open_]),
+            available=_i64([c.credits_posted - c.debits_posted - c.debits_pending for c in accounts]),
+            expires_ms=_i64([a.expires_ms for a in open_]),
+            site_ok=_grid([[not a.sites or s in a.sites for s in sites] for a in open_], len(sites)),
+            accelerator_ok=_grid([[not a.accelerators or t in a.accelerators for t in types] for a in open_], len(types)),
+        )
+
+
+def _nodes(nodes: Sequence[Any], site_row: dict[str, int], accelerator_row: dict[str, int]) -> Nodes:
+    return Nodes(
+        ids=tuple(n.id for n in nodes),
+        site=_i32([site_row[n.site] for n in nodes]),
+        accelerator=_i32([accelerator_row.get(n.accelerator, -1) for n in nodes]),
+        cores_milli=_i64([n.cores_milli for n in nodes]),
+        memory_mib=_i64([n.memory_mib for n in nodes]),
+        device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
+        usable=_bool([n.up and not n.drained for n in nodes]),
+    )
+
+
+def _started(attempt: Attempt) -> int:
+    return attempt.running_ms or attempt.placed_ms
+
+
+def _ends(attempt: Attempt, spec: WorkloadSpec) -> int:
+    """Latest end by its limit. One that was told to stop ends within its grace; a claim has not begun to count."""
+    if attempt.state == AttemptState.STOPPING:
+        return min(attempt.stop_asked_ms, _started(attempt) + attempt.limit_ms) + spec.grace_ms
+    return min(_started(attempt) + attempt.limit_ms + spec.grace_ms, int(FOREVER_MS))
+
+
+def _mask(devices: Sequence[int]) -> int:
+    return sum(1 << d for d in devices)
+
+
+def _gather(runs: Sequence[Sequence[Any]], shape: I64Array) -> tuple[NDArray[np.int32], I64Array]:
+    """CSR of the runs of each row's shape: (row pointer, index into the runs laid end to end)."""
+    counts = np.array([len(r) for r in runs] or [0], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    mine = counts[shape] if len(shape) else np.zeros(0, dtype=np.int64)
+    ptr = np.concatenate([[0], np.cumsum(mine)])
+    within = np.arange(ptr[-1]) - np.repeat(ptr[:-1], mine)
+    return ptr.astype(np.int32), np.repeat(starts[shape] if len(shape) else mine, mine) + within
+
+
+def _i32(values: Any) -> NDArray[np.int32]:
+    return np.array(values, dtype=np.int32)
+
+
+def _i64(values: Any) -> I64Array:
+    return np.array(values, dtype=np.int64)
+
+
+def _bool(values: Any) -> NDArray[np.bool_]:
+    return np.array(values, dtype=np.bool_)
+
+
+def _grid(rows: Sequence[Sequence[bool]], width: int) -> NDArray[np.bool_]:
+    return np.array(rows, dtype=np.bool_).reshape(len(rows), width)

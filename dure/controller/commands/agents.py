@@ -1,0 +1,207 @@
+"""What the agents of the sites say, and what they are told. An agent may touch only its own site's attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from dure.controller.deed import Deed, record, touch
+from dure.controller.lifecycle import end_attempt, move_attempt, move_workload
+from dure.controller.rules import not_found, plane_of
+from dure.model.codec import field_names, to_plain
+from dure.model.link import (
+    PROTOCOL,
+    PROTOCOL_OLDEST,
+    AttemptReport,
+    Hello,
+    HelloAnswer,
+    Order,
+    Poll,
+    Report,
+    ReportAnswer,
+)
+from dure.model.reason import Reason, ReasonKind
+from dure.model.site import Node, Quarantine, Site
+from dure.model.workload import Attempt, AttemptState, Outcome, Workload, WorkloadState
+from dure.ports import Reader, Tx
+
+ORDERS_MAX = 64  # orders in one answer; the next poll brings the rest
+HEARD_EVERY_MS = 10_000  # how stale `Site.last_seen_ms` may be before a poll writes it anew
+
+
+def hello(tx: Tx, deed: Deed, *, site: str, hello: Hello) -> HelloAnswer | Reason:
+    """An agent takes charge of its site: whoever did before is fenced off from now on.
+
+    It brings the inventory and everything that its journal knows, so that the plane's incarnation counts as confirmed."""
+    row = tx.get(Site, site)
+    if row is None:
+        return not_found("site", site)
+    if not PROTOCOL_OLDEST <= hello.protocol <= PROTOCOL:
+        return Reason.of(ReasonKind.PROTOCOL_UNSUPPORTED, protocol=hello.protocol, oldest=PROTOCOL_OLDEST, newest=PROTOCOL)
+    plane = plane_of(tx)
+    epoch = row.agent_epoch + 1
+    known: Site = tx.update(
+        replace(
+            row,
+            backend=dict(hello.describe),
+            agent_epoch=epoch,
+            incarnation=plane.incarnation,
+            last_seen_ms=deed.now_ms,
+        )
+    )
+    touched = touch(known, *take_inventory(tx, site, hello.nodes))
+    data = {"epoch": epoch, "incarnation": plane.incarnation, "version": hello.agent_version, "boot": hello.boot_id}
+    record(tx, deed, "site.joined", site, site=site, data=data, touched=touched)
+    for attempt_report in hello.reports:
+        _take(tx, deed, known, attempt_report)
+    return HelloAnswer(epoch=epoch, incarnation=plane.incarnation, now_ms=deed.now_ms)
+
+
+_NODE_FIELDS = frozenset(field_names(Node)) - {"id", "site", "drained", "version"}
+
+
+def take_inventory(tx: Tx, site: str, nodes: Iterable[Mapping[str, Any]]) -> list[Node]:
+    """Bring the site's nodes up to what its backend says; those it no longer names are down, not gone. What changed."""
+    stored = {n.name: n for n in tx.find(Node, {"site": site})}
+    changed: list[Node] = []
+    for plain in nodes:
+        fields = {k: v for k, v in plain.items() if k in _NODE_FIELDS}
+        old = stored.pop(fields["name"], None)
+        if old is None:
+            new = Node(id=f"{site}/{fields['name']}", site=site, **fields)
+            tx.insert(new)
+            changed.append(new)
+        elif replace(old, **fields) != old:
+            changed.append(tx.update(replace(old, **fields)))
+    changed += [tx.update(replace(gone, up=False)) for gone in stored.values() if gone.up]
+    return changed
+
+
+def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reason:
+    """What the agent still has to do: an attempt's own row is the order, told until a report shows that it was carried out."""
+    row = reader.get(Site, site)
+    if row is None:
+        return not_found("site", site)
+    fault = epoch_fault(row, poll.epoch)
+    if fault is not None:
+        return fault
+    busy = frozenset(poll.busy)
+    stops = _due(reader, site, AttemptState.STOPPING, "stop", busy)
+    launches = _due(reader, site, AttemptState.LAUNCHING, "launch", busy)
+    chosen = [*stops, *launches][:ORDERS_MAX]
+    workloads = reader.get_many(Workload, {a.workload for a in chosen})
+    return tuple(_order(a, workloads[a.workload]) for a in chosen)
+
+
+def _due(reader: Reader, site: str, state: AttemptState, verb: str, busy: frozenset[str]) -> list[Attempt]:
+    return [a for a in reader.find(Attempt, {"site": site, "state": state}) if f"{a.id}:{verb}" not in busy]
+
+
+def _order(attempt: Attempt, workload: Workload) -> Order:
+    stop = attempt.state == AttemptState.STOPPING
+    return Order(
+        verb="stop" if stop else "launch",
+        attempt=attempt.id,
+        epoch=attempt.epoch,
+        workload=attempt.workload,
+        project=attempt.project,
+        array_index=workload.array_index,
+        spec=None if stop else workload.spec,
+        workers=attempt.workers,
+        accelerator=attempt.accelerator,
+        limit_ms=attempt.limit_ms,
+        cause=attempt.stop_cause,
+        grace_ms=workload.spec.grace_ms,
+    )
+
+
+def epoch_fault(site: Site, epoch: int) -> Reason | None:
+    """Words of an agent that another has replaced are refused: it has to say hello again, or end."""
+    if epoch == site.agent_epoch:
+        return None
+    return Reason.of(ReasonKind.EPOCH_STALE, epoch=epoch, current=site.agent_epoch)
+
+
+def heard(tx: Tx, deed: Deed, *, site: str) -> None:
+    """Note that the site's agent spoke. A heartbeat is no event."""
+    row = tx.get(Site, site)
+    if row is not None and deed.now_ms - row.last_seen_ms >= HEARD_EVERY_MS:
+        tx.update(replace(row, last_seen_ms=deed.now_ms))
+
+
+def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | Reason:
+    """Bring what the site sees into the store. Reports may come late, twice, and in any order."""
+    row = tx.get(Site, site)
+    if row is None:
+        return not_found("site", site)
+    fault = epoch_fault(row, report.epoch)
+    if fault is not None:
+        return fault
+    if report.nodes:
+        changed = take_inventory(tx, site, report.nodes)
+        if changed:
+            record(tx, deed, "site.inventory", site, site=site, data={"nodes": len(changed)}, touched=touch(*changed))
+    recorded = [r.attempt for r in report.reports if _take(tx, deed, row, r)]
+    return ReportAnswer(recorded=tuple(recorded))
+
+
+def _take(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
+    """Take one report in. True when the attempt's end is durably known, so that the agent may forget it."""
+    attempt = tx.get(Attempt, seen.attempt)
+    if attempt is None:
+        return _unknown(tx, deed, site, seen)
+    if attempt.site != site.id or attempt.epoch != seen.epoch:
+        return False  # not this agent's to speak of, or of another life: its words change nothing
+    if attempt.state == AttemptState.ENDED:
+        return seen.phase == "ended"
+    if seen.phase == "ended":
+        end_attempt(tx, deed, attempt, _outcome(seen), seen.evidence)
+        return True
+    if seen.phase == "running":
+        _running(tx, deed, attempt, seen)
+    return False
+
+
+def _outcome(seen: AttemptReport) -> Outcome:
+    return seen.outcome if seen.outcome != Outcome.NONE else Outcome.LOST
+
+
+def _running(tx: Tx, deed: Deed, attempt: Attempt, seen: AttemptReport) -> None:
+    """It runs: learnt for the first time, or with a newer checkpoint. Nothing else is worth a write."""
+    if attempt.state == AttemptState.LAUNCHING:
+        running = move_attempt(tx, attempt, AttemptState.RUNNING, running_ms=deed.now_ms, evidence=seen.evidence)
+        workload = tx.get(Workload, attempt.workload)
+        if workload is not None and workload.attempt == attempt.id and workload.state == WorkloadState.STARTING:
+            workload = move_workload(
+                tx, workload, WorkloadState.RUNNING, started_ms=workload.started_ms or deed.now_ms, rejections=0
+            )
+        data = {"workload": attempt.workload, "workers": len(attempt.workers)}
+        record(
+            tx, deed, "attempt.running", attempt.id, project=attempt.project, site=attempt.site, data=data,
+            touched=touch(running, *([workload] if workload else [])),
+        )  # fmt: skip
+    elif seen.evidence.checkpoint_ms > attempt.evidence.checkpoint_ms:
+        noted: Attempt = tx.update(replace(attempt, evidence=seen.evidence))
+        data = {"workload": attempt.workload, "checkpoint_ms": seen.evidence.checkpoint_ms}
+        record(
+            tx, deed, "attempt.checkpointed", attempt.id, project=attempt.project, site=attempt.site, data=data,
+            touched=touch(noted),
+        )  # fmt: skip
+
+
+def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
+    """A site has an attempt that the plane does not know: after a restore, it was placed later than the backup.
+
+    It is set aside for an operator, never relaunched; its workload is kept from starting until then (see `quarantined`)."""
+    known = tx.get(Quarantine, seen.attempt)
+    plain = to_plain(seen)
+    if known is None:
+        row = Quarantine(id=seen.attempt, site=site.id, workload=seen.workload, seen_ms=deed.now_ms, observation=plain)
+        tx.insert(row)
+        workload = tx.get(Workload, seen.workload)
+        touched = touch(row, *([workload] if workload else []))
+        record(tx, deed, "attempt.quarantined", seen.attempt, site=site.id, data={"workload": seen.workload}, touched=touched)
+    elif seen.phase == "ended" and known.observation.get("phase") != "ended":
+        tx.update(replace(known, observation=plain))
+    return seen.phase == "ended"

@@ -1,0 +1,50 @@
+"""The same request, sent twice, is done once: the answer is kept in the transaction of the deed itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dure.controller.deed import Deed
+from dure.model.reason import Reason, ReasonKind
+from dure.model.records import Idempotency
+from dure.ports import Tx
+
+V = TypeVar("V")
+
+KEPT_MS = 48 * 3_600_000  # answers are kept this long: a client that retries later than two days is a new request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    body: Mapping[str, Any]
+    repeated: bool = False
+
+
+def once(
+    tx: Tx,
+    deed: Deed,
+    *,
+    key: str,
+    request: str,
+    status: int,
+    command: Callable[[Tx], V | Reason],
+    encode: Callable[[V], dict[str, Any]],
+) -> Answer | Reason:
+    """Run `command` unless the same actor already sent the same request under the same key.
+
+    request: digest of method, path and body. A refusal is not kept: nothing was done, so asking again is asking anew."""
+    row_id = f"{deed.actor}:{key}"
+    known = tx.get(Idempotency, row_id)
+    if known is not None:
+        if known.request != request:
+            return Reason.of(ReasonKind.KEY_REUSED, key=key)
+        return Answer(status=known.status, body=known.answer, repeated=True)
+    value = command(tx)
+    if isinstance(value, Reason):
+        return value
+    body = encode(value)
+    tx.insert(Idempotency(id=row_id, request=request, status=status, answer=body, at_ms=deed.now_ms))
+    return Answer(status=status, body=body)

@@ -1,0 +1,67 @@
+"""The rules in force change by a new version; what was decided under an old one keeps its number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dure.controller.deed import Deed, record, touch
+from dure.controller.rules import bad, policy_of
+from dure.model.money import CURRENCIES
+from dure.model.policy import Policy
+from dure.model.reason import Reason
+from dure.ports import Tx
+
+PRICE_NANO_MAX = 10**18
+
+
+def write_policy(tx: Tx, deed: Deed, *, policy: Policy) -> Policy | Reason:
+    """Put a policy in force as the next version."""
+    fault = policy_fault(policy)
+    if fault is not None:
+        return fault
+    version = policy_of(tx).version + 1
+    written = replace(policy, id=f"policy:{version}", version=version, created_ms=deed.now_ms)
+    tx.insert(written)
+    record(tx, deed, "policy.written", written.id, data={"version": version}, touched=touch(written))
+    return written
+
+
+def policy_fault(policy: Policy) -> Reason | None:
+    """The first thing that contradicts itself, or None."""
+    names = [c.name for c in policy.classes]
+    if not names or len(set(names)) != len(names):
+        return bad("classes", "empty" if not names else "contradiction")
+    if "normal" not in names:
+        return bad("classes", "contradiction", needs="normal")
+    if policy.limit_ms_default > policy.limit_ms_max:
+        return bad("limit_ms_default", "too_large", limit=policy.limit_ms_max)
+    keys = [(p.resource, p.currency) for p in policy.prices]
+    if len(set(keys)) != len(keys):
+        return bad("prices", "contradiction")
+    for price in policy.prices:
+        if price.currency not in CURRENCIES:
+            return bad("prices.currency", "unknown_value", allowed=", ".join(CURRENCIES))
+        if not 0 <= price.nano <= PRICE_NANO_MAX:
+            return bad("prices.nano", "too_small" if price.nano < 0 else "too_large", limit=PRICE_NANO_MAX)
+    for name, least in _LEAST.items():
+        if getattr(policy, name) < least:
+            return bad(name, "too_small", limit=least)
+    return bad("preemptible_permille", "too_large", limit=1000) if policy.preemptible_permille > 1000 else None
+
+
+_LEAST = {
+    "limit_ms_default": 1000,
+    "limit_ms_max": 1000,
+    "min_run_ms": 0,
+    "half_life_ms": 60_000,
+    "backfill_depth": 0,
+    "reservations_max": 0,
+    "preemptible_permille": 0,
+    "rejections_max": 1,
+    "retry_pause_ms": 0,
+    "array_max": 1,
+    "workers_max": 1,
+    "retries_max": 0,
+    "waiting_max": 1,
+    "site_silent_ms": 1000,
+}

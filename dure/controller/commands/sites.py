@@ -1,0 +1,110 @@
+"""Sites and nodes as their operators see them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dure.controller.deed import Deed, record, touch
+from dure.controller.lifecycle import end_attempt
+from dure.controller.rules import bad, exists, not_found, plane_of
+from dure.model.reason import Reason, ReasonKind
+from dure.model.records import Plane
+from dure.model.site import Node, Quarantine, Site
+from dure.model.workload import Attempt, AttemptState, Outcome
+from dure.ports import Tx
+
+
+def create_site(
+    tx: Tx,
+    deed: Deed,
+    *,
+    id: str,
+    name: str = "",
+    region: str = "",
+    jurisdiction: str = "KR",
+    owner_kind: str = "public",
+    pue_permille: int = 1300,
+) -> Site | Reason:
+    if tx.get(Site, id) is not None:
+        return exists("site", id)
+    if not 1000 <= pue_permille <= 5000:  # below 1 contradicts physics, above 5 is a slip of the pen
+        return bad("pue_permille", "too_small" if pue_permille < 1000 else "too_large", limit=5000)
+    site = Site(id=id, name=name, region=region, jurisdiction=jurisdiction, owner_kind=owner_kind, pue_permille=pue_permille)
+    tx.insert(site)
+    record(tx, deed, "site.created", id, site=id, data={"region": region}, touched=touch(site))
+    return site
+
+
+def drain_site(tx: Tx, deed: Deed, *, site: str, drained: bool) -> Site | Reason:
+    """Start nothing more at a site (or again). What runs there runs on."""
+    row = tx.get(Site, site)
+    if row is None:
+        return not_found("site", site)
+    if row.drained == drained:
+        return row
+    changed: Site = tx.update(replace(row, drained=drained))
+    record(tx, deed, "site.drained" if drained else "site.undrained", site, site=site, touched=touch(changed))
+    return changed
+
+
+def drain_node(tx: Tx, deed: Deed, *, node: str, drained: bool) -> Node | Reason:
+    row = tx.get(Node, node)
+    if row is None:
+        return not_found("node", node)
+    if row.drained == drained:
+        return row
+    changed: Node = tx.update(replace(row, drained=drained))
+    kind = "node.drained" if drained else "node.undrained"
+    record(tx, deed, kind, node, site=row.site, touched=touch(changed))
+    return changed
+
+
+def drain_farm(tx: Tx, deed: Deed, *, draining: bool) -> Plane:
+    """Start nothing more anywhere (or again)."""
+    plane = plane_of(tx)
+    if plane.draining == draining:
+        return plane
+    changed: Plane = tx.update(replace(plane, draining=draining))
+    record(tx, deed, "farm.drained" if draining else "farm.undrained", "plane", touched=touch(changed))
+    return changed
+
+
+def stop_attempt(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
+    """An operator preempts one attempt: it is stopped, refunded by the rule, and its workload waits again."""
+    row = tx.get(Attempt, attempt)
+    if row is None:
+        return not_found("attempt", attempt)
+    if row.state not in (AttemptState.LAUNCHING, AttemptState.RUNNING):
+        return row
+    stopping: Attempt = tx.update(
+        replace(row, state=AttemptState.STOPPING, stop_cause=Outcome.PREEMPTED, stop_asked_ms=deed.now_ms)
+    )
+    data = {"workload": row.workload, "by": "operator"}
+    record(tx, deed, "attempt.stopping", row.id, project=row.project, site=row.site, data=data, touched=touch(stopping))
+    return stopping
+
+
+def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
+    """An operator states that an attempt is dead for certain, so that its workload may run again.
+
+    This is the only way to give up an attempt at a site that does not answer: a lost link proves nothing."""
+    row = tx.get(Attempt, attempt)
+    if row is None:
+        return not_found("attempt", attempt)
+    if row.state == AttemptState.ENDED:
+        return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.outcome.value)
+    evidence = replace(row.evidence, detail="attested_lost")
+    outcome = Outcome.WITHDRAWN if row.state == AttemptState.CLAIMED else Outcome.LOST
+    return end_attempt(tx, deed, row, outcome, evidence)
+
+
+def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str) -> Quarantine | Reason:
+    """An operator has looked at an attempt that the plane did not know, and dismisses it."""
+    row = tx.get(Quarantine, attempt)
+    if row is None:
+        return not_found("quarantine", attempt)
+    if row.resolved:
+        return row
+    resolved: Quarantine = tx.update(replace(row, resolved="dismissed"))
+    record(tx, deed, "quarantine.dismissed", attempt, site=row.site)
+    return resolved

@@ -1,0 +1,195 @@
+"""Submitting and cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from dure.controller.deed import Deed, record, touch
+from dure.controller.lifecycle import move_attempt, move_workload, withdraw_claim
+from dure.controller.rates import quoted_won
+from dure.controller.rules import bad, known_accelerators, not_found, policy_of
+from dure.model.policy import Policy
+from dure.model.reason import Reason, ReasonKind
+from dure.model.records import Bundle
+from dure.model.site import Site
+from dure.model.tenancy import Project
+from dure.model.workload import TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.ports import Reader, Tx
+
+# What no machine has, so that sums stay far from 64 bits; the scheduler says what the farm has.
+CORES_MILLI_MAX = 10_000_000
+MEMORY_MIB_MAX = 1 << 30
+DEVICES_MAX = 1024
+GRACE_MS_MAX = 600_000
+DEPENDENCIES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """ids: one for each element; array_id: "" outside arrays; quoted_won: the most that one element may cost, -1 when
+    it cannot be paid in won."""
+
+    ids: tuple[str, ...]
+    array_id: str
+    quoted_won: int
+    spec: WorkloadSpec
+
+
+def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int = 0) -> Submitted | Reason:
+    """Admit a workload, or an array of `array` elements (0: no array), to wait for its place."""
+    if tx.get(Project, project) is None:
+        return not_found("project", project)
+    policy = policy_of(tx)
+    fault = spec_fault(tx, policy, project, spec, array)
+    if fault is not None:
+        return fault
+    spec = replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
+    quote = quoted_won(policy, spec)
+    base = deed.new_id("wl")
+    elements = _elements(base, array)
+    for id, index in elements:
+        tx.insert(
+            Workload(
+                id=id,
+                project=project,
+                owner=deed.actor,
+                spec=spec,
+                array_id=base if array else "",
+                array_index=index,
+                submitted_ms=deed.now_ms,
+                quoted_won=quote,
+                policy_version=policy.version,
+            )
+        )
+    touched = f"Array:{base}" if array else f"Workload:{base}"
+    record(tx, deed, "workload.submitted", base, project=project, data={"elements": len(elements)}, touched=(touched,))
+    return Submitted(ids=tuple(i for i, _ in elements), array_id=base if array else "", quoted_won=quote, spec=spec)
+
+
+def _elements(base: str, array: int) -> list[tuple[str, int]]:
+    # the index is padded so that elements sort by it
+    return [(f"{base}.{i:05d}", i) for i in range(array)] if array else [(base, -1)]
+
+
+def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> Reason | None:
+    """The first thing that is wrong with a job, or None."""
+    return (
+        _shape_fault(spec)
+        or _policy_fault(policy, spec, array)
+        or _reference_fault(reader, project, spec)
+        or _retry_fault(policy, spec)
+    )
+
+
+def _shape_fault(spec: WorkloadSpec) -> Reason | None:
+    demand = spec.demand
+    bounds = (
+        ("resources.cores", demand.cores_milli, 1, CORES_MILLI_MAX),
+        ("resources.memory", demand.memory_mib, 1, MEMORY_MIB_MAX),
+        ("resources.devices", demand.devices, 0, DEVICES_MAX),
+        ("grace", spec.grace_ms, 0, GRACE_MS_MAX),
+        ("checkpoint", spec.checkpoint_interval_ms, 0, 24 * 3_600_000),
+    )
+    for field, value, least, most in bounds:
+        if not least <= value <= most:
+            return bad(field, "too_small" if value < least else "too_large", limit=least if value < least else most)
+    if not spec.command or not spec.command[0]:
+        return bad("command", "empty")
+    if demand.accelerators and not demand.devices:
+        return bad("resources.accelerators", "contradiction", needs="resources.devices")
+    return None
+
+
+def _policy_fault(policy: Policy, spec: WorkloadSpec, array: int) -> Reason | None:
+    if spec.workers < 1:
+        return bad("workers", "too_small", limit=1)
+    if spec.workers > policy.workers_max:
+        return bad("workers", "too_large", limit=policy.workers_max)
+    if array < 0 or array > policy.array_max:
+        return bad("array", "too_small" if array < 0 else "too_large", limit=1 if array < 0 else policy.array_max)
+    if spec.limit_ms < 0 or 0 < spec.limit_ms < 1000:
+        return bad("limit", "too_small", limit="1s")
+    if spec.limit_ms > policy.limit_ms_max:
+        return bad("limit", "too_large", limit_ms=policy.limit_ms_max)
+    if policy.priority_class(spec.priority) is None:
+        return bad("priority", "unknown_value", allowed=", ".join(c.name for c in policy.classes))
+    return None
+
+
+def _retry_fault(policy: Policy, spec: WorkloadSpec) -> Reason | None:
+    if not 0 <= spec.retries <= policy.retries_max:
+        return bad("retries", "too_small" if spec.retries < 0 else "too_large", limit=policy.retries_max)
+    return None
+
+
+def _reference_fault(reader: Reader, project: str, spec: WorkloadSpec) -> Reason | None:
+    if spec.bundle and reader.get(Bundle, f"{project}:{spec.bundle}") is None:
+        return not_found("bundle", spec.bundle)
+    if spec.demand.accelerators:
+        unknown = set(spec.demand.accelerators) - known_accelerators(reader)
+        if unknown:
+            return bad("resources.accelerators", "unknown_value", value=min(unknown))
+    for site in spec.sites:
+        if reader.get(Site, site) is None:
+            return bad("sites", "unknown_value", value=site)
+    if len(spec.depends_on) > DEPENDENCIES_MAX:
+        return bad("depends_on", "too_many", limit=DEPENDENCIES_MAX)
+    return next((f for d in spec.depends_on if (f := _dependency_fault(reader, project, d))), None)
+
+
+def _dependency_fault(reader: Reader, project: str, dependency: str) -> Reason | None:
+    row = reader.get(Workload, dependency)
+    rows = [row] if row else reader.find(Workload, {"array_id": dependency}, limit=1)
+    # another project's work is as absent as work that never was
+    return None if rows and rows[0].project == project else not_found("workload", dependency)
+
+
+def find_workloads(reader: Reader, id: str) -> list[Workload]:
+    """The workload with this id, or all elements of the array with this id."""
+    row = reader.get(Workload, id)
+    return [row] if row else reader.find(Workload, {"array_id": id})
+
+
+def cancel(tx: Tx, deed: Deed, *, id: str) -> tuple[Workload, ...] | Reason:
+    """Cancel a workload or every element of an array that has not ended. Cancelling again changes nothing."""
+    rows = find_workloads(tx, id)
+    if not rows:
+        return not_found("workload", id)
+    live = [w for w in rows if w.state not in TERMINAL]
+    if not live and any(w.state != WorkloadState.CANCELLED for w in rows):
+        return Reason.of(ReasonKind.ALREADY_ENDED, what="workload", id=id, state=_common_state(rows))
+    cancelled = {w.id: _cancel_one(tx, deed, w) for w in live}
+    return tuple(cancelled.get(w.id, w) for w in rows)
+
+
+def _common_state(rows: Iterable[Workload]) -> str:
+    return ", ".join(sorted({w.state.value for w in rows}))
+
+
+def _cancel_one(tx: Tx, deed: Deed, workload: Workload) -> Workload:
+    if workload.cancel_asked_ms:
+        return workload
+    attempt = tx.get(Attempt, workload.attempt) if workload.attempt else None
+    if attempt is None:
+        return _cancel_waiting(tx, deed, workload)
+    asked = move_workload(tx, workload, workload.state, cancel_asked_ms=deed.now_ms)
+    stopping = attempt
+    if attempt.state in (AttemptState.LAUNCHING, AttemptState.RUNNING):
+        stopping = move_attempt(tx, attempt, AttemptState.STOPPING, stop_cause=Outcome.CANCELLED, stop_asked_ms=deed.now_ms)
+    record(
+        tx, deed, "workload.cancel_asked", workload.id, project=workload.project, site=attempt.site,
+        data={"attempt": attempt.id}, touched=touch(asked, stopping),
+    )  # fmt: skip
+    if attempt.state == AttemptState.CLAIMED:
+        withdraw_claim(tx, deed, attempt)
+    return tx.get(Workload, workload.id) or asked
+
+
+def _cancel_waiting(tx: Tx, deed: Deed, workload: Workload) -> Workload:
+    reason = Reason.of(ReasonKind.ENDED_CANCELLED)
+    cancelled = move_workload(
+        tx, workload, WorkloadState.CANCELLED, cancel_asked_ms=deed.now_ms, ended_ms=deed.now_ms, reason=reason.to_json()
+    )
+    record(tx, deed, "workload.cancelled", workload.id, project=workload.project, touched=touch(cancelled))
+    return cancelled

@@ -1,0 +1,265 @@
+"""The controller as a running thing: it takes the lead when it can, steps when something happened, and answers questions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from dure.controller import step as stepping
+from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
+from dure.controller.deed import CONTROLLER, Deed
+from dure.controller.rules import not_found, plane_of
+from dure.errors import DureError, StaleLeader
+from dure.model.event import Head, head_bytes
+from dure.model.reason import Reason, ReasonKind
+from dure.model.tenancy import Project
+from dure.model.workload import Workload, WorkloadSpec, WorkloadState
+from dure.ports import Clock, Entropy, Store
+from dure.scheduler import Plan, Snapshot, plan
+
+log = logging.getLogger("dure.controller")
+
+A = TypeVar("A")
+Sign = Callable[[bytes], str]  # Ed25519 signature, hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    idle_ms: int = 500  # a step at least this often: awards end and pauses pass without anybody saying so
+    duty: float = 4.0  # rest after a step for this many times what it took: under a flood, planning takes a fifth of a core
+    rest_ms_max: int = 1_000  # but never longer than this
+    follow_ms: int = 500  # how often a controller that does not lead looks for news, and for the lead
+    retry_ms: int = 1_000  # pause after a step that broke
+    head_every_ms: int = 1_000  # how often the head of the event chain is signed, at most
+    answer_wait_ms: int = 3_000  # how long a question waits for the first plan that knows what it asks about
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A snapshot and the plan for it, as of the last step."""
+
+    snapshot: Snapshot
+    plan: Plan
+
+
+class Controller:
+    """Steps in a thread of its own (`start`), or one at a time when a test or the simulator calls `step`."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        sign: Sign,
+        public_key: str,
+        settings: ControllerSettings | None = None,
+    ) -> None:
+        self.store = store
+        self._clock, self._entropy = clock, entropy
+        self._sign, self._public_key = sign, public_key
+        self._settings = settings or ControllerSettings()
+        self._memory: stepping.Memory | None = None
+        self._epoch: int | None = None
+        self._view: View | None = None
+        self._viewed = threading.Condition()
+        self._head: Head | None = None
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self.faults = 0  # steps that broke since the start
+
+    # -- circumstances -------------------------------------------------------------------------------------------
+
+    def deed(self, actor: str) -> Deed:
+        """The circumstances of a command that `actor` gives now."""
+        return Deed(actor=actor, now_ms=self._clock.now_ms(), entropy=self._entropy, notify=self._changed)
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after every durable change made by this process. It must not block."""
+        self._listeners.append(listener)
+
+    def _changed(self) -> None:
+        self.wake()
+        for listener in self._listeners:
+            listener()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._woken.set()
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    @property
+    def leads(self) -> bool:
+        return self._epoch is not None
+
+    @property
+    def epoch(self) -> int:
+        """The leader epoch of this controller; 0 while it does not lead."""
+        return self._epoch or 0
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="dure-controller", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop after the step that is under way. Nothing that runs at a site is touched."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            began = self._clock.now_ms()
+            try:
+                report = self.step()
+            except DureError:
+                log.exception("a step broke; the state is read anew")
+                self.faults += 1
+                self._memory = None
+                self._rest(self._settings.retry_ms)
+                continue
+            took = self._clock.now_ms() - began
+            self._pause(report, took)
+
+    def _pause(self, report: stepping.StepReport | None, took_ms: int) -> None:
+        if report is None:
+            self._rest(self._settings.follow_ms)
+            return
+        if report.busy:
+            self._rest(min(int(self._settings.duty * took_ms), self._settings.rest_ms_max))
+            self._woken.clear()
+            return
+        self._woken.wait(self._settings.idle_ms / 1000)
+        self._woken.clear()
+
+    def _rest(self, ms: int) -> None:
+        self._stopped.wait(ms / 1000)
+
+    def step(self) -> stepping.StepReport | None:
+        """One step when this controller leads (or can take the lead), else None: it then only follows."""
+        if not self._take_lead():
+            self._follow()
+            return None
+        if self._memory is None:
+            self._memory = stepping.load(self.store)
+        assert self._epoch is not None
+        try:
+            report = stepping.step(self.store, self._memory, self.deed(CONTROLLER), self._epoch)
+        except StaleLeader:
+            log.warning("another controller has taken the lead; this one follows")
+            self._epoch, self._memory = None, None
+            return None
+        self._publish(View(report.snapshot, report.plan))
+        self._sign_head(report.snapshot.now_ms)
+        return report
+
+    def _take_lead(self) -> bool:
+        if self._epoch is not None and self.store.leads():
+            return True
+        epoch = self.store.try_lead()
+        if epoch is None:
+            if self._epoch is not None:
+                self._memory = None
+            self._epoch = None
+            return False
+        log.info("leading with epoch %d", epoch)
+        self._epoch, self._memory = epoch, None
+        return True
+
+    def _follow(self) -> None:
+        """Keep a view for questions without deciding anything."""
+        if self._memory is None:
+            self._memory = stepping.load(self.store)
+        else:
+            self.store.read(self._memory.mirror.follow)
+            self.store.read(self._memory.mirror.refresh_sites)
+        snapshot = self._memory.columns.snapshot(self._clock.now_ms(), 0)
+        self._publish(View(snapshot, plan(snapshot)))
+        self._sign_head(snapshot.now_ms)
+
+    def _publish(self, view: View) -> None:
+        with self._viewed:
+            self._view = view
+            self._viewed.notify_all()
+
+    # -- the head of the event chain -----------------------------------------------------------------------------
+
+    def _sign_head(self, now_ms: int) -> None:
+        if self._head is not None and now_ms - self._head.at_ms < self._settings.head_every_ms:
+            return
+        plane = self.store.read(plane_of)
+        if self._head is not None and self._head.seq == plane.sealed_seq:
+            return
+        body = head_bytes(plane.sealed_seq, plane.sealed_hash, now_ms, plane.incarnation)
+        self._head = Head(
+            seq=plane.sealed_seq,
+            hash=plane.sealed_hash,
+            at_ms=now_ms,
+            incarnation=plane.incarnation,
+            signature=self._sign(body),
+            key=self._public_key,
+        )
+
+    def head(self) -> Head | None:
+        """The last signed head; None before the first step."""
+        return self._head
+
+    # -- questions -----------------------------------------------------------------------------------------------
+
+    def view(self) -> View | None:
+        return self._view
+
+    def why(self, id: str) -> WhyAnswer | Reason:
+        """Why a workload is where it is. Blocks until a plan knows it, a few steps at most; call it outside an event loop."""
+
+        def look(view: View) -> WhyAnswer | Reason | None:
+            workload = self.store.read(lambda r: r.get(Workload, id))
+            if workload is None:
+                return not_found("workload", id)
+            held_back = self._quarantined(workload)
+            return held_back or answer_why(view.snapshot, view.plan, workload)
+
+        return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
+
+    def _quarantined(self, workload: Workload) -> WhyAnswer | None:
+        memory = self._memory
+        attempt = memory.mirror.quarantined.get(workload.id) if memory else None
+        if attempt is None or workload.state != WorkloadState.WAITING:
+            return None
+        reason = Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=attempt)
+        return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
+
+    def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:
+        """What it would cost and when it would start, by the same plan that would place it. Blocks like `why`."""
+
+        def look(view: View) -> QuoteAnswer | Reason | None:
+            if project not in view.snapshot.projects.ids:
+                known = self.store.read(lambda r: r.get(Project, project))
+                return None if known else not_found("project", project)
+            full = replace(spec, limit_ms=spec.limit_ms or view.snapshot.policy.limit_ms_default)
+            return answer_quote(view.snapshot, project, full, elements)
+
+        return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
+
+    def _ask(self, look: Callable[[View], A | None]) -> A | None:
+        """`look` at the present view, and at newer ones until it has an answer or the wait is over."""
+        deadline_ms = self._clock.now_ms() + self._settings.answer_wait_ms
+        view = self._view
+        while True:
+            answer = look(view) if view is not None else None
+            left_ms = deadline_ms - self._clock.now_ms()
+            if answer is not None or left_ms <= 0:
+                return answer
+            self.wake()
+            view = self._next_view(view, left_ms)
+
+    def _next_view(self, seen: View | None, wait_ms: int) -> View | None:
+        with self._viewed:
+            self._viewed.wait_for(lambda: self._view is not seen, wait_ms / 1000)
+            return self._view

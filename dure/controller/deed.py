@@ -1,0 +1,62 @@
+"""Who does something, when, and the trace that it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dure.model.event import Event
+from dure.ports import Entropy, Tx
+
+CONTROLLER = "controller"  # the actor of what time asks for
+
+
+def _nobody() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """The circumstances of a command: actor, moment, a source of ids, and whom to wake once it is durable."""
+
+    actor: str
+    now_ms: int
+    entropy: Entropy
+    notify: Callable[[], None] = _nobody
+
+    def new_id(self, prefix: str) -> str:
+        return self.entropy.new_id(prefix, self.now_ms)
+
+
+def touch(*records: Any) -> tuple[str, ...]:
+    """Names of records for `Event.touched`: followers read them again."""
+    return tuple(f"{type(r).__name__}:{r.id}" for r in records)
+
+
+def record(
+    tx: Tx,
+    deed: Deed,
+    kind: str,
+    subject: str,
+    *,
+    project: str = "",
+    site: str = "",
+    data: Mapping[str, Any] | None = None,
+    touched: Sequence[str] = (),
+) -> Event:
+    """Append an event, unsealed, in the transaction of what it tells of; wake whoever follows once it is durable."""
+    event = Event(
+        id=deed.new_id("ev"),
+        at_ms=deed.now_ms,
+        actor=deed.actor,
+        kind=kind,
+        subject=subject,
+        project=project,
+        site=site,
+        data=dict(data or {}),
+        touched=tuple(touched),
+    )
+    tx.insert(event)
+    tx.after_commit(deed.notify)
+    return event

@@ -1,0 +1,34 @@
+"""The first moment of a plane: its own row, its first rules, its first administrator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dure.controller.commands.tenancy import NewToken, create_actor, create_token
+from dure.controller.deed import Deed, record, touch
+from dure.errors import require
+from dure.model.policy import Policy
+from dure.model.reason import Reason
+from dure.model.records import Plane
+from dure.model.tenancy import Actor, Role
+from dure.ports import Tx
+
+
+def found(tx: Tx, deed: Deed, *, policy: Policy, public_key: str) -> NewToken | None:
+    """Found a plane in an empty store; the administrator's token, or None when it was founded before.
+
+    public_key: Ed25519, hex; of the key that signs the heads of the event chain."""
+    if tx.get(Plane, "plane") is not None:
+        return None
+    plane = Plane(public_key=public_key, created_ms=deed.now_ms)
+    first = replace(policy, id="policy:1", version=1, created_ms=deed.now_ms)
+    tx.insert(plane)
+    tx.insert(first)
+    record(tx, deed, "plane.founded", "plane", data={"key": public_key}, touched=touch(plane, first))
+    admin = create_actor(tx, deed, name="", kind="service", grants=[(Role.ADMIN, "*")])
+    require(isinstance(admin, Actor), f"the first administrator could not be made: {admin}")
+    assert isinstance(admin, Actor)
+    token = create_token(tx, deed, actor=admin.id, label="founding")
+    require(not isinstance(token, Reason), f"the first token could not be made: {token}")
+    assert not isinstance(token, Reason)
+    return token

@@ -1,0 +1,149 @@
+"""What time asks for besides placement: awards end, dependencies fail, sites fall silent, the waiting are told why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from dure.controller.commands.funding import expire_award
+from dure.controller.commands.idempotency import KEPT_MS
+from dure.controller.deed import Deed, record, touch
+from dure.controller.lifecycle import move_workload
+from dure.controller.mirror import Mirror, Waiting
+from dure.model.funding import Account, Award
+from dure.model.reason import Reason, ReasonKind
+from dure.model.records import Idempotency, WaitNote
+from dure.model.site import Site
+from dure.model.workload import Workload, WorkloadState
+from dure.ports import Store, Tx
+from dure.scheduler import Plan, Snapshot, reason_of
+from dure.scheduler.snapshot import DEPENDENCY_FAILED
+
+T = TypeVar("T")
+
+NOTES_AT_ONCE = 200  # waiting notes written in one step: the rest follows in the next ones
+PRUNED_AT_ONCE = 500
+NOTE_EVERY_MS = 10_000  # a note whose numbers alone have changed is written again after this long at the earliest
+
+
+def each(items: Iterable[T], do: Callable[[T], None]) -> None:
+    for item in items:
+        do(item)
+
+
+def fail_dependents(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
+    """End the waiting workloads that depend on something which will never succeed."""
+    failed = [w for w in mirror.waiting.values() if w.dependency == DEPENDENCY_FAILED]
+    if failed:
+        store.transact(lambda tx: each(failed, lambda w: _fail(tx, deed, w)), fence=fence)
+    return len(failed)
+
+
+def _fail(tx: Tx, deed: Deed, waiting: Waiting) -> None:
+    row = tx.get(Workload, waiting.workload.id)
+    if row is None or row.state != WorkloadState.WAITING:
+        return
+    reason = Reason.of(ReasonKind.DEPENDENCY_FAILED, on=waiting.failed_on)
+    failed = move_workload(tx, row, WorkloadState.FAILED, ended_ms=deed.now_ms, reason=reason.to_json())
+    data = {"on": waiting.failed_on}
+    record(tx, deed, "workload.failed", row.id, project=row.project, data=data, touched=touch(failed))
+
+
+def expire_awards(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
+    """Close the awards whose last day is over and of which nothing is held any more."""
+    due = [a.id for a in mirror.awards.values() if a.expires_ms <= deed.now_ms and not _held(mirror, a.id)]
+    if due:
+        store.transact(lambda tx: [expire_award(tx, deed, award=a) for a in due], fence=fence)
+    return len(due)
+
+
+def _held(mirror: Mirror, award: str) -> int:
+    account = mirror.accounts.get(f"award:{award}")
+    return account.debits_pending if account else 0
+
+
+def sweep_late_refunds(store: Store, deed: Deed, fence: int) -> int:
+    """Money that came back to an award after it was closed goes on to its programme."""
+    closed = store.read(lambda r: [a.id for a in r.find(Award, {"expired": True})])
+    accounts = store.read(lambda r: r.get_many(Account, [f"award:{a}" for a in closed]))
+    late = [a.id.removeprefix("award:") for a in accounts.values() if a.credits_posted > a.debits_posted + a.debits_pending]
+    if late:
+        store.transact(lambda tx: [expire_award(tx, deed, award=a) for a in sorted(late)], fence=fence)
+    return len(late)
+
+
+def tell_silence(store: Store, deed: Deed, silent: Iterable[str], returned: Iterable[str], fence: int) -> None:
+    """Record that sites fell silent or came back. Unknown is not failed: nothing that runs there is touched."""
+    changes = [(s, "site.unknown") for s in silent] + [(s, "site.returned") for s in returned]
+    if changes:
+        store.transact(lambda tx: each(changes, lambda c: _tell(tx, deed, *c)), fence=fence)
+
+
+def _tell(tx: Tx, deed: Deed, site: str, kind: str) -> None:
+    row = tx.get(Site, site)
+    record(tx, deed, kind, site, site=site, data={"last_seen_ms": row.last_seen_ms if row else 0})
+
+
+def prune_answers(store: Store, deed: Deed, fence: int) -> int:
+    """Forget the answers to writes that nobody can be repeating any more."""
+
+    def prune(tx: Tx) -> int:
+        oldest = tx.find(Idempotency, order="at_ms", limit=PRUNED_AT_ONCE)
+        old = [row.id for row in oldest if deed.now_ms - row.at_ms > KEPT_MS]
+        for id in old:
+            tx.delete(Idempotency, id)
+        return len(old)
+
+    return store.transact(prune, fence=fence)
+
+
+class NoteKeeper:
+    """Writes why workloads wait, so that lists can show it: when the kind of reason changes, and the numbers now and then."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[int, bytes, int]] = {}  # workload → (code, facts and promise, when told)
+
+    def due(self, snapshot: Snapshot, plan: Plan) -> list[WaitNote]:
+        """The notes that this plan makes worth writing. A note that is put off is due again at the next plan."""
+        promised = dict(zip(plan.reserve_pending.tolist(), plan.reserve_ms.tolist(), strict=True))
+        codes, now_ms = plan.wait_code.tolist(), snapshot.now_ms
+        told, current = self._told, {}
+        chosen: list[WaitNote] = []
+        for row, id in enumerate(snapshot.pending.ids):
+            if codes[row] < 0:
+                continue
+            before = told.get(id)
+            if before is not None and before[0] == codes[row] and now_ms - before[2] < NOTE_EVERY_MS:
+                current[id] = before
+                continue
+            facts = plan.wait_facts[row].tobytes() + str(promised.get(row, 0)).encode()
+            if before is not None and before[:2] == (codes[row], facts):
+                current[id] = before
+            elif len(chosen) < NOTES_AT_ONCE:
+                current[id] = (codes[row], facts, now_ms)
+                chosen.append(_note(snapshot, plan, row, promised.get(row, 0)))
+        self._told = current
+        return chosen
+
+    def write(self, store: Store, notes: list[WaitNote], fence: int) -> None:
+        if notes:
+            store.transact(lambda tx: each(notes, lambda n: _put_note(tx, n)), fence=fence)
+
+
+def _note(snapshot: Snapshot, plan: Plan, row: int, promised_ms: int) -> WaitNote:
+    reason = reason_of(snapshot, plan, row)
+    project = snapshot.projects.ids[int(snapshot.pending.project[row])]
+    plain = reason.to_json() if reason else {}
+    return WaitNote(id=snapshot.pending.ids[row], project=project, reason=plain, promised_ms=promised_ms, at_ms=snapshot.now_ms)
+
+
+def _put_note(tx: Tx, note: WaitNote) -> None:
+    workload = tx.get(Workload, note.id)
+    if workload is None or workload.state != WorkloadState.WAITING:
+        return  # it has moved on since the plan
+    old = tx.get(WaitNote, note.id)
+    if old is None:
+        tx.insert(note)
+    else:
+        tx.update(WaitNote(id=note.id, project=note.project, reason=note.reason, promised_ms=note.promised_ms,
+                           at_ms=note.at_ms, version=old.version))  # fmt: skip

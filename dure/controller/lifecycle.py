@@ -1,0 +1,269 @@
+"""How workloads and attempts move from state to state, with the money that goes along. Every caller goes through here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from dure.controller import money
+from dure.controller.deed import Deed, record, touch
+from dure.controller.rules import policy_of
+from dure.errors import require
+from dure.ledger import energy_mwh, refund_amount, settlement_amount
+from dure.model.accelerators import core_rate
+from dure.model.policy import Policy
+from dure.model.reason import Reason, ReasonKind
+from dure.model.records import WaitNote
+from dure.model.site import Node, Site
+from dure.model.tenancy import Project
+from dure.model.workload import (
+    ATTEMPT_NEXT,
+    TERMINAL,
+    WORKLOAD_NEXT,
+    Attempt,
+    AttemptState,
+    Evidence,
+    Outcome,
+    Workload,
+    WorkloadState,
+)
+from dure.ports import Tx
+
+LOST_MAX = 10  # tries that may be lost to dying nodes before the workload is given up: a job that kills its node must end
+
+
+def move_workload(tx: Tx, workload: Workload, state: WorkloadState, **changes: Any) -> Workload:
+    require(
+        state == workload.state or state in WORKLOAD_NEXT[workload.state],
+        f"workload {workload.id}: {workload.state} may not become {state}",
+    )
+    if workload.state == WorkloadState.WAITING and state != WorkloadState.WAITING:
+        tx.delete(WaitNote, workload.id)
+    moved: Workload = tx.update(replace(workload, state=state, **changes))
+    return moved
+
+
+def move_attempt(tx: Tx, attempt: Attempt, state: AttemptState, **changes: Any) -> Attempt:
+    require(
+        state == attempt.state or state in ATTEMPT_NEXT[attempt.state],
+        f"attempt {attempt.id}: {attempt.state} may not become {state}",
+    )
+    moved: Attempt = tx.update(replace(attempt, state=state, **changes))
+    return moved
+
+
+def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence: Evidence) -> Attempt:
+    """Close an attempt: bill it from the evidence, refund what its preemption destroyed, and move its workload on.
+
+    State, postings and event are in the caller's one transaction."""
+    outcome = _final_outcome(attempt, outcome, evidence)
+    policy = policy_at(tx, attempt.policy_version)
+    workload = tx.get(Workload, attempt.workload)
+    require(workload is not None, f"attempt {attempt.id} has no workload")
+    assert workload is not None
+    ended = replace(attempt, outcome=outcome, evidence=evidence)
+    settled, refunded = bill(policy, ended, workload)
+    posted = money.settle(tx, ended, settled, refunded, deed.now_ms) if settled else money.release(tx, ended, deed.now_ms)
+    energy, basis = _energy(tx, ended, workload)
+    closed = move_attempt(
+        tx,
+        attempt,
+        AttemptState.ENDED,
+        outcome=outcome,
+        evidence=evidence,
+        ended_ms=deed.now_ms,
+        settled=settled,
+        refunded=refunded,
+        energy_mwh=energy,
+        energy_basis=basis,
+    )
+    project = _charge_use(tx, deed, policy, closed, workload)
+    moved = _move_on(tx, deed, workload, closed)
+    data = {
+        "workload": workload.id,
+        "outcome": outcome.value,
+        "exit_code": evidence.exit_code,
+        "run_ms": evidence.run_ms,
+        "settled": settled,
+        "refunded": refunded,
+        "currency": attempt.currency,
+        "energy_mwh": energy,
+        "next": moved.state.value,
+        "transfers": posted.digests,
+    }
+    touched = (*touch(closed, moved, project), *posted.touched)
+    record(tx, deed, "attempt.ended", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touched)
+    if attempt.beneficiary:
+        _free_claim(tx, deed, attempt.beneficiary)
+    return closed
+
+
+def _final_outcome(attempt: Attempt, outcome: Outcome, evidence: Evidence) -> Outcome:
+    """An attempt that was told to stop before the backend ever launched it ended as it was told to."""
+    if outcome == Outcome.REJECTED and attempt.stop_cause and evidence.detail == "never_launched":
+        return attempt.stop_cause
+    return outcome
+
+
+def policy_at(tx: Tx, version: int) -> Policy:
+    """The rules under which something was decided, not those of today."""
+    return tx.get(Policy, f"policy:{version}") or policy_of(tx)
+
+
+def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int]:
+    """(settle, refund) of an attempt that ended as `attempt.outcome`, never more than is held."""
+    if attempt.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN) or attempt.held == 0:
+        return 0, 0
+    spec, demand, evidence = workload.spec, workload.spec.demand, attempt.evidence
+    charge = settlement_amount(
+        policy,
+        currency=attempt.currency,
+        accelerator=attempt.accelerator,
+        workers=spec.workers,
+        cores_milli=demand.cores_milli,
+        memory_mib=demand.memory_mib,
+        devices=demand.devices,
+        run_ms=evidence.run_ms,
+        limit_ms=attempt.limit_ms,
+        preemptible=spec.preemptible,
+    )
+    settled = min(attempt.held, charge)
+    if attempt.outcome not in money.REFUND_POLICY:
+        return settled, 0
+    refund = refund_amount(
+        policy,
+        settled=settled,
+        run_ms=min(evidence.run_ms, attempt.limit_ms),
+        lost_ms=lost_ms(evidence),
+        checkpoint_interval_ms=spec.checkpoint_interval_ms,
+        capped=attempt.outcome == Outcome.PREEMPTED,  # what a dying node destroyed is the operator's loss, whole
+    )
+    return settled, refund
+
+
+def lost_ms(evidence: Evidence) -> int:
+    """How much of a run is gone: since the last checkpoint that the site saw, or all of it."""
+    if not evidence.checkpoint_ms or not evidence.ended_ms:
+        return evidence.run_ms
+    return max(0, min(evidence.run_ms, evidence.ended_ms - evidence.checkpoint_ms))
+
+
+def _energy(tx: Tx, attempt: Attempt, workload: Workload) -> tuple[int, str]:
+    site = tx.get(Site, attempt.site)
+    nodes = tx.get_many(Node, {w.node for w in attempt.workers})
+    demand = workload.spec.demand
+    total = sum(
+        energy_mwh(
+            run_ms=attempt.evidence.run_ms,
+            cores_milli=demand.cores_milli,
+            core_mw=nodes[w.node].core_mw,
+            devices=demand.devices,
+            device_mw=nodes[w.node].device_mw,
+            pue_permille=site.pue_permille if site else 1000,
+        )
+        for w in attempt.workers
+        if w.node in nodes
+    )
+    return total, "modelled"
+
+
+def normalised_cores(workload: Workload, accelerator: str) -> float:
+    """What a workload weighs in fair share while it runs, in normalised cores."""
+    demand = workload.spec.demand
+    return workload.spec.workers * (demand.cores_milli / 1000 + demand.devices * core_rate(accelerator))
+
+
+def decayed(use: float, age_ms: int, half_life_ms: int) -> float:
+    """Past use counts half after each half-life (Slurm's PriorityDecayHalfLife)."""
+    return float(use * 0.5 ** (max(0, age_ms) / half_life_ms))
+
+
+def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: Workload) -> Project:
+    project = tx.get(Project, workload.project)
+    require(project is not None, f"workload {workload.id} has no project")
+    assert project is not None
+    used = normalised_cores(workload, attempt.accelerator) * attempt.evidence.run_ms / 1000
+    past = decayed(project.use, deed.now_ms - project.use_ms, policy.half_life_ms)
+    charged: Project = tx.update(replace(project, use=past + used, use_ms=max(deed.now_ms, project.use_ms)))
+    return charged
+
+
+def _move_on(tx: Tx, deed: Deed, workload: Workload, attempt: Attempt) -> Workload:
+    """The workload's next state after one of its attempts has ended."""
+    if workload.state in TERMINAL or workload.attempt != attempt.id:
+        return workload
+    state, reason, changes = after_attempt(policy_of(tx), workload, attempt, deed.now_ms)
+    if state in TERMINAL:
+        changes["ended_ms"] = deed.now_ms
+    return move_workload(tx, workload, state, attempt="", reason=reason.to_json(), **changes)
+
+
+def after_attempt(
+    policy: Policy, workload: Workload, attempt: Attempt, now_ms: int
+) -> tuple[WorkloadState, Reason, dict[str, Any]]:
+    """Pure: (next state, why, further fields) of a workload whose live attempt ended as `attempt.outcome`."""
+    reason = ended_reason(attempt)
+    if workload.cancel_asked_ms and attempt.outcome != Outcome.SUCCEEDED:
+        return WorkloadState.CANCELLED, Reason.of(ReasonKind.ENDED_CANCELLED), {}
+    match attempt.outcome:
+        case Outcome.SUCCEEDED:
+            return WorkloadState.SUCCEEDED, reason, {}
+        case Outcome.CANCELLED:
+            return WorkloadState.CANCELLED, reason, {}
+        case Outcome.TIMED_OUT:
+            return WorkloadState.FAILED, reason, {}
+        case Outcome.FAILED:
+            failures = workload.failures + 1
+            again = failures <= workload.spec.retries
+            pause = {"eligible_ms": now_ms + policy.retry_pause_ms} if again else {}
+            state = WorkloadState.WAITING if again else WorkloadState.FAILED
+            return state, reason, {"failures": failures, **pause}
+        case Outcome.REJECTED | Outcome.LOST:
+            rejections = workload.rejections + 1
+            most = policy.rejections_max if attempt.outcome == Outcome.REJECTED else LOST_MAX
+            state = WorkloadState.WAITING if rejections < most else WorkloadState.FAILED
+            pause_ms = policy.retry_pause_ms * 2 ** min(rejections - 1, 10)
+            return state, reason, {"rejections": rejections, "eligible_ms": now_ms + pause_ms}
+    return WorkloadState.WAITING, reason, {"rejections": 0}
+
+
+def ended_reason(attempt: Attempt) -> Reason:
+    """Why an attempt ended, for people."""
+    evidence = attempt.evidence
+    match attempt.outcome:
+        case Outcome.SUCCEEDED:
+            return Reason.of(ReasonKind.ENDED_SUCCEEDED)
+        case Outcome.FAILED if evidence.signal:
+            return Reason.of(ReasonKind.ENDED_SIGNAL, signal=evidence.signal)
+        case Outcome.FAILED:
+            return Reason.of(ReasonKind.ENDED_EXIT_CODE, exit_code=evidence.exit_code, detail=evidence.detail)
+        case Outcome.TIMED_OUT:
+            return Reason.of(ReasonKind.ENDED_TIMED_OUT, limit_ms=attempt.limit_ms)
+        case Outcome.CANCELLED:
+            return Reason.of(ReasonKind.ENDED_CANCELLED)
+        case Outcome.PREEMPTED | Outcome.WITHDRAWN:
+            return Reason.of(ReasonKind.ENDED_PREEMPTED, by=attempt.beneficiary)
+        case Outcome.LOST:
+            return Reason.of(ReasonKind.ENDED_LOST, detail=evidence.detail)
+    return Reason.of(ReasonKind.ENDED_REJECTED, detail=evidence.detail)
+
+
+def _free_claim(tx: Tx, deed: Deed, beneficiary: str) -> None:
+    """A victim is gone: when it was the last one, the attempt that waited for it is launched."""
+    workload = tx.get(Workload, beneficiary)
+    claim = tx.get(Attempt, workload.attempt) if workload and workload.attempt else None
+    if claim is None or claim.state != AttemptState.CLAIMED:
+        return
+    victims = tx.get_many(Attempt, claim.victims)
+    if any(v.state != AttemptState.ENDED for v in victims.values()):
+        return
+    launching = move_attempt(tx, claim, AttemptState.LAUNCHING)
+    record(
+        tx, deed, "attempt.launching", claim.id, project=claim.project, site=claim.site,
+        data={"workload": claim.workload}, touched=touch(launching),
+    )  # fmt: skip
+
+
+def withdraw_claim(tx: Tx, deed: Deed, claim: Attempt) -> Attempt:
+    """Give up a claimed attempt before anything of it was launched."""
+    return end_attempt(tx, deed, claim, Outcome.WITHDRAWN, claim.evidence)

@@ -1,0 +1,244 @@
+"""What the controller keeps in memory of the store, so that a snapshot does not have to read it all.
+
+It is loaded once and then follows the sealed events: every event names the records that its transaction touched, and those are
+read again. Level-triggered: an event says that something changed, never what it changed to, so a record that is read
+twice, or later than the event, does no harm. `columns.py` makes the snapshot of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dure.controller.rules import plane_of, policy_of
+from dure.ledger import award_account
+from dure.model.event import Event
+from dure.model.funding import Account, Award
+from dure.model.policy import Policy
+from dure.model.records import Plane
+from dure.model.site import Node, Quarantine, Site
+from dure.model.tenancy import Organisation, Project
+from dure.model.workload import Attempt, AttemptState, Workload, WorkloadState
+from dure.ports import Reader
+from dure.scheduler.snapshot import DEPENDENCY_FAILED, DEPENDENCY_MET, DEPENDENCY_WAITS
+
+FOLLOW_MAX = 2000  # events read at once
+
+KINDS: dict[str, type] = {
+    k.__name__: k for k in (Site, Node, Organisation, Project, Award, Account, Workload, Attempt, Policy, Plane, Quarantine)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A waiting workload, and how far what it depends on has come."""
+
+    workload: Workload
+    dependency: int
+    failed_on: str = ""  # what it depends on that will never succeed
+
+
+class Mirror:
+    """Records by id, and the place in the event chain up to which they are known."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.plane = Plane()
+        self.policy = Policy()
+        self.sites: dict[str, Site] = {}
+        self.nodes: dict[str, Node] = {}
+        self.organisations: dict[str, Organisation] = {}
+        self.projects: dict[str, Project] = {}
+        self.awards: dict[str, Award] = {}
+        self.accounts: dict[str, Account] = {}  # of the awards in `awards`
+        self.waiting: dict[str, Waiting] = {}
+        self.attempts: dict[str, Attempt] = {}  # live ones
+        self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
+        self.quarantined: dict[str, str] = {}  # workload → attempt that waits for an operator
+        self._dependents: dict[str, set[str]] = defaultdict(set)
+        self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
+        self.reset: Callable[[], None] = lambda: None  # told when all that was derived has to be made anew
+
+    # -- loading -------------------------------------------------------------------------------------------------
+
+    def load(self, reader: Reader) -> None:
+        """Forget everything and read what is live."""
+        listeners = self.changed, self.reset
+        self.__init__()  # type: ignore[misc]
+        self.changed, self.reset = listeners
+        self.plane, self.policy = plane_of(reader), policy_of(reader)
+        self.seq = self.plane.sealed_seq
+        self.reset()
+        for kind in (Site, Node, Organisation, Project, Quarantine):
+            self._take_all(reader, kind, reader.find(kind))
+        awards = reader.find(Award, {"expired": False})
+        self._take_all(reader, Award, awards)
+        self._take_all(reader, Account, reader.get_many(Account, [award_account(a.id) for a in awards]).values())
+        live = [s for s in AttemptState if s != AttemptState.ENDED]
+        attempts = reader.find(Attempt, {"state": live})
+        self._take_all(reader, Attempt, attempts)
+        self._take_all(reader, Workload, reader.get_many(Workload, [a.workload for a in attempts]).values())
+        self._take_all(reader, Workload, reader.find(Workload, {"state": WorkloadState.WAITING}))
+
+    # -- following -----------------------------------------------------------------------------------------------
+
+    def follow(self, reader: Reader) -> int:
+        """Catch up with the sealed events; how many there were."""
+        total = 0
+        while True:
+            events = self._next_events(reader)
+            if not events:
+                return total
+            self.refresh(reader, events)
+            self.seq = events[-1].seq
+            total += len(events)
+
+    def _next_events(self, reader: Reader) -> list[Event]:
+        numbers = range(self.seq + 1, self.seq + 1 + FOLLOW_MAX)
+        sealed = plane_of(reader).sealed_seq
+        wanted = [n for n in numbers if n <= sealed]
+        return reader.find(Event, {"seq": wanted}, order="seq") if wanted else []
+
+    def refresh(self, reader: Reader, events: Iterable[Event]) -> None:
+        """Read again every record that these events touched."""
+        touched: dict[str, dict[str, None]] = defaultdict(dict)
+        for event in events:
+            for name in event.touched:
+                kind, _, id = name.partition(":")
+                touched[kind][id] = None
+        for array in touched.pop("Array", {}):
+            for workload in reader.find(Workload, {"array_id": array}):
+                touched["Workload"][workload.id] = None
+        # attempts before workloads: a placed workload is kept for as long as its attempt lives
+        for name in sorted(touched, key=lambda n: (n == "Workload", n)):
+            if name in KINDS:
+                self._reread(reader, KINDS[name], touched[name])
+
+    def _reread(self, reader: Reader, kind: type[Any], ids: dict[str, None]) -> None:
+        found = reader.get_many(kind, tuple(ids))
+        for id in ids:
+            if id not in found:
+                self._gone(kind, id)
+        self._take_all(reader, kind, found.values())
+
+    def _gone(self, kind: type[Any], id: str) -> None:
+        if kind is Workload:
+            self._forget_waiting(id)
+
+    def refresh_sites(self, reader: Reader) -> None:
+        """Heartbeats are no events: read the sites' rows for when they were last heard of."""
+        self.sites = {s.id: s for s in reader.find(Site)}
+
+    # -- taking one record ---------------------------------------------------------------------------------------
+
+    def _take_all(self, reader: Reader, kind: type[Any], records: Iterable[Any]) -> None:
+        take = _TAKERS[kind]
+        for row in records:
+            take(self, reader, row)
+
+    def _take_plane(self, _: Reader, row: Plane) -> None:
+        self.plane = row
+
+    def _take_policy(self, reader: Reader, row: Policy) -> None:
+        if row.version > self.policy.version:
+            self.policy = row
+            self.reset()  # limits and prices may have changed for everything that waits
+            for id, waiting in self.waiting.items():
+                self.changed(id, waiting)
+
+    def _take_award(self, _: Reader, row: Award) -> None:
+        if row.expired:
+            self.awards.pop(row.id, None)
+            self.accounts.pop(award_account(row.id), None)
+        else:
+            self.awards[row.id] = row
+
+    def _take_account(self, _: Reader, row: Account) -> None:
+        if row.id.startswith("award:"):
+            self.accounts[row.id] = row
+
+    def _take_quarantine(self, _: Reader, row: Quarantine) -> None:
+        if not row.resolved:
+            self.quarantined[row.workload] = row.id
+        elif self.quarantined.get(row.workload) == row.id:
+            del self.quarantined[row.workload]
+
+    def _take_attempt(self, reader: Reader, row: Attempt) -> None:
+        if row.state != AttemptState.ENDED:
+            self.attempts[row.id] = row
+            return
+        if self.attempts.pop(row.id, None) is not None:
+            placed = self.placed.get(row.workload)
+            if placed is not None and placed.attempt == row.id:
+                del self.placed[row.workload]
+
+    def _take_workload(self, reader: Reader, row: Workload) -> None:
+        if row.state == WorkloadState.WAITING:
+            self.placed.pop(row.id, None)
+            self._note_waiting(reader, row)
+            return
+        self._forget_waiting(row.id)
+        if row.attempt:
+            self.placed[row.id] = row
+        else:
+            self.placed.pop(row.id, None)
+            self._tell_dependents(reader, row)
+
+    # -- waiting workloads and their dependencies ----------------------------------------------------------------
+
+    def _note_waiting(self, reader: Reader, row: Workload) -> None:
+        for dependency in row.spec.depends_on:
+            self._dependents[dependency].add(row.id)
+        code, failed_on = dependency_of(reader, row)
+        waiting = Waiting(row, code, failed_on)
+        self.waiting[row.id] = waiting
+        self.changed(row.id, waiting)
+
+    def _forget_waiting(self, id: str) -> None:
+        waiting = self.waiting.pop(id, None)
+        if waiting is None:
+            return
+        for dependency in waiting.workload.spec.depends_on:
+            self._dependents[dependency].discard(id)
+            if not self._dependents[dependency]:
+                del self._dependents[dependency]
+        self.changed(id, None)
+
+    def _tell_dependents(self, reader: Reader, ended: Workload) -> None:
+        for name in (ended.id, ended.array_id):
+            for id in sorted(self._dependents.get(name, ())):
+                self._note_waiting(reader, self.waiting[id].workload)
+
+
+_TAKERS: dict[type, Callable[[Mirror, Reader, Any], None]] = {
+    Site: lambda m, _, row: m.sites.__setitem__(row.id, row),
+    Node: lambda m, _, row: m.nodes.__setitem__(row.id, row),
+    Organisation: lambda m, _, row: m.organisations.__setitem__(row.id, row),
+    Project: lambda m, _, row: m.projects.__setitem__(row.id, row),
+    Account: Mirror._take_account,
+    Award: Mirror._take_award,
+    Plane: Mirror._take_plane,
+    Policy: Mirror._take_policy,
+    Quarantine: Mirror._take_quarantine,
+    Attempt: Mirror._take_attempt,
+    Workload: Mirror._take_workload,
+}
+
+
+def dependency_of(reader: Reader, workload: Workload) -> tuple[int, str]:
+    """How far what a workload depends on has come, and what of it will never succeed."""
+    code = DEPENDENCY_MET
+    for dependency in workload.spec.depends_on:
+        states = _states(reader, dependency)
+        if states & {WorkloadState.FAILED, WorkloadState.CANCELLED} or not states:
+            return DEPENDENCY_FAILED, dependency
+        if states != {WorkloadState.SUCCEEDED}:
+            code = DEPENDENCY_WAITS
+    return code, ""
+
+
+def _states(reader: Reader, dependency: str) -> set[WorkloadState]:
+    row = reader.get(Workload, dependency)
+    rows = [row] if row else reader.find(Workload, {"array_id": dependency})
+    return {w.state for w in rows}

@@ -1,0 +1,123 @@
+"""Money in a transaction: reads the accounts that a posting needs, asks the pure ledger, writes what it says.
+
+Every function that posts returns the ids of what it touched and the digests of its transfers, for the event that tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dure.errors import require
+from dure.ledger import (
+    available,
+    award_account,
+    divide,
+    hold_transfers,
+    open_account,
+    policy_account,
+    post_all,
+    refund_transfers,
+    release_transfers,
+    settle_transfers,
+    transfer_digest,
+)
+from dure.model.funding import Account, Award, Transfer, TransferKind, TransferState
+from dure.model.reason import Reason
+from dure.model.workload import Attempt, Outcome
+from dure.ports import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What postings touched: for `Event.touched` and `Event.data["transfers"]`. Empty when all had been posted before."""
+
+    touched: tuple[str, ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def book(tx: Tx, transfers: Sequence[Transfer]) -> Posted | Reason:
+    """Post transfers, all or none; opens the accounts that are missing. A refusal has written nothing."""
+    if not transfers:
+        return Posted()
+    accounts = tx.get_many(Account, {side for t in transfers for side in (t.debit, t.credit)})
+    missing = {side: t.currency for t in transfers for side in (t.debit, t.credit) if side not in accounts}
+    opened = {id: open_account(id, currency) for id, currency in missing.items()}
+    known = tx.get_many(Transfer, {i for t in transfers for i in (t.id, t.hold) if i})
+    posting = post_all({**accounts, **opened}, known, transfers)
+    if isinstance(posting, Reason):
+        return posting
+    for account in posting.accounts:
+        if account.id in opened:
+            tx.insert(account)
+        else:
+            tx.update(account)
+    for row in posting.transfers:
+        if row.id in known:
+            tx.update(row)
+        else:
+            tx.insert(row)
+    fresh = [row for row in posting.transfers if row.id not in known]
+    return Posted(touched=tuple(f"Account:{a.id}" for a in posting.accounts), digests={r.id: transfer_digest(r) for r in fresh})
+
+
+def must(outcome: Posted | Reason) -> Posted:
+    """For postings that cannot be refused, because all that could refuse them was checked; if one is, nothing may commit."""
+    require(isinstance(outcome, Posted), f"the ledger refused what it owed: {outcome}")
+    assert isinstance(outcome, Posted)  # as just required; for the type checker
+    return outcome
+
+
+def awards_of(reader: Reader, project: str, currency: str) -> list[tuple[Award, int]]:
+    """A project's unexpired awards with what is available of each."""
+    awards = [a for a in reader.find(Award, {"project": project, "expired": False}) if a.currency == currency]
+    accounts = reader.get_many(Account, [award_account(a.id) for a in awards])
+    return [(a, available(accounts[award_account(a.id)])) for a in awards]
+
+
+def hold(tx: Tx, attempt: Attempt, now_ms: int) -> Posted | Reason:
+    """Hold `attempt.held` from the project's awards in order of expiry. A refusal has written nothing."""
+    if attempt.held == 0:
+        return Posted()
+    parts = divide(
+        attempt.held,
+        awards_of(tx, attempt.project, attempt.currency),
+        currency=attempt.currency,
+        site=attempt.site,
+        accelerator=attempt.accelerator,
+        now_ms=now_ms,
+    )
+    if isinstance(parts, Reason):
+        return parts
+    return must(book(tx, hold_transfers(attempt, parts, at_ms=now_ms)))
+
+
+def _holds(tx: Reader, attempt: Attempt) -> list[Transfer]:
+    """What is held for an attempt now."""
+    return tx.find(Transfer, {"attempt": attempt.id, "kind": TransferKind.HOLD, "state": TransferState.PENDING})
+
+
+def release(tx: Tx, attempt: Attempt, now_ms: int) -> Posted:
+    """Give back everything that is held for an attempt."""
+    return must(book(tx, release_transfers(_holds(tx, attempt), at_ms=now_ms)))
+
+
+def settle(tx: Tx, attempt: Attempt, amount: int, refund: int, now_ms: int) -> Posted:
+    """Post `amount` of what is held, release the rest, and give `refund` of it back at the policy's expense."""
+    require(0 <= refund <= amount <= attempt.held, f"{attempt.id}: 0 <= {refund} <= {amount} <= {attempt.held}")
+    holds = _holds(tx, attempt)
+    transfers: list[Transfer] = list(settle_transfers(holds, amount, at_ms=now_ms))
+    if refund:
+        transfers += _refunds(tx, attempt, holds, transfers, refund, now_ms)
+    return must(book(tx, transfers))
+
+
+REFUND_POLICY = {Outcome.PREEMPTED: "preemption", Outcome.LOST: "loss"}  # whose account pays for lost work
+
+
+def _refunds(
+    tx: Tx, attempt: Attempt, holds: Sequence[Transfer], settles: Sequence[Transfer], refund: int, now_ms: int
+) -> Sequence[Transfer]:
+    payer = policy_account(REFUND_POLICY[attempt.outcome], attempt.currency)
+    posted = {s.hold: s.amount for s in settles if s.kind == TransferKind.SETTLE}
+    settled = [replace(h, settled=posted.get(h.id, 0)) for h in holds]
+    return refund_transfers(settled, refund, payer=payer, at_ms=now_ms)

@@ -1,0 +1,46 @@
+"""What a workload may cost, from the ledger's exact rating: the same figures for quote, snapshot and hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dure.ledger import rate_all
+from dure.model.money import CURRENCIES, Currency
+from dure.model.policy import Policy
+from dure.model.workload import WorkloadSpec
+
+KRW = CURRENCIES.index(Currency.KRW)
+
+
+def occupy_ms(spec: WorkloadSpec) -> int:
+    """The longest that an attempt may hold its devices: its limit, and the grace between polite signal and kill."""
+    return spec.limit_ms + spec.grace_ms
+
+
+def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:
+    """What has to be held to start on this accelerator, per currency of CURRENCIES; -1 where it cannot be paid so."""
+    demand = spec.demand
+    return rate_all(
+        policy,
+        accelerator=accelerator,
+        workers=spec.workers,
+        cores_milli=demand.cores_milli,
+        memory_mib=demand.memory_mib,
+        devices=demand.devices,
+        limit_ms=spec.limit_ms,
+        grace_ms=spec.grace_ms,
+        preemptible=spec.preemptible,
+    )
+
+
+def accepted(spec: WorkloadSpec, types: Sequence[str]) -> tuple[str, ...]:
+    """Accelerator types on which it may run, best first: those it names, else any that there are; "" without devices."""
+    if not spec.demand.devices:
+        return ("",)
+    return spec.demand.accelerators or tuple(types) or ("any",)
+
+
+def quoted_won(policy: Policy, spec: WorkloadSpec) -> int:
+    """The most that one attempt may cost on any of the types it names, in won; -1 when it has no price in won."""
+    types = accepted(spec, [p.resource.removeprefix("device:") for p in policy.prices if p.resource.startswith("device:")])
+    return max(hold_amounts(policy, spec, accelerator)[KRW] for accelerator in types)

@@ -1,0 +1,107 @@
+"""The step: observe → snapshot → plan → check → apply. The only loop body of the product, live and simulated.
+
+Observing has two halves: agents' reports are brought into the store as they come (commands/agents.py), and here the
+mirror follows what has happened since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dure.controller import housekeeping
+from dure.controller.apply import apply_groups, groups_of
+from dure.controller.columns import Columns
+from dure.controller.deed import Deed
+from dure.controller.mirror import Mirror
+from dure.controller.sealer import seal_events
+from dure.errors import InvariantViolated
+from dure.ports import Store
+from dure.scheduler import Plan, Snapshot, check, plan
+
+SITES_EVERY_MS = 2_000  # how often the sites' heartbeats are read
+SWEEP_EVERY_MS = 60_000  # how often what is rarely due is looked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What a step did."""
+
+    snapshot: Snapshot
+    plan: Plan
+    sealed: int = 0
+    started: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()  # workloads whose world had moved on before the plan could be applied
+
+    @property
+    def busy(self) -> bool:
+        """Whether something happened, so that another step may find more to do."""
+        return bool(self.sealed or self.started or self.lost)
+
+
+@dataclass
+class Memory:
+    """What the leader remembers between steps; made anew whenever a controller takes the lead."""
+
+    mirror: Mirror = field(default_factory=Mirror)
+    notes: housekeeping.NoteKeeper = field(default_factory=housekeeping.NoteKeeper)
+    sites_ms: int = 0
+    sweep_ms: int = 0
+    reachable: dict[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.columns = Columns(self.mirror)
+
+
+def load(store: Store) -> Memory:
+    """Read the whole live state, at one moment."""
+    memory = Memory()
+    store.read(memory.mirror.load)
+    return memory
+
+
+def step(store: Store, memory: Memory, deed: Deed, epoch: int) -> StepReport:
+    """One step under the leader epoch `epoch`. Raises StaleLeader when another controller has taken over."""
+    # 1. observe: seal what happened, and bring the mirror up to it
+    sealed = seal_events(store, epoch)
+    _follow(store, memory, deed.now_ms)
+    # 2. what time alone asks for
+    _keep_house(store, memory, deed, epoch)
+    # 3. snapshot → plan → check
+    snapshot = memory.columns.snapshot(deed.now_ms, epoch)
+    decided = plan(snapshot)
+    faults = check(snapshot, decided)
+    if faults:
+        raise InvariantViolated(f"a plan failed its check and was not applied: {'; '.join(faults[:5])}")
+    _tell_silence(store, memory, deed, snapshot, epoch)
+    # 4. apply, and tell those who wait why
+    groups = groups_of(memory.mirror, snapshot, decided, lambda: deed.new_id("at"), deed.now_ms)
+    applied = apply_groups(store, deed, groups, epoch)
+    memory.notes.write(store, memory.notes.due(snapshot, decided), epoch)
+    return StepReport(snapshot=snapshot, plan=decided, sealed=sealed, started=applied.started, lost=applied.lost)
+
+
+def _follow(store: Store, memory: Memory, now_ms: int) -> None:
+    store.read(memory.mirror.follow)
+    if now_ms - memory.sites_ms >= SITES_EVERY_MS:
+        memory.sites_ms = now_ms
+        store.read(memory.mirror.refresh_sites)
+
+
+def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int) -> None:
+    changed = housekeeping.fail_dependents(store, deed, memory.mirror, epoch)
+    changed += housekeeping.expire_awards(store, deed, memory.mirror, epoch)
+    if deed.now_ms - memory.sweep_ms >= SWEEP_EVERY_MS:
+        memory.sweep_ms = deed.now_ms
+        housekeeping.prune_answers(store, deed, epoch)
+        changed += housekeeping.sweep_late_refunds(store, deed, epoch)
+    if changed:
+        seal_events(store, epoch)
+        store.read(memory.mirror.follow)
+
+
+def _tell_silence(store: Store, memory: Memory, deed: Deed, snapshot: Snapshot, epoch: int) -> None:
+    now = dict(zip(snapshot.sites.ids, snapshot.sites.reachable.tolist(), strict=True))
+    before = memory.reachable
+    silent = [s for s, ok in now.items() if not ok and before.get(s, False)]
+    returned = [s for s, ok in now.items() if ok and not before.get(s, True)]
+    memory.reachable = now
+    housekeeping.tell_silence(store, deed, silent, returned, epoch)

@@ -1,0 +1,332 @@
+"""What every Reason says to people, in Korean and English: one table. `render` fills it in.
+
+In a template "{name}" is a fact, "{name|을/를}" a fact with the Korean particle that its last sound asks for, and a stretch in
+square brackets is left out unless all facts within it are there. Machine words within facts (problems of a field, nouns, states,
+roles, details of a backend) have their own tables at the end; a word that is in none is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from dure.model.reason import ReasonKind as K
+
+
+class Helper(StrEnum):
+    """Who can change it."""
+
+    REQUESTER = "requester"
+    MANAGER = "manager"  # of the project, or the officer of a programme: rights and money
+    OPERATOR = "operator"  # of the site or the farm
+    NOBODY = "nobody"  # nothing has to be done
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    title: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonText:
+    """facts: names that the templates need (those within brackets may be absent). tier: 0 the requester can mend it at once;
+    1 with help from their project or programme; 2 an operator has to act; 3 nobody has to do anything but wait."""
+
+    facts: tuple[str, ...]
+    tier: int
+    helper: Helper
+    en: Words
+    ko: Words
+
+
+_Three = tuple[str, str, str]
+_SELF, _MANAGER, _OPERATOR, _WAIT = (0, Helper.REQUESTER), (1, Helper.MANAGER), (2, Helper.OPERATOR), (3, Helper.NOBODY)
+
+
+def _text(facts: str, who: tuple[int, Helper], en: _Three, ko: _Three) -> ReasonText:
+    return ReasonText(tuple(facts.split()), *who, Words(*en), Words(*ko))
+
+
+_WAITING: dict[K, ReasonText] = {
+    K.NOT_YET_PLANNED: _text("", _WAIT, (
+        "Not yet planned", "It was accepted and has not been looked at yet.", "Wait a moment: the next plan takes it up."), (
+        "아직 계획 전", "접수되었고 아직 검토되지 않았습니다.", "잠시 기다리면 다음 계획에서 검토됩니다.")),
+    K.WAITS_FOR_TURN: _text("ahead", _WAIT, (
+        "Waits for its turn", "It would fit, but {ahead} other workloads go first.",
+        "Wait, or ask for less time so that it fits into a gap."), (
+        "차례 대기", "자리는 있지만 먼저 갈 작업이 {ahead}개 있습니다.",
+        "기다리거나, 제한 시간을 줄여 빈틈에 들어가게 하십시오.")),
+    K.WAITS_DEPENDENCY: _text("", _WAIT, (
+        "Waits for another workload", "A workload that it depends on has not succeeded yet.",
+        "Wait until that one has succeeded."), (
+        "선행 작업 대기", "먼저 성공해야 하는 작업이 아직 끝나지 않았습니다.", "선행 작업이 성공할 때까지 기다리십시오.")),
+    K.WAITS_PAUSE: _text("until_ms", _WAIT, (
+        "Pauses before the next try", "Its last try did not work out; the next comes at {until_ms}.", "Wait for the next try."), (
+        "다음 시도 전 휴지", "지난 시도가 이루어지지 않아 {until_ms}에 다시 시도합니다.", "다음 시도를 기다리십시오.")),
+    K.WAITS_DRAINING: _text("", _OPERATOR, (
+        "The farm is being drained", "Nothing new is started until an operator ends the drain.", "Wait, or ask an operator."), (
+        "농장 비우는 중", "운영자가 비우기를 끝낼 때까지 새 작업을 시작하지 않습니다.", "기다리거나 운영자에게 문의하십시오.")),
+    K.NO_SITE_ALLOWED: _text("", _SELF, (
+        "No site is allowed", "None of the sites that it allows exists or takes new work.", "Allow other sites."), (
+        "허용된 사이트 없음", "작업이 허용한 사이트 가운데 새 작업을 받는 곳이 없습니다.", "다른 사이트도 허용하십시오.")),
+    K.NO_SITE_REACHABLE: _text("", _OPERATOR, (
+        "No site can be reached", "None of the allowed sites has been heard of lately.",
+        "Wait until a link is back, or ask an operator."), (
+        "연결된 사이트 없음", "허용된 사이트에서 최근 소식이 없습니다.",
+        "연결이 돌아올 때까지 기다리거나 운영자에게 문의하십시오.")),
+    K.NO_SUCH_ACCELERATOR: _text("", _SELF, (
+        "No such accelerator", "No allowed site has any of the accelerator types that it accepts.",
+        "Accept further types or allow further sites."), (
+        "해당 가속기 없음", "허용된 사이트에 요청한 종류의 가속기가 없습니다.",
+        "다른 종류의 가속기나 다른 사이트를 허용하십시오.")),
+    K.NODE_TOO_SMALL_CORES: _text("wanted_milli largest_milli", _SELF, (
+        "No node has so many cores", "One worker asks for {wanted_milli}; the largest node has {largest_milli}.",
+        "Ask for at most {largest_milli} per worker."), (
+        "코어 부족", "워커 하나가 {wanted_milli|을/를} 요청했지만 가장 큰 노드에 {largest_milli|이/가} 있습니다.",
+        "워커당 {largest_milli} 이하로 요청하십시오.")),
+    K.NODE_TOO_SMALL_MEMORY: _text("wanted_mib largest_mib", _SELF, (
+        "No node has so much memory", "One worker asks for {wanted_mib}; the largest node has {largest_mib}.",
+        "Ask for at most {largest_mib} per worker."), (
+        "메모리 부족", "워커 하나가 메모리 {wanted_mib|을/를} 요청했지만 가장 큰 노드에 {largest_mib|이/가} 있습니다.",
+        "워커당 {largest_mib} 이하로 요청하십시오.")),
+    K.NODE_TOO_SMALL_DEVICES: _text("wanted largest", _SELF, (
+        "No node has so many devices", "One worker asks for {wanted} devices; the largest node has {largest}.",
+        "Ask for at most {largest} per worker and for more workers."), (
+        "가속기 부족", "워커 하나가 가속기 {wanted}개를 요청했지만 가장 큰 노드에 {largest}개가 있습니다.",
+        "워커당 {largest}개 이하로 요청하고 워커 수를 늘리십시오.")),
+    K.SITE_TOO_SMALL: _text("workers workers_fit_empty", _SELF, (
+        "No site is large enough", "It needs {workers} workers together; even an empty site has room for {workers_fit_empty}.",
+        "Ask for at most {workers_fit_empty} workers, or smaller ones."), (
+        "사이트 규모 초과", "워커 {workers}개가 함께 필요하지만 빈 사이트에도 {workers_fit_empty}개까지만 들어갑니다.",
+        "워커를 {workers_fit_empty}개 이하로 하거나 더 작게 요청하십시오.")),
+    K.WAITS_CAPACITY: _text("workers workers_fit_now", _WAIT, (
+        "Waits for room", "It needs room for {workers} workers together; now there is room for {workers_fit_now}.",
+        "Wait until others end, or ask for less."), (
+        "자리 대기", "워커 {workers}개의 자리가 함께 필요하지만 지금은 {workers_fit_now}개까지 가능합니다.",
+        "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
+    K.WAITS_RESERVED: _text("for_workload until_ms", _WAIT, (
+        "Room is promised to another", "There is room, but it is kept for {for_workload}, which starts by {until_ms}.",
+        "Wait, or ask for so little time that it ends before then."), (
+        "예약된 자리", "자리가 있지만 {until_ms}까지 시작할 {for_workload|을/를} 위해 비워 두었습니다.",
+        "기다리거나, 그 전에 끝나도록 제한 시간을 줄이십시오.")),
+    K.WAITS_VICTIMS: _text("victims", _WAIT, (
+        "Others are making room", "{victims} running attempts were asked to stop for it.",
+        "Wait: it starts when they are gone."), (
+        "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다.", "비워지는 대로 시작합니다.")),
+    K.FUNDS_SHORT: _text("hold available currency", _MANAGER, (
+        "Not enough money", "{hold} has to be held for it, but {available} is left on the awards that may pay.",
+        "Ask for a shorter limit or less, or have the award topped up."), (
+        "예산 부족", "{hold|을/를} 예약해야 하지만 쓸 수 있는 바우처에 {available|이/가} 남아 있습니다.",
+        "제한 시간이나 자원을 줄이거나, 바우처 증액을 요청하십시오.")),
+    K.NO_AWARD: _text("", _MANAGER, (
+        "No award may pay", "The project has no open award that may pay for this work at the allowed sites.",
+        "Apply for an award, or choose sites and accelerators that an award covers."), (
+        "쓸 수 있는 바우처 없음", "허용된 사이트에서 이 작업에 쓸 수 있는 유효한 바우처가 과제에 없습니다.",
+        "바우처를 신청하거나, 바우처가 허용하는 사이트와 가속기를 고르십시오.")),
+}  # fmt: skip
+
+_ENDED: dict[K, ReasonText] = {
+    K.ENDED_SUCCEEDED: _text("", _WAIT, (
+        "Succeeded", "It ran to its end without an error.", "Nothing has to be done."), (
+        "성공", "오류 없이 끝났습니다.", "할 일이 없습니다.")),
+    K.ENDED_EXIT_CODE: _text("exit_code detail", _SELF, (
+        "Ended with an error", "The command ended with exit code {exit_code}[: {detail}].",
+        "Read its log, mend it and submit it again."), (
+        "오류로 종료", "명령이 종료 코드 {exit_code|으로/로} 끝났습니다[: {detail}].", "로그를 보고 고친 뒤 다시 제출하십시오.")),
+    K.ENDED_SIGNAL: _text("signal", _SELF, (
+        "Ended by a signal", "The command was ended by {signal}.",
+        "Read its log; if it was killed for memory, ask for more and submit it again."), (
+        "신호로 종료", "명령이 {signal} 신호로 끝났습니다.", "로그를 보고, 메모리가 모자랐다면 더 요청해 다시 제출하십시오.")),
+    K.ENDED_TIMED_OUT: _text("limit_ms", _SELF, (
+        "Reached its time limit", "It was stopped after its limit of {limit_ms}.",
+        "Submit it with a longer limit, or write checkpoints."), (
+        "제한 시간 초과", "제한 시간 {limit_ms|이/가} 지나 중지되었습니다.",
+        "제한 시간을 늘리거나 체크포인트를 쓰도록 해 다시 제출하십시오.")),
+    K.ENDED_CANCELLED: _text("", _SELF, (
+        "Cancelled", "Somebody with the right to do so cancelled it.", "Submit it again if it is still needed."), (
+        "취소됨", "권한이 있는 사람이 취소했습니다.", "아직 필요하면 다시 제출하십시오.")),
+    K.ENDED_PREEMPTED: _text("by", _WAIT, (
+        "Made room for another", "It was stopped[ to make room for {by}], and what it lost is refunded.",
+        "Wait: it starts again by itself."), (
+        "선점됨", "[{by|을/를} 위해 ]자리를 비우느라 중지되었으며 잃은 만큼 환급됩니다.", "기다리면 저절로 다시 시작합니다.")),
+    K.ENDED_LOST: _text("detail", _WAIT, (
+        "Lost at the site", "The site lost it[: {detail}]; it pays for nothing beyond the last evidence.",
+        "Wait: it is tried again. Ask an operator if it happens often."), (
+        "사이트에서 유실", "사이트에서 실행이 유실되었습니다[: {detail}]. 마지막 증거 이후는 청구하지 않습니다.",
+        "기다리면 다시 시도합니다. 자주 일어나면 운영자에게 문의하십시오.")),
+    K.ENDED_REJECTED: _text("detail", _OPERATOR, (
+        "The site could not launch it", "The site's backend refused to launch it[: {detail}]; nothing ran and nothing is billed.",
+        "Check the code archive and the command; ask an operator if they are right."), (
+        "실행 거부됨", "사이트가 실행을 시작하지 못했습니다[: {detail}]. 실행도 청구도 없습니다.",
+        "코드 묶음과 명령을 확인하고, 이상이 없으면 운영자에게 문의하십시오.")),
+    K.DEPENDENCY_FAILED: _text("on", _SELF, (
+        "A workload before it failed", "It depends on {on}, which did not succeed.", "Mend that one, then submit both again."), (
+        "선행 작업 실패", "먼저 끝나야 할 {on|이/가} 성공하지 못했습니다.", "선행 작업을 고친 뒤 둘 다 다시 제출하십시오.")),
+}  # fmt: skip
+
+_REFUSED: dict[K, ReasonText] = {
+    K.BAD_FIELD: _text("field problem", _SELF, (
+        "A field is wrong", "{field}: {problem}.", "[{remedy}]"), (
+        "잘못된 항목", "{field}: {problem}.", "[{remedy}]")),
+    K.UNKNOWN_FIELD: _text("field known", _SELF, (
+        "Unknown field", "There is no field {field}[; known are {known}].", "Correct its name or leave it out."), (
+        "알 수 없는 항목", "{field|이라는/라는} 항목은 없습니다[. 가능한 항목: {known}].", "이름을 고치거나 빼십시오.")),
+    K.MISSING_FIELD: _text("field", _SELF, (
+        "A field is missing", "{field} is required.", "Add it and send the request again."), (
+        "항목 누락", "{field|이/가} 필요합니다.", "추가해 다시 보내십시오.")),
+    K.BODY_TOO_LARGE: _text("limit_bytes", _SELF, (
+        "Too large", "The request is larger than {limit_bytes}.", "Send less, or split it."), (
+        "요청이 너무 큼", "요청이 {limit_bytes|을/를} 넘습니다.", "줄이거나 나누어 보내십시오.")),
+    K.BODY_NOT_JSON: _text("problem", _SELF, (
+        "Not valid JSON", "The request's body could not be read[: {problem}].", "Send a JSON object in UTF-8."), (
+        "올바른 JSON이 아님", "요청 본문을 읽을 수 없습니다[: {problem}].", "UTF-8로 된 JSON 객체를 보내십시오.")),
+    K.NOT_SIGNED_IN: _text("problem", _SELF, (
+        "Not signed in", "The request carries no valid token[: {problem}].",
+        "Send a valid API token: Authorization: Bearer TOKEN."), (
+        "로그인 필요", "요청에 유효한 토큰이 없습니다[: {problem}].",
+        "유효한 API 토큰을 Authorization: Bearer 토큰 형식으로 보내십시오.")),
+    K.NOT_ALLOWED: _text("action roles", _MANAGER, (
+        "Not allowed", "{action} needs one of these roles: {roles}.",
+        "Ask somebody who has such a role, or ask for it yourself."), (
+        "권한 없음", "{action|은/는} 다음 역할 가운데 하나가 필요합니다: {roles}.",
+        "그 역할을 가진 사람에게 부탁하거나 역할을 요청하십시오.")),
+    K.NOT_FOUND: _text("what id", _SELF, (
+        "Not found", "There is no {what} {id} that you may see.",
+        "Check the id, and that you are signed in as the right actor."), (
+        "찾을 수 없음", "볼 수 있는 {what} 중에 {id|이/가} 없습니다.", "ID와 로그인한 계정을 확인하십시오.")),
+    K.METHOD_NOT_ALLOWED: _text("method", _SELF, (
+        "Method not allowed", "This address does not take {method}[; it takes {allowed}].", "See the API reference."), (
+        "허용되지 않는 메서드", "이 주소는 {method|을/를} 받지 않습니다[. 가능: {allowed}].", "API 문서를 보십시오.")),
+    K.ALREADY_EXISTS: _text("what id", _SELF, (
+        "Already exists", "There is a {what} {id} already.", "Use it, or choose another id."), (
+        "이미 있음", "{what} {id|이/가} 이미 있습니다.", "그대로 쓰거나 다른 ID를 고르십시오.")),
+    K.EXISTS_DIFFERENT: _text("id", _SELF, (
+        "Exists with other contents", "{id} was made before, with other contents.", "Use a new id for something new."), (
+        "다른 내용으로 이미 있음", "{id|은/는} 다른 내용으로 이미 만들어졌습니다.", "새로운 것에는 새 ID를 쓰십시오.")),
+    K.KEY_MISSING: _text("", _SELF, (
+        "No Idempotency-Key", "Every write carries a key, so that it can be repeated without harm.",
+        "Send the header Idempotency-Key with a new random value."), (
+        "Idempotency-Key 없음", "안전하게 다시 보낼 수 있도록 모든 쓰기 요청에는 키가 필요합니다.",
+        "Idempotency-Key 헤더에 새 임의 값을 보내십시오.")),
+    K.KEY_REUSED: _text("key", _SELF, (
+        "Key used for something else", "The Idempotency-Key {key} came before with a different request.",
+        "Use a new key for a new request."), (
+        "다른 요청에 쓰인 키", "Idempotency-Key {key|은/는} 다른 요청에 이미 쓰였습니다.", "새 요청에는 새 키를 쓰십시오.")),
+    K.ALREADY_ENDED: _text("what id state", _SELF, (
+        "Already ended", "The {what} {id} has ended already[: {state}].", "Nothing has to be done."), (
+        "이미 끝남", "{what} {id|은/는} 이미 끝났습니다[: {state}].", "할 일이 없습니다.")),
+    K.LIMIT_EXCEEDED: _text("what limit asked", _SELF, (
+        "Over a limit", "{what}: {asked} is more than the limit of {limit}.", "Ask for at most {limit}."), (
+        "한도 초과", "{what}: {asked|은/는} 한도 {limit|을/를} 넘습니다.", "{limit} 이하로 요청하십시오.")),
+    K.EPOCH_STALE: _text("epoch current", _OPERATOR, (
+        "A later session has taken over", "This session has epoch {epoch}, but {current} is in force.",
+        "Say hello again; if two agents run at the site, stop one."), (
+        "더 새로운 세션이 있음", "이 세션의 에포크는 {epoch}인데 현재는 {current}입니다.",
+        "다시 인사(hello)하십시오. 한 사이트에 에이전트가 둘이면 하나를 멈추십시오.")),
+    K.PROTOCOL_UNSUPPORTED: _text("protocol oldest newest", _OPERATOR, (
+        "Protocol not supported", "Protocol {protocol} is not spoken here; {oldest} to {newest} are.",
+        "Upgrade the older side."), (
+        "지원하지 않는 프로토콜", "프로토콜 {protocol|은/는} 지원하지 않습니다. {oldest}부터 {newest}까지 가능합니다.",
+        "오래된 쪽을 업그레이드하십시오.")),
+    K.BUDGET_SHORT: _text("asked available currency", _MANAGER, (
+        "The programme has too little left", "{asked} is asked for, but {available} of the programme's budget is left.",
+        "Award less, or have the programme funded."), (
+        "사업 예산 부족", "{asked|을/를} 요청했지만 사업 예산은 {available|이/가} 남아 있습니다.",
+        "금액을 줄이거나 사업 예산을 늘리십시오.")),
+    K.BALANCE_SHORT: _text("account asked available currency", _MANAGER, (
+        "The account has too little left", "{asked} is asked of {account}, which has {available}.",
+        "Ask for less, or top it up."), (
+        "잔액 부족", "{account}에서 {asked|을/를} 요청했지만 잔액은 {available}입니다.", "금액을 줄이거나 계정을 채우십시오.")),
+    K.HOLD_ENDED: _text("id state", _SELF, (
+        "The hold has ended", "The hold {id} has ended before[: {state}].", "Nothing has to be done: a hold ends once."), (
+        "이미 끝난 예약금", "예약금 {id|은/는} 이미 끝났습니다[: {state}].", "할 일이 없습니다. 예약금은 한 번만 끝납니다.")),
+    K.PLANE_STARTING: _text("", _WAIT, (
+        "Starting up", "The control plane is starting and does not answer yet.", "Try again in a few seconds."), (
+        "시작하는 중", "제어면이 시작하는 중이라 아직 답할 수 없습니다.", "몇 초 뒤에 다시 시도하십시오.")),
+    K.INTERNAL: _text("reference", _OPERATOR, (
+        "Something is broken here", "The plane could not do this; nothing was changed.",
+        "Tell an operator this reference: {reference}."), (
+        "내부 오류", "제어면이 처리하지 못했으며 아무것도 바뀌지 않았습니다.",
+        "운영자에게 이 참조 번호를 알려 주십시오: {reference}.")),
+}  # fmt: skip
+
+REASON_TEXTS: Mapping[K, ReasonText] = MappingProxyType({**_WAITING, **_ENDED, **_REFUSED})
+
+Pairs = Mapping[str, tuple[str, str]]  # machine word → (English, Korean)
+
+# What can be wrong with a field (BAD_FIELD), a body or a token. It follows the field's name and may use further facts.
+PROBLEMS: Pairs = MappingProxyType({
+    "too_small": ("too small[; at least {limit}][; at least {limit_ms}]",
+                  "너무 작습니다[ (최소 {limit})][ (최소 {limit_ms})]"),
+    "too_large": ("too large[; at most {limit}][; at most {limit_ms}]",
+                  "너무 큽니다[ (최대 {limit})][ (최대 {limit_ms})]"),
+    "too_long": ("too long[; at most {limit}]", "너무 깁니다[ (최대 {limit})]"),
+    "too_short": ("too short[; at least {limit}]", "너무 짧습니다[ (최소 {limit})]"),
+    "too_many": ("too many entries[; at most {limit}]", "항목이 너무 많습니다[ (최대 {limit})]"),
+    "too_early": ("too early[; not before {limit}]", "너무 이릅니다[ ({limit} 이후)]"),
+    "too_late": ("too late[; not after {limit}]", "너무 늦습니다[ ({limit} 이전)]"),
+    "wrong_type": ("wrong type[; expected: {expected}]", "형식이 다릅니다[ (필요: {expected})]"),
+    "empty": ("empty", "비어 있습니다"),
+    "bad_format": ("wrong form[: {detail}][; pattern {pattern}][; for example {example}]",
+                   "표기가 잘못되었습니다[: {detail}][ (형식 {pattern})][ (예: {example})]"),
+    "unknown_value": ("unknown value[ {value}][; known: {allowed}]", "알 수 없는 값입니다[: {value}][ (가능: {allowed})]"),
+    "not_a_date": ("not a date[; for example {example}]", "날짜가 아닙니다[ (예: {example})]"),
+    "in_the_past": ("in the past", "이미 지난 때입니다"),
+    "ends_before_start": ("ends before it starts", "끝이 시작보다 앞섭니다"),
+    "contradiction": ("contradicts another field[; it needs {needs}]", "다른 항목과 모순됩니다[ (필요: {needs})]"),
+    "duplicate": ("the same thing twice", "같은 것이 두 번 나옵니다"),
+    "reserved": ("a reserved name", "쓸 수 없는 예약된 이름입니다"),
+    "disabled": ("disabled", "사용이 중지되었습니다"),
+    "missing": ("missing", "없습니다"),
+    "unknown": ("unknown", "알 수 없습니다"),
+    "expired": ("expired", "만료되었습니다"),
+    "revoked": ("revoked", "취소되었습니다"),
+})  # fmt: skip
+
+NOUNS: Pairs = MappingProxyType({
+    "workload": ("workload", "작업"), "attempt": ("attempt", "시도"), "project": ("project", "과제"),
+    "organisation": ("organisation", "기관"), "programme": ("programme", "사업"), "award": ("award", "바우처"),
+    "site": ("site", "사이트"), "node": ("node", "노드"), "actor": ("actor", "행위자"), "token": ("token", "토큰"),
+    "grant": ("grant", "역할 부여"), "bundle": ("code archive", "코드 묶음"),
+    "quarantine": ("quarantined attempt", "격리된 시도"),
+    "policy": ("policy", "정책"), "event": ("event", "사건"), "ledger": ("ledger", "원장"), "account": ("account", "계정"),
+    "hold": ("hold", "예약금"), "amount": ("amount", "금액"), "waiting": ("waiting workloads", "대기 작업 수"),
+    "workers": ("workers", "워커 수"), "array": ("array elements", "배열 크기"), "backup": ("backup", "백업"),
+    "log": ("log", "로그"),
+    "object": ("object", "객체"), "string": ("text", "문자열"), "integer": ("whole number", "정수"),
+    "number": ("number", "수"), "boolean": ("true or false", "참/거짓"), "list": ("list", "목록"),
+})  # fmt: skip
+
+STATES: Pairs = MappingProxyType({
+    "waiting": ("waiting", "대기 중"), "starting": ("starting", "시작 중"), "running": ("running", "실행 중"),
+    "succeeded": ("succeeded", "성공"), "failed": ("failed", "실패"), "cancelled": ("cancelled", "취소됨"),
+    "timed_out": ("timed out", "시간 초과"), "preempted": ("preempted", "선점됨"), "rejected": ("rejected", "거부됨"),
+    "lost": ("lost", "유실"), "withdrawn": ("withdrawn", "철회됨"), "ended": ("ended", "종료"), "posted": ("posted", "기장됨"),
+    "pending": ("pending", "보류 중"), "settled": ("settled", "정산됨"), "released": ("released", "해제됨"),
+})  # fmt: skip
+
+ROLES: Pairs = MappingProxyType({
+    "admin": ("admin", "관리자"), "operator": ("operator", "운영자"), "officer": ("programme officer", "사업 담당자"),
+    "manager": ("project manager", "과제 책임자"), "member": ("project member", "과제 구성원"), "auditor": ("auditor", "감사자"),
+    "agent": ("site agent", "사이트 에이전트"),
+})  # fmt: skip
+
+# `Evidence.detail`: what backends and the plane say beside an outcome.
+DETAILS: Pairs = MappingProxyType({
+    "no_such_command": ("there is no such command", "그런 명령이 없습니다"),
+    "not_executable": ("the command cannot be executed", "실행할 수 없는 명령입니다"),
+    "isolation_failed": ("it could not be isolated", "격리하지 못했습니다"),
+    "bad_bundle": ("the code archive could not be unpacked", "코드 묶음을 풀 수 없습니다"),
+    "memory_limit": ("it used more memory than it asked for", "요청한 메모리를 넘었습니다"),
+    "shim_terminated": ("its supervisor was ended from outside", "감독 프로세스가 밖에서 종료되었습니다"),
+    "shim_error": ("its supervisor failed", "감독 프로세스에 오류가 있었습니다"),
+    "never_launched": ("it was never launched", "실행되지 않았습니다"),
+    "never_started": ("it never started", "시작되지 않았습니다"),
+    "vanished": ("the site no longer knows it", "사이트에 흔적이 없습니다"),
+    "node_lost": ("its node was lost", "노드가 사라졌습니다"),
+    "attested_lost": ("an operator attested that it is gone", "운영자가 유실을 확인했습니다"),
+})  # fmt: skip
