@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from dure.controller.rates import accepted, hold_amounts, occupy_ms
+from dure.ledger import rate_all
+from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.model.workload import Workload, WorkloadSpec, WorkloadState
-from dure.scheduler import Plan, Snapshot, Why, why
+from dure.scheduler import Change, Hypothetical, NoChange, Plan, Snapshot, Why, outlook, plan, why, with_hypothetical
+
+LIMIT_MS_MIN = 1000  # the shortest limit that a job may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyAnswer:
-    """as_of_ms: the moment of the state that the answer is about. why: None when the workload does not wait."""
+    """as_of_ms: the moment of the state that the answer is about. why: None when the workload does not wait. change: the
+    smallest change that would start it, as members of a job file; empty when there is none."""
 
     workload: Workload
     as_of_ms: int
     reason: Reason
     why: Why | None = None
 
+    @property
+    def change(self) -> dict[str, Any]:
+        found = self.why.change if self.why else None
+        return job_change(found, self.workload.spec) if found else {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteAnswer:
-    """What one element would cost and when it would start. hold: per currency, the most it can cost; -1 where it cannot be
-    paid so. starts_ms: now, or the promised start; 0 when none can be told, and then `reason` says why."""
+    """What one element would cost and when it would start.
+
+    hold: accelerator ("" for none) → currency → the most it can cost, -1 where it cannot be paid so. starts_ms: now or the
+    promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait."""
 
     as_of_ms: int
     elements: int
-    hold: dict[str, int]
-    currency: str  # that would pay, "" while none can
-    accelerator: str  # that the start or promise is for
+    limit_ms: int
+    hold: dict[str, dict[str, int]]
     starts_now: bool
+    claims: bool
     starts_ms: int
     site: str
     reason: Reason | None
-    limit_ms: int
 
 
 def answer_why(snapshot: Snapshot, decided: Plan, workload: Workload) -> WhyAnswer | None:
@@ -47,15 +59,38 @@ def answer_why(snapshot: Snapshot, decided: Plan, workload: Workload) -> WhyAnsw
     row = row_of(snapshot, workload)
     if row is None:
         return None
-    answer = why(snapshot, decided, row, rater(snapshot.policy))
+    answer = _possible(why(snapshot, decided, row, PolicyRater(snapshot.policy)), workload.spec)
     reason = answer.reasons[0] if answer.reasons else Reason.of(ReasonKind.NOT_YET_PLANNED)
     return WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
+
+
+def _possible(answer: Why, spec: WorkloadSpec) -> Why:
+    """Without a change that no job file can express: a limit so short that only the grace would be left of it."""
+    change = answer.change
+    if change is None or not change.limit_ms or change.limit_ms - spec.grace_ms >= LIMIT_MS_MIN:
+        return answer
+    return replace(answer, change=None, no_change=NoChange.NONE_SUFFICES)
 
 
 def _state_reason(workload: Workload) -> Reason:
     if workload.reason:
         return Reason.from_json(workload.reason)
     return Reason.of(ReasonKind.IN_PROGRESS, state=workload.state.value)
+
+
+def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
+    """A change in the words of a job file: only the members that change; "funds_won" is money, not a member."""
+    plain: dict[str, Any] = {}
+    for name in ("cores_milli", "memory_mib", "devices", "workers", "priority", "funds_won"):
+        if getattr(change, name):
+            plain[name] = getattr(change, name)
+    if change.accelerators:
+        plain["accelerators"] = list(change.accelerators)
+    if change.limit_ms:
+        plain["limit_ms"] = change.limit_ms - spec.grace_ms
+    if change.all_sites:
+        plain["sites"] = []
+    return plain
 
 
 def row_of(snapshot: Snapshot, workload: Workload) -> int | None:
@@ -66,11 +101,78 @@ def row_of(snapshot: Snapshot, workload: Workload) -> int | None:
     return next((r for r in range(first, last) if pending.ids[r] == workload.id), None)
 
 
-def rater(policy: Policy) -> Any:
-    """The ledger's rating in the shape that the scheduler's what-if asks for."""
-    return PolicyRater(policy)
+@dataclass(frozen=True, slots=True)
+class PolicyRater:
+    """The ledger's rating in the shape that the scheduler's what-if asks for. Its limit_ms includes the grace."""
+
+    policy: Policy
+
+    def __call__(
+        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
+    ) -> tuple[int, ...]:
+        return rate_all(
+            self.policy,
+            accelerator=accelerator,
+            workers=workers,
+            cores_milli=cores_milli,
+            memory_mib=memory_mib,
+            devices=devices,
+            limit_ms=limit_ms,
+            preemptible=preemptible,
+        )
 
 
 def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements: int) -> QuoteAnswer:
-    """Plan once more with this workload added, as if it were submitted now."""
-    raise NotImplementedError
+    """Plan once more with this workload added, as if it were submitted now. `spec.limit_ms` is already filled in."""
+    here = [a for a in snapshot.accelerators if _exists(snapshot, a)]
+    holds = {a: hold_amounts(snapshot.policy, spec, a) for a in accepted(spec, here)}
+    answer = QuoteAnswer(
+        as_of_ms=snapshot.now_ms,
+        elements=elements,
+        limit_ms=spec.limit_ms,
+        hold={a: {c.value: h for c, h in zip(CURRENCIES, hold, strict=True)} for a, hold in holds.items()},
+        starts_now=False,
+        claims=False,
+        starts_ms=0,
+        site="",
+        reason=None,
+    )
+    known = {a: h for a, h in holds.items() if a in ("", *snapshot.accelerators)}
+    if not known:
+        return replace(answer, reason=Reason.of(ReasonKind.NO_SUCH_ACCELERATOR))
+    extended, row = with_hypothetical(snapshot, _hypothetical(snapshot, project, spec, known))
+    seen = outlook(extended, plan(extended), row)
+    starts_ms = snapshot.now_ms if seen.starts and not seen.claims else seen.promised_ms
+    return replace(
+        answer,
+        starts_now=seen.starts and not seen.claims,
+        claims=seen.claims,
+        starts_ms=starts_ms,
+        site=seen.site,
+        reason=seen.reason,
+    )
+
+
+def _exists(snapshot: Snapshot, accelerator: str) -> bool:
+    return bool((snapshot.nodes.accelerator == snapshot.accelerators.index(accelerator)).any())
+
+
+def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: dict[str, tuple[int, ...]]) -> Hypothetical:
+    klass = snapshot.policy.priority_class(spec.priority) or snapshot.policy.classes[0]
+    index = {a: i for i, a in enumerate(snapshot.accelerators)}
+    demand = spec.demand
+    return Hypothetical(
+        id="~",  # behind every id of the same moment
+        project=snapshot.projects.ids.index(project),
+        priority=klass.value,
+        workers=spec.workers,
+        cores_milli=demand.cores_milli,
+        memory_mib=demand.memory_mib,
+        devices=demand.devices,
+        limit_ms=occupy_ms(spec),
+        alternatives=tuple((index.get(a, -1), hold) for a, hold in holds.items()),
+        submitted_ms=snapshot.now_ms,
+        preempts=klass.preempts,
+        preemptible=spec.preemptible,
+        sites=tuple(snapshot.sites.ids.index(s) for s in spec.sites if s in snapshot.sites.ids),
+    )
