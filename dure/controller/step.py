@@ -81,7 +81,8 @@ def step(store: Store, memory: Memory, deed: Deed, epoch: int) -> StepReport:
 
 def _follow(store: Store, memory: Memory, now_ms: int) -> None:
     store.read(memory.mirror.follow)
-    if now_ms - memory.sites_ms >= SITES_EVERY_MS:
+    # a site that seemed silent is looked at in every step, so that it counts again as soon as it speaks
+    if now_ms - memory.sites_ms >= SITES_EVERY_MS or not all(memory.reachable.values()):
         memory.sites_ms = now_ms
         store.read(memory.mirror.refresh_sites)
 

@@ -4,7 +4,7 @@ Here live the fakes of the ports (`fakes`), the world that ties them together (`
 and the exhaustive search over crash points (`crash`). Nothing here decides anything that production code decides; a fault is
 a wrapper around a port, never a branch in product code. No wall clock, no unseeded chance, no thread."""
 
-from dure.simulator.crash import Crashed, CrashReport, crash_points
+from dure.simulator.crash import CrashReport, crash_points
 from dure.simulator.fakes import SeededEntropy, SimClock
 from dure.simulator.scenario import ScenarioResult, run_scenario, run_text
 from dure.simulator.world import Crashed, World

@@ -123,13 +123,14 @@ class CrashReport:
     failures: tuple[str, ...]
 
 
-def crash_points(open_world: Callable[[Store], World], story: Tell, *, every: int = 1) -> CrashReport:
+def crash_points(open_world: Callable[[Store], World], story: Tell, *, every: int = 1, first: int = 0) -> CrashReport:
     """Tell `story` once undisturbed, then once for each write and each side of it with a crash there.
 
-    open_world: makes the world on the given store (its own writes are not crash points). every: only each n-th point."""
+    open_world: makes the world on the given store (its own writes are not crash points). every: only each
+    n-th point, from the `first` (counted from 0) on."""
     calm, writes, founding = _tell(open_world, story, 0, after=False)
     failures, runs = [], 0
-    for at in range(founding + 1, writes + 1, every):
+    for at in range(founding + 1 + first, writes + 1, every):
         for after in (False, True):
             ending, _, _ = _tell(open_world, story, at, after=after)
             runs += 1

@@ -14,6 +14,7 @@ from dure.agent.settings import AgentSettings
 from dure.backends.fake import FakeDriver
 from dure.controller import Controller, Deed, StepReport, found
 from dure.controller.commands.sites import create_site
+from dure.controller.rules import policy_of
 from dure.errors import ApiError, BackendError, DureError, LinkError, require
 from dure.model.funding import Award
 from dure.model.policy import Policy
@@ -119,7 +120,7 @@ class World:
         return min((at for at in due if at > now_ms), default=1 << 62)
 
     def _timers(self, reader: Reader) -> list[int]:
-        policy = self.controller.view().snapshot.policy if self.controller.view() else Policy()  # type: ignore[union-attr]
+        policy = policy_of(reader)
         waiting = [w.eligible_ms for w in reader.find(Workload, {"state": WorkloadState.WAITING})]
         ripe = [a.running_ms + policy.min_run_ms for a in reader.find(Attempt, {"state": AttemptState.RUNNING})]
         awards = reader.find(Award, {"expired": False})
