@@ -11,14 +11,16 @@ from dure.controller import housekeeping
 from dure.controller.apply import apply_groups, groups_of
 from dure.controller.columns import Columns
 from dure.controller.deed import Deed
+from dure.controller.drift import drift
 from dure.controller.mirror import Mirror
 from dure.controller.sealer import seal_events
-from dure.errors import InvariantViolated
+from dure.errors import InvariantViolated, require
 from dure.ports import Store
 from dure.scheduler import Plan, Snapshot, check, plan
 
 SITES_EVERY_MS = 2_000  # how often the sites' heartbeats are read
 SWEEP_EVERY_MS = 60_000  # how often what is rarely due is looked for
+DRIFT_EVERY_MS = 600_000  # how often the followed state is compared with a rebuilt one: rare, as it reads everything that is live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Memory:
     notes: housekeeping.NoteKeeper = field(default_factory=housekeeping.NoteKeeper)
     sites_ms: int = 0
     sweep_ms: int = 0
+    drift_ms: int = 0
     reachable: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,6 +68,7 @@ def step(store: Store, memory: Memory, deed: Deed, epoch: int) -> StepReport:
     _follow(store, memory, deed.now_ms)
     # 2. what time alone asks for
     _keep_house(store, memory, deed, epoch)
+    _watch_drift(store, memory, deed.now_ms, epoch)
     # 3. snapshot → plan → check
     snapshot = memory.columns.snapshot(deed.now_ms, epoch)
     decided = plan(snapshot)
@@ -97,6 +101,15 @@ def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int) -> None:
     if changed:
         seal_events(store, epoch)
         store.read(memory.mirror.follow)
+
+
+def _watch_drift(store: Store, memory: Memory, now_ms: int, epoch: int) -> None:
+    """A followed state that has drifted is a bug; it is said, and the state is read anew."""
+    if now_ms - (memory.drift_ms or now_ms) >= DRIFT_EVERY_MS:
+        column = store.read(lambda reader: drift(reader, memory.mirror, memory.columns, now_ms, epoch))
+        require(not column, f"the followed state differs from the stored one in {column}")
+        memory.drift_ms = memory.drift_ms if column is None else now_ms  # not comparable now: at the next step
+    memory.drift_ms = memory.drift_ms or now_ms
 
 
 def _tell_silence(store: Store, memory: Memory, deed: Deed, snapshot: Snapshot, epoch: int) -> None:
