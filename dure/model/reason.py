@@ -25,7 +25,7 @@ class ReasonKind(StrEnum):
     WAITS_CAPACITY = "waits_capacity"
     WAITS_RESERVED = "waits_reserved"
     WAITS_VICTIMS = "waits_victims"
-    WAITS_QUARANTINE = "waits_quarantine"  # attempt: a site holds an attempt of it that the plane does not know; an operator decides
+    WAITS_QUARANTINE = "waits_quarantine"  # attempt: one that a site holds and the plane does not know; an operator decides
     IN_PROGRESS = "in_progress"  # state: it does not wait
     FUNDS_SHORT = "funds_short"
     NO_AWARD = "no_award"

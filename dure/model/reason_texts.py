@@ -117,6 +117,11 @@ _WAITING: dict[K, ReasonText] = {
         "Others are making room", "{victims} running attempts were asked to stop for it.",
         "Wait: it starts when they are gone."), (
         "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다.", "비워지는 대로 시작합니다.")),
+    K.WAITS_QUARANTINE: _text("attempt", _OPERATOR, (
+        "An operator has to decide", "The site reports attempt {attempt}, which may still run it; it is not started twice.",
+        "Ask an operator to adopt, stop or dismiss that attempt."), (
+        "운영자 결정 대기", "사이트가 알린 시도 {attempt|이/가} 아직 실행 중일 수 있어 두 번 시작하지 않습니다.",
+        "운영자에게 그 시도를 편입, 중지 또는 기각해 달라고 하십시오.")),
     K.FUNDS_SHORT: _text("hold available currency", _MANAGER, (
         "Not enough money", "{hold} has to be held for it, but {available} is left on the awards that may pay.",
         "Ask for a shorter limit or less, or have the award topped up."), (
@@ -130,6 +135,9 @@ _WAITING: dict[K, ReasonText] = {
 }  # fmt: skip
 
 _ENDED: dict[K, ReasonText] = {
+    K.IN_PROGRESS: _text("state", _WAIT, (
+        "In progress", "It does not wait any more: it is {state}.", "Nothing has to be done."), (
+        "진행 중", "더 기다리지 않습니다. 현재 상태: {state}.", "할 일이 없습니다.")),
     K.ENDED_SUCCEEDED: _text("", _WAIT, (
         "Succeeded", "It ran to its end without an error.", "Nothing has to be done."), (
         "성공", "오류 없이 끝났습니다.", "할 일이 없습니다.")),
@@ -171,7 +179,7 @@ _ENDED: dict[K, ReasonText] = {
 _REFUSED: dict[K, ReasonText] = {
     K.BAD_FIELD: _text("field problem", _SELF, (
         "A field is wrong", "{field}: {problem}.", "[{remedy}]"), (
-        "잘못된 항목", "{field}: {problem}.", "[{remedy}]")),
+        "잘못된 항목", "{field} 항목: {problem}.", "[{remedy}]")),
     K.UNKNOWN_FIELD: _text("field known", _SELF, (
         "Unknown field", "There is no field {field}[; known are {known}].", "Correct its name or leave it out."), (
         "알 수 없는 항목", "{field|이라는/라는} 항목은 없습니다[. 가능한 항목: {known}].", "이름을 고치거나 빼십시오.")),

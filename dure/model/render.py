@@ -21,6 +21,7 @@ _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 _NUMBER_MAX = 10**30  # beyond, a number is not spelt out
 _TEXT_MAX = 500  # of one fact: who asks gets an answer, not an echo of everything sent
 _LIST_MAX = 50
+_CODE_MAX = 16  # of a currency
 
 _MOMENTS = frozenset({"until_ms", "at_ms", "starts_ms", "expires_ms", "ends_ms", "promised_ms"})
 _MONEY = frozenset({"hold", "available", "asked", "amount", "settled"})
@@ -88,7 +89,7 @@ def fact_text(name: str, facts: Facts, lang: str) -> str:
     if isinstance(value, (list, tuple, set, frozenset)):
         entries = sorted(value, key=_plain) if isinstance(value, (set, frozenset)) else value
         more = ", …" if len(entries) > _LIST_MAX else ""
-        return (", ".join(_entry(name, v, facts, lang) for v in entries[:_LIST_MAX]) or "–") + more
+        return (", ".join(_entry(name, v, facts, lang) for v in entries[:_LIST_MAX])[: 2 * _TEXT_MAX] or "–") + more
     return _entry(name, value, facts, lang)
 
 
@@ -200,7 +201,7 @@ def _entry(name: str, value: Any, facts: Facts, lang: str) -> str:
 def _quantity(name: str, value: int, facts: Facts, lang: str) -> str:
     """An integer in the unit that its name ends in."""
     if name in _MONEY and facts.get("currency"):
-        return money_words(value, str(facts["currency"]), lang)
+        return money_words(value, _plain(facts["currency"])[:_CODE_MAX], lang)
     unit = _unit_name(name, facts)
     if unit in _MOMENTS:
         return people_text(value) or _UNKNOWN_TIME[lang]
@@ -218,7 +219,7 @@ def _unit_name(name: str, facts: Facts) -> str:
         return name
     if facts.get("problem") in ("too_early", "too_late"):
         return "at_ms"
-    return str(facts.get("what") or facts.get("field") or name)
+    return _plain(facts.get("what") or facts.get("field") or name)
 
 
 def _word(name: str, word: str, facts: Facts, lang: str) -> str:

@@ -1,0 +1,124 @@
+"""What /proc says about processes: trees, use, and leftovers of an attempt. Imported by the shim: standard library only."""
+# ruff: noqa: PTH110, PTH123, PTH208
+# (pathlib costs the shim 3 ms at every start)
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+# Positions behind the command name in /proc/PID/stat, as proc(5) numbers its fields, less 3.
+STATE, PARENT, GROUP, UTIME, CSTIME, START, RSS = 0, 1, 2, 11, 14, 19, 21
+
+
+def stat(pid: int) -> list[bytes] | None:
+    """The fields of /proc/PID/stat from the state on, None when there is no such process (any more)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+
+
+def start_ticks(pid: int) -> int:
+    """When it started, in clock ticks since boot; with the pid it names a process. 0 when it is gone or a zombie."""
+    fields = stat(pid)
+    return 0 if fields is None or fields[STATE] in (b"Z", b"X") else int(fields[START])
+
+
+def descendants(pid: int) -> list[int]:
+    """Every live process below `pid`, parents before children. Zombies are left out."""
+    found, wave = [], [pid]
+    while wave:
+        wave = [child for parent in wave for child in _children(parent)]
+        found += wave
+    return [p for p in found if start_ticks(p)]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    children = []
+    for task in tasks:
+        try:
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                children += [int(word) for word in file.read().split()]
+        except FileNotFoundError:
+            if not os.path.exists("/proc/self/task/" + str(os.getpid()) + "/children"):
+                return _children_by_scan(pid)  # a kernel without CONFIG_PROC_CHILDREN
+        except OSError:
+            continue
+    return children
+
+
+def _children_by_scan(pid: int) -> list[int]:
+    wanted = str(pid).encode()
+    return [p for p in everybody() if (fields := stat(p)) is not None and fields[PARENT] == wanted]
+
+
+def everybody() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def cpu_ms(pids: list[int]) -> int:
+    """CPU time of these processes and of the children that they have waited for."""
+    ticks = sum(sum(int(f) for f in fields[UTIME : CSTIME + 1]) for p in pids if (fields := stat(p)) is not None)
+    return ticks * 1000 // TICKS
+
+
+def rss_mib(pids: list[int]) -> int:
+    """Sum of resident sizes: an upper bound, since pages that processes share are counted once for each."""
+    return sum(int(fields[RSS]) for p in pids if (fields := stat(p)) is not None) * PAGE >> 20
+
+
+def pss_mib(pids: list[int]) -> int:
+    """Sum of proportional sizes: shared pages counted once in all. Costly; where it is not readable, the resident size."""
+    return sum(_pss_kib(p) for p in pids) >> 10
+
+
+def _pss_kib(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith(b"Pss:")), 0)
+    except OSError:
+        fields = stat(pid)
+        return 0 if fields is None else int(fields[RSS]) * PAGE >> 10
+
+
+def signal_all(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def kill_marked(marker: bytes) -> bool:
+    """Kill every process whose initial environment holds `marker` (NAME=value). True when none is left.
+
+    A process that was let go by a dead shim keeps the environment it was started with. One kill per call and process, by
+    pidfd, so that a pid that is reused meanwhile is not hit."""
+    left = False
+    for pid in everybody():
+        if pid == os.getpid() or not _is_marked(pid, marker):
+            continue
+        left = True
+        with contextlib.suppress(OSError):
+            fd = os.pidfd_open(pid)
+            try:
+                if _is_marked(pid, marker):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+            finally:
+                os.close(fd)
+    return not left
+
+
+def _is_marked(pid: int, marker: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return marker in file.read().split(b"\0")
+    except OSError:
+        return False

@@ -1,0 +1,43 @@
+"""What an operator may say about the machine. Read from nowhere: `bootstrap` fills it in."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """root: absolute folder of this backend, in which nobody else writes. farm_folder: what no job may see (None: root)."""
+
+    root: Path
+    farm_folder: Path | None = None
+    node: str = "node"
+    pool: str = "default"
+    cores_milli: int = 0  # 0: as many as this process may use
+    memory_mib: int = 0  # 0: what the machine has, less memory_kept_mib
+    memory_kept_mib: int = 512  # for the farm itself and the system
+    accelerator: str = ""  # catalogue name; "": as nvidia-smi says, if it is there
+    accelerator_vendor: str = "nvidia"  # nvidia, amd, huawei, rebellions, furiosa: names the visible-devices variable
+    devices: int = 0  # counts only where `accelerator` is given
+    device_mw: int = 0  # 0: as nvidia-smi says
+    # Assumed: a 64-core server processor of 360 W (such as AMD EPYC 9554, its data sheet's TDP) is 5.6 W a core; with its share
+    # of memory 6 W. A model, not a measurement.
+    core_mw: int = 6_000
+    python: str = sys.executable  # what "python" means to a job
+    # One unprivileged user and group a project, from [uid_base, uid_base + uid_range). Two farms on one machine need two ranges.
+    uid_base: int = 200_000
+    uid_range: int = 100_000
+    # Shown to jobs, read-only, although they lie below a folder that only the farm's user may enter (data sets, say).
+    readable: tuple[Path, ...] = ()
+    log_bytes_max: int = 64 << 20  # per rank
+    bundle_bytes_max: int = 2 * GIB  # unpacked
+    bundle_files_max: int = 20_000
+    evidence_ms: int = 5_000  # between two notes of what an attempt has used: what a dead shim may cost the farm
+
+    @property
+    def hidden(self) -> Path:
+        return self.farm_folder if self.farm_folder is not None else self.root

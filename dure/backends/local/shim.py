@@ -1,0 +1,347 @@
+"""The shim: a process that runs one attempt, outlives the agent, and writes down how it ended.
+
+Started as `python -I -S -c <BOOT> <package root> <attempt folder> dure-shim <attempt>` in a session of its own, with the
+attempt's lock open as descriptor 3. It takes orders by files only: `order.json` at the start, `stop`
+(announced by a byte on `wake`) later.
+
+Limits: wall time by its own monotonic clock; memory by a look every TICK_MS at what the whole attempt has resident (proportional
+sizes decide, so shared pages count once); a log that outgrows its bound is cut back to it, its beginning is kept, and the
+job runs on. The end of every rank's command is the end of the attempt: what they left running is killed. After a
+stop, and when one rank of a gang has failed, everything gets SIGTERM, the grace period, and SIGKILL until `waitpid` has
+nothing left. SIGTERM to the shim itself (the machine shuts down) ends the attempt as lost, which may be run again elsewhere."""
+# ruff: noqa: PTH110, PTH116, PTH208
+# (pathlib costs the shim 3 ms at every start)
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import importlib
+import os
+import resource
+import select
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+from dure.backends.local import files, processes, sandbox, workers
+
+LOCK_FD = 3
+TICK_MS = 500  # between two looks at logs and memory
+REAP_MS = 20  # between two looks while processes are being killed
+CHECKPOINT_FILES_MAX = 10_000  # looked at for the newest checkpoint; beyond, the newest of those seen counts
+LOG_NOTICE = b"\n[dure: the log has reached its bound; what followed is not kept]\n"
+
+
+def main() -> None:
+    """argv: -c, package root, attempt folder, "dure-shim", attempt id."""
+    shim = Shim(sys.argv[2])
+    try:
+        shim.run()
+    except BaseException:
+        traceback.print_exc()
+        shim.give_up()
+
+
+def now_ms() -> int:
+    """Monotonic."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Shim:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._listen()
+        self.order: dict[str, Any] = files.read_record(f"{folder}/order.json") or {}
+        self.gang = workers.Gang()
+        self.alive: set[int] = set()  # pids of ranks that have not ended
+        self.children = True  # whether waitpid may have something left
+        self.outcome = ""  # why it is being ended: set at most once, by the first cause
+        self.detail = ""
+        self.failure: tuple[int, int] | None = None  # exit code and signal of the first rank that failed
+        self.kill_at: int | None = None  # monotonic; not None: it is being ended
+        self.started = self.started_wall = self.tick_at = self.evidence_at = 0
+        self.rss_max_mib = 0
+
+    def _listen(self) -> None:
+        """Signals and the FIFO become readable descriptors, so that one poll waits for everything. First, before any other
+        descriptor is made, what the caller happened to leave open is closed: it must not reach a job."""
+        self.terminated = False
+        fcntl.fcntl(LOCK_FD, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        close_above(LOCK_FD)
+        sandbox.prctl(sandbox.PR_SET_CHILD_SUBREAPER, 1)
+        self.fifo = os.open(f"{self.folder}/wake", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._on_term)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        self.poller = select.poll()
+        self.poller.register(self.fifo, select.POLLIN)
+        self.poller.register(self.woken, select.POLLIN)
+
+    def _on_term(self, *_: object) -> None:
+        self.terminated = True
+
+    # -- the life of an attempt -----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """1. a stop that came first; 2. the bundle; 3. all ranks ready; 4. the record that it runs; 5. let go;
+        6. watch; 7. the end."""
+        self._read_stop()
+        if self.outcome or not self._unpack():
+            self._finish()
+            return
+        lacking = self.gang.fork(self.order, self.folder)
+        self.alive = set(self.gang.ranks)
+        if lacking:
+            self._not_ready(lacking)
+            return
+        self.started, self.started_wall = now_ms(), wall_ms()
+        self._write_run()
+        for rank, number in self.gang.let_go().items():
+            self.detail = self.detail or ("no_such_command" if number == errno.ENOENT else "not_executable")
+            sys.stderr.write(f"rank {rank}: {os.strerror(number)}\n")
+        self._watch()
+        self._finish()
+
+    def _not_ready(self, lacking: str) -> None:
+        """A gang is whole or absent. A missing command is the tenant's failure; anything else is ours, and nothing ran."""
+        sys.stderr.write(lacking + "\n")
+        self._kill_all()
+        self.failure = None
+        if lacking.startswith("missing"):
+            self.failure, self.detail = (workers.NO_SUCH_COMMAND, 0), "no_such_command"
+        else:
+            self.outcome, self.detail = "rejected", "isolation_failed"
+        self._finish()
+
+    def _unpack(self) -> bool:
+        """Fill the work folder on the workload's first launch, as the job's user. False when that was not to be."""
+        bundle, marker = self.order["bundle"], f"{self.order['workload_folder']}/unpacked"
+        if bundle is None or os.path.exists(marker):
+            return True
+        unpack = importlib.import_module("dure.backends.local.unpack")  # 15 ms that only bundles pay
+        try:
+            archive = os.open(bundle["path"], os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as fault:
+            sys.stderr.write(f"{fault}\n")
+            self.outcome, self.detail = "rejected", "bad_bundle"
+            return False
+        if (pid := os.fork()) == 0:
+            self._be_unpacker(unpack, archive, bundle)
+        os.close(archive)
+        self.alive = {pid}
+        self._watch()
+        failed, self.failure, self.kill_at = self.failure, None, None
+        self.children = True
+        if self.outcome:
+            return False  # stopped meanwhile
+        if failed:
+            self.outcome, self.detail = "rejected", "bad_bundle"
+            return False
+        files.write_record(marker, {"path": bundle["path"]})
+        return True
+
+    def _be_unpacker(self, unpack: Any, archive: int, bundle: dict[str, Any]) -> None:
+        shim, code = os.getppid(), 1
+        try:
+            workers.be_fresh(shim)
+            folder = os.open(self.order["cwd"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            workers.as_user(self.order["sandbox"], folder)
+            sandbox.die_with_parent(shim, signal.SIGKILL)
+            unpack.unpack(archive, bundle["bytes_max"], bundle["files_max"])
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
+
+    def _watch(self) -> None:
+        """Until nothing that belongs to the attempt is left."""
+        while True:
+            self._reap()
+            if not self.children:
+                return
+            self._look_for_causes()
+            self._tick()
+            if not self.alive and self.kill_at is None:
+                self.kill_at = now_ms()  # the commands have ended; what they left behind goes now
+            if self.kill_at is not None and now_ms() >= self.kill_at:
+                self._kill_all()
+                return
+            self._wait()
+
+    def _wait(self) -> None:
+        moments = [self.tick_at] + ([self.kill_at] if self.kill_at is not None else [])
+        if self.started and self.kill_at is None:
+            moments.append(self.started + self.order["limit_ms"])
+        for fd, _ in self.poller.poll(max(0, min(moments) - now_ms()) + 1):
+            with contextlib.suppress(BlockingIOError):
+                os.read(fd, 4096)
+
+    # -- reasons to end ---------------------------------------------------------------------------------------------------
+
+    def _look_for_causes(self) -> None:
+        self._read_stop()
+        if self.terminated and not self.outcome:
+            self._end("lost", self.order["grace_ms"])
+            self.detail = self.detail or ("shim_terminated" if self.outcome else "")
+        if self.started and self.kill_at is None and now_ms() >= self.started + self.order["limit_ms"]:
+            self._end("timed_out", self.order["grace_ms"])
+
+    def _read_stop(self) -> None:
+        stop = None if self.outcome else files.read_record(f"{self.folder}/stop")
+        if stop is not None:
+            self._end(stop.get("cause", "cancelled"), stop.get("grace_ms", 0))
+
+    def _end(self, outcome: str, grace_ms: int) -> None:
+        """Polite signal now, kill later. The first cause names the outcome, and a rank's own failure or the end of all ranks
+        is a cause too; a later one can only shorten the grace."""
+        decided = self.failure is not None or self.detail or (self.started and not self.alive)
+        self.outcome = self.outcome or ("" if decided else outcome)
+        self._terminate(grace_ms)
+
+    def _terminate(self, grace_ms: int) -> None:
+        kill_at = now_ms() + max(0, grace_ms)
+        if self.kill_at is not None:
+            self.kill_at = min(self.kill_at, kill_at)
+            return
+        self.kill_at = kill_at
+        for pid in self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)
+        groups = {str(pid).encode() for pid in self.alive}
+        below = processes.descendants(os.getpid())
+        strays = [p for p in below if (s := processes.stat(p)) is not None and s[processes.GROUP] not in groups]
+        processes.signal_all(strays, signal.SIGTERM)
+
+    def _kill_all(self) -> None:
+        """SIGKILL until waitpid has nothing left. As subreaper the shim inherits every orphan, so nothing escapes by setsid."""
+        while True:
+            processes.signal_all(processes.descendants(os.getpid()), signal.SIGKILL)
+            self._reap()
+            if not self.children:
+                return
+            self._tick()
+            self.poller.poll(REAP_MS)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.woken, 4096)
+
+    def _reap(self) -> None:
+        """Collect every child that has ended. The first rank that failed decides; the rest of its gang is then ended."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.children = False
+                return
+            if pid == 0:
+                return
+            self.rss_max_mib = max(self.rss_max_mib, usage.ru_maxrss >> 10)
+            if pid not in self.alive:
+                continue
+            self.alive.discard(pid)
+            code = os.waitstatus_to_exitcode(status)
+            if code != 0 and self.failure is None:
+                self.failure = (code, 0) if code > 0 else (128 - code, -code)
+                if self.alive:
+                    self._terminate(self.order["grace_ms"])
+
+    # -- bounds and evidence ----------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = now_ms()
+        if now < self.tick_at:
+            return
+        self.tick_at = now + TICK_MS
+        self._bound_logs()
+        self._bound_memory()
+        if self.started and now >= self.evidence_at:
+            with contextlib.suppress(OSError):  # a full disk: the next one may succeed
+                self._write_run()
+
+    def _bound_logs(self) -> None:
+        """Cut a log that has outgrown its bound. Between two looks it can grow by what the disk takes in TICK_MS."""
+        bound = self.order["log_bytes_max"]
+        for rank in range(len(self.order["workers"])):
+            with contextlib.suppress(OSError):
+                path = f"{self.folder}/log.{rank}"
+                if os.stat(path).st_size > bound + len(LOG_NOTICE):
+                    os.truncate(path, bound)
+                    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                    os.pwrite(fd, LOG_NOTICE, bound)
+                    os.close(fd)
+
+    def _bound_memory(self) -> None:
+        pids = processes.descendants(os.getpid())
+        mib, limit = processes.rss_mib(pids), self.order["memory_mib"]
+        if mib > limit:
+            mib = processes.pss_mib(pids)
+        self.rss_max_mib = max(self.rss_max_mib, mib)
+        if self.started and mib > limit and self.detail != "memory_limit":
+            self.detail = "memory_limit" if not self.outcome else self.detail
+            self.kill_at = now_ms()  # no polite signal: it would go on allocating
+
+    def _write_run(self) -> None:
+        pid = os.getpid()
+        self.evidence_at = now_ms() + self.order["evidence_ms"]
+        identity = {"boot_id": files.boot_id(), "pid": pid, "start_ticks": processes.start_ticks(pid)}
+        files.write_record(f"{self.folder}/run", {**identity, "evidence": self._evidence()})
+
+    def _evidence(self) -> dict[str, Any]:
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        below = processes.descendants(os.getpid()) if self.children else []
+        return {
+            "started_ms": self.started_wall,
+            "run_ms": now_ms() - self.started if self.started else 0,
+            "cpu_ms": int((spent.ru_utime + spent.ru_stime) * 1000) + processes.cpu_ms(below),
+            "rss_max_mib": self.rss_max_mib,
+            "checkpoint_ms": newest_ms(self.order["checkpoint_folder"]),
+        }
+
+    def _finish(self) -> None:
+        """Write how it ended. A cause that was acted upon names the outcome, whatever the command made of its signal:
+        a preempted job that saves and exits 0 has not succeeded."""
+        self._bound_logs()
+        outcome = self.outcome or ("failed" if self.failure or self.detail == "memory_limit" else "succeeded")
+        code, number = self.failure or (0, 0)
+        ran = outcome != "rejected"
+        end = {"ended_ms": wall_ms() if ran else 0, "exit_code": code if ran else None, "signal": number, "detail": self.detail}
+        if ran and not self.started:
+            end["started_ms"] = end["ended_ms"]
+        files.write_record(f"{self.folder}/exit", {"outcome": outcome, "evidence": {**self._evidence(), **end}})
+
+    def give_up(self) -> None:
+        """The shim itself is broken: leave no process behind and say so. If even that fails, the driver finds it lost."""
+        self._kill_all()
+        self.outcome, self.detail = ("lost" if self.started else "rejected"), "shim_error"
+        self._finish()
+
+
+def close_above(kept: int) -> None:
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > kept:
+            with contextlib.suppress(OSError):  # the descriptor of this very listing is gone already
+                os.close(int(name))
+
+
+def newest_ms(folder: str) -> int:
+    """Modification time of the newest file below `folder`, not later than now; 0 when there is none."""
+    newest, seen, waiting = 0, 0, [folder]
+    while waiting and seen < CHECKPOINT_FILES_MAX:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                seen += 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    newest = max(newest, entry.stat(follow_symlinks=False).st_mtime_ns // 1_000_000)
+    return min(newest, wall_ms())

@@ -1,0 +1,146 @@
+"""Small random farms for Hypothesis: what is live always fits where it sits; what waits may be anything."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from dure.model.money import Currency
+from dure.model.policy import Policy
+from dure.scheduler.snapshot import DEPENDENCY_MET, DEPENDENCY_WAITS, LAUNCHING, RUNNING, STOPPING
+from tests.builders.world import World
+
+PROJECTS = ("ant", "bee", "cat")
+PRIORITIES = ("background", "low", "normal", "high", "urgent")
+
+
+def examples(default: int) -> settings:
+    """The usual settings; DURE_EXAMPLES asks for more (or fewer) examples, drawn by chance."""
+    asked = int(os.environ.get("DURE_EXAMPLES", "0"))
+    return settings(max_examples=asked or default, derandomize=not asked, deadline=None, database=None)
+
+
+@dataclass
+class Left:
+    """What is free on a node while a world is drawn."""
+
+    site: str
+    cores: int
+    memory: int
+    mask: int
+
+
+@st.composite
+def worlds(draw: st.DrawFn, waiting_max: int = 8, money: bool = True) -> World:
+    world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
+    world.draining = _rarely(draw, 40)
+    sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
+    for site in sites:
+        world.site(site, reachable=not _rarely(draw, 12), drained=_rarely(draw, 12))
+    left = _nodes(draw, world, sites)
+    world.organisation("north", weight=draw(st.integers(1, 3))).organisation("south")
+    for project in PROJECTS:
+        use = draw(st.sampled_from((0.0, 0.0, 1_000.0, 50_000.0)))
+        world.project(project, organisation=draw(st.sampled_from(("", "north", "south"))), use=use)
+        if money:
+            _awards(draw, world, project, sites)
+    for i in range(draw(st.integers(0, 9))):
+        _attempt(draw, world, left, f"a{i}")
+    _claims(draw, world, left)
+    for i in range(draw(st.integers(1, waiting_max))):
+        _pending(draw, world, sites, f"w{i}", money)
+    return world
+
+
+def _rarely(draw: st.DrawFn, one_in: int) -> bool:
+    """Hypothesis likes the ends of a range, so the rare value sits inside."""
+    return draw(st.integers(0, one_in)) == one_in // 2 + 1
+
+
+def _nodes(draw: st.DrawFn, world: World, sites: list[str]) -> dict[str, Left]:
+    left = {}
+    for i in range(draw(st.integers(1, 6))):
+        site, cores, devices = draw(st.sampled_from(sites)), draw(st.integers(2, 8)), draw(st.sampled_from((0, 2, 4)))
+        accelerator = draw(st.sampled_from(("a100", "a100", "a100", "npu"))) if devices else ""
+        usable, memory = not _rarely(draw, 15), draw(st.sampled_from((2048, 4096)))
+        world.node(f"n{i}", site, cores=cores, memory=memory, devices=devices, accelerator=accelerator, usable=usable)
+        left[f"n{i}"] = Left(site, cores, memory, (1 << devices) - 1)
+    return left
+
+
+def _awards(draw: st.DrawFn, world: World, project: str, sites: list[str]) -> None:
+    for _ in range(draw(st.integers(0, 4))):
+        world.award(
+            project,
+            draw(st.sampled_from((100, 400, 10_000, 50, 0))),
+            currency=draw(st.sampled_from((Currency.KRW, Currency.KRW, Currency.ACS))),
+            expires=draw(st.sampled_from((100, 100, 5000, 9000, -1))),
+            sites=draw(st.sampled_from(((), (), (sites[0],)))),
+            accelerators=draw(st.sampled_from(((), (), ("a100",)))),
+        )
+
+
+def _seat(draw: st.DrawFn, left: dict[str, Left], site: str, cores: int, memory: int, devices: int) -> tuple[str, int] | None:
+    """Take room for one worker, on any node of the site that has it."""
+    for id in draw(st.permutations(sorted(n for n, x in left.items() if x.site == site))):
+        node, mask = left[id], 0
+        if node.cores < cores or node.memory < memory or node.mask.bit_count() < devices:
+            continue
+        for _ in range(devices):
+            mask |= (node.mask & ~mask) & -(node.mask & ~mask)
+        node.cores, node.memory, node.mask = node.cores - cores, node.memory - memory, node.mask & ~mask
+        return id, mask
+    return None
+
+
+def _attempt(draw: st.DrawFn, world: World, left: dict[str, Left], id: str) -> None:
+    site = draw(st.sampled_from(sorted({x.site for x in left.values()})))
+    demand = (draw(st.integers(1, 5)), draw(st.sampled_from((256, 0, 1024))), draw(st.sampled_from((0, 0, 1, 2))))
+    seats = [_seat(draw, left, site, *demand) for _ in range(draw(st.sampled_from((1, 1, 2))))]
+    found = [seat for seat in seats if seat is not None]
+    if not found:
+        return
+    started = draw(st.sampled_from((-1000, -100, -30)))
+    world.attempt(
+        id, found, project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES[:3])), cores=demand[0],
+        memory=demand[1], state=draw(st.sampled_from((LAUNCHING, RUNNING, RUNNING, RUNNING, STOPPING, STOPPING))),
+        preemptible=not _rarely(draw, 4), started=started, checkpoint=draw(st.integers(started, 0)),
+        ends=draw(st.sampled_from((-5, 100, 700, 3000, 3600, None))),
+    )  # fmt: skip
+
+
+def _claims(draw: st.DrawFn, world: World, left: dict[str, Left]) -> None:
+    """Claims behind attempts that are stopping: what they leave, and what is free beside it, is kept."""
+    stopping = [a for a in world.attempts if a["state"] == STOPPING]
+    for i, victim in enumerate(stopping[: draw(st.integers(0, 2))]):
+        node, mask = victim["seats"][0]
+        taken = draw(st.integers(0, victim["cores_milli"] // 1000 + left[node].cores))
+        more = left[node].mask & draw(st.integers(0, 15))
+        left[node].mask &= ~more
+        left[node].cores -= max(0, taken - victim["cores_milli"] // 1000)
+        world.claim(
+            f"claim{i}", [(node, mask | more)], victims=[victim["id"]], priority="urgent", cores=taken, memory=0,
+            ends=draw(st.sampled_from((500, 4000))), started=0,
+        )  # fmt: skip
+
+
+def _pending(draw: st.DrawFn, world: World, sites: list[str], id: str, money: bool) -> None:
+    devices = draw(st.sampled_from((0, 0, 0, 1, 1, 2, 4)))
+    types = draw(st.sampled_from((None, None, None, ("a100",), ("npu", "a100")))) if devices else None
+    if devices and _rarely(draw, 20):
+        types = ("none",)
+    world.pending(
+        id, project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES)),
+        workers=draw(st.sampled_from((1, 1, 1, 2, 2, 3))), cores=draw(st.sampled_from((1, 2, 3, 4, 0, 9))),
+        memory=draw(st.sampled_from((128, 128, 0, 1024, 2048))), devices=devices, accelerators=types,
+        limit=draw(st.sampled_from((60, 300, 3600, 20_000))), sites=("gone",) if _rarely(draw, 25) else draw(st.sampled_from(((), (), (), (sites[-1],)))),
+        hold=draw(st.sampled_from((0, 0, 0, 40, 60, 90, 5000, -1))) if money else 0,
+        merit=draw(st.sampled_from((-1, -1, 0, 30, 120))) if money else -1,
+        submitted=draw(st.integers(-50, 0)), eligible=5 if _rarely(draw, 15) else -1,
+        dependency=DEPENDENCY_WAITS if _rarely(draw, 15) else DEPENDENCY_MET,
+    )  # fmt: skip
+
+
