@@ -212,7 +212,7 @@ class Play:
         o.finish()
         made = self._ask(workloads.submit, project=project, spec=spec, array=array)
         if isinstance(made, Reason):
-            return f"refused: {render(made, 'en').detail}"
+            return f"refused: {self.teller.plain(made)}"
         self._names[name] = made.array_id or made.ids[0]
         return lambda: self.teller.submitted(name)
 
@@ -251,7 +251,7 @@ class Play:
         id = self._id(o.line, o.next("the workload's name"))
         o.finish()
         answer = self._ask(workloads.cancel, id=id)
-        return f"refused: {render(answer, 'en').detail}" if isinstance(answer, Reason) else None
+        return f"refused: {self.teller.plain(answer)}" if isinstance(answer, Reason) else None
 
     def _do_award(self, o: Options) -> str:
         """award TENANT AMOUNT [won] [until HH:MM]"""

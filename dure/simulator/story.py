@@ -162,9 +162,9 @@ def _is_generated(row: str) -> bool:
     return len(words) > 1 and words[1] == GENERATED
 
 
-COLUMN = 64  # where the right column begins, unless the left one is longer
+COLUMN = 63  # where the right column begins, unless the left one is longer
 
 
 def _with_answer(row: str, answer: str) -> str:
     left = row.split(ARROW, 1)[0].rstrip()
-    return f"{left:<{COLUMN}}{ARROW} {answer}" if answer else left
+    return f"{left:<{COLUMN}} {ARROW} {answer}" if answer else left

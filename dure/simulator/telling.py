@@ -74,13 +74,14 @@ class Teller:
         assert view is not None
         row = view.snapshot.pending.ids.index(workload.id)
         reason = reason_of(view.snapshot, view.plan, row)
-        told = self._plain(reason) if reason else "it starts"
+        told = self.plain(reason) if reason else "it starts"
         promises = dict(zip(view.plan.reserve_pending.tolist(), view.plan.reserve_ms.tolist(), strict=True))
         if row in promises:
             told += f" (promised for {people_text(promises[row], SEOUL)[11:16]})"
         return told
 
-    def _plain(self, reason: Reason) -> str:
+    def plain(self, reason: Reason) -> str:
+        """A reason in words, with the story's names for ids."""
         facts = {k: self._name(v) if isinstance(v, str) else v for k, v in reason.facts.items()}
         detail = render(Reason(reason.kind, facts), "en").detail.rstrip(".")
         return detail[0].lower() + detail[1:]

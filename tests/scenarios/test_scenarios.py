@@ -1,0 +1,62 @@
+"""The stories are documentation, and true: the right column is what the plane answers, word for word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dure.errors import ConfigError
+from dure.simulator import run_scenario, run_text
+
+HERE = Path(__file__).parent
+PAGES = sorted(HERE.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_the_page_says_what_happens(page: Path, request: pytest.FixtureRequest) -> None:
+    result = run_scenario(page)
+    if request.config.getoption("--update"):
+        page.write_text(result.text, encoding="utf-8")
+        return
+    assert result.stale == (), "run `pytest tests/scenarios --update` and review the difference as prose"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_story_ends_with_true_books(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "→ the books balance and the chain holds" in text
+
+
+def test_another_seed_tells_the_same_story() -> None:
+    page = HERE / "preemption-refunds.md"
+    assert run_scenario(page, seed=7).text == run_scenario(page, seed=8).text
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("09:00 submit a nobody gpus 1 for 1h", "refused"),
+        ("09:00 submit", "the workload's name is missing"),
+        ("09:00 submit a lab gpus one for 1h", "'one' is no whole number"),
+        ("09:00 submit a lab gpus 1 for soon", "'soon' is no duration"),
+        ("09:00 submit a lab gpus 1 for 1h sideways", "not understood: 'sideways'"),
+        ("09:00 dance", "unknown verb 'dance'"),
+        ("09:00 cancel a", "no workload is called 'a'"),
+        ("08:00 watch", "earlier than the line before"),
+        ("09:00 kill north-9", "no node is called 'north-9'"),
+    ],
+)
+def test_a_story_that_cannot_be_understood_names_its_line(line: str, problem: str) -> None:
+    page = f"```scenario\npool north 1 nodes x 8 h100\ntenant lab budget 10 won\n08:30 watch\n{line}\n```"
+    try:
+        told = run_text(page).text
+    except ConfigError as fault:
+        told = str(fault)
+        assert told.startswith("line 5:")
+    assert problem in told
+
+
+def test_an_open_block_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"line 1: this ```scenario block is never closed"):
+        run_text("```scenario\npool north 1 nodes x 8 h100\n")
