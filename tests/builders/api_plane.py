@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -66,6 +67,14 @@ class InProcess:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             return await self._client.request(method, path, **options)
+
+        return self._portal.call(send)
+
+    def together(self, requests: Sequence[Mapping[str, Any]]) -> list[httpx.Response]:
+        """Send several at the same time."""
+
+        async def send() -> list[httpx.Response]:
+            return list(await asyncio.gather(*(self._client.request(**request) for request in requests)))
 
         return self._portal.call(send)
 

@@ -266,4 +266,4 @@ def _ptr(lengths: Any) -> Any:
 
 
 def _table(rows: list[list[bool]], width: int) -> Any:
-    return np.array(rows, np.bool_).reshape(-1, width)
+    return np.array(rows, np.bool_).reshape(len(rows), width)

@@ -132,15 +132,14 @@ def _pending(draw: st.DrawFn, world: World, sites: list[str], id: str, money: bo
     types = draw(st.sampled_from((None, None, None, ("a100",), ("npu", "a100")))) if devices else None
     if devices and _rarely(draw, 20):
         types = ("none",)
+    allowed = ("gone",) if _rarely(draw, 25) else draw(st.sampled_from(((), (), (), (sites[-1],))))
     world.pending(
         id, project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES)),
         workers=draw(st.sampled_from((1, 1, 1, 2, 2, 3))), cores=draw(st.sampled_from((1, 2, 3, 4, 0, 9))),
         memory=draw(st.sampled_from((128, 128, 0, 1024, 2048))), devices=devices, accelerators=types,
-        limit=draw(st.sampled_from((60, 300, 3600, 20_000))), sites=("gone",) if _rarely(draw, 25) else draw(st.sampled_from(((), (), (), (sites[-1],)))),
+        limit=draw(st.sampled_from((60, 300, 3600, 20_000))), sites=allowed,
         hold=draw(st.sampled_from((0, 0, 0, 40, 60, 90, 5000, -1))) if money else 0,
         merit=draw(st.sampled_from((-1, -1, 0, 30, 120))) if money else -1,
         submitted=draw(st.integers(-50, 0)), eligible=5 if _rarely(draw, 15) else -1,
         dependency=DEPENDENCY_WAITS if _rarely(draw, 15) else DEPENDENCY_MET,
     )  # fmt: skip
-
-

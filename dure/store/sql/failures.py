@@ -1,0 +1,51 @@
+"""What a database's errors mean to us. The one place that knows their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from dure.errors import Conflict, DuplicateKey, StoreError
+
+_UNIQUE = {"23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
+_SERIALIZATION = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+
+
+class ConnectionLost(StoreError):
+    """The connection broke before a commit was asked for: nothing was written, so all of it may be tried again."""
+
+
+class Unreachable(StoreError):
+    """No connection could be had, or another program kept the database locked, although it was tried for some seconds."""
+
+
+class OutcomeUnknown(StoreError):
+    """The connection broke during a commit: the transaction may have been written or not. It is not run again here,
+    because that could do it twice; the caller's idempotency key finds out."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Database errors leave this block as StoreErrors."""
+    try:
+        yield
+    except DBAPIError as failure:
+        raise _translate(failure) from failure
+    except SQLAlchemyError as failure:  # a pool that is exhausted, a connection already marked broken
+        raise StoreError(f"the database could not be used: {failure}") from failure
+
+
+def _translate(failure: DBAPIError) -> StoreError:
+    code = getattr(failure.orig, "sqlstate", None) or getattr(failure.orig, "sqlite_errorname", None) or ""
+    message = str(failure.orig).strip()
+    if failure.connection_invalidated:
+        return ConnectionLost(f"the connection to the database was lost: {message}")
+    if code.startswith("SQLITE_BUSY"):
+        return Unreachable("another program keeps the database locked")
+    if code in _UNIQUE:
+        return DuplicateKey(message)
+    if code in _SERIALIZATION:
+        return Conflict(message)
+    return StoreError(f"the database refused: {message}")

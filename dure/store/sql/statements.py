@@ -1,0 +1,140 @@
+"""SQL text, compiled once per class and shape of question, and the order in which its parameters go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Dialect,
+    Select,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.sql import ClauseElement
+
+from dure.errors import require
+from dure.store.kinds import shape
+from dure.store.sql.tables import TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Compiled text, the names of its positional parameters in order, and the values of those that never change."""
+
+    sql: str
+    order: tuple[str, ...]
+    fixed: Mapping[str, Any]
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple([values[name] if name in values else self.fixed[name] for name in self.order])
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The shape of a search: what is asked, without the values asked for."""
+
+    kind: type[Any]
+    equal: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    order: str = "id"
+    descending: bool = False
+    after: bool = False
+    limit: bool = False
+    count: bool = False
+    lock: bool = False  # PostgreSQL: the rows found may not change until we have committed
+
+
+class Statements:
+    """The statements of one database, kept by shape. Shapes come from the program's own code, so there are few."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.postgres = dialect.name == "postgresql"
+        self._dialect = dialect
+        self._kept: dict[Any, Statement] = {}
+
+    def ask(self, question: Question) -> Statement:
+        return self._keep(question, lambda: self._search(question))
+
+    def insert(self, kind: type[Any]) -> Statement:
+        """Parameters are the fields in order: a row as the mapper makes it."""
+        return self._keep(("insert", kind), lambda: insert(TABLES[kind]))
+
+    def update(self, kind: type[Any]) -> Statement:
+        """Parameters are the fields in order but the id, then the id and the version expected."""
+        return self._keep(("update", kind), lambda: _compare_and_set(TABLES[kind]))
+
+    def delete(self, kind: type[Any]) -> Statement:
+        table = TABLES[kind]
+        return self._keep(("delete", kind), lambda: delete(table).where(table.c.id == bindparam("key_id")))
+
+    def _keep(self, key: Any, build: Callable[[], ClauseElement]) -> Statement:
+        statement = self._kept.get(key)
+        if statement is None:
+            compiled: Any = build().compile(dialect=self._dialect)
+            statement = Statement(str(compiled), tuple(compiled.positiontup or ()), compiled.params)
+            self._kept[key] = statement  # two threads may both come here: they store equal values
+        return statement
+
+    def _search(self, question: Question) -> Select[Any]:
+        table = TABLES[question.kind]
+        query: Select[Any] = select(func.count()).select_from(table) if question.count else select(table)
+        for name in question.equal:
+            query = query.where(table.c[name] == bindparam(f"is_{name}"))
+        for name in question.any_of:
+            query = query.where(self._among(table, name))
+        if question.after:
+            query = query.where(_behind(table, question.descending))
+        if not question.count:
+            query = _sorted(query, table, question)
+        if question.limit:
+            query = query.limit(bindparam("limit"))
+        if question.lock and self.postgres:
+            query = query.with_for_update(read=True)
+        return query
+
+    def _among(self, table: Table, name: str) -> ColumnElement[bool]:
+        """`column = any of these`, with one parameter however many there are, so that the text stays the same."""
+        column = table.c[name]
+        if self.postgres:
+            element = Text() if isinstance(column.type, Text) else column.type
+            values: BindParameter[Any] = bindparam(f"in_{name}", type_=ARRAY(element))
+            return column == any_(values)
+        return column.in_(select(func.json_each(bindparam(f"in_{name}")).table_valued("value").c.value))
+
+
+def _compare_and_set(table: Table) -> Any:
+    names = [column.name for column in table.c if column.name != "id"]
+    change = update(table).values({name: bindparam(f"set_{name}") for name in names})
+    return change.where(table.c.id == bindparam("key_id"), table.c.version == bindparam("key_version"))
+
+
+def _behind(table: Table, descending: bool) -> ColumnElement[bool]:
+    after: BindParameter[str] = bindparam("after")
+    return table.c.id < after if descending else table.c.id > after
+
+
+def _sorted(query: Select[Any], table: Table, question: Question) -> Select[Any]:
+    names = dict.fromkeys((question.order, "id"))
+    columns = [table.c[name] for name in names]
+    return query.order_by(*(column.desc() if question.descending else column.asc() for column in columns))
+
+
+def require_orders(statements: Statements) -> None:
+    """Parameters must go where the writer puts them: a row in the wrong columns would be the worst of bugs. Once per store."""
+    for kind in TABLES:
+        names = tuple(shape(kind).forms)
+        changed = (*(f"set_{name}" for name in names if name != "id"), "key_id", "key_version")
+        require(statements.insert(kind).order == names, f"{kind.__name__}: columns of an insert are out of order")
+        require(statements.update(kind).order == changed, f"{kind.__name__}: columns of an update are out of order")

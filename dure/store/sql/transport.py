@@ -1,0 +1,312 @@
+"""Carrying all records out of a database and into another: backup, restore, and the move from SQLite to PostgreSQL.
+
+A backup is gzip over JSON lines: a header, then one line per record (`[table, record]`), classes and ids in order. It holds
+records and not rows, so it fits every database and every later schema. Nothing of it is believed before all has been checked.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection, text
+
+from dure.errors import StoreError, require
+from dure.model.codec import from_plain, to_plain
+from dure.model.event import canonical
+from dure.model.records import Plane
+from dure.store.kinds import KINDS
+from dure.store.rules import PLANE_ID
+from dure.store.sql.engines import Engines, open_engines
+from dure.store.sql.failures import translated
+from dure.store.sql.leadership import lead_lock
+from dure.store.sql.schema import newest, prepare, present
+from dure.store.sql.session import Link, SqlReader, SqlTx, Unit
+from dure.store.sql.statements import Statements
+from dure.store.sql.tables import TABLES, table_name
+
+FORMAT = 1
+PAGE = 1_000  # records held in memory at a time
+
+_KIND_OF = {table_name(kind): kind for kind in KINDS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """First line of a backup. sha256 is over the other members and all lines that follow."""
+
+    dure_backup: int
+    schema: str
+    created_ms: int
+    incarnation: int
+    counts: Mapping[str, int]
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What arrived: records per table, and the incarnation that the plane has now."""
+
+    counts: Mapping[str, int]
+    incarnation: int
+
+
+def backup(url: str, target: Path, *, now_ms: int) -> Path:
+    """Write all records, as of one moment, to `target` (or, when that is a folder, to a file in it named by the time). The
+    plane may run on meanwhile. The file appears only when it is whole, and only its owner can read it. Returns its path.
+
+    Raises StoreError when the database cannot be read or the file not written, ConfigError when the schema is another's."""
+    path = target / f"dure-{now_ms}.jsonl.gz" if target.is_dir() else target
+    with _engines(url, existing=True) as engines, _reading(engines) as connection:
+        try:
+            _write_backup(connection, path, now_ms)
+        except OSError as failure:
+            raise StoreError(f"{path} cannot be written: {failure.strerror}") from failure
+    return path
+
+
+def restore(file: Path, url: str, *, force: bool = False) -> Carried:
+    """Fill the database with a backup and raise the plane's incarnation, so that agents report everything anew. All or nothing.
+
+    The database has to be empty, unless `force`: then what it held is lost. Refuses while a controller leads there.
+    Raises StoreError when the file is not whole or made by a newer Dure, or the database is in use."""
+    header = check_backup(file)
+    with _engines(url) as engines, _alone(engines), _writing(engines) as connection:
+        return _fill(connection, header, file, force=force, restored=True)
+
+
+def migrate_to(source_url: str, target_url: str, *, now_ms: int) -> Carried:
+    """Move the plane to another, empty database; record for record, incarnation and all. The source is only read. Refuses while a
+    controller leads on either, because what it wrote meanwhile would be left behind.
+
+    Raises StoreError and ConfigError as `restore` does."""
+    with tempfile.TemporaryDirectory(prefix="dure-migrate-") as folder, _engines(source_url, existing=True) as source:
+        file = Path(folder) / "all.jsonl.gz"
+        with _alone(source), _engines(target_url) as target, _alone(target):
+            with _reading(source) as connection:
+                _write_backup(connection, file, now_ms)
+            with _writing(target) as connection:
+                return _fill(connection, check_backup(file), file, force=False, restored=False)
+
+
+def check_backup(file: Path) -> Header:
+    """Read all of a backup. Raises StoreError when it is cut short, altered or no backup, or made by a newer Dure."""
+    try:
+        with gzip.open(file, "rb") as lines:
+            header = _header(lines.readline())
+            digest, counts = _digest(header), Counter[str]()
+            for line in lines:
+                digest.update(line)
+                name, plain = json.loads(line)
+                from_plain(_KIND_OF[name], plain)
+                counts[name] += 1
+        whole = digest.hexdigest() == header.sha256 and dict(counts) == dict(header.counts)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as failure:
+        raise StoreError(f"{file} is no whole backup: {type(failure).__name__}: {failure}") from failure
+    if not whole:
+        raise StoreError(f"{file} was altered or cut short: its contents do not agree with its header")
+    return header
+
+
+# -- writing a file ---------------------------------------------------------------------------------------------------
+
+
+def _write_backup(connection: Connection, path: Path, now_ms: int) -> None:
+    """The body first, to learn its counts and digest; then header and body together, under another name until they are whole."""
+    statements = Statements(connection.dialect)
+    reader = SqlReader(Link(connection, statements))
+    plane = reader.get(Plane, PLANE_ID)
+    counts = {table_name(kind): reader.count(kind) for kind in KINDS}
+    header = Header(
+        dure_backup=FORMAT,
+        schema=present(connection),
+        created_ms=now_ms,
+        incarnation=plane.incarnation if plane is not None else 0,
+        counts={name: count for name, count in counts.items() if count},
+    )
+    digest, written = _digest(header), Counter[str]()
+    with tempfile.TemporaryFile(dir=path.parent) as body, _private_file(path) as out:
+        with gzip.GzipFile(fileobj=body, mode="wb", mtime=0) as lines:
+            for name, line in _lines(reader):
+                digest.update(line)
+                lines.write(line)
+                written[name] += 1
+        require(dict(written) == dict(header.counts), "a backup's rows changed while they were read")
+        out.write(gzip.compress(_header_line(replace(header, sha256=digest.hexdigest())), mtime=0))
+        body.seek(0)
+        shutil.copyfileobj(body, out)  # two gzip members in a row are one gzip file
+
+
+@contextmanager
+def _private_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, synced and moved to `path` when the block ends well, gone when it does not."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lines(reader: SqlReader) -> Iterator[tuple[str, bytes]]:
+    for kind in KINDS:
+        name = table_name(kind)
+        for record in _all(reader, kind):
+            yield name, canonical([name, to_plain(record)]) + b"\n"
+
+
+def _all(reader: SqlReader, kind: type[Any]) -> Iterator[Any]:
+    after = ""
+    while page := reader.find(kind, after=after, limit=PAGE):
+        yield from page
+        after = page[-1].id
+
+
+def _digest(header: Header) -> Any:
+    return hashlib.sha256(_header_line(replace(header, sha256="")))
+
+
+def _header_line(header: Header) -> bytes:
+    return canonical(to_plain(header)) + b"\n"
+
+
+def _header(line: bytes) -> Header:
+    header = from_plain(Header, json.loads(line))
+    if header.dure_backup != FORMAT or header.schema > newest():  # revisions are numbers with leading zeros
+        raise ValueError(f"format {header.dure_backup}, schema {header.schema}: made by a newer Dure")
+    return header
+
+
+# -- filling a database -----------------------------------------------------------------------------------------------
+
+
+def _fill(connection: Connection, header: Header, file: Path, *, force: bool, restored: bool) -> Carried:
+    statements = Statements(connection.dialect)
+    reader = SqlReader(Link(connection, statements))
+    old_plane = reader.get(Plane, PLANE_ID)
+    _make_room(connection, reader, force)
+    unit = Unit(Link(connection, statements))
+    for page in _pages(file):
+        for record in page:
+            unit.insert(record)
+        unit.finish()
+        unit.forget()
+    _require_same(header, reader)
+    if restored:
+        _raise_incarnation(unit, old_plane)
+    plane = reader.get(Plane, PLANE_ID)
+    return Carried(counts=header.counts, incarnation=plane.incarnation if plane is not None else 0)
+
+
+def _make_room(connection: Connection, reader: SqlReader, force: bool) -> None:
+    full = [table_name(kind) for kind in KINDS if reader.count(kind)]
+    if full and not force:
+        raise StoreError(f"the database is not empty ({', '.join(full)}); choose an empty one, or force it and lose all that")
+    for kind in KINDS:
+        connection.execute(TABLES[kind].delete())
+
+
+def _pages(file: Path) -> Iterator[list[Any]]:
+    with gzip.open(file, "rb") as lines:
+        lines.readline()
+        page: list[Any] = []
+        for line in lines:
+            name, plain = json.loads(line)
+            page.append(from_plain(_KIND_OF[name], plain))
+            if len(page) == PAGE:
+                yield page
+                page = []
+        yield page
+
+
+def _require_same(header: Header, reader: SqlReader) -> None:
+    """Reads everything back: what is there now must have the digest of what was to be there. A backup of an older schema may lack
+    members that records have by now, so then only the counts can be compared."""
+    digest, counts = _digest(header), Counter[str]()
+    for name, line in _lines(reader):
+        digest.update(line)
+        counts[name] += 1
+    same = dict(counts) == dict(header.counts) and (digest.hexdigest() == header.sha256 or header.schema != newest())
+    if not same:
+        raise StoreError("the database does not hold what the backup says; nothing was restored")
+
+
+def _raise_incarnation(unit: Unit, old_plane: Plane | None) -> None:
+    """Above the backup's and above that of the plane it replaces: agents must not take the new plane for either of them."""
+    tx = SqlTx(unit, [])
+    plane = tx.get(Plane, PLANE_ID)
+    if plane is not None:
+        past = [plane, *([old_plane] if old_plane is not None else [])]
+        incarnation, epoch = max(p.incarnation for p in past) + 1, max(p.leader_epoch for p in past)
+        tx.update(replace(plane, incarnation=incarnation, leader_epoch=epoch))
+        unit.finish()
+
+
+# -- opening databases ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _engines(url: str, existing: bool = False) -> Iterator[Engines]:
+    engines = open_engines(url, create=not existing)
+    try:
+        prepare(engines, migrate=not existing)
+        yield engines
+    finally:
+        engines.dispose()
+
+
+@contextmanager
+def _reading(engines: Engines) -> Iterator[Connection]:
+    with translated(), engines.reader.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def _writing(engines: Engines) -> Iterator[Connection]:
+    with translated(), engines.writer.begin() as connection:
+        _lock_tables(connection)
+        yield connection
+
+
+def _lock_tables(connection: Connection) -> None:
+    """SQLite's BEGIN IMMEDIATE keeps other writers out; on PostgreSQL somebody might fill a table that was found empty."""
+    if connection.dialect.name == "postgresql":
+        names: Iterable[str] = (connection.dialect.identifier_preparer.format_table(TABLES[kind]) for kind in KINDS)
+        connection.execute(text(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE"))
+
+
+@contextmanager
+def _alone(engines: Engines) -> Iterator[None]:
+    """Holds the lead meanwhile, so that no controller can take it. Raises StoreError when one has it."""
+    lock = lead_lock(engines)
+    if not lock.acquire():
+        raise StoreError("a plane is running on this database; stop it first")
+    try:
+        yield
+    finally:
+        lock.release()
