@@ -1,0 +1,1 @@
+"""Measurements of the running system, with their method beside each number. Never part of the tests: machines differ."""

@@ -1,0 +1,29 @@
+"""What a measurement says, on the screen and in bench/results.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FILE = Path(__file__).parent / "results.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """against: the peer or limit that the value is to be read beside. method: how it was measured, with its spread."""
+
+    name: str
+    value: float
+    unit: str
+    aim: str
+    against: str
+    method: str
+
+
+def write(results: Iterable[Result], machine: str) -> None:
+    """Merge with what other measurements wrote: each name holds its latest value."""
+    known = {r["name"]: r for r in json.loads(FILE.read_text())["results"]} if FILE.exists() else {}
+    known |= {r.name: asdict(r) for r in results}
+    FILE.write_text(json.dumps({"machine": json.loads(machine), "results": list(known.values())}, indent=2) + "\n")

@@ -1,0 +1,38 @@
+"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench import storm, submissions
+from bench.farm import describe_machine
+from bench.results import Result, write
+
+MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
+    "latency": submissions.latency,
+    "throughput": submissions.throughput,
+    "storm": storm.storm,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; none: all but storm")
+    chosen = parser.parse_args().what or ["latency", "throughput"]
+    for name in chosen:
+        results = MEASUREMENTS[name]()
+        for result in results:
+            sys.stdout.write(
+                f"{result.name}: {result.value} {result.unit} (aim {result.aim}; {result.against})\n    {result.method}\n"
+            )
+        write(results, describe_machine())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
