@@ -10,11 +10,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dure.controller.commands import workloads
 from dure.controller.commands.idempotency import Answer, once
 from dure.controller.verify import verify_audit, verify_store_books
 from dure.errors import DureError, require
 from dure.model.reason import Reason
-from dure.model.workload import Attempt, Workload
+from dure.model.workload import Attempt, Workload, WorkloadSpec
 from dure.ports import Reader, Store, Tx
 from dure.simulator.world import Crashed, World
 from dure.store.memory import MemoryStore
@@ -82,6 +83,11 @@ class Teller:
             except Crashed:
                 self.world.restart_controller()
         raise DureError("a story is killed once, not three times")
+
+    def submit(self, spec: WorkloadSpec, array: int = 0, project: str = "lab") -> str:
+        """Submit; the id of the workload or array."""
+        made = self.ask(workloads.submit, project=project, spec=spec, array=array)
+        return str(made["array_id"] or made["ids"][0])
 
     def _once(self, key: str, command: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         deed = self.world.deed()

@@ -95,6 +95,7 @@ class ApiPlane:
     folder: Path
     tokens: dict[str, str] = field(default_factory=dict)
     actors: dict[str, str] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)  # noun → the id of one that exists
     keys: Iterator[int] = field(default_factory=count)
 
     def headers(self, who: str, **more: str) -> dict[str, str]:

@@ -64,10 +64,8 @@ def open_world(store: Store) -> World:
     return world
 
 
-def everything_once(tell: Teller) -> None:
-    """Two awards, an array, a gang, a failure with a retry, a preemption with its refund, a cancellation of a running and of a
-    waiting job, dependencies that are met and that fail, and awards that end."""
-    world = tell.world
+def begin(tell: Teller) -> None:
+    """A lab with two awards, of which one is small and ends a day earlier."""
     tell.ask(tenancy.create_organisation, id="uni", name="Uni", kind="university")
     tell.ask(tenancy.create_project, id="lab", name="Lab", organisation="uni")
     tell.ask(
@@ -79,26 +77,35 @@ def everything_once(tell: Teller) -> None:
             funding.create_award, programme="call", project="lab", amount=amount, starts_ms=NOW_MS,
             expires_ms=NOW_MS + days * DAY_MS,
         )  # fmt: skip
+    tell.world.settle()
+
+
+def everything_once(tell: Teller) -> None:
+    """Two awards, an array, a gang, a failure with a retry, a preemption with its refund, a cancellation of a running and of a
+    waiting job, dependencies that are met and that fail, and awards that end."""
+    world = tell.world
+    begin(tell)
+    tell.submit(spec("train", devices=4, checkpoint_interval_ms=MINUTE_MS))
     world.settle()
-    _submit(tell, spec("train", devices=4, checkpoint_interval_ms=MINUTE_MS))
-    sweep = _submit(tell, spec("sweep"), array=3)
-    fails = _submit(tell, spec("fails", retries=1))
-    stopped = _submit(tell, spec("stopped", devices=2))
-    _submit(tell, spec("after", depends_on=(sweep,)))
-    _submit(tell, spec("never", depends_on=(fails,)))
+    sweep = tell.submit(spec("sweep"), array=3)
+    world.settle()
+    fails = tell.submit(spec("fails", retries=1))
+    world.settle()
+    stopped = tell.submit(spec("stopped", devices=2))
+    world.settle()
+    tell.submit(spec("after", depends_on=(sweep,)))
+    world.settle()
+    tell.submit(spec("never", depends_on=(fails,)))
+    world.settle()
     world.advance(NOW_MS + 5 * MINUTE_MS + 1)
-    _submit(tell, spec("urgent", devices=4, priority="urgent"))
-    _submit(tell, spec("gang", devices=4, workers=2))
-    waiting = _submit(tell, spec("waiting", devices=4))
+    tell.submit(spec("urgent", devices=4, priority="urgent"))
+    world.settle()
+    tell.submit(spec("gang", devices=4, workers=2))
+    world.settle()
+    waiting = tell.submit(spec("waiting", devices=4))
+    world.settle()
     world.advance(NOW_MS + 7 * MINUTE_MS)
     tell.ask(workloads.cancel, id=waiting)
     tell.ask(workloads.cancel, id=stopped)
     world.settle()
     world.advance(NOW_MS + 3 * DAY_MS)
-
-
-def _submit(tell: Teller, job: WorkloadSpec, array: int = 0) -> str:
-    made = tell.ask(workloads.submit, project="lab", spec=job, array=array)
-    tell.world.settle()
-    id: str = made["array_id"] or made["ids"][0]
-    return id

@@ -106,5 +106,5 @@ def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str) -> Quarantine | Reas
     if row.resolved:
         return row
     resolved: Quarantine = tx.update(replace(row, resolved="dismissed"))
-    record(tx, deed, "quarantine.dismissed", attempt, site=row.site)
+    record(tx, deed, "quarantine.dismissed", attempt, site=row.site, touched=touch(resolved))
     return resolved

@@ -16,7 +16,12 @@ from dure.model.link import Hello, LogChunk, LogWant, Order, Poll, Report
 from tests.contracts.agent.conftest import LoopbackPlane
 
 HELLO = Hello(protocol=1, agent_version="0.1.0", boot_id="b", describe={"name": "local"}, nodes=({"name": "n"},))
-PROBLEM = {"title": "Conflict", "status": 409, "detail": "…", "reason": {"kind": "epoch_stale", "facts": {"epoch": 1, "current": 2}}}
+PROBLEM = {
+    "title": "Conflict",
+    "status": 409,
+    "detail": "…",
+    "reason": {"kind": "epoch_stale", "facts": {"epoch": 1, "current": 2}},
+}
 CODE = b"code archive" * 1000
 SHA = hashlib.sha256(CODE).hexdigest()
 
@@ -84,7 +89,9 @@ def test_what_may_pass_is_a_fault_of_the_link(plane: LoopbackPlane, link: HttpLi
         link.report(Report(epoch=1))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"[]", b"7", b'{"epoch": 1}', b"\xff\xfe", b'{"orders": 7, "incarnation": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"null", b"[]", b"7", b'{"epoch": 1}', b"\xff\xfe", b'{"orders": 7, "incarnation": 1}']
+)
 def test_an_answer_that_makes_no_sense_is_a_fault_of_the_link(plane: LoopbackPlane, link: HttpLink, body: bytes) -> None:
     plane.answer(body=body)
     with pytest.raises(LinkError, match="could not be understood"):
@@ -97,7 +104,9 @@ def test_an_answer_that_breaks_off_is_a_fault_of_the_link(plane: LoopbackPlane, 
         link.hello(HELLO)
 
 
-def test_an_answer_without_end_is_not_read_to_its_end(plane: LoopbackPlane, link: HttpLink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_end_is_not_read_to_its_end(
+    plane: LoopbackPlane, link: HttpLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dure.client.link.ANSWER_MAX", 1000)
     plane.answer(body=b" " * 5000 + b"{}")
     with pytest.raises(LinkError, match="more than 1000 bytes"):

@@ -1,0 +1,75 @@
+"""The same write, sent twice, is done once."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from typing import Any
+
+from dure.model.workload import Workload
+from tests.builders.api_plane import JOB, ApiPlane, problem
+
+BODY: Mapping[str, Any] = {"project": "alpha", "job": dict(JOB)}
+
+
+def test_a_write_without_a_key_is_refused(plane: ApiPlane) -> None:
+    headers = plane.headers("alice")
+    del headers["idempotency-key"]
+    problem(plane.http.post("/api/v1/workloads", json=BODY, headers=headers), 400, "key_missing")
+    for key in ("x" * 129, "with space", "é".encode("latin-1")):
+        wrong = plane.http.post("/api/v1/workloads", json=BODY, headers={**headers, "idempotency-key": key})
+        problem(wrong, 422, "bad_field")
+    quote = plane.http.post("/api/v1/quotes", json={**BODY, "project": "beta"}, headers=headers)
+    problem(quote, 404, "not_found")  # a question needs no key: this is refused for another reason
+    assert plane.store.read(lambda reader: reader.count(Workload)) == 0
+
+
+def test_the_same_key_and_body_get_the_same_answer(plane: ApiPlane) -> None:
+    headers = plane.headers("alice")
+    first, again = (plane.http.post("/api/v1/workloads", json=BODY, headers=headers) for _ in range(2))
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert plane.store.read(lambda reader: reader.count(Workload)) == 1
+
+
+def test_the_same_key_for_something_else_is_refused(plane: ApiPlane) -> None:
+    headers = plane.headers("alice")
+    plane.http.post("/api/v1/workloads", json=BODY, headers=headers)
+    other = {**BODY, "array": 3}
+    problem(plane.http.post("/api/v1/workloads", json=other, headers=headers), 409, "key_reused")
+    id = plane.submit()["ids"][0]
+    problem(plane.http.post(f"/api/v1/workloads/{id}/cancel", headers=headers), 409, "key_reused")
+    assert plane.get("alice", f"/workloads/{id}")["state"] == "waiting"
+
+
+def test_a_key_belongs_to_who_sent_it(plane: ApiPlane) -> None:
+    headers = {**plane.headers("alice"), "idempotency-key": "same"}
+    theirs = {**plane.headers("bob"), "idempotency-key": "same"}
+    first = plane.http.post("/api/v1/workloads", json=BODY, headers=headers)
+    second = plane.http.post("/api/v1/workloads", json={**BODY, "project": "beta"}, headers=theirs)
+    assert first.json()["ids"] != second.json()["ids"]
+    assert second.status_code == 201
+
+
+def test_a_refusal_is_not_kept(plane: ApiPlane) -> None:
+    headers = plane.headers("officer")
+    body = {"id": "late", "name": "Late", "organisation": "soon"}
+    problem(plane.http.post("/api/v1/projects", json=body, headers=headers), 404, "not_found")
+    plane.post("officer", "/organisations", {"id": "soon", "name": "Soon"})
+    assert plane.http.post("/api/v1/projects", json=body, headers=headers).status_code == 201
+
+
+def test_a_key_covers_the_bytes_of_an_archive(plane: ApiPlane) -> None:
+    headers = plane.headers("alice", content_type="application/gzip")
+    one, two = (gzip.compress(text, mtime=0) for text in (b"one", b"two"))
+    assert plane.http.post("/api/v1/projects/alpha/bundles", content=one, headers=headers).status_code == 201
+    problem(plane.http.post("/api/v1/projects/alpha/bundles", content=two, headers=headers), 409, "key_reused")
+
+
+def test_many_at_once_under_one_key_are_one(plane: ApiPlane) -> None:
+    headers = plane.headers("alice")
+    answers = plane.http.together([{"method": "POST", "url": "/api/v1/workloads", "json": BODY, "headers": headers}] * 20)
+    assert {a.status_code for a in answers} == {201}
+    assert len({a.json()["ids"][0] for a in answers}) == 1
+    assert plane.store.read(lambda reader: reader.count(Workload)) == 1

@@ -1,0 +1,196 @@
+"""Why, and what to do about it: by value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dure.errors import InvariantViolated
+from dure.model.money import Currency
+from dure.model.reason import Reason, ReasonKind
+from dure.scheduler import Change, NextEvent, NoChange, Why, apply_change, plan, smallest_change, suggest, why
+from dure.scheduler.snapshot import DEPENDENCY_WAITS, STOPPING, Snapshot
+from tests.builders.world import World
+
+
+def rate(
+    accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
+) -> tuple[int, ...]:
+    """Ten won a device-hour of npu, a hundred of any other; cores are free."""
+    return (workers * devices * limit_ms // 3_600_000 * (10 if accelerator == "npu" else 100), -1)
+
+
+def row_of(s: Snapshot, id: str = "job") -> int:
+    return s.pending.ids.index(id)
+
+
+def told(world: World, id: str = "job") -> Why:
+    s = world.snapshot()
+    return why(s, plan(s), row_of(s, id))
+
+
+def change(world: World, id: str = "job", **more: object) -> Change | NoChange:
+    s = world.snapshot()
+    return suggest(s, row_of(s, id), **{"rate": rate, **more})
+
+
+def farm(**node: object) -> World:
+    return World().site("pohang", 1, **{"cores": 8, **node})
+
+
+# -- the smallest change ----------------------------------------------------------------------------------------------------
+
+
+def test_every_field_can_be_the_smallest_change() -> None:
+    two = World().site("busan", 1, cores=8).site("pohang", 1, cores=2)
+    assert change(two.pending("job", cores=4, sites=("pohang",))) == Change(all_sites=True)
+    types = World().site("s").node("a", "s", devices=1, accelerator="a100").node("n", "s", devices=2, accelerator="npu")
+    types.award("lab", 20)
+    assert change(types.pending("job", devices=2, accelerators=("a100",), hold=200)) == Change(accelerators=("npu",))
+    assert change(farm().pending("job", cores=9)) == Change(cores_milli=8000)
+    assert change(farm().pending("job", memory=40_000)) == Change(memory_mib=32_768)
+    assert change(farm(devices=3, accelerator="npu").pending("job", devices=4), rate=None) == Change(devices=3)
+    assert change(farm(memory=512).pending("job", workers=9, cores=0.1, memory=64)) == Change(workers=8)
+    assert change(farm().pending("job", hold=70).award("lab", 30), rate=None) == Change(limit_ms=3_600_000 * 30 // 70)
+    assert change(farm().pending("job", hold=70, limit=60).award("lab", 30), rate=None) == Change(funds_won=40)
+
+
+def test_a_shorter_limit_lets_it_pass_a_promise() -> None:
+    world = farm().attempt("a", [("pohang/n0", 0)], cores=6, ends=100).pending("wide", cores=8).pending("job", limit=500)
+    assert change(world) == Change(limit_ms=100_000)
+
+
+def test_a_higher_class_moves_it_ahead_and_says_that_it_claims() -> None:
+    world = farm(cores=1).attempt("a", [("pohang/n0", 0)], cores=1, memory=512, ends=None)
+    assert change(world.pending("job", memory=64, limit=60)) == Change(priority="urgent", claims=True)
+
+
+def test_two_fields_when_one_is_not_enough() -> None:
+    assert change(farm().pending("job", cores=9, memory=40_000)) == Change(cores_milli=8000, memory_mib=32_768)
+
+
+def test_a_type_and_the_money_for_it() -> None:
+    types = World().site("s").node("a", "s", devices=1, accelerator="a100").node("n", "s", devices=2, accelerator="npu")
+    world = types.award("lab", 19).pending("job", devices=2, accelerators=("a100",), hold=200, limit=3600)
+    assert change(world) == Change(accelerators=("npu",), limit_ms=3_600_000 - 1)
+    world.waiting[0]["limit_ms"] = 60_000
+    assert change(world, rate=lambda *_: (20, -1)) == Change(accelerators=("npu",), funds_won=1)
+
+
+def test_money_that_a_project_mate_would_take_first_is_counted() -> None:
+    """`first` takes 20 of any new money before `job` has its turn: 50 are needed, not 30, and 49 would not do."""
+    world = farm().award("lab", 0).pending("first", hold=20, limit=60).pending("job", hold=30, limit=60)
+    world.pending("other", project="other", hold=0)
+    assert change(world, rate=None) == Change(funds_won=50)
+
+
+def test_merit_alone_cannot_be_helped_with_won() -> None:
+    world = farm().award("lab", 5, currency=Currency.ACS).pending("job", hold=-1, merit=9, limit=60)
+    assert change(world, rate=None) is NoChange.NONE_SUFFICES
+
+
+def test_there_is_no_change_for_what_starts_or_is_not_yet_to_start() -> None:
+    assert change(farm().pending("job")) is NoChange.STARTS_ALREADY
+    assert change(farm().pending("job", dependency=DEPENDENCY_WAITS)) is NoChange.NOT_YET
+    assert change(World().site("bare").pending("job")) is NoChange.NONE_SUFFICES
+    assert change(farm().pending("job", cores=9), plans_max=0) is NoChange.SEARCH_ENDED
+    s = World().site("bare").pending("job").snapshot()
+    assert smallest_change(s, 0) is None
+    s = farm().pending("job", cores=9).snapshot()
+    assert smallest_change(s, 0) == Change(cores_milli=8000)
+
+
+# -- the world as it would be -----------------------------------------------------------------------------------------------
+
+
+def test_without_a_rater_holds_follow_workers_and_limit_alone() -> None:
+    s = farm().pending("job", workers=4, hold=101, merit=0, limit=1000).snapshot()
+    then = apply_change(s, 0, Change(workers=3, limit_ms=500_000))
+    assert then.alternatives.hold.tolist() == [[38, 0]]
+    assert apply_change(s, 0, Change(cores_milli=500)).alternatives.hold.tolist() == [[101, 0]]
+    with pytest.raises(InvariantViolated):
+        apply_change(s, 0, Change(accelerators=("npu",)))
+    with pytest.raises(InvariantViolated):
+        apply_change(s, 0, Change(priority="nonsense"))
+
+
+def test_a_change_touches_nothing_of_the_others() -> None:
+    world = World().site("s").node("a", "s", devices=2, accelerator="a100").node("n", "s", devices=2, accelerator="npu")
+    world.award("ant", 9).award("bee", 5).award("bee", 7, currency=Currency.ACS)
+    world.pending("x", project="ant", devices=1, sites=("s",), hold=(1, 2)).pending("job", project="bee", devices=1, sites=("s",))
+    world.pending("y", project="ant", devices=1, sites=("s",), accelerators=("npu",), hold=3)
+    s = world.snapshot()
+    then = apply_change(s, 1, Change(accelerators=("npu",), all_sites=True, funds_won=4, priority="urgent"), rate)
+    assert then.pending.alt_ptr.tolist() == [0, 2, 3, 4] and then.pending.site_ptr.tolist() == [0, 1, 1, 2]
+    assert then.alternatives.accelerator.tolist() == [0, 1, 1, 1]
+    assert then.alternatives.hold[:, 0].tolist() == [1, 2, 10, 3]
+    assert then.pending.preempts.tolist() == [False, True, False] and then.pending.priority.tolist() == [200, 400, 200]
+    assert then.awards.available.tolist() == [9, 5, 4, 7] and then.awards.project.tolist() == [0, 1, 1, 1]
+    assert s.pending.alt_ptr.tolist() == [0, 2, 4, 5] and s.awards.available.tolist() == [9, 5, 7]
+
+
+# -- the whole answer -------------------------------------------------------------------------------------------------------
+
+
+def test_what_starts_needs_no_reason_and_a_claim_names_how_many_make_room() -> None:
+    assert told(farm().pending("job")) == Why(reasons=(), no_change=NoChange.STARTS_ALREADY)
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=8).pending("job", priority="urgent")
+    assert told(world).reasons == (Reason.of(ReasonKind.WAITS_VICTIMS, victims=1),)
+
+
+def test_each_site_gives_its_own_answer() -> None:
+    world = World().site("a", 1, cores=2).site("b", 1, cores=8, reachable=False).site("c", 1, cores=8).site("d", 1, cores=8)
+    world.site("e", 1, cores=8).attempt("x", [("c/n0", 0)], cores=7, ends=90).award("lab", 9, sites=("c",))
+    world.pending("job", cores=4, sites=("a", "b", "c", "e"), hold=5)
+    answer = told(world)
+    kinds = {site: reason.kind for site, reason in answer.sites}
+    assert kinds == {
+        "a": ReasonKind.NODE_TOO_SMALL_CORES, "b": ReasonKind.NO_SITE_REACHABLE, "c": ReasonKind.WAITS_CAPACITY,
+        "d": ReasonKind.NO_SITE_ALLOWED, "e": ReasonKind.NO_AWARD,
+    }  # fmt: skip
+    assert answer.reasons[0].kind == ReasonKind.WAITS_CAPACITY
+    assert answer.promised_ms == world.now_ms + 90_000
+    assert answer.next_event == NextEvent("attempt_ends", "x", world.now_ms + 90_000)
+    assert answer.change == Change(cores_milli=1000)
+
+
+def test_all_that_stands_in_the_way_is_said_what_the_owner_can_do_first() -> None:
+    world = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=90).award("lab", 4).pending("job", hold=5, eligible=30)
+    answer = told(world)
+    assert [r.kind for r in answer.reasons] == [ReasonKind.FUNDS_SHORT, ReasonKind.WAITS_PAUSE, ReasonKind.WAITS_CAPACITY]
+    assert answer.next_event == NextEvent("pause_ends", "job", world.now_ms + 30_000)
+    assert answer.no_change is NoChange.NOT_YET
+
+
+def test_a_workload_behind_a_promise_hears_of_it_and_never_of_its_own() -> None:
+    world = farm().attempt("a", [("pohang/n0", 0)], cores=6, ends=100).pending("wide", cores=8).pending("job", limit=500)
+    world.policy = replace(world.policy, reservations_max=1)
+    answer = told(world)
+    assert answer.reasons == (Reason.of(ReasonKind.WAITS_RESERVED, for_workload="wide", until_ms=world.now_ms + 100_000),)
+    assert answer.next_event == NextEvent("promise_starts", "wide", world.now_ms + 100_000)
+    assert told(world, "wide").sites[0][1].kind == ReasonKind.WAITS_CAPACITY
+    world.policy = replace(world.policy, reservations_max=2)
+    promised = told(world)
+    assert promised.promised_ms == world.now_ms + (100 + 3600) * 1000
+    assert promised.next_event == NextEvent("attempt_ends", "a", world.now_ms + 100_000)
+
+
+def test_a_promise_that_rests_on_starts_of_this_plan_names_itself() -> None:
+    world = farm().pending("first", cores=8, limit=50).pending("job", cores=8)
+    assert told(world).next_event == NextEvent("promise_starts", "job", world.now_ms + 50_000)
+
+
+def test_what_fits_but_for_its_turn_is_told_so() -> None:
+    world = farm().attempt("a", [("pohang/n0", 0)], cores=6, ends=100).pending("wide", cores=8)
+    world.pending("s0", limit=90).pending("job", limit=80)
+    world.policy = replace(world.policy, backfill_depth=1)
+    answer = told(world)
+    assert answer.reasons == (Reason.of(ReasonKind.WAITS_FOR_TURN, ahead=1),) and answer.change is not None
+    assert answer.change.changed() == ("priority",)
+
+
+def test_nothing_helps_where_no_end_is_known() -> None:
+    world = farm().attempt("a", [("pohang/n0", 0)], cores=8, ends=None, state=STOPPING).pending("job", cores=1)
+    assert told(world).next_event is None
+    assert told(World().site("bare").pending("job")).next_event is None
