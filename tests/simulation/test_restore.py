@@ -57,6 +57,7 @@ def test_work_placed_after_the_backup_is_set_aside_and_not_run_twice(tell: Telle
     assert why.reason.kind == ReasonKind.WAITS_QUARANTINE
     deed = world.deed()
     world.store.transact(lambda tx: resolve_quarantine(tx, deed, attempt=rows[0].id))
+    world.settle()
     world.advance(NOW_MS + 60 * MINUTE_MS)
     assert world.workload(id).state == "succeeded"
     assert world.store.read(verify_store_books).findings == ()

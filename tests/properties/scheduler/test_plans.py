@@ -54,7 +54,10 @@ def farm() -> World:
 
 
 def test_the_same_bytes_under_any_hash_seed() -> None:
-    program = f"import sys; sys.path.insert(0, {ROOT!r}); __file__ = {__file__!r}; exec(open(__file__).read()); print(digest(plan(farm().snapshot())))"
+    program = (
+        f"import sys; sys.path.insert(0, {ROOT!r}); __file__ = {__file__!r}; exec(open(__file__).read())\n"
+        "print(digest(plan(farm().snapshot())))"
+    )
     printed = {
         subprocess.run(
             [sys.executable, "-c", program],
