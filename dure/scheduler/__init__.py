@@ -1,0 +1,44 @@
+"""The plan: who starts where, and why everybody else waits.
+
+What lives here: `plan(snapshot)`, a pure function from the columns of a `Snapshot` to those of a `Plan`; `check`, a second and
+simpler program that verifies what the first one says; and what is read out of both: `why`, `smallest_change`, quotes.
+What may never: a clock, chance, I/O, logging, a change of anything that was passed in, or an answer that depends on more
+than the snapshot. If a fact is needed, it becomes a column. "No" is a reason with true facts, never an exception.
+
+The parts, from the bottom: `place` (nodes and devices of a gang), `capacity` (what is left, now and at each promise),
+`funds`, `shapes` (what an empty farm says), `turns` (order), `victims`, `promises` (earliest moments), `cycle` (the plan).
+"""
+
+from dure.scheduler.change import Change, NoChange, Rater, apply_change
+from dure.scheduler.check import check
+from dure.scheduler.cycle import plan
+from dure.scheduler.plan import WAIT_CODE, WAIT_CODES, Plan, make_reason, reason_of
+from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetical
+from dure.scheduler.smallest import smallest_change, suggest
+from dure.scheduler.snapshot import Snapshot, freeze
+from dure.scheduler.why import NextEvent, Why, why
+
+__all__ = [
+    "WAIT_CODE",
+    "WAIT_CODES",
+    "Change",
+    "Hypothetical",
+    "NextEvent",
+    "NoChange",
+    "Outlook",
+    "Plan",
+    "Rater",
+    "Snapshot",
+    "Why",
+    "apply_change",
+    "check",
+    "freeze",
+    "make_reason",
+    "outlook",
+    "plan",
+    "reason_of",
+    "smallest_change",
+    "suggest",
+    "why",
+    "with_hypothetical",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
@@ -56,6 +58,9 @@ class Plan:
     reserve_site: I32
     wait_code: I32  # one entry for every row of Pending; -1: it starts
     wait_facts: I64  # shape (n, 4)
+    # where the promises would sit if nothing changed, so that `check` can hold every start against them
+    reserve_worker_ptr: I32 = field(default_factory=lambda: np.zeros(1, np.int32))  # CSR into reserve_node
+    reserve_node: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 def reason_of(snapshot: Snapshot, plan: Plan, row: int) -> Reason | None:

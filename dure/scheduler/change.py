@@ -1,0 +1,158 @@
+"""What could be changed about a waiting workload, and the snapshot as it would be then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+
+from dure.errors import require
+from dure.model.money import round_up
+from dure.scheduler.funds import KRW
+from dure.scheduler.snapshot import FOREVER_MS, I32, I64, Alternatives, Awards, Pending, Snapshot, freeze
+
+NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "limit_ms")
+
+
+class Rater(Protocol):
+    """What must be held to run a demand: one amount a currency, in the order of CURRENCIES; -1 where it cannot be paid.
+
+    The scheduler knows no prices; who knows them passes this. `limit_ms` is the column of Pending: limit and grace."""
+
+    def __call__(
+        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
+    ) -> tuple[int, ...]: ...
+
+
+class NoChange(StrEnum):
+    """Why no change is suggested."""
+
+    STARTS_ALREADY = "starts_already"
+    NOT_YET = "not_yet"  # a dependency, a pause or draining holds it back, whatever it asks for
+    NONE_SUFFICES = "none_suffices"  # no change of one or two of its fields starts it now
+    SEARCH_ENDED = "search_ended"  # the bound on plans was reached before one was found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """New values of some fields; a field with its default stays as it is."""
+
+    all_sites: bool = False
+    accelerators: tuple[str, ...] = ()  # instead of those accepted now
+    limit_ms: int = 0  # limit and grace, as in Pending
+    memory_mib: int = 0  # per worker, as are cores and devices
+    cores_milli: int = 0
+    devices: int = 0
+    workers: int = 0
+    funds_won: int = 0  # more won, in an award for all sites and types
+    priority: str = ""  # name of a class of the policy
+    claims: bool = False  # with it, the workload starts behind victims rather than at once; not itself a change
+
+    def changed(self) -> tuple[str, ...]:
+        """Names of the fields that it changes."""
+        return tuple(f.name for f in fields(self) if f.name != "claims" and getattr(self, f.name) != f.default)
+
+
+def apply_change(snapshot: Snapshot, row: int, change: Change, rate: Rater | None = None) -> Snapshot:
+    """The snapshot as it would be had the workload in `row` asked for this. Rows keep their numbers.
+
+    What has to be held follows the demand. With a rater it is rated again. Without one it grows and shrinks in proportion to
+    workers x limit, rounded up, and stays for smaller cores, memory and devices: never less than the true amount under prices
+    that are linear in time and per worker. Another accelerator needs a rater, as nothing here knows its price."""
+    require(not change.accelerators or rate is not None, "another accelerator cannot be rated without a rater")
+    pending = _pending(snapshot, row, change)
+    accelerators = tuple(snapshot.accelerators.index(a) for a in change.accelerators) or _accepted(snapshot, row)
+    demand_changes = bool(set(change.changed()) & {*NUMBERS, "accelerators"})
+    holds = _holds(snapshot, pending, row, accelerators, rate) if demand_changes else _held(snapshot, row)
+    low, high = _span(snapshot.pending.alt_ptr, row)
+    ptr = pending.alt_ptr.copy()
+    ptr[row + 1 :] += len(accelerators) - (high - low)
+    old = snapshot.alternatives
+    alternatives = Alternatives(
+        np.concatenate([old.accelerator[:low], np.array(accelerators, np.int32), old.accelerator[high:]]),
+        np.concatenate([old.hold[:low], holds, old.hold[high:]]),
+    )
+    awards = _awards(snapshot, int(pending.project[row]), change.funds_won) if change.funds_won else snapshot.awards
+    return freeze(replace(snapshot, pending=replace(pending, alt_ptr=ptr), alternatives=alternatives, awards=awards))
+
+
+def only(snapshot: Snapshot, row: int) -> Snapshot:
+    """The snapshot with this workload alone waiting, in row 0."""
+    p, low, high = snapshot.pending, *_span(snapshot.pending.alt_ptr, row)
+    columns = {f.name: getattr(p, f.name)[row : row + 1] for f in fields(p) if not f.name.startswith(("site_", "alt_"))}
+    sites = p.site_row[slice(*_span(p.site_ptr, row))]
+    pending = Pending(
+        **columns,
+        site_ptr=np.array([0, len(sites)], np.int32),
+        site_row=sites,
+        alt_ptr=np.array([0, high - low], np.int32),
+    )
+    old = snapshot.alternatives
+    return replace(snapshot, pending=pending, alternatives=Alternatives(old.accelerator[low:high], old.hold[low:high]))
+
+
+def _pending(s: Snapshot, row: int, change: Change) -> Pending:
+    p = s.pending
+    columns: dict[str, object] = {name: _with(getattr(p, name), row, getattr(change, name)) for name in NUMBERS}
+    if change.priority:
+        found = [c for c in s.policy.classes if c.name == change.priority]
+        require(bool(found), f"the policy has no class {change.priority}")
+        priority, preempts = p.priority.copy(), p.preempts.copy()
+        priority[row], preempts[row] = found[0].value, found[0].preempts
+        columns |= {"priority": priority, "preempts": preempts}
+    if change.all_sites:
+        low, high = _span(p.site_ptr, row)
+        ptr = p.site_ptr.copy()
+        ptr[row + 1 :] -= high - low
+        columns |= {"site_ptr": ptr, "site_row": np.delete(p.site_row, np.s_[low:high])}
+    return replace(p, **columns)  # type: ignore[arg-type]
+
+
+def _with(column: I64, row: int, value: int) -> I64:
+    changed = column.copy()
+    changed[row] = value or column[row]
+    return changed
+
+
+def _accepted(s: Snapshot, row: int) -> tuple[int, ...]:
+    accepted: list[int] = s.alternatives.accelerator[slice(*_span(s.pending.alt_ptr, row))].tolist()
+    return tuple(accepted)
+
+
+def _held(s: Snapshot, row: int) -> I64:
+    return s.alternatives.hold[slice(*_span(s.pending.alt_ptr, row))]
+
+
+def _holds(s: Snapshot, new: Pending, row: int, accelerators: tuple[int, ...], rate: Rater | None) -> I64:
+    """What must be held for each alternative of the changed workload."""
+    if rate is not None:
+        names = (*s.accelerators, "")
+        workers, cores_milli, memory_mib, devices, limit_ms = (int(getattr(new, name)[row]) for name in NUMBERS)
+        demand = (workers, cores_milli, memory_mib, devices, limit_ms, bool(new.preemptible[row]))
+        return np.array([rate(names[a], *demand) for a in accelerators], np.int64)
+    over = int(new.workers[row]) * int(new.limit_ms[row])
+    under = int(s.pending.workers[row]) * int(s.pending.limit_ms[row])
+    held = _held(s, row).tolist()
+    return np.array([[round_up(h * over, under) if h > 0 else h for h in hold] for hold in held], np.int64)
+
+
+def _awards(s: Snapshot, project: int, amount: int) -> Awards:
+    """The awards and one more: won, for every site and type, never expiring, so that it is drawn on last."""
+    a = s.awards
+    after = (a.project < project) | ((a.project == project) & (a.currency <= KRW))
+    at = int(np.count_nonzero(after))
+    return Awards(
+        ids=(*a.ids[:at], "", *a.ids[at:]),
+        project=np.insert(a.project, at, project),
+        currency=np.insert(a.currency, at, KRW),
+        available=np.insert(a.available, at, amount),
+        expires_ms=np.insert(a.expires_ms, at, FOREVER_MS),
+        site_ok=np.insert(a.site_ok, at, True, axis=0),
+        accelerator_ok=np.insert(a.accelerator_ok, at, True, axis=0),
+    )
+
+
+def _span(ptr: I32, row: int) -> tuple[int, int]:
+    return int(ptr[row]), int(ptr[row + 1])

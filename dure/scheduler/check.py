@@ -1,0 +1,299 @@
+"""A second, simpler program that only verifies a plan, sharing nothing with the one that makes it but the columns.
+
+Plain loops over plain numbers, so that it can be read against the rules. It runs in production on every plan."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from dure.model.money import CURRENCIES
+from dure.scheduler.plan import WAIT_CODES, Plan
+from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, RUNNING, STOPPING, Snapshot
+
+OVERDUE_MS = 1_000  # an attempt past its latest end counts as gone a second from now, as in the plan
+DIMENSIONS = ("cores", "memory", "devices")
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A load on a node until a moment. kind: holds, leaves (makes room for a claim) or claims."""
+
+    kind: str
+    until_ms: int
+    load: tuple[int, int, int]
+    mask: int
+    from_ms: int = 0
+
+
+@dataclass
+class Node:
+    """All that is, or will be, on one node."""
+
+    stays: list[Stay] = field(default_factory=list)
+    starts: list[Stay] = field(default_factory=list)  # of this plan, claims too
+    promises: list[Stay] = field(default_factory=list)
+
+
+def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
+    """Every rule that the plan breaks, as sentences; empty when it is fine."""
+    shape = list(_shape(snapshot, plan))
+    if shape:  # the columns do not even belong together: the rest could not be read
+        return tuple(shape)
+    world = _world(snapshot, plan)
+    return (
+        *_decided_once(snapshot, plan),
+        *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
+        *_victims(snapshot, plan),
+        *_funds(snapshot, plan),
+        *(fault for node, on in sorted(world.items()) for fault in (*_devices(snapshot, node, on), *_room(snapshot, node, on))),
+        *_promises(snapshot, plan),
+        *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
+    )
+
+
+# -- columns --------------------------------------------------------------------------------------------------------------
+
+
+def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
+    starts, waits, promises = len(p.start_pending), len(p.wait_code), len(p.reserve_pending)
+    runs = (
+        ("start_worker_ptr", p.start_worker_ptr, starts, len(p.start_node)),
+        ("start_victim_ptr", p.start_victim_ptr, starts, len(p.victim_attempt)),
+        ("reserve_worker_ptr", p.reserve_worker_ptr, promises, len(p.reserve_node)),
+    )
+    for name, ptr, rows, end in runs:
+        ends = ptr.tolist()
+        if len(ends) != rows + 1 or ends[0] != 0 or ends[-1] != end or any(a > b for a, b in pairwise(ends)):
+            yield f"column {name} is no run over {rows} rows and {end} entries"
+    lengths = {len(p.start_alternative), len(p.start_site), len(p.start_currency), starts}
+    if lengths != {starts} or len(p.start_mask) != len(p.start_node):
+        yield "columns of starts differ in length"
+    if {len(p.reserve_ms), len(p.reserve_site)} != {promises} or p.wait_facts.shape != (waits, 4):
+        yield "columns of promises or reasons differ in length"
+    for name, column, size in (
+        ("start_pending", p.start_pending, len(s.pending.ids)),
+        ("start_alternative", p.start_alternative, len(s.alternatives.accelerator)),
+        ("start_site", p.start_site, len(s.sites.ids)),
+        ("start_currency", p.start_currency, len(CURRENCIES)),
+        ("start_node", p.start_node, len(s.nodes.ids)),
+        ("victim_attempt", p.victim_attempt, len(s.attempts.ids)),
+        ("reserve_pending", p.reserve_pending, len(s.pending.ids)),
+        ("reserve_site", p.reserve_site, len(s.sites.ids)),
+        ("reserve_node", p.reserve_node, len(s.nodes.ids)),
+    ):
+        if ((column < 0) | (column >= size)).any():
+            yield f"column {name} names a row that does not exist"
+
+
+def _decided_once(s: Snapshot, p: Plan) -> Iterator[str]:
+    if len(p.wait_code) != len(s.pending.ids):
+        yield f"{len(s.pending.ids)} workloads wait, {len(p.wait_code)} were decided"
+        return
+    starts = Counter(p.start_pending.tolist())
+    for row, code in enumerate(p.wait_code.tolist()):
+        name = s.pending.ids[row]
+        if starts[row] > 1:
+            yield f"{name} is started {starts[row]} times"
+        if (starts[row] > 0) != (code == -1):
+            yield f"{name} must either start or have a reason to wait"
+        if not -1 <= code < len(WAIT_CODES):
+            yield f"{name} has an unknown reason {code}"
+
+
+# -- each start -----------------------------------------------------------------------------------------------------------
+
+
+def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
+    row, site, w = int(p.start_pending[i]), int(p.start_site[i]), s.pending
+    name, allowed = w.ids[row], _allowed(s, row)
+    if s.draining:
+        yield f"{name} starts although the plane drains"
+    if w.dependency[row] != DEPENDENCY_MET or w.eligible_ms[row] > s.now_ms:
+        yield f"{name} starts before it may"
+    if not s.sites.reachable[site] or s.sites.drained[site]:
+        yield f"{name} starts at {s.sites.ids[site]}, which is unreachable or drained"
+    if allowed and site not in allowed:
+        yield f"{name} starts at {s.sites.ids[site]}, which it does not allow"
+    alternative = int(p.start_alternative[i])
+    if not w.alt_ptr[row] <= alternative < w.alt_ptr[row + 1]:
+        yield f"{name} starts on an alternative that is not its own"
+    nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
+    if len(nodes) != w.workers[row]:
+        yield f"{name} is a gang of {w.workers[row]}, but {len(nodes)} are placed"
+    yield from _workers(s, name, site, int(s.alternatives.accelerator[alternative]), int(w.devices[row]), nodes, masks)
+
+
+def _workers(
+    s: Snapshot, name: str, site: int, accelerator: int, devices: int, nodes: list[int], masks: list[int]
+) -> Iterator[str]:
+    for node, mask in zip(nodes, masks, strict=True):
+        at = s.nodes.ids[node]
+        if s.nodes.site[node] != site:
+            yield f"{name} is split: {at} is not at {s.sites.ids[site]}"
+        if not s.nodes.usable[node]:
+            yield f"{name} starts on {at}, which is not usable"
+        if (accelerator >= 0 or devices) and s.nodes.accelerator[node] != accelerator:
+            yield f"{name} starts on {at}, which has another accelerator"
+        if mask.bit_count() != devices:
+            yield f"{name} gets {mask.bit_count()} devices on {at} instead of {devices}"
+        if mask & ~int(s.nodes.device_mask[node]):
+            yield f"{name} gets devices that {at} does not have"
+
+
+def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
+    a, taken = s.attempts, Counter(p.victim_attempt.tolist())
+    yield from (f"{a.ids[v]} is a victim {n} times" for v, n in sorted(taken.items()) if n > 1)
+    for i, row in enumerate(p.start_pending.tolist()):
+        victims, nodes = _run(p.start_victim_ptr, p.victim_attempt, i), set(_run(p.start_worker_ptr, p.start_node, i))
+        if victims and not s.pending.preempts[row]:
+            yield f"{s.pending.ids[row]} may not preempt, but has victims"
+        for v in victims:
+            if a.state[v] != RUNNING or not a.preemptible[v] or a.beneficiary[v] >= 0:
+                yield f"{a.ids[v]} may not be preempted"
+            if a.priority[v] >= s.pending.priority[row]:
+                yield f"{a.ids[v]} has no lower priority than {s.pending.ids[row]}"
+            if s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
+                yield f"{a.ids[v]} has not had its guaranteed run"
+            if not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
+                yield f"{a.ids[v]} makes no room for {s.pending.ids[row]}"
+
+
+def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
+    left, project = s.awards.available.tolist(), s.pending.project
+    open_now = [a for a, expires in enumerate(s.awards.expires_ms.tolist()) if expires > s.now_ms]
+    by_purse: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for a in sorted(open_now, key=lambda a: (int(s.awards.expires_ms[a]), a)):
+        by_purse[int(s.awards.project[a]), int(s.awards.currency[a])].append(a)
+    for i, row in enumerate(p.start_pending.tolist()):
+        alternative, currency = int(p.start_alternative[i]), int(p.start_currency[i])
+        due = int(s.alternatives.hold[alternative, currency])
+        if due < 0:
+            yield f"{s.pending.ids[row]} cannot be paid in {CURRENCIES[currency].value}"
+        for a in by_purse[int(project[row]), currency]:
+            site, accelerator = int(p.start_site[i]), int(s.alternatives.accelerator[alternative])
+            if due > 0 and s.awards.site_ok[a, site] and s.awards.accelerator_ok[a, accelerator]:
+                part = min(due, left[a])
+                left[a], due = left[a] - part, due - part
+        if due > 0:
+            yield f"{s.pending.ids[row]} is short of {due} {CURRENCIES[currency].value}"
+
+
+# -- each node ------------------------------------------------------------------------------------------------------------
+
+
+def _world(s: Snapshot, p: Plan) -> dict[int, Node]:
+    """The nodes that the plan touches, with everything on them."""
+    touched = {*p.start_node.tolist(), *p.reserve_node.tolist()}
+    world = {node: Node() for node in sorted(touched)}
+    victims, ends = set(p.victim_attempt.tolist()), _ends(s)
+    for i, state in enumerate(s.attempts.state.tolist()):
+        leaves = (state == STOPPING and s.attempts.beneficiary[i] >= 0) or i in victims
+        kind = "claims" if state == CLAIMED else "leaves" if leaves else "holds"
+        cores_milli, memory_mib = int(s.attempts.cores_milli[i]), int(s.attempts.memory_mib[i])
+        for node, mask in _seats(s.attempts.worker_ptr, s.attempts.worker_node, s.attempts.worker_mask, i):
+            if node in world:
+                world[node].stays.append(Stay(kind, ends[i], (cores_milli, memory_mib, mask.bit_count()), mask))
+    for i, row in enumerate(p.start_pending.tolist()):
+        leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        kind, end = "claims" if leave else "holds", max(leave, default=s.now_ms) + int(s.pending.limit_ms[row])
+        for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
+            world[node].starts.append(Stay(kind, end, _load(s, row), mask))
+    for i, row in enumerate(p.reserve_pending.tolist()):
+        at_ms = int(p.reserve_ms[i])
+        for node in _run(p.reserve_worker_ptr, p.reserve_node, i):
+            world[node].promises.append(Stay("promised", at_ms + int(s.pending.limit_ms[row]), _load(s, row), 0, at_ms))
+    return world
+
+
+def _devices(s: Snapshot, node: int, on: Node) -> Iterator[str]:
+    """No device twice: not with what is there, not with what was or is claimed; only a claim may take what a victim leaves."""
+    kept = leaving = 0
+    for stay in on.stays:
+        kept, leaving = (kept, leaving | stay.mask) if stay.kind == "leaves" else (kept | stay.mask, leaving)
+    for stay in on.starts:
+        if stay.mask & (kept if stay.kind == "claims" else kept | leaving):
+            yield f"a device of {s.nodes.ids[node]} is given twice"
+        kept |= stay.mask
+
+
+def _room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
+    """What starts now fits beside everything that is there, and in the end beside every claim, the victims gone."""
+    for d, total in enumerate(_total(s, node)):
+        now = sum(x.load[d] for x in (*on.stays, *on.starts) if x.kind != "claims")
+        then = sum(x.load[d] for x in (*on.stays, *on.starts) if x.kind != "leaves")
+        starts_now = any(x.kind == "holds" and x.load[d] for x in on.starts)
+        if (now > total and starts_now) or (then > total and any(x.load[d] for x in on.starts)):
+            yield f"{s.nodes.ids[node]} has too few {DIMENSIONS[d]}: {max(now, then)} of {total}"
+
+
+# -- promises -------------------------------------------------------------------------------------------------------------
+
+
+def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
+    starts, given = set(p.start_pending.tolist()), Counter(p.reserve_pending.tolist())
+    for i, row in enumerate(p.reserve_pending.tolist()):
+        name, site, nodes = s.pending.ids[row], int(p.reserve_site[i]), _run(p.reserve_worker_ptr, p.reserve_node, i)
+        if row in starts or given[row] > 1:
+            yield f"{name} is promised what it has"
+        if p.reserve_ms[i] <= s.now_ms:
+            yield f"{name} is promised a moment that has passed"
+        if (_allowed(s, row) and site not in _allowed(s, row)) or not s.sites.reachable[site] or s.sites.drained[site]:
+            yield f"{name} is promised a place at {s.sites.ids[site]}, where it cannot start"
+        if len(nodes) != s.pending.workers[row] or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
+            yield f"{name} is promised places that do not hold it whole"
+
+
+def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
+    """When a promise begins, by everybody's limits, the node has room for it and for the promises before it."""
+    for at_ms in sorted({p.from_ms for p in on.promises}):
+        there = [x for x in (*on.stays, *on.starts) if x.until_ms > at_ms]
+        due = [x for x in on.promises if x.from_ms <= at_ms < x.until_ms]
+        gone = 0
+        for x in there:
+            gone |= x.mask
+        for d, total in enumerate(_total(s, node)):
+            now = sum(x.load[d] for x in there if x.kind != "claims")
+            then = sum(x.load[d] for x in there if x.kind != "leaves")
+            used = gone.bit_count() if DIMENSIONS[d] == "devices" else max(now, then)
+            if used + sum(x.load[d] for x in due) > total and any(x.load[d] for x in due):
+                yield f"{s.nodes.ids[node]} cannot keep a promise: too few {DIMENSIONS[d]} at {at_ms}"
+
+
+# -- reading columns ------------------------------------------------------------------------------------------------------
+
+
+def _run(ptr: object, column: object, i: int) -> list[int]:
+    values: list[int] = column[ptr[i] : ptr[i + 1]].tolist()  # type: ignore[index]
+    return values
+
+
+def _seats(ptr: object, nodes: object, masks: object, i: int) -> Iterator[tuple[int, int]]:
+    return zip(_run(ptr, nodes, i), _run(ptr, masks, i), strict=True)
+
+
+def _allowed(s: Snapshot, row: int) -> list[int]:
+    return _run(s.pending.site_ptr, s.pending.site_row, row)
+
+
+def _load(s: Snapshot, row: int) -> tuple[int, int, int]:
+    return int(s.pending.cores_milli[row]), int(s.pending.memory_mib[row]), int(s.pending.devices[row])
+
+
+def _total(s: Snapshot, node: int) -> tuple[int, int, int]:
+    return int(s.nodes.cores_milli[node]), int(s.nodes.memory_mib[node]), int(s.nodes.device_mask[node]).bit_count()
+
+
+def _ends(s: Snapshot) -> list[int]:
+    """When every live attempt is gone at the latest; a claim begins when its victims have left."""
+    a = s.attempts
+    ends = [max(end, s.now_ms + OVERDUE_MS) for end in a.ends_ms.tolist()]
+    begins: dict[int, int] = {}
+    for i, claim in enumerate(a.beneficiary.tolist()):
+        if claim >= 0:
+            begins[claim] = max(begins.get(claim, 0), ends[i])
+    for claim, begin in begins.items():
+        ends[claim] = max(ends[claim], begin + int(a.ends_ms[claim] - a.started_ms[claim]))
+    return ends

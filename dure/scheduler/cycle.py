@@ -1,0 +1,285 @@
+"""The plan: every waiting workload in its turn is started, or started as a claim behind victims, or promised a moment, or
+told why it waits."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from dure.model.money import CURRENCIES
+from dure.model.reason import ReasonKind
+from dure.scheduler.capacity import Ground, Promise
+from dure.scheduler.decisions import STARTS, Decisions, Start, assemble
+from dure.scheduler.funds import KRW, PAY_ORDER, Funds
+from dure.scheduler.place import DEVICES, emptiness, workers_in
+from dure.scheduler.plan import WAIT_CODE, Plan
+from dure.scheduler.promises import Spot, earliest, tightest
+from dure.scheduler.shapes import Group, Shape, Verdict, Way, groups_of
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, Bool, Snapshot
+from dure.scheduler.turns import Turns
+from dure.scheduler.victims import Candidates
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """Decide about every waiting workload. Pure: the same snapshot gives the same plan, byte for byte."""
+    cycle = Cycle(snapshot)
+    cycle.run()
+    return assemble(snapshot, cycle.done, [verdict_of(cycle, row) for row in range(len(snapshot.pending.ids))])
+
+
+class Cycle:
+    """The state of one plan while it is made."""
+
+    def __init__(self, s: Snapshot) -> None:
+        self.s = s
+        self.ground, self.funds = Ground(s), Funds(s)
+        self.groups, self.group_of = groups_of(s, self.ground)
+        self.done = Decisions()
+        # What failed before fails again, as a plan only uses up: the shortest limit that failed by (shape, payable sites),
+        # and the same with the priority for preemption. Claims free something, so they clear both.
+        self._full: dict[tuple[object, ...], int] = {}
+        self._spared: set[tuple[object, ...]] = set()
+        self._looked = 0  # tries behind the first promise
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        return Candidates(self.s, self.ground)
+
+    # -- 1. deciding ----------------------------------------------------------------------------------------------------
+
+    def run(self, until: int = -1) -> None:
+        """Give every workload its turn, or stop after that of `until`: whoever comes later cannot change what it got."""
+        turns = Turns(self.s, self._eligible())
+        waiting = 0
+        while (row := turns.next()) is not None:
+            if self._looked < self.s.policy.backfill_depth and self._decide(row):
+                turns.charge(row, self._use(row))
+            if row not in self.done.starts:
+                self.done.ahead[row] = waiting
+                waiting += 1
+            if row == until:
+                return
+
+    def _eligible(self) -> list[int]:
+        """Rows that may start at all, if there is room and money."""
+        if self.s.draining:
+            return []
+        p = self.s.pending
+        rows = np.flatnonzero((p.dependency == DEPENDENCY_MET) & (p.eligible_ms <= self.s.now_ms)).tolist()
+        return [row for row in rows if self.groups[self.group_of[row]].standing.verdict is None]
+
+    def _decide(self, row: int) -> bool:
+        """Whether the workload got anything that its project is charged for."""
+        group = self.groups[self.group_of[row]]
+        if not self.ways(group):
+            return False
+        if not self._known_full(group) and self._start(row, group):
+            return True
+        if group.preempts and self._preempt(row, group):
+            return True
+        return len(self.done.promises) < self.s.policy.reservations_max and not group.hopeless and self._promise(row, group)
+
+    def _known_full(self, group: Group) -> bool:
+        return self._full.get(group.key, group.limit_ms + 1) <= group.limit_ms
+
+    def _use(self, row: int) -> float:
+        """What it will have used by its limit, in normalised core-seconds, on the type that it got or else prefers."""
+        group = self.groups[self.group_of[row]]
+        start = self.done.starts.get(row)
+        accelerator = start.way.accelerator if start else group.shape.accelerators[0]
+        rate = group.shape.need[0] / 1000 + group.shape.need[DEVICES] * float(self.s.core_rate[accelerator])
+        return group.shape.workers * rate * group.limit_ms / 1000
+
+    # -- 2. paying ------------------------------------------------------------------------------------------------------
+
+    def ways(self, group: Group) -> list[Way]:
+        """How the group could run and pay now: alternatives in order of preference, merit before won, at which sites."""
+        version = self.funds.version[group.project]
+        if group.ways_at != version:
+            group.ways, group.ways_at = self._ways(group), version
+            group.key = (group.shape, *((w.alt, w.sites.tobytes()) for w in group.ways))
+        return group.ways
+
+    def _ways(self, group: Group) -> list[Way]:
+        ways = []
+        for alt, sites in enumerate(group.standing.sites):
+            accelerator = group.shape.accelerators[alt]
+            for currency in PAY_ORDER:
+                hold = group.holds[alt][currency]
+                if hold < 0:
+                    continue
+                paid = sites
+                if hold and not self.funds.covers(group.project, accelerator, currency, hold):
+                    paid = sites & (self.funds.available(group.project, accelerator, currency) >= hold)
+                if paid.any():
+                    ways.append(Way(alt, accelerator, currency, hold, paid))
+        return ways
+
+    # -- 3. starting ----------------------------------------------------------------------------------------------------
+
+    def _start(self, row: int, group: Group) -> bool:
+        shape, end_ms = group.shape, self.s.now_ms + group.limit_ms
+        self._looked += bool(self.done.promises)
+        layer = self.ground.layer(end_ms)
+        for way in group.ways:
+            fit = self.ground.fit(shape.need, way.accelerator, layer)
+            sites = way.sites & (fit.per_site >= shape.workers)
+            if sites.any():
+                site = tightest(fit.per_site, sites)
+                seats = self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
+                masks = self.ground.start(seats, shape.need, end_ms)
+                self._record(Start(row, way, site, seats, tuple(masks)))
+                return True
+        self._full[group.key] = group.limit_ms
+        return False
+
+    def _record(self, start: Start) -> None:
+        self.done.starts[start.row] = start
+        if start.way.hold:
+            project = self.groups[self.group_of[start.row]].project
+            self.funds.take(project, start.way.accelerator, start.way.currency, start.site, start.way.hold)
+
+    # -- 4. preempting --------------------------------------------------------------------------------------------------
+
+    def _preempt(self, row: int, group: Group) -> bool:
+        """Claim the place of the cheapest victims, on the best alternative that has any. Claims keep off the nodes of every
+        promise: how soon a victim leaves is not known well enough to go below one."""
+        key = (group.priority, *group.key)
+        if key in self._spared:
+            return False
+        promised = [node for p in self.done.promises.values() for node in p.seats.nodes]
+        for way in group.ways:
+            usable = self.ground.usable(way.accelerator).copy()
+            usable[promised] = False
+            found = []
+            for site in np.flatnonzero(way.sites).tolist():
+                victims = self.candidates.choose(group.shape.need, group.shape.workers, group.priority, site, usable)
+                if victims:
+                    found.append((sum(self.candidates.lost[v] for v in victims), len(victims), site, victims))
+            if found:
+                _, _, site, victims = min(found)
+                self._claim(row, way, site, victims, usable)
+                return True
+        self._spared.add(key)
+        return False
+
+    def _claim(self, row: int, way: Way, site: int, victims: list[int], usable: Bool) -> None:
+        shape, ground = self.groups[self.group_of[row]].shape, self.ground
+        room = self.candidates.room(victims)
+        seats = ground.seats(site, workers_in(room, shape.need) * usable, emptiness(room), shape.workers)
+        rows = self.candidates.workers(victims)
+        end_ms = min(int(ground.tenures.end[rows].max()) + int(self.s.pending.limit_ms[row]), int(FOREVER_MS))
+        masks = ground.claim(seats, shape.need, end_ms, rows)
+        self.candidates.take(victims)
+        self._record(Start(row, way, site, seats, tuple(masks), tuple(victims)))
+        self._full.clear()
+        self._spared.clear()
+        for group in self.groups:
+            group.hopeless = False
+
+    # -- 5. promising ---------------------------------------------------------------------------------------------------
+
+    def _promise(self, row: int, group: Group) -> bool:
+        """Keep the earliest moment for it, on the best alternative among equals."""
+        best: Spot | None = None
+        for way in group.ways:
+            spot = earliest(self.ground, group.shape.need, group.shape.workers, group.limit_ms, way.accelerator, way.sites)
+            if spot is not None and (best is None or spot[0] < best[0]):
+                best = spot
+        if best is None:
+            group.hopeless = True
+            return False
+        at_ms, _, seats = best
+        self.done.blocked[row] = (self.blocked(group, group.ways), group.ways)
+        promise = Promise(at_ms, len(self.done.promises), row, at_ms + group.limit_ms, group.shape.need, seats)
+        self.done.promises[row] = promise
+        self.ground.promise(promise)
+        return True
+
+    # -- 6. telling why -------------------------------------------------------------------------------------------------
+
+    def blocked(self, group: Group, ways: list[Way]) -> Verdict:
+        """What keeps a workload that can pay from starting: too little room; a promise, the first that it would delay; or
+        nothing but that its turn is over."""
+        shape = group.shape
+        fits = self._most(shape, ways, 0)
+        if fits < shape.workers:
+            return WAIT_CODE[ReasonKind.WAITS_CAPACITY], (shape.workers, fits)
+        for layer in range(1, self.ground.layer(self.s.now_ms + group.limit_ms) + 1):
+            if self._most(shape, ways, layer) < shape.workers:
+                promise = self.ground.promises[layer - 1]
+                return WAIT_CODE[ReasonKind.WAITS_RESERVED], (promise.pending, promise.at_ms)
+        return WAIT_CODE[ReasonKind.WAITS_FOR_TURN], ()
+
+    def _most(self, shape: Shape, ways: list[Way], layer: int) -> int:
+        """The most workers that fit at one site."""
+        fits = [self.ground.fit(shape.need, w.accelerator, layer).per_site[w.sites].max() for w in ways]
+        return int(max(fits))
+
+    def unpaid(self, group: Group) -> Verdict:
+        """What is missing: an award, or money in it. Won before merit, then the smallest gap, then the better alternative."""
+        gaps = self._short(group)
+        if not gaps:
+            return WAIT_CODE[ReasonKind.NO_AWARD], ()
+        currency, _, _, hold, available = min(gaps)
+        return WAIT_CODE[ReasonKind.FUNDS_SHORT], (hold, available, currency)
+
+    def gaps(self, group: Group) -> list[int]:
+        """Amounts of won that are missing, smallest first, for one alternative and site or another."""
+        found = set()
+        for alt, sites in enumerate(group.standing.sites):
+            available = self.funds.available(group.project, group.shape.accelerators[alt], KRW)
+            missing = group.holds[alt][KRW] - available[sites]
+            found.update(missing[missing > 0].tolist())
+        return sorted(found)
+
+    def _short(self, group: Group) -> list[tuple[int, int, int, int, int]]:
+        """(currency, gap, alternative, hold, available) wherever there is an award."""
+        gaps = []
+        for alt, sites in enumerate(group.standing.sites):
+            accelerator = group.shape.accelerators[alt]
+            for currency in range(len(CURRENCIES)):
+                hold = group.holds[alt][currency]
+                awarded = sites & self.funds.award_sites(group.project, accelerator, currency)
+                if hold >= 0 and awarded.any():
+                    available = int(self.funds.available(group.project, accelerator, currency)[awarded].max())
+                    gaps.append((currency, hold - available, alt, hold, available))
+        return gaps
+
+
+def verdict_of(cycle: Cycle, row: int) -> Verdict:
+    """Why the workload in `row` waits once every one had its turn, what its owner can do most about first."""
+    if row in cycle.done.starts:
+        return STARTS, ()
+    group = cycle.groups[cycle.group_of[row]]
+    if group.standing.verdict is not None:
+        return group.standing.verdict
+    if row in cycle.done.promises:
+        return _promised(cycle, group, *cycle.done.blocked[row])
+    if not cycle.ways(group):
+        group.told = group.told or cycle.unpaid(group)
+        return group.told
+    early = not_yet(cycle.s, row)
+    if early is not None:
+        return early
+    group.told = group.told or cycle.blocked(group, group.ways)
+    code, facts = group.told
+    return code, (cycle.done.ahead[row],) if code == WAIT_CODE[ReasonKind.WAITS_FOR_TURN] else facts
+
+
+def _promised(cycle: Cycle, group: Group, verdict: Verdict, ways: list[Way]) -> Verdict:
+    """As it was at its turn, with the room that the plan leaves in the end."""
+    now = cycle.blocked(group, ways)
+    return now if now[0] == WAIT_CODE[ReasonKind.WAITS_CAPACITY] else verdict
+
+
+def not_yet(s: Snapshot, row: int) -> Verdict | None:
+    """What has to pass before the workload takes part at all."""
+    if s.pending.dependency[row] != DEPENDENCY_MET:
+        return WAIT_CODE[ReasonKind.WAITS_DEPENDENCY], ()
+    if s.pending.eligible_ms[row] > s.now_ms:
+        return WAIT_CODE[ReasonKind.WAITS_PAUSE], (int(s.pending.eligible_ms[row]),)
+    if s.draining:
+        return WAIT_CODE[ReasonKind.WAITS_DRAINING], ()
+    return None

@@ -1,0 +1,80 @@
+"""Who makes room for work that preempts.
+
+Only RUNNING, preemptible attempts of strictly lower priority that have run their guaranteed time and make room for nobody
+yet; strictly lower, so no chain of preemptions comes back to its beginning. Cheapest first, by the work that would be
+lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in normalised core-seconds; then lowest
+priority, then youngest, then id. As many are taken as are needed, and then, dearest first, each one is let go without whom the
+rest still suffice, so no victim could be spared.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.scheduler.capacity import Ground
+from dure.scheduler.place import Need, workers_in
+from dure.scheduler.snapshot import I32, I64, RUNNING, Bool, Snapshot
+
+
+class Candidates:
+    """The attempts of a snapshot that may be preempted, cheapest first."""
+
+    def __init__(self, s: Snapshot, ground: Ground) -> None:
+        a = s.attempts
+        self._ground, self._priority = ground, a.priority
+        legal = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0) & (s.now_ms >= a.started_ms + s.policy.min_run_ms)
+        self.lost = _lost_work(s)
+        rows = np.flatnonzero(legal).tolist()
+        rows.sort(key=lambda i: (self.lost[i], a.priority[i], -a.started_ms[i], a.ids[i]))
+        self._order: list[int] = rows
+        self._ptr = a.worker_ptr
+        self._node = a.worker_node
+        self._site = [int(s.nodes.site[a.worker_node[ptr]]) for ptr in a.worker_ptr[:-1].tolist()]
+        self._taken: set[int] = set()
+
+    def workers(self, attempts: list[int]) -> I64:
+        """Rows of the snapshot's workers that belong to these attempts."""
+        rows = [row for i in attempts for row in range(int(self._ptr[i]), int(self._ptr[i + 1]))]
+        return np.array(rows, np.int64)
+
+    def take(self, attempts: list[int]) -> None:
+        self._taken.update(attempts)
+
+    def choose(self, need: Need, workers: int, priority: int, site: int, usable: Bool) -> list[int]:
+        """Victims at a site, dearest first, whose leaving makes room on its `usable` nodes; empty when none suffice."""
+        ranked = [i for i in self._order if self._site[i] == site and self._priority[i] < priority and i not in self._taken]
+
+        def enough(chosen: list[int]) -> bool:
+            return int((workers_in(self.room(chosen), need) * usable).sum()) >= workers
+
+        usable = usable & (self._ground.site == site)
+        ranked = [i for i in ranked if usable[self._node[self._ptr[i] : self._ptr[i + 1]]].any()]
+        if not enough(ranked):
+            return []
+        low, high = 1, len(ranked)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if enough(ranked[:middle]) else (middle + 1, high)
+        chosen = ranked[:low][::-1]
+        for victim in tuple(chosen):
+            rest = [i for i in chosen if i != victim]
+            chosen = rest if enough(rest) else chosen
+        return chosen
+
+    def room(self, attempts: list[int]) -> I64:
+        """What a claim could use once these attempts have left."""
+        rows = self.workers(attempts)
+        node, load = self._ground.tenures.node[rows], self._ground.tenures.load[:, rows]
+        freed = [np.bincount(node, column, self._ground.size).astype(np.int64) for column in load]
+        room: I64 = self._ground.rooms[0] + np.array(freed)
+        return room
+
+
+def _lost_work(s: Snapshot) -> list[float]:
+    """By attempt, in normalised core-seconds."""
+    a = s.attempts
+    owner: I32 | I64 = np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))
+    rate = a.cores_milli[owner] / 1000 + np.bitwise_count(a.worker_mask) * s.core_rate[s.nodes.accelerator[a.worker_node]]
+    per_attempt = np.bincount(owner, rate, len(a.ids))
+    lost: list[float] = (per_attempt * np.maximum(s.now_ms - a.checkpoint_ms, 0) / 1000).tolist()
+    return lost
