@@ -12,7 +12,7 @@ from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.rules import not_found, plane_of
-from dure.errors import DureError, StaleLeader
+from dure.errors import StaleLeader
 from dure.model.event import Head, head_bytes
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Project
@@ -32,17 +32,24 @@ class ControllerSettings:
     duty: float = 4.0  # rest after a step for this many times what it took: under a flood, planning takes a fifth of a core
     rest_ms_max: int = 1_000  # but never longer than this
     follow_ms: int = 500  # how often a controller that does not lead looks for news, and for the lead
+    view_ms_max: int = 5_000  # how old the state may be that a controller which follows answers from, when nothing happens
     retry_ms: int = 1_000  # pause after a step that broke
     head_every_ms: int = 1_000  # how often the head of the event chain is signed, at most
     answer_wait_ms: int = 3_000  # how long a question waits for the first plan that knows what it asks about
 
 
-@dataclass(frozen=True, slots=True)
 class View:
-    """A snapshot and the plan for it, as of the last step."""
+    """A snapshot and the plan for it. A controller that only follows plans when somebody asks."""
 
-    snapshot: Snapshot
-    plan: Plan
+    def __init__(self, snapshot: Snapshot, decided: Plan | None = None) -> None:
+        self.snapshot = snapshot
+        self._decided = decided
+
+    @property
+    def plan(self) -> Plan:
+        if self._decided is None:
+            self._decided = plan(self.snapshot)
+        return self._decided
 
 
 class Controller:
@@ -118,7 +125,7 @@ class Controller:
             began = self._clock.now_ms()
             try:
                 report = self.step()
-            except DureError:
+            except Exception:  # whatever it was, the loop must live: the next step begins from what is stored
                 log.exception("a step broke; the state is read anew")
                 self.faults += 1
                 self._memory = None
@@ -174,14 +181,16 @@ class Controller:
 
     def _follow(self) -> None:
         """Keep a view for questions without deciding anything."""
+        now_ms = self._clock.now_ms()
+        fresh = self._memory is None
         if self._memory is None:
             self._memory = stepping.load(self.store)
-        else:
-            self.store.read(self._memory.mirror.follow)
-            self.store.read(self._memory.mirror.refresh_sites)
-        snapshot = self._memory.columns.snapshot(self._clock.now_ms(), 0)
-        self._publish(View(snapshot, plan(snapshot)))
-        self._sign_head(snapshot.now_ms)
+        mirror = self._memory.mirror
+        changed = self.store.read(mirror.follow)
+        if fresh or changed or self._view is None or now_ms - self._view.snapshot.now_ms >= self._settings.view_ms_max:
+            self.store.read(mirror.refresh_sites)
+            self._publish(View(self._memory.columns.snapshot(now_ms, 0)))
+        self._sign_head(now_ms)
 
     def _publish(self, view: View) -> None:
         with self._viewed:

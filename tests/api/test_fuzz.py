@@ -15,7 +15,7 @@ from dure.api import openapi
 from dure.model.reason import ReasonKind
 from tests.builders.api_plane import ApiPlane, api_plane
 
-EXAMPLES = 8  # of each operation and person; more would not end within the minute on a busy machine
+EXAMPLES = 5  # of each operation and person; more would not end within the minute on a busy machine
 SCHEMA = schemathesis.openapi.from_dict(openapi.bare_app().openapi())
 
 

@@ -211,3 +211,32 @@ def test_no_more_streams_than_there_is_room_for(tmp_path: Path) -> None:
     with served_plane(tmp_path, streams_max=0) as served, pytest.raises(ApiError) as refused:
         next(served.client("auditor").follow_events())
     assert refused.value.status == 503
+
+
+def test_a_stream_ends_when_its_token_does(served: Served) -> None:
+    plane = served.plane
+    plane.controller.step()
+    headers = {"authorization": f"Bearer {plane.tokens['bob']}"}
+    with httpx.Client(timeout=10) as http, http.stream("GET", f"{served.url}/api/v1/events/stream", headers=headers) as stream:
+        lines = stream.iter_lines()
+        assert next(lines)
+        plane.post("admin", f"/actors/{plane.actors['bob']}/disable")
+        assert len(list(lines)) < 1000  # it ends by itself
+
+
+def test_a_poll_given_up_takes_nothing_from_the_next(served: Served) -> None:
+    plane = served.plane
+    workload, _, epoch = plane.run_one()
+    poll = {"epoch": epoch, "wait_ms": 30_000}
+    first: Queue[Any] = Queue()
+    api = plane.app.state.api
+    begun = api.polls["pohang"]
+    thread = threading.Thread(target=lambda: first.put(plane.post("agent", "/agent/poll", poll)), daemon=True)
+    thread.start()
+    while api.polls["pohang"] == begun:
+        threading.Event().wait(0.005)
+    agent = agent_of(served, epoch, TEXT, ended=True)
+    answer = first.get(timeout=10)
+    assert answer["orders"] == answer["logs"] == []
+    assert b"".join(p.data for p in served.client("alice").logs(workload, follow=True)) == TEXT
+    agent.join(10)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dure.backends.fake import Script
-from dure.controller import WhyAnswer, verify_audit, verify_store_books
+from dure.controller import verify_audit, verify_store_books
 from dure.controller.commands.sites import resolve_quarantine
 from dure.model.reason import ReasonKind
 from dure.model.records import Plane

@@ -135,7 +135,7 @@ class StrictDriver:
             evidence = Evidence(started_ms=5, ended_ms=5 + run_ms, run_ms=run_ms, exit_code=0)
             self.seen[attempt] = replace(self.seen[attempt], phase="ended", outcome=outcome, evidence=evidence)
 
-    def progress(self, attempt: str, **evidence: int) -> None:
+    def progress(self, attempt: str, **evidence: Any) -> None:
         with self.lock:
             seen = self.seen[attempt]
             self.seen[attempt] = replace(seen, phase="running", evidence=replace(seen.evidence, **evidence))

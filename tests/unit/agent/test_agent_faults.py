@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,8 @@ def one_deed(bench: Bench, chance: random.Random, names: list[str]) -> None:
 def one_step(bench: Bench, chance: random.Random) -> None:
     step = chance.choice([lambda: bench.agent.step_orders(0), bench.agent.step_observe, lambda: bench.agent.poll(0),
                           bench.agent.launch_next, bench.agent.look, bench.agent.send_reports])  # fmt: skip
-    try:
+    with suppress(LinkError, ApiError, BackendError):
         step()
-    except (LinkError, ApiError, BackendError):
-        pass
     bench.clock.advance(chance.randrange(3_000))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ class RealClock:
 
 
 @contextmanager
-def running(folder: Path, plane: FakePlane, driver: StrictDriver, **settings: int) -> Iterator[threading.Thread]:
+def running(folder: Path, plane: FakePlane, driver: StrictDriver, **settings: Any) -> Iterator[threading.Thread]:
     """An agent in its threads; when the block is left it is told to end, and must."""
     quick = AgentSettings(folder=folder, backoff_ms=1, backoff_ms_max=20, observe_busy_ms=2, observe_idle_ms=5, retry_ms=1)
     quick = replace(quick, resend_ms=5, resend_ms_max=10, **settings)

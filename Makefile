@@ -1,0 +1,65 @@
+# The verbs of this project, and the only ones that CI uses. Variants by a variable: make test LANE=long.
+
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+LANE ?= short
+STAMP := $(VENV)/.stamp-$(shell cat pyproject.toml dure/__init__.py 2>/dev/null | sha256sum | cut -c1-16)
+ifeq ($(LANE),long)
+PYTEST_ARGS ?= -n 2
+else
+PYTEST_ARGS ?= -n 2 -m "not long"
+endif
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_INPUT := 1
+
+.PHONY: help setup postgres fmt lint test simulate bench docs demo migrate release
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(STAMP) ## a virtual environment with everything that development needs
+
+$(STAMP):
+	@sh .ci/setup.sh "$(PYTHON)" "$(VENV)"
+	@rm -f $(VENV)/.stamp-*
+	@touch $@
+
+postgres: setup
+	@sh .ci/postgres.sh "$(VENV)"
+
+fmt: setup ## format the code
+	$(BIN)/ruff format dure tests bench docs
+	$(BIN)/ruff check --fix dure tests bench docs
+
+lint: setup ## style, types, and the order of imports
+	$(BIN)/ruff check dure tests bench docs
+	$(BIN)/ruff format --check dure tests bench docs
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint postgres ## lint and all tests; LANE=long adds those that take minutes
+	DURE_REQUIRE_POSTGRES=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+simulate: setup ## run a scenario file: make simulate SCENARIO=tests/scenarios/story.md
+	$(BIN)/python -m dure.cli simulate $(SCENARIO)
+
+bench: setup ## measure; WHAT=latency, throughput or storm names what
+	$(BIN)/python bench/run.py $(WHAT)
+
+docs: setup ## write the generated reference pages again
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m dure.cli settings --page --lang en > docs/reference/settings.md
+	$(BIN)/python -m dure.cli openapi --out docs/reference/openapi.json
+
+demo: setup ## a farm, the main job, and what it cost
+	@$(BIN)/python -m dure.cli demo
+
+migrate: setup ## bring a farm's database to this version: make migrate DATA=/folder
+	$(BIN)/python -m dure.cli migrate $(if $(DATA),--data $(DATA))
+
+release: test ## build the packages that would be published, and look into them
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	@ls -l dist

@@ -1,0 +1,97 @@
+"""Who calls: bearer tokens `dure_<credential id>_<secret>`, of which the store knows a digest; a short memory of the answers."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dure.access import Identity
+from dure.controller.commands.tenancy import token_digest
+from dure.model.reason import Reason, ReasonKind
+from dure.model.tenancy import Actor, Credential, Grant, Role
+from dure.ports import Clock, Reader
+
+TOKEN = re.compile(r"Bearer +dure_([0-9a-z]{1,64})_([A-Za-z0-9_-]{16,256})", re.IGNORECASE)
+Read = Callable[[Callable[[Reader], "Known | None"]], Awaitable["Known | None"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A credential and whom it stands for, as of `read_ms`."""
+
+    credential: Credential
+    identity: Identity
+    read_ms: int
+
+
+class Gate:
+    """Tokens to identities. Remembers each answer for at most `keep_ms`, and at most `most` of them, on the event loop only.
+
+    A token revoked by this process stops at once (`forget`), one revoked elsewhere within `keep_ms`."""
+
+    def __init__(self, read: Read, clock: Clock, *, keep_ms: int, most: int) -> None:
+        self._read = read
+        self._clock = clock
+        self._keep_ms = keep_ms
+        self._most = most
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._generation = 0
+
+    def forget(self) -> None:
+        """Credentials or grants were written: everything is read anew."""
+        self._generation += 1
+        self._known.clear()
+
+    async def identify(self, authorization: str) -> Identity | Reason:
+        """The identity behind an Authorization header, or NOT_SIGNED_IN."""
+        found = TOKEN.fullmatch(authorization.strip())
+        if found is None:
+            return _refused("missing" if not authorization else "bad_format")
+        known = await self._find(found.group(1).lower())
+        given = token_digest(found.group(2))
+        # compared also when nothing is known, so that the time taken does not tell which ids exist
+        matches = hmac.compare_digest(given, known.credential.digest if known else "0" * len(given))
+        if known is None or not matches:
+            return _refused("unknown")
+        return _valid(known, self._clock.now_ms())
+
+    async def _find(self, credential: str) -> Known | None:
+        now_ms = self._clock.now_ms()
+        known = self._known.get(credential)
+        if known is not None and 0 <= now_ms - known.read_ms <= self._keep_ms:
+            return known
+        generation = self._generation
+        fresh = await self._read(lambda reader: load(reader, credential, now_ms))
+        if fresh is not None and generation == self._generation:
+            self._known[credential] = fresh
+            self._known.move_to_end(credential)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return fresh
+
+
+def _valid(known: Known, now_ms: int) -> Identity | Reason:
+    credential = known.credential
+    if credential.revoked_ms:
+        return _refused("revoked")
+    if credential.expires_ms and credential.expires_ms <= now_ms:
+        return _refused("expired")
+    return _refused("disabled") if known.identity.disabled else known.identity
+
+
+def _refused(problem: str) -> Reason:
+    return Reason.of(ReasonKind.NOT_SIGNED_IN, problem=problem)
+
+
+def load(reader: Reader, credential: str, now_ms: int) -> Known | None:
+    """A credential with its actor and grants, or None."""
+    row = reader.get(Credential, credential)
+    actor = reader.get(Actor, row.actor) if row else None
+    if row is None or actor is None:
+        return None
+    grants = tuple(reader.find(Grant, {"actor": actor.id}))
+    site = next((g.scope for g in grants if g.role == Role.AGENT), "")
+    return Known(row, Identity(id=actor.id, disabled=actor.disabled, grants=grants, site=site), now_ms)

@@ -1,0 +1,148 @@
+"""What requests may say: one strict model a body. Bounds here are of form; rules of substance are the controller's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dure.api.jobfile import Body, Id, Job, Slug, Word
+from dure.api.units import EndMs, StartMs
+from dure.model.policy import Policy, Price, PriorityClass
+from dure.model.tenancy import Role
+
+AMOUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps
+MS_MAX = 400 * 86_400_000
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Label = Annotated[str, Field(max_length=200)]
+Weight = Annotated[int, Field(ge=1, le=1_000_000)]
+Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX, description="whole units of the currency")]
+Scope = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127})$", description='an id, or "*" for everywhere')]
+RoleName = Literal["admin", "operator", "officer", "manager", "member", "auditor", "agent"]
+CurrencyName = Literal["KRW", "ACS"]
+
+
+class OrganisationIn(Body):
+    id: Slug
+    name: Name
+    kind: Literal["university", "institute", "sme", "startup", "public", "enterprise", "supplier"] = "sme"
+    parent: str = Field(default="", max_length=63)
+    weight: Weight = 1
+
+
+class ProjectIn(Body):
+    id: Slug
+    name: Name
+    organisation: Slug
+    partners: list[Slug] = Field(default=[], max_length=100)
+    weight: Weight = 1
+
+
+class MemberIn(Body):
+    actor: Id
+    role: Literal["manager", "member"] = "member"
+
+
+class GrantIn(Body):
+    role: RoleName
+    scope: Scope = "*"
+
+    def pair(self) -> tuple[Role, str]:
+        return Role(self.role), self.scope
+
+
+class ActorIn(Body):
+    name: Name
+    email: str = Field(default="", max_length=254, pattern=r"^([^@\s]{1,64}@[^@\s]{1,188})?$")
+    kind: Literal["person", "service"] = "person"
+    grants: list[GrantIn] = Field(default=[], max_length=50)
+
+
+class TokenIn(Body):
+    label: Label = ""
+    expires: EndMs | None = Field(default=None, description="absent: does not expire")
+
+
+class ProgrammeIn(Body):
+    id: Slug
+    name: Name
+    currency: CurrencyName = "KRW"
+    budget: Amount
+    starts: StartMs
+    ends: EndMs
+
+
+class FundsIn(Body):
+    amount: Amount
+
+
+class AwardIn(Body):
+    programme: Slug
+    project: Slug
+    amount: Amount
+    starts: StartMs
+    expires: EndMs = Field(description="last day, or the first moment at which nothing more can be held")
+    sites: list[Word] = Field(default=[], max_length=256)
+    accelerators: list[Word] = Field(default=[], max_length=64)
+
+
+class WorkloadIn(Body):
+    project: Slug
+    job: Job
+    array: int | None = Field(default=None, ge=1, le=10_000, description="as `job.array`")
+
+    def elements(self) -> int:
+        """How many elements; 0: no array."""
+        return self.array or self.job.array or 0
+
+
+class SiteIn(Body):
+    id: Slug
+    name: Label = ""
+    region: str = Field(default="", pattern=r"^([A-Z]{2}-[A-Z0-9]{1,3})?$", description="ISO 3166-2")
+    jurisdiction: str = Field(default="KR", pattern=r"^[A-Z]{2}$")
+    owner_kind: Literal["public", "private"] = "public"
+    pue_permille: int = Field(default=1300, ge=1000, le=5000)
+
+
+class PriorityClassIn(Body):
+    name: Word
+    value: int = Field(ge=-1_000_000, le=1_000_000)
+    preempts: bool = False
+
+
+class PriceIn(Body):
+    resource: str = Field(pattern=r"^(core|memory_gib|device:(\*|[a-z0-9][a-z0-9_-]{0,62}))$")
+    nano: int = Field(ge=0, le=10**15, description="nano-units of the currency per unit and second")
+    currency: CurrencyName = "KRW"
+
+
+class PolicyIn(Body):
+    """The whole policy; what is left out takes its first value, not that of the policy in force."""
+
+    classes: list[PriorityClassIn] = Field(
+        default=[PriorityClassIn(name=c.name, value=c.value, preempts=c.preempts) for c in Policy().classes],
+        min_length=1,
+        max_length=64,
+    )
+    prices: list[PriceIn] = Field(default=[], max_length=1000)
+    limit_ms_default: int = Field(default=3_600_000, ge=1000, le=MS_MAX)
+    limit_ms_max: int = Field(default=1_209_600_000, ge=1000, le=MS_MAX)
+    min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
+    half_life_ms: int = Field(default=604_800_000, ge=60_000, le=10 * MS_MAX)
+    backfill_depth: int = Field(default=1000, ge=0, le=1_000_000)
+    reservations_max: int = Field(default=16, ge=0, le=10_000)
+    preemptible_permille: int = Field(default=800, ge=0, le=1000)
+    rejections_max: int = Field(default=3, ge=1, le=1000)
+    retry_pause_ms: int = Field(default=5_000, ge=0, le=86_400_000)
+    array_max: int = Field(default=10_000, ge=1, le=10_000)
+    workers_max: int = Field(default=16_384, ge=1, le=16_384)
+    retries_max: int = Field(default=10, ge=0, le=100)
+    waiting_max: int = Field(default=100_000, ge=1, le=10_000_000)
+    site_silent_ms: int = Field(default=60_000, ge=1000, le=86_400_000)
+
+    def policy(self) -> Policy:
+        """The record, whose id and version the controller gives."""
+        plain = self.model_dump(exclude={"classes", "prices"})
+        classes = tuple(PriorityClass(**c.model_dump()) for c in self.classes)
+        return Policy(classes=classes, prices=tuple(Price(**p.model_dump()) for p in self.prices), **plain)

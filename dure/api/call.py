@@ -1,0 +1,133 @@
+"""One request on its way through: who asks, what for, what was loaded for the decision, and how it is carried out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dure.access import Action, Identity, Resource, may
+from dure.api.problems import problem
+from dure.api.state import ApiState
+from dure.controller.commands.idempotency import Answer, once
+from dure.controller.deed import Deed
+from dure.errors import require
+from dure.model.reason import Reason
+from dure.ports import Reader, Tx
+
+V = TypeVar("V")
+Plain = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """Made by the route before its function runs. `decided` is set once access has been granted."""
+
+    api: ApiState
+    request: Request
+    lang: str
+    identity: Identity = field(default_factory=lambda: Identity(id=""))
+    key: str = ""
+    raw: bytes = b""
+    document: Any = None  # the body as JSON
+    record: Any = None  # what the access decision loaded
+    decided: bool = False
+    recheck: Callable[[], Awaitable[bool]] | None = None  # asks for access anew
+    checked_ms: int = 0
+
+    # -- decisions ----------------------------------------------------------------------------------------------------
+
+    def sees(self, action: Action, resource: Resource) -> bool:
+        """For lists, in which every item is decided."""
+        return may(self.identity, action, resource).allowed
+
+    def refusal(self, action: Action, resources: Iterable[Resource]) -> Reason | None:
+        """The reason of the first that is refused, or None."""
+        for resource in resources:
+            verdict = may(self.identity, action, resource)
+            if not verdict.allowed:
+                return verdict.reason
+        return None
+
+    async def still_allowed(self) -> bool:
+        """For streams: whether the caller's token and rights still hold. Asked anew once every `stream_keep_alive_ms`."""
+        now_ms = self.api.clock.now_ms()
+        if self.recheck is None or now_ms - self.checked_ms < self.api.settings.stream_keep_alive_ms:
+            return True
+        self.checked_ms = now_ms
+        return await self.recheck()
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def refuse(self, reason: Reason | list[Reason]) -> Response:
+        return problem(reason, self.lang, self.request.url.path)
+
+    def answer(self, document: Plain | Reason, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+        """JSON of a document, or the problem of a reason."""
+        if isinstance(document, Reason):
+            return self.refuse(document)
+        return Response(to_json(document), status, headers, "application/json")
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    async def read(self, fn: Callable[[Reader], V]) -> V:
+        return await self.api.read(fn)
+
+    async def show(self, fn: Callable[[Reader], Plain | Reason]) -> Response:
+        """Answer with what `fn` reads."""
+        return self.answer(await self.api.read(fn))
+
+    async def write(
+        self,
+        command: Callable[[Tx, Deed], V | Reason],
+        encode: Callable[[V], Plain],
+        *,
+        status: int = 200,
+        forget: bool = False,
+        seal: Callable[[Plain], Plain] | None = None,
+    ) -> Response:
+        """Carry out a command once per Idempotency-Key, in one transaction with its answer.
+
+        forget: it changes credentials, grants or the policy. seal: adds to the first answer what is not to be kept."""
+        deed, digest = self.deed(), self.digest()
+        outcome = await self.api.write(
+            lambda tx: once(
+                tx, deed, key=self.key, request=digest, status=status, command=lambda t: command(t, deed), encode=encode
+            )
+        )
+        if forget:
+            self.api.forget()
+        if isinstance(outcome, Reason):
+            return self.refuse(outcome)
+        return self._written(outcome, seal)
+
+    def _written(self, outcome: Answer, seal: Callable[[Plain], Plain] | None) -> Response:
+        body = dict(outcome.body)
+        if outcome.repeated:
+            return self.answer(body, outcome.status, {"idempotency-replayed": "true"})
+        return self.answer(seal(body) if seal else body, outcome.status)
+
+    def deed(self) -> Deed:
+        """The circumstances under which the caller's command is carried out."""
+        return self.api.services.controller.deed(self.identity.id)
+
+    def digest(self) -> str:
+        """Names this request: method, path with query, body. What a repeated key is compared by."""
+        target = f"{self.request.method} {self.request.url.path}?{self.request.url.query}\n"
+        return hashlib.sha256(target.encode() + self.raw).hexdigest()[:32]
+
+
+async def current(request: Request) -> Call:  # async, or FastAPI would run it on a thread
+    """The call that the route made of this request. Refuses to hand one out that nobody has decided on."""
+    call: Call = request.state.call
+    require(call.decided, "a route function was reached without an access decision")
+    return call
+
+
+CallDep = Annotated[Call, Depends(current)]

@@ -1,0 +1,197 @@
+"""The one way into every route: authenticate → check the form → decide access → validate → run; and out: no exception leaves.
+
+`@requires(action, of)` declares what a route asks for; a route without it cannot be built."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dure.access import Action, Resource
+from dure.api.call import Call
+from dure.api.intake import idempotency_key, is_id, language, parse_json, read_body
+from dure.api.problems import problem, reasons_of
+from dure.api.state import ApiState
+from dure.errors import ConfigError, StoreError
+from dure.model.reason import Reason, ReasonKind
+from dure.ports import Entropy
+
+logger = logging.getLogger("dure.api")
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+Of = Callable[[Call], Awaitable[Sequence[Resource] | Reason]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a route asks for. of: the resources, all of which must be allowed; None: the route decides on every item it lists."""
+
+    action: Action
+    of: Of | None
+    keyed: bool = True  # a write needs an Idempotency-Key
+    streamed: bool = False  # the route reads the body itself
+    log_sized: bool = False  # the body may be as large as a chunk of a log
+
+
+def requires(
+    action: Action, of: Of | None, *, keyed: bool = True, streamed: bool = False, log_sized: bool = False
+) -> Callable[[F], F]:
+    """Declare the access decision of a route function."""
+
+    def declare(function: F) -> F:
+        function.__access__ = Access(action, of, keyed, streamed, log_sized)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+class CheckedRequest(Request):
+    """A request whose body has been read and checked already."""
+
+    checked: Call
+
+    async def body(self) -> bytes:
+        return self.checked.raw
+
+    async def json(self) -> Any:
+        return self.checked.document
+
+
+class DureRoute(APIRoute):
+    """A FastAPI route behind the steps of this module."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        access = getattr(endpoint, "__access__", None)
+        if not isinstance(access, Access):
+            raise ConfigError(f"{path}: a route without @requires(...) has no access decision")
+        self.access = access
+        options["operation_id"] = options.get("operation_id") or options.get("name") or endpoint.__name__
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        run = super().get_route_handler()
+        model = _body_model(self)
+        known = frozenset(p.alias for p in self.dependant.query_params)
+        has_body = self.body_field is not None
+        access = self.access
+
+        async def handle(request: Request) -> Response:
+            api: ApiState = request.app.state.api
+            call = Call(api, request, language(request))
+            try:
+                reason = await _admit(call, access, known, has_body)
+                if reason is not None:
+                    return call.refuse(reason)
+                checked = CheckedRequest(request.scope, request.receive)
+                checked.checked = call
+                request.state.call = call
+                call.checked_ms = api.clock.now_ms()
+                call.recheck = lambda: _still(call, access)
+                return await run(checked if not access.streamed else request)
+            except RequestValidationError as error:
+                return call.refuse(reasons_of(error.errors(), model))
+            except HTTPException:
+                raise
+            except Exception as error:
+                return refuse_broken(error, call.lang, api.services.entropy, api.clock.now_ms())
+
+        return handle
+
+
+def _body_model(route: APIRoute) -> type[BaseModel] | None:
+    annotation = route.body_field.field_info.annotation if route.body_field else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+async def _admit(call: Call, access: Access, known: frozenset[str], has_body: bool) -> Reason | None:
+    """Steps before the route's function. The reason why not, or None."""
+    request = call.request
+    identity = await call.api.gate.identify(request.headers.get("authorization", ""))  # 1. who asks
+    if isinstance(identity, Reason):
+        return identity
+    call.identity = identity
+    fault = _form_fault(request, known)  # 2. is the address well formed
+    if fault is not None:
+        return fault
+    if request.method in WRITES and not access.streamed:  # 3. is the body within bounds, and JSON
+        fault = await _take_body(call, access, has_body)
+        if fault is not None:
+            return fault
+    fault = await decide(call, access)  # 4. may they
+    if fault is not None:
+        return fault
+    if request.method in WRITES and access.keyed:  # 5. is the write named
+        key = idempotency_key(request)
+        if isinstance(key, Reason):
+            return key
+        call.key = key
+    return None
+
+
+def _form_fault(request: Request, known: frozenset[str]) -> Reason | None:
+    for value in request.path_params.values():
+        if not is_id(value):
+            return Reason.of(ReasonKind.NOT_FOUND, what="address", id=value[:64])
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        return Reason.of(ReasonKind.UNKNOWN_FIELD, field=unknown[0][:64], known=sorted(known))
+    for name, value in request.query_params.multi_items():
+        if "\0" in value or len(value) > 256:
+            return Reason.of(ReasonKind.BAD_FIELD, field=name, problem="bad_format")
+    return None
+
+
+async def _take_body(call: Call, access: Access, has_body: bool) -> Reason | None:
+    settings = call.api.settings
+    raw = await read_body(call.request, settings.log_body_bytes_max if access.log_sized else settings.body_bytes_max)
+    if isinstance(raw, Reason):
+        return raw
+    call.raw = raw
+    if not raw or not (has_body or not access.keyed):
+        return None
+    kind = call.request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return Reason.of(ReasonKind.BAD_FIELD, field="Content-Type", problem="unknown_value", allowed="application/json")
+    document = parse_json(raw)
+    if isinstance(document, Reason):
+        return document
+    call.document = document
+    return None
+
+
+async def _still(call: Call, access: Access) -> bool:
+    """Whether what was decided would be decided again."""
+    identity = await call.api.gate.identify(call.request.headers.get("authorization", ""))
+    if isinstance(identity, Reason):
+        return False
+    call.identity = identity
+    return await decide(call, access) is None
+
+
+async def decide(call: Call, access: Access) -> Reason | None:
+    """The access decision: None, or why not."""
+    resources = [] if access.of is None else await access.of(call)
+    if isinstance(resources, Reason):
+        return resources
+    refusal = call.refusal(access.action, resources)
+    call.decided = refusal is None
+    return refusal
+
+
+def refuse_broken(error: Exception, lang: str, entropy: Entropy, now_ms: int) -> Response:
+    """Something is broken: the caller gets a reference, the log gets the traceback under it."""
+    if isinstance(error, StoreError):  # no room, or another controller leads: nothing was done, it may be tried again
+        logger.warning("the store refused: %s", error)
+        return problem(Reason.of(ReasonKind.PLANE_STARTING), lang)
+    reference = entropy.new_id("err", now_ms)
+    logger.error("request failed, reference %s", reference, exc_info=error)
+    return problem(Reason.of(ReasonKind.INTERNAL, reference=reference), lang)

@@ -1,0 +1,124 @@
+"""Actors, their roles and tokens."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from dure.access import Action
+from dure.api import resources
+from dure.api.bodies import ActorIn, GrantIn, TokenIn
+from dure.api.call import CallDep
+from dure.api.documents import Plain, actor_document, credential_document, new_token_document, page, plain
+from dure.api.listing import Cursor, Limit, find_page, take_page
+from dure.api.route import DureRoute, requires
+from dure.api.shapes import ActorShape, CredentialShape, NewTokenShape, Page
+from dure.controller.commands import tenancy
+from dure.controller.commands.tenancy import NewToken
+from dure.controller.deed import Deed
+from dure.model.reason import Reason
+from dure.model.tenancy import Actor, Credential, Grant, Person, Role
+from dure.ports import Reader, Tx
+
+router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["actors"])
+
+
+class Secret:
+    """Holds a token between the transaction that makes it and the one answer that shows it. It is kept nowhere else."""
+
+    def __init__(self) -> None:
+        self.token = ""
+
+    def keep(self, new: NewToken | Reason) -> NewToken | Reason:
+        if isinstance(new, NewToken):
+            self.token = new.token
+        return new
+
+    def show(self, document: Plain) -> Plain:
+        return {**document, "token": self.token}
+
+
+@router.post("/actors", status_code=201, response_model=Actor)
+@requires(Action.ACTOR_CREATE, resources.body_grants)
+async def create_actor(call: CallDep, body: ActorIn) -> Response:
+    """An actor with its first roles. Who manages a project may make actors with roles in that project."""
+    return await call.write(
+        lambda tx, deed: tenancy.create_actor(
+            tx, deed, name=body.name, email=body.email, kind=body.kind, grants=[g.pair() for g in body.grants]
+        ),
+        plain,  # without personal data: this answer is kept, and must not outlive an erasure
+        status=201,
+        forget=True,
+    )
+
+
+@router.get("/actors", response_model=Page[ActorShape])
+@requires(Action.ACTOR_READ, resources.farm("actor"))
+async def list_actors(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    def look(reader: Reader) -> Plain | Reason:
+        rows, next = take_page(reader, Actor, {}, cursor, limit)
+        ids = [a.id for a in rows]
+        people, grants = reader.get_many(Person, ids), reader.find(Grant, {"actor": ids})
+        return page((actor_document(a, people.get(a.id), [g for g in grants if g.actor == a.id]) for a in rows), next)
+
+    return await call.show(look)
+
+
+@router.get("/actors/{id}", response_model=ActorShape)
+@requires(Action.ACTOR_READ, resources.actor)
+async def get_actor(call: CallDep, id: str) -> Response:
+    return await call.show(lambda reader: actor_document(call.record, reader.get(Person, id), reader.find(Grant, {"actor": id})))
+
+
+@router.post("/actors/{id}/erase", response_model=Actor)
+@requires(Action.ACTOR_ERASE, resources.actor)
+async def erase_actor(call: CallDep, id: str) -> Response:
+    """Erase who it is. What it did stays, under an id that names nobody; its tokens stop working."""
+    return await call.write(lambda tx, deed: tenancy.erase_person(tx, deed, actor=id), plain, forget=True)
+
+
+@router.post("/actors/{id}/disable", response_model=Actor)
+@requires(Action.ACTOR_ERASE, resources.actor)
+async def disable_actor(call: CallDep, id: str) -> Response:
+    return await call.write(lambda tx, deed: tenancy.disable_actor(tx, deed, actor=id), plain, forget=True)
+
+
+@router.post("/actors/{id}/tokens", status_code=201, response_model=NewTokenShape)
+@requires(Action.TOKEN_CREATE, resources.actor)
+async def create_token(call: CallDep, id: str, body: TokenIn) -> Response:
+    """The secret is in this answer alone: a repeated request gets the rest again, with an empty `token`."""
+    secret = Secret()
+
+    def command(tx: Tx, deed: Deed) -> NewToken | Reason:
+        return secret.keep(tenancy.create_token(tx, deed, actor=id, label=body.label, expires_ms=body.expires or 0))
+
+    return await call.write(command, new_token_document, status=201, forget=True, seal=secret.show)
+
+
+@router.get("/actors/{id}/tokens", response_model=Page[CredentialShape])
+@requires(Action.TOKEN_CREATE, resources.actor)
+async def list_tokens(call: CallDep, id: str, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    return await call.show(lambda reader: find_page(reader, Credential, {"actor": id}, cursor, limit, credential_document))
+
+
+@router.delete("/tokens/{id}", response_model=CredentialShape)
+@requires(Action.TOKEN_REVOKE, resources.token)
+async def revoke_token(call: CallDep, id: str) -> Response:
+    return await call.write(lambda tx, deed: tenancy.revoke_token(tx, deed, credential=id), credential_document, forget=True)
+
+
+@router.post("/actors/{id}/grants", status_code=201, response_model=Grant)
+@requires(Action.ACTOR_CREATE, resources.body_grant)
+async def create_grant(call: CallDep, id: str, body: GrantIn) -> Response:
+    return await call.write(
+        lambda tx, deed: tenancy.grant(tx, deed, actor=id, role=Role(body.role), scope=body.scope),
+        plain,
+        status=201,
+        forget=True,
+    )
+
+
+@router.delete("/grants/{id}", response_model=Grant)
+@requires(Action.PROJECT_MANAGE_MEMBERS, resources.grant)
+async def revoke_grant(call: CallDep, id: str) -> Response:
+    return await call.write(lambda tx, deed: tenancy.revoke_grant(tx, deed, grant=id), plain, forget=True)

@@ -1,0 +1,82 @@
+"""The rules in force and the farm as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from dure.access import Action
+from dure.api import resources
+from dure.api.bodies import PolicyIn
+from dure.api.call import CallDep
+from dure.api.documents import Plain, plain
+from dure.api.route import DureRoute, requires
+from dure.api.routers.workloads import count_by
+from dure.api.shapes import FarmShape
+from dure.controller.commands.policy import write_policy
+from dure.controller.commands.sites import drain_farm
+from dure.controller.rules import plane_of, policy_of
+from dure.model.policy import Policy
+from dure.model.reason import Reason
+from dure.model.records import Plane
+from dure.model.site import Node, Site
+from dure.model.workload import Attempt, AttemptState, Workload, WorkloadState
+from dure.ports import Reader
+
+router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["farm"])
+
+
+@router.get("/policy", response_model=Policy)
+@requires(Action.POLICY_READ, resources.farm("policy"))
+async def get_policy(call: CallDep) -> Response:
+    return await call.show(lambda reader: plain(policy_of(reader)))
+
+
+@router.put("/policy", response_model=Policy)
+@requires(Action.POLICY_WRITE, resources.farm("policy"))
+async def put_policy(call: CallDep, body: PolicyIn) -> Response:
+    """Put a whole policy in force as the next version. What was decided under an older one keeps its number."""
+    return await call.write(lambda tx, deed: write_policy(tx, deed, policy=body.policy()), plain, forget=True)
+
+
+@router.get("/farm", response_model=FarmShape)
+@requires(Action.SITE_READ, resources.farm("site"))
+async def get_farm(call: CallDep) -> Response:
+    """The plane and its controller, and how much there is of everything."""
+    controller = call.api.services.controller
+    told = {"leads": controller.leads, "epoch": controller.epoch, "faults": controller.faults}
+    now_ms = call.api.clock.now_ms()
+    return await call.show(lambda reader: farm_document(reader, now_ms, told))
+
+
+def farm_document(reader: Reader, now_ms: int, controller: dict[str, Any]) -> Plain | Reason:
+    plane = plane_of(reader)
+    return {
+        "incarnation": plane.incarnation,
+        "leader_epoch": plane.leader_epoch,
+        "sealed_seq": plane.sealed_seq,
+        "sealed_hash": plane.sealed_hash,
+        "public_key": plane.public_key,
+        "draining": plane.draining,
+        "now_ms": now_ms,
+        "sites": reader.count(Site),
+        "nodes": reader.count(Node),
+        "workloads": count_by(reader, Workload, WorkloadState),
+        "attempts": count_by(reader, Attempt, AttemptState),
+        "controller": controller,
+    }
+
+
+@router.post("/farm/drain", response_model=Plane)
+@requires(Action.FARM_DRAIN, resources.farm("site"))
+async def drain(call: CallDep) -> Response:
+    """Start nothing more anywhere. What runs runs on."""
+    return await call.write(lambda tx, deed: drain_farm(tx, deed, draining=True), plain)
+
+
+@router.post("/farm/undrain", response_model=Plane)
+@requires(Action.FARM_DRAIN, resources.farm("site"))
+async def undrain(call: CallDep) -> Response:
+    return await call.write(lambda tx, deed: drain_farm(tx, deed, draining=False), plain)

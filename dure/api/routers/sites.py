@@ -1,0 +1,154 @@
+"""Sites, nodes, attempts in an operator's hand, the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from dure.access import Action, Resource
+from dure.api import resources
+from dure.api.bodies import SiteIn
+from dure.api.call import Call, CallDep
+from dure.api.documents import Plain, new_token_document, plain, site_document
+from dure.api.listing import Cursor, IdFilter, Limit, find_page
+from dure.api.route import DureRoute, requires
+from dure.api.routers.actors import Secret
+from dure.api.shapes import NewTokenShape, Page, SiteShape
+from dure.controller.commands import sites, tenancy
+from dure.controller.commands.tenancy import NewToken
+from dure.controller.deed import Deed
+from dure.model.reason import Reason
+from dure.model.site import Node, Quarantine, Site
+from dure.model.tenancy import Grant, Role
+from dure.model.workload import Attempt, AttemptState
+from dure.ports import Reader, Tx
+
+router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["sites"])
+LIVE = tuple(s for s in AttemptState if s != AttemptState.ENDED)
+
+
+@router.post("/sites", status_code=201, response_model=Site)
+@requires(Action.SITE_CREATE, resources.farm("site"))
+async def create_site(call: CallDep, body: SiteIn) -> Response:
+    return await call.write(lambda tx, deed: sites.create_site(tx, deed, **body.model_dump()), plain, status=201)
+
+
+@router.get("/sites", response_model=Page[Site])
+@requires(Action.SITE_READ, resources.farm("site"))
+async def list_sites(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    return await call.show(lambda reader: find_page(reader, Site, {}, cursor, limit, plain))
+
+
+@router.get("/sites/{id}", response_model=SiteShape)
+@requires(Action.SITE_READ, resources.site)
+async def get_site(call: CallDep, id: str) -> Response:
+    """With its nodes, how much is in use, and those of its live attempts that the caller may see."""
+    now_ms, silent_ms_max = call.api.clock.now_ms(), (await call.api.policy()).site_silent_ms
+
+    def look(reader: Reader) -> Plain | Reason:
+        nodes, attempts = reader.find(Node, {"site": id}), reader.find(Attempt, {"site": id, "state": LIVE})
+        document = site_document(call.record, nodes, attempts, now_ms, silent_ms_max)
+        document["attempts"] = [plain(a) for a in attempts if _sees(call, a)]
+        return document
+
+    return await call.show(look)
+
+
+def _sees(call: Call, attempt: Attempt) -> bool:
+    resource = Resource(kind="workload", id=attempt.workload, project=attempt.project, site=attempt.site)
+    return call.sees(Action.WORKLOAD_READ, resource)
+
+
+def _draining(drained: bool) -> Callable[[CallDep, str], Awaitable[Response]]:
+    async def drain(call: CallDep, id: str) -> Response:
+        return await call.write(lambda tx, deed: sites.drain_site(tx, deed, site=id, drained=drained), plain)
+
+    return requires(Action.SITE_OPERATE, resources.site)(drain)
+
+
+router.post("/sites/{id}/drain", response_model=Site, name="drain_site", description="Start nothing more at a site.")(
+    _draining(True)
+)
+router.post("/sites/{id}/undrain", response_model=Site, name="undrain_site", description="Start work at it again.")(
+    _draining(False)
+)
+
+
+@router.post("/sites/{id}/tokens", status_code=201, response_model=NewTokenShape)
+@requires(Action.SITE_OPERATE, resources.site)
+async def create_site_token(call: CallDep, id: str) -> Response:
+    """A token for the site's agent. The secret is in this answer alone."""
+    secret = Secret()
+
+    def command(tx: Tx, deed: Deed) -> NewToken | Reason:
+        agent = _agent(tx, deed, id)
+        if isinstance(agent, Reason):
+            return agent
+        return secret.keep(tenancy.create_token(tx, deed, actor=agent, label=f"agent of {id}"))
+
+    return await call.write(command, new_token_document, status=201, forget=True, seal=secret.show)
+
+
+def _agent(tx: Tx, deed: Deed, site: str) -> str | Reason:
+    """The actor that is the site's program; made when there is none yet."""
+    held = next(iter(tx.find(Grant, {"role": Role.AGENT, "scope": site}, limit=1)), None)
+    if held is not None:
+        return held.actor
+    made = tenancy.create_actor(tx, deed, name=f"agent of {site}", kind="service", grants=[(Role.AGENT, site)])
+    return made if isinstance(made, Reason) else made.id
+
+
+@router.get("/nodes", response_model=Page[Node])
+@requires(Action.SITE_READ, resources.farm("node"))
+async def list_nodes(call: CallDep, site: IdFilter = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
+    where = {"site": site} if site else {}
+    return await call.show(lambda reader: find_page(reader, Node, where, cursor, limit, plain))
+
+
+def _draining_node(drained: bool) -> Callable[[CallDep, str, str], Awaitable[Response]]:
+    async def drain(call: CallDep, site: str, name: str) -> Response:
+        node = f"{site}/{name}"
+        return await call.write(lambda tx, deed: sites.drain_node(tx, deed, node=node, drained=drained), plain)
+
+    return requires(Action.SITE_OPERATE, resources.node)(drain)
+
+
+router.post("/nodes/{site}/{name}/drain", response_model=Node, name="drain_node", description="Start nothing more on it.")(
+    _draining_node(True)
+)
+router.post("/nodes/{site}/{name}/undrain", response_model=Node, name="undrain_node", description="Start work on it again.")(
+    _draining_node(False)
+)
+
+
+@router.post("/attempts/{id}/stop", response_model=Attempt)
+@requires(Action.SITE_OPERATE, resources.attempt)
+async def stop_attempt(call: CallDep, id: str) -> Response:
+    """Preempt one attempt: it is stopped, refunded by the rule, and its workload waits again."""
+    return await call.write(lambda tx, deed: sites.stop_attempt(tx, deed, attempt=id), plain)
+
+
+@router.post("/attempts/{id}/attest-lost", response_model=Attempt)
+@requires(Action.SITE_OPERATE, resources.attempt)
+async def attest_lost(call: CallDep, id: str) -> Response:
+    """State that an attempt is dead for certain, so that its workload may run again. A lost link proves nothing."""
+    return await call.write(lambda tx, deed: sites.attest_lost(tx, deed, attempt=id), plain)
+
+
+@router.get("/quarantine", response_model=Page[Quarantine])
+@requires(Action.SITE_OPERATE, None)
+async def list_quarantine(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """Attempts that a site runs and that the plane does not know, after a restore."""
+
+    def keep(row: Quarantine) -> bool:
+        return call.sees(Action.SITE_OPERATE, Resource(kind="quarantine", id=row.id, site=row.site))
+
+    return await call.show(lambda reader: find_page(reader, Quarantine, {}, cursor, limit, plain, keep=keep))
+
+
+@router.post("/quarantine/{id}/dismiss", response_model=Quarantine)
+@requires(Action.SITE_OPERATE, resources.quarantined)
+async def dismiss_quarantine(call: CallDep, id: str) -> Response:
+    return await call.write(lambda tx, deed: sites.resolve_quarantine(tx, deed, attempt=id), plain)

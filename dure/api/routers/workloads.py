@@ -1,0 +1,182 @@
+"""Quotes, workloads, arrays."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from dure.access import Action, Resource, visible_projects
+from dure.api import resources
+from dure.api.bodies import WorkloadIn
+from dure.api.call import Call, CallDep
+from dure.api.documents import (
+    Plain,
+    page,
+    plain,
+    quote_document,
+    submitted_document,
+    why_document,
+    workload_document,
+    workload_documents,
+)
+from dure.api.jobfile import spec_of
+from dure.api.listing import Cursor, IdFilter, Limit, project_filter, take_page
+from dure.api.route import DureRoute, requires
+from dure.api.shapes import ArrayShape, Cancelled, Document, Page, SubmittedShape, WorkloadShape
+from dure.api.veil import Veil
+from dure.controller.commands import workloads
+from dure.controller.rules import policy_of
+from dure.model.reason import Reason
+from dure.model.records import WaitNote
+from dure.model.workload import Attempt, Workload, WorkloadState
+from dure.ports import Reader
+
+router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["work"])
+StateFilter = Literal["", "waiting", "starting", "running", "succeeded", "failed", "cancelled"]
+
+
+@router.post("/workloads", status_code=201, response_model=SubmittedShape)
+@requires(Action.WORKLOAD_SUBMIT, resources.body_project)
+async def submit(call: CallDep, body: WorkloadIn) -> Response:
+    """Submit a job, or with `array` that many of it."""
+    refusal = await _urgent_refusal(call, body)
+    if refusal is not None:
+        return call.refuse(refusal)
+    spec, elements = spec_of(body.job), body.elements()
+    return await call.write(
+        lambda tx, deed: workloads.submit(tx, deed, project=body.project, spec=spec, array=elements),
+        submitted_document,
+        status=201,
+    )
+
+
+async def _urgent_refusal(call: Call, body: WorkloadIn) -> Reason | None:
+    """A class that preempts others needs a right of its own."""
+    policy = await call.api.policy()
+    chosen = policy.priority_class(body.job.priority)
+    if chosen is None or not chosen.preempts:
+        return None
+    return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=body.project)])
+
+
+@router.post("/quotes", response_model=Document)
+@requires(Action.QUOTE_CREATE, resources.body_project, keyed=False)
+async def quote(call: CallDep, body: WorkloadIn) -> Response:
+    """What it would cost (`hold`: by currency, per element) and when it would start by the plan as it stands. Changes nothing."""
+    controller = call.api.services.controller
+    spec, elements = spec_of(body.job), body.elements()
+
+    def look() -> Plain | Reason:
+        def fault(reader: Reader) -> Reason | None:
+            policy = policy_of(reader)
+            return workloads.spec_fault(reader, policy, body.project, spec, elements)
+
+        wrong = call.api.services.store.read(fault)
+        answer = wrong or controller.quote(body.project, spec, elements or 1)
+        if isinstance(answer, Reason):
+            return answer
+        return call.api.services.store.read(lambda reader: quote_document(answer, call.lang, veil_of(call, reader)))
+
+    return call.answer(await call.api.beside(look))
+
+
+def veil_of(call: Call, reader: Reader) -> Veil:
+    return Veil(reader, visible_projects(call.identity, Action.WORKLOAD_READ))
+
+
+@router.get("/workloads", response_model=Page[WorkloadShape])
+@requires(Action.WORKLOAD_READ, None)
+async def list_workloads(
+    call: CallDep,
+    project: IdFilter = "",
+    state: StateFilter = "",
+    array: IdFilter = "",
+    newest: Annotated[bool, Query(description="newest first")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Response:
+    where = project_filter(call, Action.WORKLOAD_READ, project)
+    if isinstance(where, Reason):
+        return call.refuse(where)
+    if state:
+        where["state"] = WorkloadState(state)
+    if array:
+        where["array_id"] = array
+
+    def look(reader: Reader) -> Plain | Reason:
+        rows, next = take_page(reader, Workload, where, cursor, limit, newest=newest)
+        return page(workload_documents(reader, rows, call.lang, veil_of(call, reader)), next)
+
+    return await call.show(look)
+
+
+@router.get("/workloads/{id}", response_model=WorkloadShape)
+@requires(Action.WORKLOAD_READ, resources.workload)
+async def get_workload(call: CallDep, id: str) -> Response:
+    return await call.show(
+        lambda reader: workload_document(call.record, reader.get(WaitNote, id), call.lang, veil_of(call, reader))
+    )
+
+
+@router.get("/workloads/{id}/attempts", response_model=Page[Attempt])
+@requires(Action.WORKLOAD_READ, resources.workload)
+async def list_attempts(call: CallDep, id: str) -> Response:
+    """Every try, oldest first, with what it held, cost and got back."""
+
+    def look(reader: Reader) -> Plain | Reason:
+        veil = veil_of(call, reader)
+        return page(veil.attempt(plain(a)) for a in reader.find(Attempt, {"workload": id}, limit=1000))
+
+    return await call.show(look)
+
+
+@router.get("/workloads/{id}/why", response_model=Document)
+@requires(Action.WORKLOAD_WHY, resources.workload)
+async def why(call: CallDep, id: str) -> Response:
+    """Why it is where it is; of a waiting one also the smallest change that would start it."""
+
+    def look() -> Plain | Reason:
+        answer = call.api.services.controller.why(id)
+        if isinstance(answer, Reason):
+            return answer
+        return call.api.services.store.read(lambda reader: why_document(answer, call.lang, veil_of(call, reader)))
+
+    return call.answer(await call.api.beside(look))
+
+
+@router.post("/workloads/{id}/cancel", response_model=Cancelled)
+@requires(Action.WORKLOAD_CANCEL, resources.workload_or_array)
+async def cancel(call: CallDep, id: str) -> Response:
+    """Cancel a workload, or every element of an array. Cancelling again changes nothing."""
+    lang = call.lang
+    return await call.write(
+        lambda tx, deed: workloads.cancel(tx, deed, id=id),
+        lambda rows: {"items": [workload_document(w, None, lang) for w in rows]},
+    )
+
+
+@router.get("/arrays/{id}", response_model=ArrayShape)
+@requires(Action.WORKLOAD_READ, resources.array)
+async def get_array(call: CallDep, id: str, limit: Limit = 500, cursor: Cursor = "") -> Response:
+    """How many elements are in which state, and a page of their ids."""
+
+    def look(reader: Reader) -> Plain | Reason:
+        rows, next = take_page(reader, Workload, {"array_id": id}, cursor, limit)
+        states = count_by(reader, Workload, WorkloadState, array_id=id)
+        return {
+            "id": id,
+            "project": call.record.project,
+            "states": states,
+            "elements": sum(states.values()),
+            "ids": [w.id for w in rows],
+            "next": next,
+        }
+
+    return await call.show(look)
+
+
+def count_by(reader: Reader, kind: type[Any], states: Any, **where: Any) -> dict[str, int]:
+    """How many records are in each state."""
+    return {state.value: reader.count(kind, {"state": state, **where}) for state in states}

@@ -1,0 +1,41 @@
+"""What the API is given: the plane's parts, wired by bootstrap, and its own bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dure.controller import Controller
+from dure.ports import Clock, Entropy, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Bounds of the API. Sizes in bytes, times in milliseconds."""
+
+    blobs: Path  # folder of the code archives, one sub-folder a project
+    body_bytes_max: int = 1 << 20  # a job with a long environment stays far below it
+    bundle_bytes_max: int = 16 << 20  # code, not data
+    log_body_bytes_max: int = 1 << 20  # one chunk of a log, base64 and JSON included
+    poll_wait_ms_max: int = 60_000  # below the idle time-outs of common proxies
+    stream_keep_alive_ms: int = 15_000  # a comment line, so that proxies do not cut a silent stream
+    stream_ms_max: int = 3_600_000  # then a stream ends and the client reconnects where it was
+    streams_max: int = 200  # open streams in all
+    stream_buffer_bytes_max: int = 1 << 20  # per reader of a log
+    log_room_wait_ms: int = 20_000  # how long an agent's chunk waits for its readers before the slow ones are let go
+    log_want_again_ms: int = 10_000  # a want that no agent has answered is told again after this long
+    site_silent_ms: int = 60_000  # after this long without a poll, readers are told that the site is unreachable
+    credential_cache_ms: int = 5_000  # longest that a revoked token may still work in another process
+    credential_cache_max: int = 4_096
+    read_threads: int = 4  # readers of the store, beside the event loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaneServices:
+    """The parts of the plane that routes use."""
+
+    store: Store
+    controller: Controller
+    clock: Clock
+    entropy: Entropy
+    settings: ApiSettings

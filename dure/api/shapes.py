@@ -1,0 +1,179 @@
+"""What answers look like, for openapi.json. Answers themselves are built by `documents.py`; a test holds the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dure.model.funding import Account, Award, Programme
+from dure.model.site import Node, Site
+from dure.model.tenancy import Actor, Grant, Project
+from dure.model.workload import Attempt, Workload
+
+T = TypeVar("T")
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Shape, Generic[T]):
+    """`next` goes into `cursor` of the next request; it is "" behind the last page."""
+
+    items: list[T]
+    next: str
+
+
+class TextShape(Shape):
+    title: str
+    detail: str
+    remedy: str
+
+
+class PlainReason(Shape):
+    kind: str
+    facts: dict[str, Any]
+
+
+class ReasonShape(PlainReason):
+    """Why something is not (yet) so, with words in the language of Accept-Language (en or ko)."""
+
+    text: TextShape
+
+
+class Problem(Shape):
+    """RFC 9457. `reason` is the first of `reasons`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str
+    reason: PlainReason
+    reasons: list[PlainReason]
+    instance: str = ""
+
+
+class MeShape(Shape):
+    actor: str
+    kind: str
+    name: str
+    grants: list[Grant]
+    projects: list[str] | None = Field(description="ids of the visible projects; null: all")
+
+
+class Members(Shape):
+    items: list[Grant]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectShape(Project):
+    members: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorShape(Actor):
+    name: str = ""
+    email: str = ""
+    grants: tuple[Grant, ...] = ()
+
+
+class CredentialShape(Shape):
+    """A token as it is remembered: never its secret, nor a digest of it."""
+
+    id: str
+    actor: str
+    label: str
+    created_ms: int
+    expires_ms: int
+    revoked_ms: int
+
+
+class NewTokenShape(CredentialShape):
+    token: str = Field(description="shown this once; empty when the request was repeated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgrammeShape(Programme):
+    available: int = 0  # whole units of `currency` that may still be awarded
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwardShape(Award):
+    """available + held + spent, less what was refunded, is the amount."""
+
+    available: int = 0
+    held: int = 0
+    spent: int = 0
+    refunded: int = 0
+
+
+class SubmittedShape(Shape):
+    ids: list[str]
+    array_id: str = Field(description="cancels, lists and follows all elements; empty without an array")
+    quoted_won: int = Field(description="the most that one element may cost per attempt; -1: cannot be paid in won")
+    limit_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadShape(Workload):
+    """`reason`: why it waits, or how it ended; {} while it runs."""
+
+    promised_ms: int = 0  # a start that rests on limits; 0 when none is promised
+
+
+class ArrayShape(Shape):
+    id: str
+    project: str
+    states: dict[str, int]
+    elements: int
+    ids: list[str]
+    next: str
+
+
+class Cancelled(Shape):
+    items: list[WorkloadShape]
+
+
+class BundleShape(Shape):
+    project: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteShape(Site):
+    silent_ms: int = 0  # since the plane last noted a word of its agent (noted at most every ten seconds)
+    reachable: bool = False
+    nodes: tuple[Node, ...] = ()
+    attempts: tuple[Attempt, ...] = ()  # those that have not ended
+    use: Mapping[str, int] = field(default_factory=dict)
+
+
+class FarmShape(Shape):
+    incarnation: int
+    leader_epoch: int
+    sealed_seq: int
+    sealed_hash: str
+    public_key: str
+    draining: bool
+    now_ms: int
+    sites: int
+    nodes: int
+    workloads: dict[str, int]
+    attempts: dict[str, int]
+    controller: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountShape(Account):
+    balance: int = 0  # credits less debits, posted
+
+
+class Document(BaseModel):
+    """A document of the controller; see the text of the operation."""
+
+    model_config = ConfigDict(extra="allow")

@@ -1,0 +1,117 @@
+"""What people write for sizes, durations and moments, as integers with a unit. Pure; used as pydantic validators."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, LiteralString
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from dure.model.calendar import parse_duration, parse_moment
+
+MIB = 1 << 20
+MEMORY_MIB_MAX = 1 << 30  # a pebibyte for one worker
+CORES_MILLI_MAX = 100_000_000
+DURATION_MS_MAX = 400 * 86_400_000  # longer than any policy allows; keeps sums far from 64 bits
+MOMENT_MS_MAX = 253_402_268_400_000  # the year 9999
+_MEMORY = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))? ?([KMGT]i?B)")
+_SIZES = {f"{letter}{suffix}": base**power
+          for power, letter in enumerate("KMGT", start=1)
+          for suffix, base in (("iB", 1024), ("B", 1000))}  # fmt: skip
+
+
+def fault(problem: LiteralString, **facts: Any) -> PydanticCustomError:
+    """A validation error that becomes BAD_FIELD with this `problem` (a code of the catalogue of reason texts) and these facts."""
+    return PydanticCustomError(problem, problem, facts)
+
+
+def memory_mib(value: Any) -> int:
+    """ "1GiB", "512MiB", "1.5GB" → MiB, rounded up. Raises a validation error for anything else."""
+    found = _MEMORY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise fault("bad_format", example="1GiB")
+    whole, fraction, unit = found.groups()
+    size: int = _SIZES[unit]
+    thousandths = int(whole) * 1000 + int((fraction or "0").ljust(3, "0"))
+    mib = -(-thousandths * size // (1000 * MIB))
+    if mib < 1:
+        raise fault("too_small", limit="1MiB")
+    if mib > MEMORY_MIB_MAX:
+        raise fault("too_large", limit="1024TiB")
+    return mib
+
+
+def cores_milli(value: Any) -> int:
+    """Cores as a number (0.5, 1, 64) → thousandths. Raises a validation error for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise fault("wrong_type", expected="number")
+    if value < 0.001:
+        raise fault("too_small", limit=0.001)
+    if value > CORES_MILLI_MAX // 1000:
+        raise fault("too_large", limit=CORES_MILLI_MAX // 1000)
+    milli = round(value * 1000)
+    if abs(value * 1000 - milli) > 1e-6:
+        raise fault("bad_format", example="0.125")
+    return milli
+
+
+def duration_ms(value: Any) -> int:
+    """ "90s", "30m", "1h30m" → ms. Raises a validation error for anything else."""
+    parsed = parse_duration(value) if isinstance(value, str) else None
+    if parsed is None:
+        raise fault("bad_format", example="1h30m")
+    if parsed > DURATION_MS_MAX:
+        raise fault("too_large", limit="400d")
+    return parsed
+
+
+def positive_duration_ms(value: Any) -> int:
+    """As `duration_ms`, but longer than nothing."""
+    parsed = duration_ms(value)
+    if parsed <= 0:
+        raise fault("too_small", limit="1ms")
+    return parsed
+
+
+def start_ms(value: Any) -> int:
+    """A date (its first moment in Korea), an ISO 8601 moment, or ms since 1970 → ms."""
+    return _moment(value, day_end=False)
+
+
+def end_ms(value: Any) -> int:
+    """A date (that day is still in: the first moment of the next), an ISO 8601 moment, or ms since 1970 → ms."""
+    return _moment(value, day_end=True)
+
+
+def _moment(value: Any, *, day_end: bool) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        parsed: int | None = value
+    else:
+        parsed = parse_moment(value, day_end=day_end) if isinstance(value, str) else None
+    if parsed is None or not 0 <= parsed <= MOMENT_MS_MAX:
+        raise fault("bad_format", example="2026-12-31")
+    return parsed
+
+
+def _text(pattern: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern, "examples": [example]}
+
+
+_MOMENT_SCHEMA = {
+    "anyOf": [
+        _text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "2026-12-31"),
+        {"type": "integer", "minimum": 0, "maximum": MOMENT_MS_MAX},
+    ]
+}
+_DURATION_TEXT = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+
+MemoryMib = Annotated[int, BeforeValidator(memory_mib), WithJsonSchema(_text(r"^[0-9]+(\.[0-9]{1,3})? ?[KMGT]i?B$", "1GiB"))]
+CoresMilli = Annotated[
+    int, BeforeValidator(cores_milli), WithJsonSchema({"type": "number", "minimum": 0.001, "maximum": 100_000})
+]
+DurationMs = Annotated[int, BeforeValidator(duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "10s"))]
+PositiveDurationMs = Annotated[int, BeforeValidator(positive_duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "30m"))]
+StartMs = Annotated[int, BeforeValidator(start_ms), WithJsonSchema(_MOMENT_SCHEMA)]
+EndMs = Annotated[int, BeforeValidator(end_ms), WithJsonSchema(_MOMENT_SCHEMA)]

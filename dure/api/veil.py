@@ -1,0 +1,46 @@
+"""What one tenant is told of another: that there is somebody, never who. Ids of what the caller may not see become "…"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dure.model.reason import Reason
+from dure.model.workload import Attempt, Workload
+from dure.ports import Reader
+
+HIDDEN = "…"
+WORKLOAD_FACTS = ("for_workload", "by")  # facts of reasons that name a workload, maybe of another project
+
+
+class Veil:
+    """visible: projects whose workloads the caller may see; None: all. Belongs to one read."""
+
+    def __init__(self, reader: Reader, visible: frozenset[str] | None) -> None:
+        self._reader = reader
+        self._visible = visible
+
+    def id(self, kind: type[Workload] | type[Attempt], id: str) -> str:
+        """The id, or "…" when what it names is another's (or is no more)."""
+        if not id or self._visible is None:
+            return id
+        row = self._reader.get(kind, id)
+        return id if row is not None and row.project in self._visible else HIDDEN
+
+    def reason(self, reason: Reason) -> Reason:
+        """The reason, its facts without what is not the caller's to know."""
+        named = [name for name in WORKLOAD_FACTS if reason.facts.get(name)]
+        if not named or self._visible is None:
+            return reason
+        facts = {**reason.facts, **{name: self.id(Workload, str(reason.facts[name])) for name in named}}
+        return Reason(reason.kind, facts)
+
+    def attempt(self, document: dict[str, Any]) -> dict[str, Any]:
+        """An attempt's document: for whom it made room, and who made room for it."""
+        victims = [self.id(Attempt, id) for id in document["victims"]]
+        return {**document, "beneficiary": self.id(Workload, document["beneficiary"]), "victims": victims}
+
+    def next_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """What happens next may happen to somebody else's attempt."""
+        kind = Attempt if event["kind"] == "attempt_ends" else Workload
+        return {**event, "subject": self.id(kind, str(event["subject"]))}

@@ -1,0 +1,307 @@
+"""The one place that picks implementations and wires them: the plane, and the agent of a site on this machine.
+
+    open_plane   store, signing key, controller and API: everything that one process of the plane is
+    run_site     journal, link and local backend: everything that the agent of this machine is
+    back_up, restore, move_to, bring_up_to_date: a plane's database as a whole
+
+What may never live here: a decision, a rule, or anything that a test could not replace by handing over another part.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from fastapi import FastAPI
+
+from dure.agent.runner import run_agent
+from dure.agent.settings import AgentSettings
+from dure.api import ApiSettings, PlaneServices, create_app, openapi
+from dure.api.app import end_streams
+from dure.backends.local.driver import LocalDriver
+from dure.backends.local.settings import LocalSettings
+from dure.client.link import HttpLink
+from dure.config import Config
+from dure.controller import Controller, Deed, found
+from dure.controller.commands.sites import create_site, drain_farm
+from dure.controller.commands.tenancy import NewToken, create_actor, create_token
+from dure.errors import ConfigError, require
+from dure.model.money import NANO, Currency
+from dure.model.policy import Policy, Price
+from dure.model.reason import Reason
+from dure.model.records import Plane
+from dure.model.site import Site
+from dure.model.tenancy import Actor, Grant, Role
+from dure.ports import Clock, Entropy, Store, Tx
+from dure.store.sql import SqlStore, transport
+
+T = TypeVar("T")
+
+SIGNING_KEY = "signing.key"
+DRAINED_FOR_STOP = "drained-for-stop"  # left by `dure down --jobs`: the next start opens the farm again
+BOOT_ACTOR = "bootstrap"  # who founds a plane and gives its machine's own credentials out
+
+# -- the default tariff ------------------------------------------------------------------------------------------------
+
+# Won per hour. Of devices: (purchase × 1.5 for host, network and storage) over 4 years sold to 70 %, at 1,400 won a dollar,
+# plus power at 181.9 won/kWh (KEPCO, mean industrial price 2025) × PUE 1.3 and colocation at 250,000 won per kW and month (CBRE,
+# July 2026) for the device's share of its server; rounded to 100 won. Purchase prices are middles of published or assumed
+# ranges in dollars: h100 32,500, h200 35,000, b200 45,000, a100 11,500, l40s 8,500, mi300x 17,500, rngd 11,500, atom-max
+# 9,000, rebel100 22,500. A public farm that covers its cost, not a market price; a farm sets its own with `dure policy set`.
+DEVICE_WON_PER_HOUR: Mapping[str, int] = {
+    "h100": 3_500, "h200": 3_700, "b200": 4_900, "a100": 1_500, "l40s": 1_100, "mi300x": 2_300,
+    "rngd": 1_200, "atom-max": 1_100, "rebel100": 2_400, "*": 2_000,
+}  # fmt: skip
+# Assumed: about a third of what Korean public clouds list for a virtual core, which is half a core.
+CORE_WON_PER_HOUR = 15
+MEMORY_GIB_WON_PER_HOUR = 2
+
+
+def default_policy() -> Policy:
+    """The rules that a new farm starts with."""
+    won = {"core": CORE_WON_PER_HOUR, "memory_gib": MEMORY_GIB_WON_PER_HOUR}
+    won |= {f"device:{name}": price for name, price in DEVICE_WON_PER_HOUR.items()}
+    prices = tuple(Price(resource=name, nano=_per_second(price)) for name, price in won.items())
+    merit = Price(resource="device:*", nano=NANO, currency=Currency.ACS)  # one accelerator-second for each device and second
+    return Policy(prices=(*prices, merit))
+
+
+def _per_second(won_per_hour: int) -> int:
+    return (won_per_hour * NANO + 1800) // 3600
+
+
+# -- time and chance ---------------------------------------------------------------------------------------------------
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class SystemEntropy:
+    """ULIDs and secrets from the operating system's randomness. Ids of one millisecond go up by one, so that they sort in
+    the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_ms = -1
+        self._last = 0
+
+    def new_id(self, prefix: str, now_ms: int) -> str:
+        with self._lock:
+            # the top bit starts at 0: 2^79 ids fit into the millisecond before the number could overflow
+            self._last = self._last + 1 if now_ms == self._last_ms else secrets.randbits(79)
+            self._last_ms = now_ms
+            number = (now_ms << 80) | self._last
+        return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+    def secret(self, n_bytes: int) -> str:
+        return secrets.token_urlsafe(n_bytes)
+
+
+# -- the plane ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneParts:
+    """One process of the plane. The controller's thread runs; `close` stops it and flushes the store."""
+
+    store: Store
+    controller: Controller
+    app: FastAPI
+
+    def hang_up(self) -> None:
+        """End streams and long polls, so that the server can stop."""
+        end_streams(self.app)
+
+    def close(self) -> None:
+        self.controller.stop()
+        self.store.close()
+
+
+def make_folder(config: Config) -> Path:
+    """The data folder, open to its owner alone. Raises ConfigError when it cannot be made."""
+    try:
+        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config.data.chmod(0o700)
+    except OSError as fault:
+        raise ConfigError(
+            f"DURE_DATA={config.data} cannot be used as the data folder: {fault.strerror}; name another folder"
+        ) from fault
+    return config.data
+
+
+def open_plane(config: Config) -> PlaneParts:
+    """Open the farm's plane, founding it when the store is empty, and start its controller. Raises ConfigError, StoreError."""
+    folder = make_folder(config)
+    clock, entropy = SystemClock(), SystemEntropy()
+    store = open_store(config)
+    try:
+        key = signing_key(folder / SIGNING_KEY, store.read(lambda reader: reader.get(Plane, "plane")))
+        public = public_half(key)
+        deed = Deed(actor=BOOT_ACTOR, now_ms=clock.now_ms(), entropy=entropy)
+        _settle_in(store, deed, config, public)
+        controller = Controller(store, clock, entropy, lambda body: key.sign(body).hex(), public)
+        app = _app(store, controller, clock, entropy, folder)
+    except BaseException:
+        store.close()
+        raise
+    controller.start()
+    return PlaneParts(store, controller, app)
+
+
+def open_store(config: Config) -> Store:
+    """The store that the settings name, its schema brought to this version. Raises StoreError, ConfigError."""
+    make_folder(config)
+    return SqlStore.open(config.store_url)
+
+
+def _app(store: Store, controller: Controller, clock: Clock, entropy: Entropy, folder: Path) -> FastAPI:
+    settings = ApiSettings(blobs=folder / "bundles")
+    return create_app(PlaneServices(store=store, controller=controller, clock=clock, entropy=entropy, settings=settings))
+
+
+def signing_key(path: Path, plane: Plane | None) -> Ed25519PrivateKey:
+    """The key that signs the heads of the event chain, made when a plane is founded.
+
+    Raises ConfigError when it is not the key of the plane that the store holds: heads signed by another would look forged to
+    everyone who kept an earlier one."""
+    if plane is None and not path.exists():
+        key = Ed25519PrivateKey.generate()
+        write_secret(path, key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex())
+        return key
+    try:
+        key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+    except (OSError, ValueError) as fault:
+        raise ConfigError(f"{path} is not the signing key of this plane; {_KEY_REMEDY}") from fault
+    if plane is not None and plane.public_key != public_half(key):
+        raise ConfigError(f"{path} is the signing key of another plane; {_KEY_REMEDY}")
+    return key
+
+
+_KEY_REMEDY = "copy signing.key from the data folder in which the plane was founded, or from its backup"
+
+
+def public_half(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Whole or not at all, readable by its owner alone, on disk when this returns."""
+    fresh = path.with_name(path.name + ".new")
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _settle_in(store: Store, deed: Deed, config: Config, public_key: str) -> None:
+    """Found the plane in an empty store; make sure that this machine's site and the two credentials in the folder exist.
+
+    A credential whose file is missing is made anew: whoever owns the data folder owns the farm."""
+    store.transact(lambda tx: found(tx, deed, policy=default_policy(), public_key=public_key))
+    if not (config.admin_token).exists():
+        write_secret(config.admin_token, store.transact(lambda tx: _token(tx, deed, Role.ADMIN, "*")))
+    store.transact(lambda tx: _site(tx, deed, config))
+    if not config.site_token.exists():
+        write_secret(config.site_token, store.transact(lambda tx: _token(tx, deed, Role.AGENT, config.site)))
+    if (config.data / DRAINED_FOR_STOP).exists():
+        store.transact(lambda tx: drain_farm(tx, deed, draining=False))
+        (config.data / DRAINED_FOR_STOP).unlink()
+
+
+def _site(tx: Tx, deed: Deed, config: Config) -> None:
+    if tx.get(Site, config.site) is None:
+        _done(create_site(tx, deed, id=config.site, name=config.site, region=config.region, pue_permille=config.pue_permille))
+
+
+def _token(tx: Tx, deed: Deed, role: Role, scope: str) -> str:
+    """A token of a service account that has this role, which is made when there is none."""
+    holders = [g.actor for g in tx.find(Grant, {"role": role, "scope": scope})]
+    actors = [a for a in tx.get_many(Actor, holders).values() if a.kind == "service" and not a.disabled]
+    actor = actors[0] if actors else _done(create_actor(tx, deed, name="", kind="service", grants=[(role, scope)]))
+    new: NewToken = _done(create_token(tx, deed, actor=actor.id, label=f"data folder, {role.value}"))
+    return new.token
+
+
+def _done(answer: T | Reason) -> T:
+    """What a command gave that nothing can refuse here."""
+    require(not isinstance(answer, Reason), f"the farm could not settle in: {answer}")
+    assert not isinstance(answer, Reason)
+    return answer
+
+
+def read_secret(path: Path) -> str:
+    """A token from its file, "" when there is none that may be read."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+# -- the agent ---------------------------------------------------------------------------------------------------------
+
+
+def run_site(config: Config, url: str, stop: threading.Event) -> None:
+    """Run the agent of this machine's site until `stop` is set; jobs go on when it returns. Raises ConfigError, StoreError."""
+    folder = make_folder(config)
+    accelerator, _, devices = config.devices.partition(":")
+    local = LocalSettings(
+        root=folder / f"local-{config.site}",
+        farm_folder=folder,
+        node=config.node,
+        cores_milli=config.cores * 1000,
+        memory_mib=config.memory_mib,
+        accelerator=accelerator,
+        devices=int(devices or 0),
+        uid_base=config.uid_base,
+    )
+    link = HttpLink(url, read_secret(config.site_token))
+    run_agent(AgentSettings(folder=config.agent_folder), LocalDriver(local), link, SystemClock(), SystemEntropy(), stop)
+
+
+# -- a database as a whole ---------------------------------------------------------------------------------------------
+
+
+def bring_up_to_date(config: Config) -> None:
+    """Make the schema of the database the one that this version needs. Raises StoreError, ConfigError."""
+    open_store(config).close()
+
+
+def back_up(config: Config, target: Path) -> Path:
+    """Write the database to a file (in `target`, when that is a folder). The plane may run on. Raises StoreError, ConfigError."""
+    return transport.backup(config.store_url, target, now_ms=SystemClock().now_ms())
+
+
+def restore(config: Config, file: Path, *, force: bool) -> transport.Carried:
+    """Fill the database from a backup; agents then report anew what they run. Raises StoreError, ConfigError."""
+    make_folder(config)
+    return transport.restore(file, config.store_url, force=force)
+
+
+def move_to(config: Config, url: str) -> transport.Carried:
+    """Copy the plane into another, empty database. Raises StoreError, ConfigError."""
+    return transport.migrate_to(config.store_url, url, now_ms=SystemClock().now_ms())
+
+
+def openapi_text() -> str:
+    """The description of the API, as a plane would give it, in the form in which it is checked in."""
+    return openapi.text()

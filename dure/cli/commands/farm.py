@@ -1,0 +1,204 @@
+"""The farm of this machine: up, down, and the agent that `up` runs as a child."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dure.backends.local.sandbox import die_with_parent
+from dure.bootstrap import DRAINED_FOR_STOP, make_folder, open_plane, run_site
+from dure.cli.commands.draining import drain
+from dure.cli.exits import Exit
+from dure.cli.farm import lock
+from dure.cli.farm.agent_child import AgentChild
+from dure.cli.farm.answering import answers
+from dure.cli.farm.server import PortTaken, listen, serve, url_of
+from dure.cli.run import Run
+from dure.model.calendar import parse_duration
+
+START_S = 30.0  # a farm that answers nothing for so long after its start has failed
+STOP_S = 15.0  # a farm stops in less than five seconds; three times that means that it hangs
+LOOK_S = 0.05
+
+Port = Annotated[int | None, typer.Option("--port", help="opt.port", min=0, max=65535)]
+Host = Annotated[str, typer.Option("--host", help="opt.host")]
+
+
+def up(
+    run: Run,
+    port: Port = None,
+    host: Host = "",
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="opt.detach")] = False,
+    no_agent: Annotated[bool, typer.Option("--no-agent", help="opt.no_agent")] = False,
+    parent: Annotated[int, typer.Option("--parent", hidden=True)] = 0,
+) -> int:
+    """1. hold the folder; 2. take the port; 3. open the plane; 4. serve, with the agent as a child; 5. flush."""
+    config = replace(run.config, host=host or run.config.host)
+    chosen = config.port if port is None else port
+    if detach:
+        words = ["--host", config.host, "--port", str(chosen), *(["--no-agent"] if no_agent else [])]
+        return _detached(run, words)
+    if parent:
+        die_with_parent(parent, signal.SIGTERM)
+    _log_to_stderr(config.log_level)
+    with _held(run, make_folder(config)) as farm, _listening(run, config.host, chosen) as bound:
+        plane = open_plane(config)
+        try:
+            url = url_of(bound)
+            words = ["_agent", "--farm", url, "--site", config.site]
+            agent = (
+                None
+                if no_agent
+                else AgentChild(words, {**run.environ, **_agent_env(run)}, lambda _, facts: _agent_died(run, facts))
+            )
+
+            def ready() -> None:
+                lock.write(config.data, replace(farm, url=url))
+                _tell_ready(run, url)
+
+            asyncio.run(serve(plane.app, bound, agent, plane.hang_up, ready))
+        finally:
+            plane.close()
+    run.note("up.stopped")
+    return Exit.OK
+
+
+def _agent_env(run: Run) -> Mapping[str, str]:
+    """What the agent has to know of what the farm was told on its command line."""
+    return {"DURE_DATA": str(run.config.data)}
+
+
+def _agent_died(run: Run, facts: Mapping[str, object]) -> None:
+    run.note("up.agent_died", **facts)
+
+
+def _tell_ready(run: Run, url: str) -> None:
+    run.console.document({"url": url, "pid": os.getpid(), "data": str(run.config.data)})
+    run.say("up.ready", url=url, data=run.config.data)
+    run.say("up.hint", token=run.config.admin_token)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+@contextlib.contextmanager
+def _held(run: Run, data: Path) -> Iterator[lock.Farm]:
+    try:
+        with lock.held(data) as farm:
+            yield farm
+    except lock.Held as held:
+        who = held.farm
+        key = "up.held_by" if who else "up.held"
+        raise run.refusal(key, data=str(data), pid=who.pid if who else 0, url=who.url if who else "") from held
+
+
+@contextlib.contextmanager
+def _listening(run: Run, host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        bound = listen(host, port)
+    except PortTaken as taken:
+        raise run.refusal("up.port_taken", host=taken.host, port=taken.port, detail=taken.detail) from taken
+    with bound:
+        yield bound
+
+
+def _detached(run: Run, words: list[str]) -> int:
+    """Start the farm in a session of its own, and return once it answers."""
+    data = make_folder(run.config)
+    with (data / "farm.log").open("ab") as log:
+        (data / "farm.log").chmod(0o600)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dure.cli", "up", "--data", str(data), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=dict(run.environ),
+            cwd="/",
+        )
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        farm = lock.running(data)
+        if farm is not None and farm.pid == process.pid and farm.url and answers(farm.url):
+            _tell_ready_detached(run, farm)
+            return Exit.OK
+        time.sleep(LOOK_S)
+    raise run.refusal("up.failed", log=str(data / "farm.log"), last=_last_line(data / "farm.log"))
+
+
+def _tell_ready_detached(run: Run, farm: lock.Farm) -> None:
+    run.console.document({"url": farm.url, "pid": farm.pid, "data": str(run.config.data)})
+    run.say("up.ready_detached", url=farm.url, pid=farm.pid)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def down(
+    run: Run,
+    jobs: Annotated[bool, typer.Option("--jobs", help="opt.down_jobs")] = False,
+    timeout: Annotated[str, typer.Option("--timeout", help="opt.timeout", metavar="TIME")] = "10m",
+) -> int:
+    """Stop the farm; with --jobs, only after what runs has ended or was preempted."""
+    patience_ms = parse_duration(timeout)
+    if patience_ms is None:
+        raise run.refusal("down.bad_time", Exit.USAGE, text=timeout)
+    farm = lock.running(run.config.data)
+    if farm is None:
+        run.console.document({"stopped": False})
+        run.say("down.none", data=run.config.data)
+        return Exit.REFUSED if jobs else Exit.OK
+    preempted: list[str] = []
+    if jobs:
+        # a mark first: whatever happens to this command, the next start opens the farm again
+        (run.config.data / DRAINED_FOR_STOP).touch(mode=0o600)
+        preempted = drain(run, patience_ms)
+    _stop(run, farm)
+    run.console.document({"stopped": True, "pid": farm.pid, "preempted": preempted})
+    run.say("down.done" if jobs else "down.jobs_go_on")
+    return Exit.OK
+
+
+def _stop(run: Run, farm: lock.Farm) -> None:
+    process = lock.process(farm)
+    if process is not None:
+        process.send_signal(signal.SIGTERM)
+    deadline_s = time.monotonic() + STOP_S
+    while lock.process(farm) is not None:
+        if time.monotonic() > deadline_s:
+            raise run.refusal("down.hangs", pid=farm.pid)
+        time.sleep(LOOK_S)
+
+
+def agent(
+    run: Run,
+    farm: Annotated[str, typer.Option("--farm")],
+    parent: Annotated[int, typer.Option("--parent")] = 0,
+    site: Annotated[str, typer.Option("--site")] = "",
+) -> None:
+    """The site's agent. parent: the farm's process, with which it goes."""
+    if parent:
+        die_with_parent(parent, signal.SIGKILL)  # it has nothing to lose: the journal is on disk, jobs have their shims
+    _log_to_stderr(run.config.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run_site(replace(run.config, site=site or run.config.site), farm, stop)

@@ -1,0 +1,233 @@
+"""Money: programmes, awards, the statement of a project, and the proof of the books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from dure.cli.commands.options import Amount, Id, Name, NewId, Sites, Starts
+from dure.cli.commands.people import done
+from dure.cli.console import Column
+from dure.cli.exits import Exit
+from dure.cli.run import Run
+
+
+class View(StrEnum):
+    STATEMENT = "statement"
+    TRANSFERS = "transfers"
+    VERIFY = "verify"
+
+
+Currency = Annotated[str, typer.Option("--currency", help="opt.currency")]
+
+
+def programme_create(
+    run: Run,
+    id: NewId,
+    amount: Annotated[int, typer.Option("--budget", help="opt.budget", min=1)],
+    starts: Starts,
+    ends: Annotated[str, typer.Option("--ends", help="opt.ends", metavar="DATE")],
+    name: Name = "",
+    currency: Currency = "KRW",
+) -> None:
+    done(run, run.client.create_programme(id, name or id, amount, starts=starts, ends=ends, currency=currency), "done.created")
+
+
+def _purses(run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tuple[tuple[str, str], ...]) -> None:
+    """Things with an amount of money, and what is left of it."""
+    run.console.document({"items": rows})
+    columns = [
+        Column(run.t("col.id"), keep=True),
+        *(Column(run.t(key)) for key, _ in extra),
+        Column(run.t("col.amount"), right=True),
+        Column(run.t("col.available"), right=True),
+    ]
+    lines = [
+        [
+            r["id"],
+            *(run.when(r[m]) if m.endswith("_ms") else str(r[m]) for _, m in extra),
+            run.money(r[whole], r["currency"]),
+            run.money(r["available"], r["currency"]),
+        ]
+        for r in rows
+    ]
+    run.console.table(columns, lines)
+    if not rows:
+        run.say("list.none")
+
+
+def programme_list(run: Run) -> None:
+    _purses(run, list(run.client.programmes()), "budget", (("col.name", "name"), ("col.ends", "ends_ms")))
+
+
+def programme_show(run: Run, id: Id) -> None:
+    row = run.client.programme(id)
+    run.console.document(row)
+    run.console.fields(
+        {
+            run.t("col.id"): row["id"],
+            run.t("col.name"): row["name"],
+            run.t("col.budget"): run.money(row["budget"], row["currency"]),
+            run.t("col.available"): run.money(row["available"], row["currency"]),
+            run.t("col.starts"): run.when(row["starts_ms"]),
+            run.t("col.ends"): run.when(row["ends_ms"]),
+        }
+    )
+
+
+def programme_fund(run: Run, id: Id, amount: Amount) -> None:
+    row = run.client.fund_programme(id, amount)
+    done(run, row, "done.funded", budget=run.money(row["budget"], row["currency"]))
+
+
+def award_create(
+    run: Run,
+    programme: Annotated[str, typer.Argument(help="arg.programme", metavar="PROGRAMME")],
+    project: Annotated[str, typer.Argument(help="arg.project", metavar="PROJECT")],
+    amount: Amount,
+    starts: Starts,
+    expires: Annotated[str, typer.Option("--expires", help="opt.expires", metavar="DATE")],
+    site: Sites = None,
+    accelerator: Annotated[list[str] | None, typer.Option("--accelerator", help="opt.award_accelerator")] = None,
+) -> None:
+    row = run.client.create_award(
+        programme, project, amount, starts=starts, expires=expires, sites=site or [], accelerators=accelerator or []
+    )
+    done(run, row, "done.awarded", amount=run.money(row["amount"], row["currency"]), project=project)
+
+
+def award_list(run: Run, programme: Annotated[str, typer.Option("--programme", help="opt.programme")] = "") -> None:
+    rows = list(run.client.awards(project=run.config.project, programme=programme))
+    _purses(run, rows, "amount", (("col.programme", "programme"), ("col.project", "project"), ("col.expires", "expires_ms")))
+
+
+def award_show(run: Run, id: Id) -> None:
+    row = run.client.award(id)
+    run.console.document(row)
+    cash = {member: run.money(row[member], row["currency"]) for member in ("amount", "available", "held", "spent", "refunded")}
+    run.console.fields(
+        {
+            run.t("col.id"): row["id"],
+            run.t("col.programme"): row["programme"],
+            run.t("col.project"): row["project"],
+            **{run.t(f"col.{name}"): text for name, text in cash.items()},
+            run.t("col.starts"): run.when(row["starts_ms"]),
+            run.t("col.expires"): run.when(row["expires_ms"]),
+            run.t("col.sites"): ", ".join(row["sites"]),
+            run.t("col.accelerators"): ", ".join(row["accelerators"]),
+        }
+    )
+
+
+def ledger(run: Run, view: Annotated[View, typer.Argument(help="arg.ledger_view")] = View.STATEMENT) -> int:
+    if view is View.VERIFY:
+        return _verify(run)
+    if view is View.TRANSFERS:
+        return _transfers(run)
+    project = run.project()
+    answer = run.client.statement(project)
+    run.console.document(answer)
+    tell_statement(run, answer, {w["id"]: w["spec"]["name"] for w in run.client.workloads(project=project, limit=500)})
+    return Exit.OK if not answer["findings"] else Exit.FAULTY
+
+
+def tell_statement(run: Run, answer: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """A project's statement as a table: one line a job, arrays gathered, then the totals, the awards and what is wrong."""
+    columns = [
+        Column(run.t("col.job")),
+        Column(run.t("col.tries"), right=True),
+        Column(run.t("col.quoted"), right=True),
+        Column(run.t("col.held"), right=True),
+        Column(run.t("col.settled"), right=True),
+        Column(run.t("col.released"), right=True),
+        Column(run.t("col.refunded"), right=True),
+        Column(run.t("col.energy_wh"), right=True),
+    ]
+    lines = [_statement_row(line, "") for line in gathered(answer["jobs"], names)]
+    lines += [
+        _statement_row({**total, "name": ""}, run.t("ledger.total", currency=total["currency"])) for total in answer["totals"]
+    ]
+    run.console.table(columns, lines)
+    run.say("ledger.unit")
+    for award in answer["awards"]:
+        cash = {
+            name: run.money(award[name], award["currency"])
+            for name in ("granted", "refunded", "spent", "expired", "pending", "available")
+        }
+        run.say("ledger.award", account=award["account"], **cash)
+    for finding in answer["findings"]:
+        run.console.say(run.t("ledger.finding", kind=finding["kind"], row=finding["subject"], facts=finding["facts"]), "bold red")
+    if not answer["findings"]:
+        run.say("ledger.adds_up")
+
+
+_SUMS = ("attempts", "quoted", "held", "pending", "settled", "released", "refunded", "net", "energy_mwh")
+
+
+def gathered(jobs: list[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Statement lines with names; the elements of an array become one line."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for job in jobs:
+        base, dot, _ = job["workload"].partition(".")
+        line = groups.setdefault(
+            (base, job["currency"]),
+            {**job, "name": names.get(job["workload"], job["workload"]), "elements": 0, **dict.fromkeys(_SUMS, 0)},
+        )
+        line["elements"] += 1 if dot else 0
+        for member in _SUMS:
+            line[member] += job[member]
+    return list(groups.values())
+
+
+def _statement_row(line: Mapping[str, Any], title: str) -> list[str]:
+    name = title or (f"{line['name']} × {line['elements']}" if line.get("elements") else line["name"])
+    return [
+        name,
+        str(line["attempts"]),
+        *(f"{line[m]:,}" for m in ("quoted", "held", "settled", "released", "refunded")),
+        f"{line['energy_mwh'] / 1000:,.3f}",
+    ]
+
+
+def _verify(run: Run) -> int:
+    answer = run.client.verify_ledger()
+    run.console.document(answer)
+    findings = answer["findings"]
+    if not findings:
+        run.say("ledger.verified", transfers=answer["transfers"], accounts=answer["accounts"])
+        return Exit.OK
+    run.console.say(
+        run.t("ledger.first_bad", kind=findings[0]["kind"], row=findings[0]["subject"], facts=findings[0]["facts"]), "bold red"
+    )
+    return Exit.FAULTY
+
+
+def _transfers(run: Run) -> int:
+    rows = list(run.client.transfers(project=run.project()))
+    run.console.document({"items": rows})
+    columns = [
+        Column(run.t("col.when")),
+        Column(run.t("col.kind")),
+        Column(run.t("col.debit")),
+        Column(run.t("col.credit")),
+        Column(run.t("col.amount"), right=True),
+        Column(run.t("col.state")),
+    ]
+    run.console.table(
+        columns,
+        [
+            [
+                run.when(t["at_ms"]),
+                run.texts.word("transfer", t["kind"]),
+                t["debit"],
+                t["credit"],
+                run.money(t["amount"], t["currency"]),
+                run.texts.word("transfer", t["state"]),
+            ]
+            for t in rows
+        ],
+    )
+    return Exit.OK

@@ -1,0 +1,34 @@
+"""Run a scenario on the simulator."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dure.cli.commands.options import File
+from dure.cli.exits import Exit
+from dure.cli.run import Run
+from dure.simulator import run_scenario
+
+
+def simulate(
+    run: Run,
+    file: File,
+    seed: Annotated[int, typer.Option("--seed", help="opt.seed")] = 0,
+    update: Annotated[bool, typer.Option("--update", help="opt.update")] = False,
+) -> int:
+    """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
+    if not file.is_file():
+        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("word.none"))
+    result = run_scenario(file, seed=seed)
+    run.console.document({"file": str(file), "ok": not result.stale, "stale": result.stale, "page": result.text})
+    if update:
+        file.write_text(result.text, encoding="utf-8")
+    if not result.stale:
+        run.say("simulate.same", file=file)
+        return Exit.OK
+    run.say("simulate.differs", file=file)
+    for line in result.stale:
+        run.console.say("  " + line)
+    return Exit.OK if update else Exit.FAULTY

@@ -1,0 +1,211 @@
+"""Sites and nodes, and the farm as a whole: what its operators look at and do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dure.cli.commands.options import Id, Name, NewId
+from dure.cli.commands.people import done, listed
+from dure.cli.console import Column
+from dure.cli.exits import Exit
+from dure.cli.run import Run
+
+AttemptId = Annotated[str, typer.Argument(help="arg.attempt", metavar="ATTEMPT")]
+NodeId = Annotated[str, typer.Argument(help="arg.node", metavar="SITE/NODE")]
+
+
+def site_list(run: Run) -> None:
+    rows = [run.client.site(site["id"]) for site in run.client.sites()]
+    run.console.document({"items": rows})
+    columns = [
+        Column(run.t("col.id"), keep=True),
+        Column(run.t("col.region")),
+        Column(run.t("col.backend")),
+        Column(run.t("col.state")),
+        Column(run.t("col.nodes"), right=True),
+        Column(run.t("col.cores"), right=True),
+        Column(run.t("col.memory"), right=True),
+        Column(run.t("col.devices"), right=True),
+        Column(run.t("col.attempts"), right=True),
+    ]
+    run.console.table(columns, [_site_row(run, row) for row in rows])
+
+
+def _site_row(run: Run, row: dict[str, Any]) -> list[str]:
+    use = row["use"]
+    return [
+        row["id"],
+        row["region"],
+        str(row["backend"].get("name", "")),
+        _site_state(run, row),
+        str(use["nodes_up"]),
+        f"{use['cores_milli'] / 1000:g}",
+        f"{use['memory_mib']:,} MiB",
+        f"{use['devices_used']}/{use['devices']}",
+        str(use["attempts"]),
+    ]
+
+
+def _site_state(run: Run, row: dict[str, Any]) -> str:
+    state = run.t("site.reachable" if row["reachable"] else "site.silent")
+    return f"{state}, {run.t('site.drained')}" if row["drained"] else state
+
+
+def site_show(run: Run, id: Id) -> None:
+    row = run.client.site(id)
+    run.console.document(row)
+    run.console.fields(
+        {
+            run.t("col.id"): row["id"],
+            run.t("col.name"): row["name"],
+            run.t("col.region"): row["region"],
+            run.t("col.state"): _site_state(run, row),
+            run.t("col.backend"): str(row["backend"].get("name", "")),
+            run.t("col.isolation"): str(row["backend"].get("isolation", "")),
+            run.t("col.pue"): f"{row['pue_permille'] / 1000:g}",
+            run.t("col.last_seen"): run.when(row["last_seen_ms"]),
+        }
+    )
+    columns = [
+        Column(run.t("col.node"), keep=True),
+        Column(run.t("col.state")),
+        Column(run.t("col.cores"), right=True),
+        Column(run.t("col.memory"), right=True),
+        Column(run.t("col.devices"), right=True),
+        Column(run.t("col.accelerator")),
+    ]
+    lines = [
+        [
+            n["id"],
+            _node_state(run, n),
+            f"{n['cores_milli'] / 1000:g}",
+            f"{n['memory_mib']:,} MiB",
+            str(n["devices"]),
+            n["accelerator"],
+        ]
+        for n in row["nodes"]
+    ]
+    run.console.say("")
+    run.console.table(columns, lines)
+    if row["attempts"]:
+        run.console.say("")
+        live = [Column(run.t("col.try"), keep=True), Column(run.t("col.job")), Column(run.t("col.state"))]
+        run.console.table(live, [[a["id"], a["workload"], run.texts.word("outcome", a["state"])] for a in row["attempts"]])
+
+
+def _node_state(run: Run, node: dict[str, Any]) -> str:
+    state = run.t("node.up" if node["up"] else "node.down")
+    return f"{state}, {run.t('site.drained')}" if node["drained"] else state
+
+
+def site_add(
+    run: Run,
+    id: NewId,
+    name: Name = "",
+    region: Annotated[str, typer.Option("--region", help="opt.region")] = "",
+    private: Annotated[bool, typer.Option("--private", help="opt.private")] = False,
+    pue: Annotated[float, typer.Option("--pue", help="opt.pue", min=1.0, max=5.0)] = 1.3,
+) -> None:
+    site = run.client.create_site(
+        id, name=name, region=region, owner_kind="private" if private else "public", pue_permille=round(pue * 1000)
+    )
+    token = run.client.site_token(id)
+    run.console.document({**site, "token": token["token"]})
+    run.say("site.added", id=id)
+    run.console.say(token["token"])
+    run.note("token.once", id=token["id"])
+
+
+def site_drain(run: Run, id: Id) -> None:
+    done(run, run.client.drain_site(id), "done.drained", id=id)
+
+
+def site_undrain(run: Run, id: Id) -> None:
+    done(run, run.client.undrain_site(id), "done.undrained", id=id)
+
+
+def _node(run: Run, node: str) -> tuple[str, str]:
+    site, slash, name = node.partition("/")
+    if not slash:
+        raise run.refusal("node.name", Exit.USAGE, node=node)
+    return site, name
+
+
+def node_list(run: Run) -> None:
+    rows = [
+        {**n, "cores": f"{n['cores_milli'] / 1000:g}", "memory": f"{n['memory_mib']:,} MiB", "state": _node_state(run, n)}
+        for n in run.client.nodes()
+    ]
+    listed(
+        run,
+        rows,
+        [
+            ("col.node", "id"),
+            ("col.state", "state"),
+            ("col.cores", "cores"),
+            ("col.memory", "memory"),
+            ("col.accelerator", "accelerator"),
+            ("col.devices", "devices"),
+        ],
+    )
+
+
+def node_drain(run: Run, node: NodeId) -> None:
+    done(run, run.client.drain_node(*_node(run, node)), "done.drained", id=node)
+
+
+def node_undrain(run: Run, node: NodeId) -> None:
+    done(run, run.client.undrain_node(*_node(run, node)), "done.undrained", id=node)
+
+
+def attempt_stop(run: Run, attempt: AttemptId) -> None:
+    done(run, run.client.stop_attempt(attempt), "done.stopping", id=attempt)
+
+
+def attempt_attest(run: Run, attempt: AttemptId, yes: Annotated[bool, typer.Option("--yes", help="opt.yes")] = False) -> None:
+    if not yes:
+        raise run.refusal("attest.sure", Exit.USAGE, id=attempt)
+    done(run, run.client.attest_lost(attempt), "done.attested", id=attempt)
+
+
+def quarantine_list(run: Run) -> None:
+    listed(
+        run,
+        run.client.quarantine(),
+        [("col.try", "id"), ("col.site", "site"), ("col.job", "workload"), ("col.when", "seen_ms"), ("col.resolved", "resolved")],
+    )
+
+
+def quarantine_dismiss(run: Run, attempt: AttemptId) -> None:
+    done(run, run.client.dismiss_quarantine(attempt), "done.dismissed", id=attempt)
+
+
+def status(run: Run) -> None:
+    """The farm in a few lines."""
+    row = run.client.farm()
+    run.console.document(row)
+
+    def counts(states: dict[str, int], prefix: str) -> str:
+        return ", ".join(f"{n:,} {run.texts.word(prefix, state)}" for state, n in states.items() if n) or run.t("word.none")
+
+    run.console.fields(
+        {
+            run.t("col.sites"): str(row["sites"]),
+            run.t("col.nodes"): str(row["nodes"]),
+            run.t("col.jobs"): counts(row["workloads"], "state"),
+            run.t("col.attempts"): counts(row["attempts"], "outcome"),
+            run.t("col.events"): f"{row['sealed_seq']:,}",
+            run.t("col.incarnation"): str(row["incarnation"]),
+            run.t("col.state"): run.t("farm.draining") if row["draining"] else run.t("farm.open"),
+        }
+    )
+
+
+def farm_drain(run: Run) -> None:
+    done(run, run.client.drain_farm(), "farm.now_draining")
+
+
+def farm_undrain(run: Run) -> None:
+    done(run, run.client.undrain_farm(), "farm.now_open")

@@ -1,0 +1,84 @@
+"""Who runs a farm on a data folder: a lock that the kernel frees, and a note (`farm.json`) that says where the farm answers."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+LOCK = "farm.lock"
+NOTE = "farm.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Farm:
+    """A running farm. pid with started_s (seconds since the epoch, as psutil tells) names its process, so that a pid that was
+    used again is never mistaken for it. url is "" until it answers."""
+
+    pid: int
+    started_s: float
+    url: str = ""
+
+
+class Held(Exception):
+    """Another process holds the folder. farm: who, None when it cannot be told."""
+
+    def __init__(self, farm: Farm | None) -> None:
+        super().__init__("the data folder is in use")
+        self.farm = farm
+
+
+@contextlib.contextmanager
+def held(data: Path) -> Iterator[Farm]:
+    """Hold the data folder for this process. Raises Held. The note is gone when the block is left."""
+    fd = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(_read(data)) from None
+        farm = Farm(pid=os.getpid(), started_s=psutil.Process().create_time())
+        write(data, farm)
+        try:
+            yield farm
+        finally:
+            (data / NOTE).unlink(missing_ok=True)
+    finally:
+        os.close(fd)
+
+
+def write(data: Path, farm: Farm) -> None:
+    fresh = data / (NOTE + ".new")
+    fresh.write_text(json.dumps(asdict(farm)) + "\n", encoding="utf-8")
+    fresh.chmod(0o600)
+    fresh.replace(data / NOTE)
+
+
+def running(data: Path) -> Farm | None:
+    """The farm that runs on this folder, or None. A note left by a farm that was killed does not count."""
+    farm = _read(data)
+    return farm if farm is not None and process(farm) is not None else None
+
+
+def process(farm: Farm) -> psutil.Process | None:
+    """The farm's process while it lives. A zombie does not."""
+    try:
+        found = psutil.Process(farm.pid)
+        same = abs(found.create_time() - farm.started_s) < 0.05
+        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _read(data: Path) -> Farm | None:
+    try:
+        plain = json.loads((data / NOTE).read_text(encoding="utf-8"))
+        return Farm(pid=plain["pid"], started_s=plain["started_s"], url=plain.get("url", ""))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

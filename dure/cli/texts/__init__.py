@@ -1,0 +1,47 @@
+"""What people read, in Korean and English: one catalogue, two files with the same keys and the same placeholders.
+
+Keys are dotted: `cmd.` help of a command, `opt.` help of an option or argument, `col.` headings, `state.` words for states,
+and one prefix for each group of commands. `Reason`s are not here: `dure.model.render` puts those into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dure.cli.texts.demo_en import TEXTS as DEMO_EN
+from dure.cli.texts.demo_ko import TEXTS as DEMO_KO
+from dure.cli.texts.en import TEXTS as EN
+from dure.cli.texts.ko import TEXTS as KO
+
+CATALOGUES: Mapping[str, Mapping[str, str]] = {
+    "en": {**EN, **DEMO_EN},
+    "ko": {**KO, **DEMO_KO},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """One language. Money and counts are given as integers; the placeholders say how they are written."""
+
+    lang: str
+
+    def say(self, key: str, **facts: Any) -> str:
+        return CATALOGUES[self.lang][key].format(**facts)
+
+    def word(self, prefix: str, code: str) -> str:
+        """A word for a code such as a state; a code that the catalogue does not know stands for itself."""
+        return CATALOGUES[self.lang].get(f"{prefix}.{code}", code)
+
+    def money(self, amount: int, currency: str = "KRW") -> str:
+        return self.say(f"money.{currency}", n=amount)
+
+    def duration(self, ms: int) -> str:
+        """A length of time as people say it: the two largest units."""
+        parts = []
+        for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+            count, ms = divmod(ms, length)
+            if count:
+                parts.append(self.say(f"time.{unit}", n=count))
+        return " ".join(parts[:2]) or self.say("time.s", n=0)

@@ -1,0 +1,65 @@
+"""What people read, in English, in the demo."""
+
+from __future__ import annotations
+
+# fmt: off
+TEXTS: dict[str, str] = {
+    "demo.no_sklearn": "The demo trains real models with scikit-learn, which is not installed: pip install 'dure[demo]'",
+    "demo.no_farm": "The farm did not come up. Its log ends with: {log}",
+    "demo.step.farm": "1. A farm",
+    "demo.farm":
+        "A farm answers at {url}; its data folder is {data}. It declares {cores} cores, so that the story is the same "
+        "everywhere; this machine has {have}.",
+    "demo.step.award": "2. An officer awards a voucher",
+    "demo.prices": "Prices are the default tariff times {factor:,}, so that seconds cost amounts that can be seen.",
+    "demo.awarded": "{amount:,} won for project {project}, from {first} to {last}.",
+    "demo.step.submit": "3. A tenant asks for a quote and submits",
+    "demo.quoted": "Quote for the training: at most {amount:,} won, should it use its whole limit.",
+    "demo.submitted":
+        "Submitted: a training, one that asks for {cores} cores where there are {have}, an array of {elements}, a gang "
+        "of 2.",
+    "demo.step.run": "4. They run; an urgent job takes the place of the training",
+    "demo.event.state": "{name}: {state}",
+    "demo.event.again": "{name}: made room, and waits to go on from its checkpoint",
+    "demo.event.urgent": "an urgent job of 3 cores arrives; only the training could make room",
+    "demo.event.farm_again": "the farm was killed; it is started again, and its jobs have run on",
+    "demo.wait.checkpoint": "The training wrote no checkpoint in time. States: {states}",
+    "demo.wait.urgent": "The urgent job did not end in time. States: {states}",
+    "demo.wait.all": "Not every job ended in time. States: {states}",
+    "demo.wait.changed": "The changed job did not end in time. States: {states}",
+    "demo.fail.train": "The training failed: {reason}",
+    "demo.fail.no_change": "No change was named that would start the waiting job: {answer}",
+    "demo.step.why": "5. Why the other one waited: dure why",
+    "demo.changed": "So changed it was submitted again: it started, and succeeded.",
+    "demo.step.ledger": "6. The bill: dure ledger",
+    "demo.step.checks": "7. What was promised",
+    "demo.kept": "kept",
+    "demo.broken": "BROKEN",
+    "demo.check.trained": "the training succeeded, and its model is right on more than 90 % of data it never saw",
+    "demo.check.urgent": "the urgent job succeeded",
+    "demo.check.preempted": "the training ran twice: preempted, then to its end",
+    "demo.check.resumed": "it went on from its checkpoint, not from the beginning",
+    "demo.check.refund": "the work that it lost was refunded",
+    "demo.check.quote": "quote, promise at submission and hold are the same amount",
+    "demo.check.array": "all elements of the array succeeded",
+    "demo.check.elements": "each of them did its own part",
+    "demo.check.gang": "both ranks of the gang ran at once, and hold the same weights",
+    "demo.check.why": "\"why\" named the true reason and the smallest change",
+    "demo.check.changed": "that change really started it",
+    "demo.check.adds_up": "the statement adds up",
+    "demo.check.no_negative": "nothing in it is negative",
+    "demo.check.closed": "what was held was settled or released, all of it",
+    "demo.check.award": "the voucher is short of exactly what the jobs cost",
+    "demo.check.energy": "energy is told for all that ran",
+    "demo.check.zero": "all accounts together sum to zero",
+    "demo.check.books": "the books hold against the record of events",
+    "demo.check.audit": "the chain of events holds against its signed head",
+    "demo.check.idle": "nothing runs any more",
+    "demo.check.no_failure": "no job failed",
+    "demo.cleaning": "Taking the farm away again.",
+    "demo.left": "This process was left behind and had to be killed: {process}",
+    "demo.slow": "It took {seconds:.0f} s; at most {most} s were promised.",
+    "demo.done": "Every promise was kept, in {seconds:.0f} s. Nothing runs any more, and nothing was left on disk.",
+    "demo.next": "Next: `dure up` starts such a farm to stay; `dure --help` lists what it can do.",
+}
+# fmt: on

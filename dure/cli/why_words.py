@@ -1,0 +1,103 @@
+"""An answer to "why?" as plain sentences, and its smallest change as a command that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dure.cli.run import Run
+
+Plain = Mapping[str, Any]
+
+
+def sentences(run: Run, answer: Plain) -> Iterator[str]:
+    """Where it stands, what each site says, what was promised, what would start it, what happens next."""
+    workload, why = answer["workload"], answer.get("why")
+    name = workload["spec"]["name"]
+    yield run.t("why.stands", id=workload["id"], name=name, state=run.texts.word("state", workload["state"]))
+    reasons = list(why["reasons"]) if why else []
+    yield from (run.reason(reason) for reason in reasons or [answer["reason"]])
+    if why is None:
+        return
+    if len(why["sites"]) > 1 or not reasons:
+        for site, reason in map(_site, why["sites"]):
+            yield run.t("why.site", site=site, text=run.reason(reason))
+    if why["promised_ms"]:
+        yield run.t("why.promised", when=run.when(why["promised_ms"]))
+    if why["change"]:
+        yield run.t("why.change", change=run.t("word.and").join(_changes(run, workload, why["change"])))
+    elif why["no_change"]:
+        yield run.t(f"why.{why['no_change']}")
+    if why["next_event"]:
+        event = why["next_event"]
+        key = event["kind"] if event["subject"] else "others"  # who may not see whose it is learns when it is
+        yield run.t(f"why.next.{key}", subject=event["subject"], when=run.when(event["at_ms"]))
+
+
+def _site(entry: Any) -> tuple[str, Plain]:
+    return (entry["site"], entry["reason"]) if isinstance(entry, Mapping) else (entry[0], entry[1])
+
+
+def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
+    """The change as fields of a job, by their dotted names. Money is not one of them."""
+    found: dict[str, Any] = {}
+    if change["all_sites"]:
+        found["sites"] = []
+    if change["accelerators"]:
+        found["resources.accelerators"] = list(change["accelerators"])
+    if change["limit_ms"]:  # of the plan: it counts the grace period in
+        found["limit"] = f"{change['limit_ms'] - workload['spec']['grace_ms']}ms"
+    if change["memory_mib"]:
+        found["resources.memory"] = f"{change['memory_mib']}MiB"
+    if change["cores_milli"]:
+        found["resources.cores"] = change["cores_milli"] / 1000
+    for field in ("devices", "workers"):
+        if change[field]:
+            found[f"resources.{field}" if field == "devices" else field] = change[field]
+    if change["priority"]:
+        found["priority"] = change["priority"]
+    return found
+
+
+def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
+    """Each changed field with its present and its new value, in words."""
+    spec, demand = workload["spec"], workload["spec"]["demand"]
+    if change["all_sites"]:
+        yield run.t("change.all_sites")
+    if change["accelerators"]:
+        yield run.t("change.accelerators", old=", ".join(demand["accelerators"]), new=", ".join(change["accelerators"]))
+    if change["limit_ms"]:
+        yield run.t(
+            "change.limit",
+            old=run.texts.duration(spec["limit_ms"]),
+            new=run.texts.duration(change["limit_ms"] - spec["grace_ms"]),
+        )
+    if change["memory_mib"]:
+        yield run.t("change.memory", old=demand["memory_mib"], new=change["memory_mib"])
+    if change["cores_milli"]:
+        yield run.t("change.cores", old=demand["cores_milli"] / 1000, new=change["cores_milli"] / 1000)
+    if change["devices"]:
+        yield run.t("change.devices", old=demand["devices"], new=change["devices"])
+    if change["workers"]:
+        yield run.t("change.workers", old=spec["workers"], new=change["workers"])
+    if change["funds_won"]:
+        yield run.t("change.funds", amount=run.money(change["funds_won"]))
+    if change["priority"]:
+        yield run.t("change.priority", old=spec["priority"], new=change["priority"])
+
+
+def smallest_change_command(run: Run, answer: Plain) -> str:
+    """`dure resubmit` with the smallest change, "" when there is none that the owner of the job could make."""
+    why = answer.get("why")
+    if not why or not why["change"] or why["change"]["funds_won"]:
+        return ""
+    fields = changed_fields(answer["workload"], why["change"])
+    words = [f"--set {shlex.quote(f'{field}={_word(value)}')}" for field, value in fields.items()]
+    return " ".join(["dure", "resubmit", answer["workload"]["id"], *words])
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

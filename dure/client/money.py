@@ -1,0 +1,68 @@
+"""Methods about money: programmes, awards, the books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dure.client.transport import Plain, Transport
+
+Moment = str | int  # a date, an ISO 8601 moment, or ms since 1970
+
+
+class MoneyMethods:
+    _http: Transport
+
+    def create_programme(self, id: str, name: str, budget: int, *, starts: Moment, ends: Moment, currency: str = "KRW") -> Plain:
+        body = {"id": id, "name": name, "budget": budget, "starts": starts, "ends": ends, "currency": currency}
+        return self._http.write("POST", "/programmes", body)
+
+    def programmes(self) -> Iterator[Plain]:
+        return self._http.pages("/programmes")
+
+    def programme(self, id: str) -> Plain:
+        return self._http.get(f"/programmes/{id}")
+
+    def fund_programme(self, id: str, amount: int) -> Plain:
+        return self._http.write("POST", f"/programmes/{id}/funds", {"amount": amount})
+
+    def create_award(
+        self,
+        programme: str,
+        project: str,
+        amount: int,
+        *,
+        starts: Moment,
+        expires: Moment,
+        sites: Sequence[str] = (),
+        accelerators: Sequence[str] = (),
+    ) -> Plain:
+        body = {
+            "programme": programme,
+            "project": project,
+            "amount": amount,
+            "starts": starts,
+            "expires": expires,
+            "sites": list(sites),
+            "accelerators": list(accelerators),
+        }
+        return self._http.write("POST", "/awards", body)
+
+    def awards(self, *, project: str = "", programme: str = "") -> Iterator[Plain]:
+        return self._http.pages("/awards", project=project, programme=programme)
+
+    def award(self, id: str) -> Plain:
+        return self._http.get(f"/awards/{id}")
+
+    def statement(self, project: str) -> Plain:
+        """jobs, totals, awards, findings; see dure.ledger.statement."""
+        return self._http.get(f"/projects/{project}/ledger")
+
+    def transfers(self, *, project: str = "", workload: str = "", account: str = "") -> Iterator[Plain]:
+        return self._http.pages("/transfers", project=project, workload=workload, account=account)
+
+    def accounts(self) -> Iterator[Plain]:
+        return self._http.pages("/accounts")
+
+    def verify_ledger(self) -> Plain:
+        """{"ok", "transfers", "accounts", "findings": [first bad row, …]}."""
+        return self._http.get("/ledger/verify")

@@ -1,0 +1,141 @@
+"""The parts that only bootstrap chooses: ids and secrets, keys, prices, a folder that is its owner's alone."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dure.bootstrap import (
+    DEVICE_WON_PER_HOUR,
+    SystemClock,
+    SystemEntropy,
+    default_policy,
+    make_folder,
+    open_plane,
+    public_half,
+    signing_key,
+    write_secret,
+)
+from dure.config import Config, load
+from dure.controller.commands.policy import policy_fault
+from dure.errors import ConfigError
+from dure.model.accelerators import CATALOGUE
+from dure.model.policy import price_table
+from dure.model.records import Plane
+from dure.model.site import Site
+from dure.model.tenancy import Credential
+
+# As the comment at the tariff says: dollars, in the order of the catalogue's ids.
+DOLLARS = {"h100": 32_500, "h200": 35_000, "b200": 45_000, "a100": 11_500, "l40s": 8_500, "mi300x": 17_500, "rngd": 11_500,
+           "atom-max": 9_000, "rebel100": 22_500}  # fmt: skip
+
+
+def config_for(folder: Path, **environ: str) -> Config:
+    return load({"DURE_DATA": str(folder / "data"), **environ})
+
+
+def test_ids_sort_in_the_order_in_which_they_were_asked_for() -> None:
+    entropy = SystemEntropy()
+    ids = [entropy.new_id("wl", 1_700_000_000_000 + n // 50) for n in range(500)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 500
+    assert all(len(i) == 29 and i.startswith("wl_") for i in ids)
+
+
+def test_threads_never_get_the_same_id() -> None:
+    entropy, found = SystemEntropy(), []
+
+    def take() -> None:
+        found.extend(entropy.new_id("x", 5) for _ in range(500))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 2000
+
+
+def test_a_clock_that_steps_back_gives_no_id_twice() -> None:
+    entropy = SystemEntropy()
+    ids = [entropy.new_id("x", ms) for ms in (10, 9, 10, 9, 10)]
+    assert len(set(ids)) == 5
+
+
+def test_device_prices_are_what_their_formula_says() -> None:
+    for name, dollars in DOLLARS.items():
+        kilowatts = CATALOGUE[name].server_watts / 1000
+        purchase = dollars * 1400 * 1.5 / (4 * 365 * 24 * 0.7)
+        won = purchase + kilowatts * (181.9 * 1.3 + 250_000 / 730)
+        assert DEVICE_WON_PER_HOUR[name] == round(won / 100) * 100, name
+
+
+def test_the_default_policy_is_one_that_the_controller_would_accept() -> None:
+    policy = default_policy()
+    assert policy_fault(policy) is None
+    assert price_table(policy, "KRW")["core"] * 3600 == pytest.approx(15 * 10**9, rel=1e-6)
+    assert price_table(policy, "ACS") == {"device:*": 10**9}
+
+
+def test_secrets_are_their_owners_alone_and_replaced_whole(tmp_path: Path) -> None:
+    write_secret(tmp_path / "token", "one")
+    write_secret(tmp_path / "token", "two")
+    assert (tmp_path / "token").read_text() == "two\n"
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["token"]
+
+
+def test_the_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    config.data.mkdir(mode=0o755)
+    assert make_folder(config).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(ConfigError, match="DURE_DATA"):
+        make_folder(config_for(tmp_path))
+
+
+def test_a_signing_key_that_is_not_the_planes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "signing.key"
+    key = signing_key(path, None)
+    plane = Plane(public_key=public_half(key))
+    assert public_half(signing_key(path, plane)) == plane.public_key
+    with pytest.raises(ConfigError, match="another plane"):
+        signing_key(path, replace(plane, public_key="00" * 32))
+    path.write_text("nonsense")
+    with pytest.raises(ConfigError, match="copy signing.key"):
+        signing_key(path, plane)
+
+
+def test_a_first_start_founds_the_plane_and_a_second_goes_on_with_it(tmp_path: Path) -> None:
+    config = config_for(tmp_path, DURE_REGION="KR-47", DURE_SITE="pohang")
+    first = open_plane(config)
+    first.close()
+    token = config.admin_token.read_text()
+    (config.data / "drained-for-stop").touch()
+    second = open_plane(config)
+    try:
+        site = second.store.read(lambda reader: reader.get(Site, "pohang"))
+        credentials = second.store.read(lambda reader: reader.count(Credential))
+    finally:
+        second.close()
+    assert site is not None
+    assert site.region == "KR-47"
+    assert config.admin_token.read_text() == token
+    assert not (config.data / "drained-for-stop").exists()
+    config.site_token.unlink()
+    third = open_plane(config)
+    try:
+        assert third.store.read(lambda reader: reader.count(Credential)) == credentials + 1
+    finally:
+        third.close()
+    assert config.site_token.read_text().startswith("dure_")
+
+
+def test_the_clock_tells_milliseconds_of_this_century() -> None:
+    assert 1_700_000_000_000 < SystemClock().now_ms() < 4_100_000_000_000
