@@ -119,8 +119,9 @@ class Call:
 
     def digest(self) -> str:
         """Names this request: method, path with query, body. What a repeated key is compared by."""
-        target = f"{self.request.method} {self.request.url.path}?{self.request.url.query}\n"
-        return hashlib.sha256(target.encode() + self.raw).hexdigest()[:32]
+        scope = self.request.scope
+        target = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
+        return hashlib.sha256(target + self.raw).hexdigest()[:32]
 
 
 async def current(request: Request) -> Call:  # async, or FastAPI would run it on a thread

@@ -141,6 +141,8 @@ def _form_fault(request: Request, known: frozenset[str]) -> Reason | None:
     for value in request.path_params.values():
         if not is_id(value):
             return Reason.of(ReasonKind.NOT_FOUND, what="address", id=value[:64])
+    if not request.scope["query_string"]:
+        return None
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         return Reason.of(ReasonKind.UNKNOWN_FIELD, field=unknown[0][:64], known=sorted(known))

@@ -11,6 +11,7 @@ import yaml
 
 # A job file is a page of text; what is larger is a mistake (a data set named by accident) and not worth parsing.
 SIZE_MAX = 256 * 1024
+_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class JobFileError(Exception):
@@ -60,9 +61,9 @@ def parse(text: str) -> tuple[dict[str, Any], dict[str, int]]:
     """A YAML mapping as plain values, and the line of every field in it. Raises JobFileError."""
     if len(text.encode()) > SIZE_MAX:
         raise JobFileError("jobfile.too_large", size=len(text.encode()), most=SIZE_MAX)
-    loader = _Loader(text)
     lines: dict[str, int] = {}
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise JobFileError("jobfile.not_mapping", line=1 if node is None else _line(node))
@@ -72,8 +73,6 @@ def parse(text: str) -> tuple[dict[str, Any], dict[str, int]]:
         raise JobFileError("jobfile.not_yaml", line=mark.line + 1 if mark else 1, problem=wrong.problem or "") from wrong
     except (yaml.YAMLError, RecursionError) as wrong:
         raise JobFileError("jobfile.not_yaml", line=1, problem=str(wrong).split("\n")[0]) from wrong
-    finally:
-        loader.dispose()
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, path: str, lines: dict[str, int]) -> dict[str, Any]:
@@ -90,6 +89,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, path: str, lines: dict[str
 
 
 def _value(loader: _Loader, node: Any, path: str, lines: dict[str, int]) -> Any:
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in _TAGS:
+        raise JobFileError("jobfile.value", line=_line(node), field=path, found=node.tag)
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, path + ".", lines)
     if isinstance(node, yaml.SequenceNode):

@@ -94,7 +94,7 @@ def fiscal_year_bounds(year: int, zone: str = SEOUL) -> tuple[int, int]:
 
 
 def parse_duration(text: str) -> int | None:
-    """"90s", "15m", "2h", "1d", "1h30m", "250ms" to ms: units in falling order, each at most once. None when it is not that."""
+    """ "90s", "15m", "2h", "1d", "1h30m", "250ms" to ms: units in falling order, each at most once. None when it is not that."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or not any(found.groups()):
         return None

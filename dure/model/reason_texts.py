@@ -78,6 +78,11 @@ _WAITING: dict[K, ReasonText] = {
         "Wait until a link is back, or ask an operator."), (
         "연결된 사이트 없음", "허용된 사이트에서 최근 소식이 없습니다.",
         "연결이 돌아올 때까지 기다리거나 운영자에게 문의하십시오.")),
+    K.SITES_DRAINED: _text("", _OPERATOR, (
+        "The sites are being drained", "Every allowed site that is large enough has been drained: nothing new starts there.",
+        "Wait until a site is opened again, or ask an operator."), (
+        "사이트 비우는 중", "충분히 큰 허용 사이트가 모두 비우는 중이라 새 작업을 시작하지 않습니다.",
+        "사이트가 다시 열릴 때까지 기다리거나 운영자에게 문의하십시오.")),
     K.NO_SUCH_ACCELERATOR: _text("", _SELF, (
         "No such accelerator", "No allowed site has any of the accelerator types that it accepts.",
         "Accept further types or allow further sites."), (
@@ -103,10 +108,27 @@ _WAITING: dict[K, ReasonText] = {
         "Ask for at most {workers_fit_empty} workers, or smaller ones."), (
         "사이트 규모 초과", "워커 {workers}개가 함께 필요하지만 빈 사이트에도 {workers_fit_empty}개까지만 들어갑니다.",
         "워커를 {workers_fit_empty}개 이하로 하거나 더 작게 요청하십시오.")),
-    K.WAITS_CAPACITY: _text("workers workers_fit_now", _WAIT, (
-        "Waits for room", "It needs room for {workers} workers together; now there is room for {workers_fit_now}.",
+    K.WAITS_CORES: _text("workers workers_fit_now wanted_milli free_milli", _WAIT, (
+        "Waits for cores", "It needs {workers} × {wanted_milli} at one site; there is room for {workers_fit_now} now. "
+        "The most that is free on one node: {free_milli}.",
         "Wait until others end, or ask for less."), (
-        "자리 대기", "워커 {workers}개의 자리가 함께 필요하지만 지금은 {workers_fit_now}개까지 가능합니다.",
+        "코어 대기", "한 사이트에 {workers} × {wanted_milli} 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
+        "한 노드에 남은 최대: {free_milli}.",
+        "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
+    K.WAITS_MEMORY: _text("workers workers_fit_now wanted_mib free_mib", _WAIT, (
+        "Waits for memory", "It needs {workers} × {wanted_mib} at one site; there is room for {workers_fit_now} now. "
+        "The most that is free on one node: {free_mib}.",
+        "Wait until others end, or ask for less."), (
+        "메모리 대기", "한 사이트에 {workers} × {wanted_mib} 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
+        "한 노드에 남은 최대: {free_mib}.",
+        "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
+    K.WAITS_DEVICES: _text("workers workers_fit_now wanted free", _WAIT, (
+        "Waits for accelerators",
+        "It needs {workers} × {wanted} accelerators at one site; there is room for {workers_fit_now} now. "
+        "The most that is free on one node: {free}.",
+        "Wait until others end, or ask for less."), (
+        "가속기 대기", "한 사이트에 {workers} × 가속기 {wanted}개의 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
+        "한 노드에 남은 최대: {free}개.",
         "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
     K.WAITS_RESERVED: _text("for_workload until_ms", _WAIT, (
         "Room is promised to another", "There is room, but it is kept for {for_workload}, which starts by {until_ms}.",

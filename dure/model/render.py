@@ -63,7 +63,7 @@ def render(reason: Reason, lang: str = "en") -> Text:
 
 
 def language(locale: str) -> str:
-    """"ko" or "en"."""
+    """ "ko" or "en"."""
     return "ko" if locale.lower().startswith("ko") else "en"
 
 

@@ -39,9 +39,7 @@ class Outcome(StrEnum):
     WITHDRAWN = "withdrawn"  # a claim given up before anything was launched
 
 
-TERMINAL: frozenset[WorkloadState] = frozenset(
-    {WorkloadState.SUCCEEDED, WorkloadState.FAILED, WorkloadState.CANCELLED}
-)
+TERMINAL: frozenset[WorkloadState] = frozenset({WorkloadState.SUCCEEDED, WorkloadState.FAILED, WorkloadState.CANCELLED})
 
 # Which state may follow which. Checked on every write.
 WORKLOAD_NEXT: Mapping[WorkloadState, frozenset[WorkloadState]] = {

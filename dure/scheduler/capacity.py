@@ -101,6 +101,7 @@ class Ground:
         self.site, self.exists = nodes.site, nodes.device_mask
         self.total: I64 = np.array([nodes.cores_milli, nodes.memory_mib, np.bitwise_count(nodes.device_mask)], np.int64)
         self.site_up: Bool = s.sites.reachable & ~s.sites.drained
+        self.site_drained: Bool = s.sites.reachable & s.sites.drained
         self.bounds: list[int] = np.searchsorted(nodes.site, np.arange(self.site_count + 1)).tolist()
         self._filled, self._first = np.unique(nodes.site, return_index=True)  # nodes are sorted by site
         self._up: Bool = nodes.usable & self.site_up[nodes.site]

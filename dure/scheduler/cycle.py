@@ -12,8 +12,8 @@ from dure.model.reason import ReasonKind
 from dure.scheduler.capacity import Ground, Promise
 from dure.scheduler.decisions import STARTS, Decisions, Start, assemble
 from dure.scheduler.funds import KRW, PAY_ORDER, Funds
-from dure.scheduler.place import DEVICES, emptiness, workers_in
-from dure.scheduler.plan import WAIT_CODE, Plan
+from dure.scheduler.place import CORES, DEVICES, MEMORY, emptiness, workers_in
+from dure.scheduler.plan import CAPACITY, WAIT_CODE, WAIT_CODES, Plan
 from dure.scheduler.promises import Spot, earliest, tightest
 from dure.scheduler.shapes import Group, Shape, Verdict, Way, groups_of
 from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, Bool, Snapshot
@@ -205,12 +205,21 @@ class Cycle:
         shape = group.shape
         fits = self._most(shape, ways, 0)
         if fits < shape.workers:
-            return WAIT_CODE[ReasonKind.WAITS_CAPACITY], (shape.workers, fits)
+            return self._scarcest(shape, ways, fits)
         for layer in range(1, self.ground.layer(self.s.now_ms + group.limit_ms) + 1):
             if self._most(shape, ways, layer) < shape.workers:
                 promise = self.ground.promises[layer - 1]
                 return WAIT_CODE[ReasonKind.WAITS_RESERVED], (promise.pending, promise.at_ms)
         return WAIT_CODE[ReasonKind.WAITS_FOR_TURN], ()
+
+    def _scarcest(self, shape: Shape, ways: list[Way], fits: int) -> Verdict:
+        """Of what there is least: how much each worker wants, and the most that is free on one node. Devices are scarcest, so
+        they are named when several dimensions are equally short."""
+        nodes = np.logical_or.reduce([self.ground.usable(w.accelerator) & w.sites[self.ground.site] for w in ways])
+        free = np.maximum(self.ground.layers[0][:, nodes], 0)
+        asked = [d for d in (DEVICES, CORES, MEMORY) if shape.need[d]]
+        least = min(asked, key=lambda d: int((free[d] // shape.need[d]).sum()))
+        return WAIT_CODE[CAPACITY[least]], (shape.workers, fits, shape.need[least], int(free[least].max(initial=0)))
 
     def _most(self, shape: Shape, ways: list[Way], layer: int) -> int:
         """The most workers that fit at one site."""
@@ -271,7 +280,7 @@ def verdict_of(cycle: Cycle, row: int) -> Verdict:
 def _promised(cycle: Cycle, group: Group, verdict: Verdict, ways: list[Way]) -> Verdict:
     """As it was at its turn, with the room that the plan leaves in the end."""
     now = cycle.blocked(group, ways)
-    return now if now[0] == WAIT_CODE[ReasonKind.WAITS_CAPACITY] else verdict
+    return now if WAIT_CODES[now[0]][0] in CAPACITY else verdict
 
 
 def not_yet(s: Snapshot, row: int) -> Verdict | None:

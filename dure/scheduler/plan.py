@@ -19,6 +19,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.WAITS_DRAINING, ()),
     (ReasonKind.NO_SITE_ALLOWED, ()),
     (ReasonKind.NO_SITE_REACHABLE, ()),
+    (ReasonKind.SITES_DRAINED, ()),
     (ReasonKind.NO_SUCH_ACCELERATOR, ()),
     # no allowed node is large enough for even one worker on an empty farm: which dimension, wanted, largest there is
     (ReasonKind.NODE_TOO_SMALL_CORES, ("wanted_milli", "largest_milli")),
@@ -26,8 +27,10 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.NODE_TOO_SMALL_DEVICES, ("wanted", "largest")),
     # one worker would fit but not all together, even on an empty site
     (ReasonKind.SITE_TOO_SMALL, ("workers", "workers_fit_empty")),
-    # would fit on an empty site, but now too much is in use
-    (ReasonKind.WAITS_CAPACITY, ("workers", "workers_fit_now")),
+    # would fit on an empty site, but now too much is in use: of what there is least, wanted by each worker and free on one node
+    (ReasonKind.WAITS_CORES, ("workers", "workers_fit_now", "wanted_milli", "free_milli")),
+    (ReasonKind.WAITS_MEMORY, ("workers", "workers_fit_now", "wanted_mib", "free_mib")),
+    (ReasonKind.WAITS_DEVICES, ("workers", "workers_fit_now", "wanted", "free")),
     # capacity is there, but is kept for a workload with a promised start
     (ReasonKind.WAITS_RESERVED, ("for_workload", "until_ms")),
     (ReasonKind.FUNDS_SHORT, ("hold", "available", "currency")),
@@ -36,6 +39,8 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.WAITS_VICTIMS, ("victims",)),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
+# too much is in use, by dimension: cores, memory, devices
+CAPACITY = (ReasonKind.WAITS_CORES, ReasonKind.WAITS_MEMORY, ReasonKind.WAITS_DEVICES)
 
 
 @dataclass(frozen=True)

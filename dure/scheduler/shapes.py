@@ -108,7 +108,8 @@ def standing(ground: Ground, shape: Shape) -> Standing:
         return Standing((WAIT_CODE[ReasonKind.SITE_TOO_SMALL], (shape.workers, most)))
     sites = tuple((t >= shape.workers) & ground.site_up for t in takes)
     if not any(s.any() for s in sites):
-        return Standing((WAIT_CODE[ReasonKind.NO_SITE_REACHABLE], ()))
+        drained = any(((t >= shape.workers) & ground.site_drained).any() for t in takes)
+        return Standing((WAIT_CODE[ReasonKind.SITES_DRAINED if drained else ReasonKind.NO_SITE_REACHABLE], ()))
     return Standing(None, sites)
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 
 from dure.model.reason import ReasonKind
 from dure.scheduler import Plan, Snapshot, check, plan, reason_of
+from dure.scheduler.plan import CAPACITY
 from dure.scheduler.snapshot import CLAIMED, STOPPING
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
@@ -186,7 +187,7 @@ def test_what_a_plan_says_about_waiting_is_true(world: World) -> None:
         if reason is None:
             continue
         facts, most = reason.facts, most_workers(s, row, empty, up=False)
-        if reason.kind == ReasonKind.WAITS_CAPACITY:
+        if reason.kind in CAPACITY:
             assert facts["workers_fit_now"] < workers <= most
             if not p.victim_attempt.size:
                 assert facts["workers_fit_now"] <= most_workers(s, row, left, up=True)
@@ -203,7 +204,7 @@ def test_what_a_plan_says_about_waiting_is_true(world: World) -> None:
             assert most == 0 and wanted > largest
         elif reason.kind in (ReasonKind.NODE_TOO_SMALL_DEVICES, ReasonKind.NO_SUCH_ACCELERATOR):
             assert most == 0 and s.pending.devices[row] > 0
-        elif reason.kind == ReasonKind.NO_SITE_REACHABLE:
+        elif reason.kind in (ReasonKind.NO_SITE_REACHABLE, ReasonKind.SITES_DRAINED):
             assert most >= workers > most_workers(s, row, empty, up=True)
         elif reason.kind == ReasonKind.FUNDS_SHORT:
             assert 0 <= facts["available"] < facts["hold"]
@@ -217,5 +218,5 @@ def test_who_waits_for_room_really_finds_none(world: World) -> None:
     left = room_left(s, p)
     for row, workers in enumerate(s.pending.workers.tolist()):
         reason = reason_of(s, p, row)
-        if reason is not None and reason.kind == ReasonKind.WAITS_CAPACITY:
+        if reason is not None and reason.kind in CAPACITY:
             assert most_workers(s, row, left, up=True) < workers

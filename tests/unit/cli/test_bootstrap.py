@@ -22,7 +22,7 @@ from dure.bootstrap import (
 from dure.config import Config, load
 from dure.controller.commands.policy import policy_fault
 from dure.errors import ConfigError
-from dure.model.accelerators import CATALOGUE
+from dure.model.accelerators import ACCELERATORS
 from dure.model.policy import price_table
 from dure.model.records import Plane
 from dure.model.site import Site
@@ -67,7 +67,7 @@ def test_a_clock_that_steps_back_gives_no_id_twice() -> None:
 
 def test_device_prices_are_what_their_formula_says() -> None:
     for name, dollars in DOLLARS.items():
-        kilowatts = CATALOGUE[name].server_watts / 1000
+        kilowatts = ACCELERATORS[name].server_watts / 1000
         purchase = dollars * 1400 * 1.5 / (4 * 365 * 24 * 0.7)
         won = purchase + kilowatts * (181.9 * 1.3 + 250_000 / 730)
         assert DEVICE_WON_PER_HOUR[name] == round(won / 100) * 100, name

@@ -56,7 +56,7 @@ def test_what_is_never_code_and_what_dureignore_names_stays_out(tmp_path: Path) 
         tmp_path, "train.py", ".git/config", "__pycache__/x.pyc", ".env", "big.bin", "data/raw.csv", "data/keep.txt", "out/a", "a/out/b"
     )  # fmt: skip
     (folder / ".dureignore").write_text("# comment\n*.bin\ndata/*.csv\n/out/\n\n")
-    assert bundle(folder, ["."], keep_names=False).names == ("data/keep.txt", "train.py")
+    assert bundle(folder, ["."], keep_names=False).names == ("a/out/b", "data/keep.txt", "train.py")
 
 
 def test_links_inside_are_followed_and_links_outside_are_refused(tmp_path: Path) -> None:

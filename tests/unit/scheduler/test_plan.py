@@ -9,6 +9,7 @@ import pytest
 from dure.model.money import Currency
 from dure.model.reason import ReasonKind
 from dure.scheduler import check, plan, reason_of
+from dure.scheduler.plan import CAPACITY
 from dure.scheduler.snapshot import DEPENDENCY_FAILED, LAUNCHING, STOPPING
 from tests.builders.world import World
 
@@ -111,7 +112,8 @@ def test_within_a_project_submission_and_then_id_decide() -> None:
 def test_a_gang_waits_rather_than_starting_in_halves() -> None:
     world = World().site("pohang", 2, cores=8, **GPU).attempt("small", [("pohang/n0", 1)], ends=1800)
     world.pending("train", workers=8, devices=1)
-    assert told(world).waits == {"train": (ReasonKind.WAITS_CAPACITY, {"workers": 8, "workers_fit_now": 7})}
+    facts = {"workers": 8, "workers_fit_now": 7, "wanted": 1, "free": 4}
+    assert told(world).waits == {"train": (ReasonKind.WAITS_DEVICES, facts)}
     assert told(world).promises == {"train": (1800.0, "pohang")}
 
 
@@ -158,15 +160,23 @@ def test_only_allowed_sites_are_used() -> None:
     assert told(world).starts == {"job": [("pohang/n0", 0)]}
 
 
-@pytest.mark.parametrize("broken", [{"reachable": False}, {"drained": True}])
-def test_nothing_starts_at_a_silent_or_drained_site(broken: dict[str, bool]) -> None:
-    world = World().site("busan", 1, **broken).pending("job")
-    assert told(world).waits == {"job": (ReasonKind.NO_SITE_REACHABLE, {})}
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ({"reachable": False}, ReasonKind.NO_SITE_REACHABLE),
+        ({"drained": True}, ReasonKind.SITES_DRAINED),
+        ({"drained": True, "reachable": False}, ReasonKind.NO_SITE_REACHABLE),
+    ],
+)
+def test_nothing_starts_at_a_silent_or_drained_site(state: dict[str, bool], kind: ReasonKind) -> None:
+    world = World().site("busan", 1, **state).pending("job")
+    assert told(world).waits == {"job": (kind, {})}
 
 
 def test_nothing_starts_on_an_unusable_node_and_no_moment_is_promised() -> None:
     told_ = told(farm(usable=False).pending("job").pending("same"))
-    assert told_.waits["job"] == (ReasonKind.WAITS_CAPACITY, {"workers": 1, "workers_fit_now": 0}) == told_.waits["same"]
+    facts = {"workers": 1, "workers_fit_now": 0, "wanted_milli": 1000, "free_milli": 0}
+    assert told_.waits["job"] == (ReasonKind.WAITS_CORES, facts) == told_.waits["same"]
     assert told_.promises == {}
 
 
@@ -276,7 +286,8 @@ def claimed(**more: object) -> World:
 def test_what_a_claim_will_need_beside_its_victims_is_kept_for_it() -> None:
     found = told(claimed().pending("two", cores=2).pending("one", cores=1))
     assert list(found.starts) == ["one"]
-    assert found.waits["two"] == (ReasonKind.WAITS_CAPACITY, {"workers": 1, "workers_fit_now": 0})
+    facts = {"workers": 1, "workers_fit_now": 0, "wanted_milli": 2000, "free_milli": 0}
+    assert found.waits["two"] == (ReasonKind.WAITS_CORES, facts)
 
 
 def test_claimed_devices_are_nobody_elses() -> None:
@@ -400,7 +411,7 @@ def test_equal_losses_go_by_priority_then_age_then_id(change: dict[str, int], vi
 )
 def test_some_may_not_be_preempted(guard: dict[str, object]) -> None:
     found = told(full(**{"checkpoint": -1, **guard}).pending("urgent", priority="urgent", cores=4))
-    assert found.victims == {} and found.waits["urgent"][0] == ReasonKind.WAITS_CAPACITY
+    assert found.victims == {} and found.waits["urgent"][0] in CAPACITY
 
 
 def test_only_classes_that_preempt_do() -> None:
@@ -418,7 +429,7 @@ def test_two_claims_share_no_victim() -> None:
     world.pending("u3", priority="urgent", cores=8)
     found = told(world)
     assert sorted(v for run in found.victims.values() for v in run) == ["v0", "v1", "v2", "v3"]
-    assert found.waits["u3"][0] == ReasonKind.WAITS_CAPACITY
+    assert found.waits["u3"][0] in CAPACITY
 
 
 def test_a_claim_takes_its_victims_devices_before_free_ones() -> None:

@@ -1,0 +1,59 @@
+"""The agent's own link speaks with the real plane."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dure.client.link import HttpLink
+from dure.errors import ApiError
+from dure.model.link import AttemptReport, Hello, LogChunk, Poll, Report
+from dure.model.workload import Evidence, Outcome
+from tests.builders.api_plane import JOB
+from tests.builders.served_plane import Served, served_plane
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with served_plane(tmp_path / "plane") as made:
+        yield made
+
+
+def test_an_agent_lives_a_whole_life_over_its_link(served: Served, tmp_path: Path) -> None:
+    plane = served.plane
+    archive = gzip.compress(b"code", mtime=0)
+    served.client("alice").upload_bundle("alpha", archive)
+    digest = hashlib.sha256(archive).hexdigest()
+    link = HttpLink(served.url, plane.tokens["agent"])
+    try:
+        node = {"name": "n1", "cores_milli": 4000, "memory_mib": 8192}
+        hello = Hello(protocol=1, agent_version="1", boot_id="b", describe={"name": "fake"}, nodes=(node,))
+        epoch = link.hello(hello).epoch
+        plane.controller.step()
+        workload = plane.submit(job={**JOB, "bundle": digest})["ids"][0]
+        plane.controller.step()
+        (order,) = link.poll(Poll(epoch=epoch, wait_ms=1000)).orders
+        assert order.spec is not None and order.spec.command == ("true",)
+        target = tmp_path / "bundle.tar.gz"
+        assert link.fetch_bundle("alpha", digest, target, 1 << 20) == "" and target.read_bytes() == archive
+        assert link.fetch_bundle("alpha", "0" * 64, tmp_path / "none", 1 << 20) == "bundle_missing"
+        told = AttemptReport(attempt=order.attempt, epoch=order.epoch, workload=workload, phase="running", workers=order.workers)
+        assert link.report(Report(epoch=epoch, reports=(told,))).recorded == ()
+        chunk = LogChunk(epoch=epoch, attempt=order.attempt, worker=0, offset=0, data="aGk=")
+        assert link.send_log(chunk).offset == -1
+        ended = AttemptReport(
+            attempt=order.attempt, epoch=order.epoch, workload=workload, phase="ended", outcome=Outcome.FAILED,
+            evidence=Evidence(run_ms=1000, exit_code=3),
+        )  # fmt: skip
+        assert link.report(Report(epoch=epoch, reports=(ended,))).recorded == (order.attempt,)
+        assert plane.get("alice", f"/workloads/{workload}")["reason"]["facts"]["exit_code"] == 3
+        link.hello(hello)
+        with pytest.raises(ApiError) as stale:
+            link.poll(Poll(epoch=epoch))
+        assert stale.value.problem["reason"]["kind"] == "epoch_stale"
+    finally:
+        link.close()

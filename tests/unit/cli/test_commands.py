@@ -1,0 +1,275 @@
+"""Every command against a real plane in this process: words, tables, JSON, exit codes, both languages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dure.cli.app import call
+from dure.cli.exits import Exit
+from dure.cli.run import Run
+from dure.client import DureClient
+from tests.builders.served_plane import Served, served_plane
+
+HANGUL = re.compile("[가-힣]")
+
+
+@dataclass
+class Shell:
+    """A terminal of somebody who has a token."""
+
+    served: Served
+    capture: pytest.CaptureFixture[str]
+    folder: Path
+    environ: Mapping[str, str]
+
+    def run(self, *words: str, who: str = "admin", expect: int = Exit.OK) -> str:
+        """What the command said on stdout; its exit code must be the expected one."""
+
+        def connect(run: Run) -> DureClient:
+            return self.served.client(who, lang=run.texts.lang)
+
+        code = call(list(words), self.environ, connect)
+        said = self.capture.readouterr()
+        assert code == expect, said.out + said.err
+        return said.out if code in (Exit.OK, Exit.JOB_FAILED, Exit.FAULTY) or "--json" in words else said.err
+
+    def json(self, *words: str, who: str = "admin", expect: int = Exit.OK) -> Any:
+        at = words.index("--") if "--" in words else len(words)
+        return json.loads(self.run(*words[:at], "--json", *words[at:], who=who, expect=expect))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served_plane(tmp_path_factory.mktemp("cli")) as made:
+        made.plane.join()
+        made.plane.controller.start()
+        yield made
+        made.plane.controller.stop()
+
+
+@pytest.fixture
+def shell(served: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    environ = {"DURE_DATA": str(tmp_path / "data"), "DURE_PROJECT": "alpha", "LANG": "C"}
+    return Shell(served, capsys, tmp_path, environ)
+
+
+def test_a_command_brings_its_script_and_says_so(shell: Shell) -> None:
+    (shell.folder / "train.py").write_text("print('hi')")
+    answer = shell.json("submit", "--cores", "0.5", "--limit", "5m", "-e", "SEED=1", "--", "python", "train.py", who="alice")
+    assert len(answer["ids"]) == 1
+    row = shell.json("show", answer["ids"][0], who="alice")
+    assert row["spec"]["name"] == "train"
+    assert row["spec"]["command"] == ["python", "train.py"]
+    assert row["spec"]["env"] == {"SEED": "1"}
+    assert row["spec"]["demand"]["cores_milli"] == 500
+    assert len(row["spec"]["bundle"]) == 64
+
+
+def test_a_job_file_is_submitted_with_its_code_and_options_win(shell: Shell) -> None:
+    (shell.folder / "code").mkdir()
+    (shell.folder / "code" / "x.py").write_text("1")
+    (shell.folder / "job.yaml").write_text("name: sweep\ncommand: python x.py\ncode: code\narray: 3\nlimit: 1h\n")
+    answer = shell.json("submit", "job.yaml", "--limit", "5m", "--set", "resources.memory=64MiB", who="alice")
+    assert len(answer["ids"]) == 3
+    assert answer["limit_ms"] == 300_000
+    assert shell.json("show", answer["ids"][0], who="alice")["spec"]["demand"]["memory_mib"] == 64
+    assert "3 elements" in shell.run("submit", "job.yaml", who="alice")
+    assert len(shell.json("jobs", "--array", answer["array_id"], who="alice")["items"]) == 3
+    assert len(shell.json("cancel", answer["array_id"], who="alice")["items"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\ncommand: [a]\nmemory: 1GiB\n", "line 3"),
+        ("name: x\ncommand: [a]\nresources:\n  cores: -1\n", "line 4"),
+        ("name: Bad Name\ncommand: [a]\n", "line 1"),
+        ("name: x\nname: y\n", "line 2: name stands twice"),
+        ("name: [\n", "not YAML"),
+    ],
+)
+def test_what_is_wrong_with_a_job_file_is_told_with_its_line(shell: Shell, text: str, said: str) -> None:
+    (shell.folder / "job.yaml").write_text(text)
+    code = Exit.USAGE if "twice" in said or "YAML" in said else Exit.REFUSED
+    assert said in shell.run("submit", "job.yaml", who="alice", expect=code)
+    assert "error" in shell.json("submit", "job.yaml", who="alice", expect=code)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["submit"], ["submit", "nowhere.yaml"], ["submit", "a.yaml", "more"], ["submit", "-e", "NOVALUE", "--", "true"],
+        ["submit", "--set", "=1", "--", "true"], ["submit", "--array", "x", "--", "true"], ["jobs", "--bogus"], ["bogus"], ["why"],
+        ["ledger", "nonsense"], ["node", "drain", "no-slash"], ["actor", "erase", "x"], ["attempt", "attest-lost", "x"],
+        ["jobs", "--url", "ftp://x"],
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_exits_with_2_and_one_json_document(shell: Shell, words: list[str]) -> None:
+    document = shell.json(*words, expect=Exit.USAGE)
+    assert set(document) == {"error"}
+    assert document["error"]["detail"]
+
+
+def test_refusals_say_why_in_both_languages_and_carry_the_reason(shell: Shell) -> None:
+    assert "wl_missing" in shell.run("show", "wl_missing", expect=Exit.REFUSED)
+    assert HANGUL.search(shell.run("show", "wl_missing", "--lang", "ko", expect=Exit.REFUSED))
+    error = shell.json("show", "wl_missing", expect=Exit.REFUSED)["error"]
+    assert (error["status"], error["reason"]["kind"]) == (404, "not_found")
+    assert shell.json("site", "drain", "pohang", who="alice", expect=Exit.REFUSED)["error"]["status"] == 403
+
+
+def test_a_plane_that_does_not_answer_is_told_from_one_that_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    environ = {"DURE_DATA": str(tmp_path), "DURE_URL": "http://127.0.0.1:9"}
+    assert call(["jobs"], environ) == Exit.UNREACHABLE
+    assert "http://127.0.0.1:9" in capsys.readouterr().err
+    assert call(["jobs", "--json"], environ) == Exit.UNREACHABLE
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "unreachable"
+
+
+def test_a_waiting_job_is_explained_and_its_smallest_change_can_be_pasted(shell: Shell) -> None:
+    id = shell.json("submit", "--cores", "64", "--limit", "5m", "--", "true", who="alice")["ids"][0]
+    told = shell.run("why", id, who="alice")
+    assert "64 cores" in told
+    assert "smallest change" in told
+    (pasted,) = [line.split() for line in told.splitlines() if line.strip().startswith("dure resubmit")]
+    assert HANGUL.search(shell.run("why", id, "--lang", "ko", who="alice"))
+    assert shell.json("why", id, who="alice")["why"]["change"]
+    answer = shell.json(*pasted[1:], who="alice")
+    assert answer["cancelled"] == id
+    assert shell.json("show", id, who="alice")["state"] == "cancelled"
+    demand = shell.json("show", answer["ids"][0], who="alice")["spec"]["demand"]
+    assert demand["cores_milli"] <= 4000
+    assert "waits can be changed" in shell.run("resubmit", id, who="alice", expect=Exit.REFUSED)
+
+
+def test_a_quote_says_how_much_and_when(shell: Shell) -> None:
+    told = shell.run("quote", "--cores", "2", "--limit", "2h", "--array", "3", "--", "true", who="alice")
+    assert "won" in told
+    assert "3 elements" in told
+    quote = shell.json("quote", "--cores", "2", "--limit", "2h", "--", "true", who="alice")
+    assert quote["hold"]["KRW"] > 0
+
+
+def test_tables_fit_80_columns_and_say_states_in_words(shell: Shell) -> None:
+    shell.run("submit", "--cores", "64", "--limit", "5m", "--name", "a-job-with-a-rather-long-name", "--", "true", who="alice")
+    for words in (
+        ["jobs"],
+        ["site", "list"],
+        ["ledger"],
+        ["audit", "log"],
+        ["award", "list"],
+        ["policy", "show"],
+        ["actor", "list"],
+    ):
+        told = shell.run(*words)
+        assert max(len(line.rstrip()) for line in told.splitlines()) <= 80 or words == ["ledger"], told
+        assert "\x1b" not in told
+    assert "waiting" in shell.run("jobs")
+    assert "대기" in shell.run("jobs", "--lang", "ko")
+
+
+def test_an_officer_sets_up_a_programme_from_nothing(shell: Shell) -> None:
+    shell.run("organisation", "create", "foundry", "--kind", "sme", who="officer")
+    shell.run("project", "create", "castings", "-o", "foundry", who="officer")
+    shell.run(
+        "programme", "create", "call-1", "--budget", "5000000", "--starts", "2026-01-01", "--ends", "2030-12-31", who="officer"
+    )
+    told = shell.run(
+        "award", "create", "call-1", "castings", "--amount", "1000000", "--starts", "2026-01-01", "--expires", "2030-12-31", who="officer"
+    )  # fmt: skip
+    assert "1,000,000 won" in told
+    assert shell.json("programme", "show", "call-1", who="officer")["available"] == 4_000_000
+    shell.run("programme", "fund", "call-1", "--amount", "1", who="officer")
+    award = shell.json("award", "list", "-p", "castings", who="officer")["items"][0]
+    assert "castings" in shell.run("award", "show", award["id"], who="officer")
+    assert "call-1" in shell.run("programme", "list", who="officer")
+    assert "castings" in shell.run("project", "list", who="officer")
+    assert "foundry" in shell.run("organisation", "list", who="officer")
+    assert "foundry" in shell.run("project", "show", "castings", who="officer")
+
+
+def test_people_get_roles_and_tokens_and_lose_them(shell: Shell) -> None:
+    actor = shell.json("actor", "create", "Kim", "--email", "kim@example.org", "--role", "member:beta")["id"]
+    shell.run("actor", "grant", actor, "member:alpha")
+    assert "alpha" in shell.run("actor", "show", actor)
+    shell.run("actor", "revoke", actor, "member:alpha")
+    shell.run("project", "add", "alpha", "--actor", actor)
+    shell.run("project", "remove", "alpha", "--actor", actor)
+    token = shell.json("token", "create", "--actor", actor, "--label", "laptop")
+    assert token["token"].startswith("dure_")
+    assert "laptop" in shell.run("token", "list", "--actor", actor)
+    shell.run("token", "revoke", token["id"])
+    shell.run("actor", "disable", actor)
+    shell.run("actor", "erase", actor, "--yes")
+    assert "Kim" not in shell.run("actor", "list")
+
+
+def test_an_operator_drains_and_opens_sites_nodes_and_the_farm(shell: Shell) -> None:
+    shell.run("site", "drain", "pohang")
+    assert "drained" in shell.run("site", "list")
+    shell.run("site", "undrain", "pohang")
+    node = shell.json("node", "list")["items"][0]["id"]
+    shell.run("node", "drain", node)
+    assert "drained" in shell.run("node", "list")
+    shell.run("node", "undrain", node)
+    shell.run("farm", "drain")
+    assert "draining" in shell.run("status")
+    shell.run("farm", "undrain")
+    assert "open" in shell.run("status")
+    assert shell.json("site", "add", "ulsan", "--region", "KR-31")["token"].startswith("dure_")
+    assert "KR-31" in shell.run("site", "show", "ulsan")
+    assert shell.json("quarantine", "list") == {"items": []}
+
+
+def test_books_and_chain_are_proved(shell: Shell) -> None:
+    assert "hold" in shell.run("ledger", "verify")
+    assert shell.json("ledger", "verify")["findings"] == []
+    assert shell.json("ledger")["findings"] == []
+    assert shell.json("ledger", "transfers")["items"]
+    proof = shell.json("audit", "verify")
+    assert proof["ok"]
+    assert proof["events"] > 0
+    assert "no chain" not in shell.run("audit", "verify")
+    shell.run("audit", "verify", "--key", "00" * 32, expect=Exit.FAULTY)
+
+
+def test_a_policy_that_was_shown_can_be_put_in_force_again(shell: Shell) -> None:
+    policy = shell.json("policy", "show")
+    (shell.folder / "policy.json").write_text(json.dumps({**policy, "min_run_ms": 5_000}))
+    assert shell.json("policy", "set", "policy.json")["version"] == policy["version"] + 1
+    assert shell.json("policy", "show")["min_run_ms"] == 5_000
+    (shell.folder / "bad.json").write_text("[1]")
+    shell.run("policy", "set", "bad.json", expect=Exit.USAGE)
+
+
+def test_commands_without_a_plane_work_without_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    environ = {"DURE_DATA": str(tmp_path / "d"), "DURE_TOKEN": "dure_secret"}
+    for words in (["version"], ["settings"], ["settings", "--page"], ["openapi"], ["down"], ["migrate"]):
+        assert call(words, environ) == Exit.OK, words
+        said = capsys.readouterr().out
+        assert said
+        assert "dure_secret" not in said
+    assert call(["down", "--jobs"], environ) == Exit.REFUSED
+
+
+def test_help_is_in_the_language_of_the_locale(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["--help"], {"LANG": "ko_KR.UTF-8"}) == Exit.OK
+    assert HANGUL.search(capsys.readouterr().out)
+    assert call(["submit", "--help", "--lang=ko"], {"LANG": "C"}) == Exit.OK
+    assert HANGUL.search(capsys.readouterr().out)
+    assert call(["submit", "--help"], {"LANG": "C"}) == Exit.OK
+    assert not HANGUL.search(capsys.readouterr().out)
+
+
+def test_a_project_that_is_not_named_is_the_only_one(shell: Shell) -> None:
+    shell.environ = {k: v for k, v in shell.environ.items() if k != "DURE_PROJECT"}
+    assert shell.json("submit", "--limit", "5m", "--", "true", who="alice")["ids"]
+    assert "--project" in shell.run("submit", "--limit", "5m", "--", "true", expect=Exit.USAGE)
