@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 LANE ?= short
+SCENARIO ?= $(wildcard tests/scenarios/*.md)
 STAMP := $(VENV)/.stamp-$(shell cat pyproject.toml dure/__init__.py 2>/dev/null | sha256sum | cut -c1-16)
 ifeq ($(LANE),long)
 PYTEST_ARGS ?= -n 2
@@ -43,8 +44,8 @@ lint: setup ## style, types, and the order of imports
 test: lint postgres ## lint and all tests; LANE=long adds those that take minutes
 	DURE_REQUIRE_POSTGRES=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-simulate: setup ## run a scenario file: make simulate SCENARIO=tests/scenarios/story.md
-	$(BIN)/python -m dure.cli simulate $(SCENARIO)
+simulate: setup ## tell every scenario again, or SCENARIO=tests/scenarios/drain.md
+	@for story in $(SCENARIO); do $(BIN)/python -m dure.cli simulate $$story || exit 1; done
 
 bench: setup ## measure; WHAT=latency, throughput or storm names what
 	$(BIN)/python bench/run.py $(WHAT)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import walk  # beside this file
 
 from dure.access import RIGHTS, Action
 from dure.cli.app import build
@@ -311,7 +312,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/exit-codes.md": exit_codes,
 }
 BLOCKS: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    "ARCHITECTURE.md": {"tree": tree},
+    "ARCHITECTURE.md": {"tree": tree, "life of a won": walk.table},
+    "docs/concepts/ledger.md": {"life of a won": walk.table},
     "docs/concepts/workloads-and-attempts.md": {"workload states": workload_states, "attempt states": attempt_states},
 }
 

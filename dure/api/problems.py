@@ -35,6 +35,7 @@ STATUS: Mapping[ReasonKind, int] = {
     K.BALANCE_SHORT: 409,
     K.HOLD_ENDED: 409,
     K.PLANE_STARTING: 503,
+    K.PLANE_BUSY: 503,
     K.INTERNAL: 500,
 }
 REASONS_MAX = 20  # of one answer: a body with a thousand faults is told twenty
@@ -76,7 +77,7 @@ def _headers(reason: Reason, lang: str) -> dict[str, str]:
     headers = {"content-language": lang}
     if reason.kind == K.NOT_SIGNED_IN:
         headers["www-authenticate"] = 'Bearer realm="dure"'
-    if reason.kind == K.PLANE_STARTING:
+    if reason.kind in (K.PLANE_STARTING, K.PLANE_BUSY):
         headers["retry-after"] = RETRY_AFTER_S
     if reason.kind == K.METHOD_NOT_ALLOWED and reason.facts.get("allowed"):
         headers["allow"] = str(reason.facts["allowed"])

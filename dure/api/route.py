@@ -193,7 +193,7 @@ def refuse_broken(error: Exception, lang: str, entropy: Entropy, now_ms: int) ->
     """Something is broken: the caller gets a reference, the log gets the traceback under it."""
     if isinstance(error, StoreError):  # no room, or another controller leads: nothing was done, it may be tried again
         logger.warning("the store refused: %s", error)
-        return problem(Reason.of(ReasonKind.PLANE_STARTING), lang)
+        return problem(Reason.of(ReasonKind.PLANE_BUSY), lang)
     reference = entropy.new_id("err", now_ms)
     logger.error("request failed, reference %s", reference, exc_info=error)
     return problem(Reason.of(ReasonKind.INTERNAL, reference=reference), lang)

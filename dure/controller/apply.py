@@ -95,13 +95,8 @@ def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
     posted = money.hold(tx, group.attempt, deed.now_ms)
     if isinstance(posted, Reason):
         return False
-    stopping = [
-        move_attempt(
-            tx, victims[v.id], AttemptState.STOPPING, stop_cause=Outcome.PREEMPTED, stop_asked_ms=deed.now_ms,
-            beneficiary=workload.id,
-        )
-        for v in group.victims
-    ]  # fmt: skip
+    for victim in group.victims:
+        _stop_victim(tx, deed, victims[victim.id], workload.id)
     attempt = group.attempt
     tx.insert(attempt)
     placed = move_workload(tx, workload, WorkloadState.STARTING, attempt=attempt.id, attempts=workload.attempts + 1, reason={})
@@ -109,15 +104,30 @@ def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
         "attempt": attempt.id,
         "accelerator": attempt.accelerator,
         "nodes": sorted({w.node for w in attempt.workers}),
-        "victims": [v.id for v in stopping],
+        "victims": len(group.victims),
         "held": attempt.held,
         "currency": attempt.currency,
         "policy": attempt.policy_version,
         "transfers": posted.digests,
     }
-    touched = (*touch(placed, attempt, *stopping), *posted.touched)
+    touched = (*touch(placed, attempt), *posted.touched)
     record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
     return True
+
+
+def _stop_victim(tx: Tx, deed: Deed, victim: Attempt, beneficiary: str) -> None:
+    """Told in an event of its own: victim and beneficiary may be tenants who know nothing of each other."""
+    stopping = move_attempt(
+        tx,
+        victim,
+        AttemptState.STOPPING,
+        stop_cause=Outcome.PREEMPTED,
+        stop_asked_ms=deed.now_ms,
+        beneficiary=beneficiary,
+    )
+    data = {"workload": victim.workload, "by": "plan"}
+    touched = touch(stopping)
+    record(tx, deed, "attempt.stopping", victim.id, project=victim.project, site=victim.site, data=data, touched=touched)
 
 
 def _same(stored: Attempt | None, planned: Attempt) -> bool:

@@ -64,6 +64,7 @@ class ReasonKind(StrEnum):
     BALANCE_SHORT = "balance_short"
     HOLD_ENDED = "hold_ended"
     PLANE_STARTING = "plane_starting"
+    PLANE_BUSY = "plane_busy"
     INTERNAL = "internal"
 
 

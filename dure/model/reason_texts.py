@@ -274,6 +274,11 @@ _REFUSED: dict[K, ReasonText] = {
     K.HOLD_ENDED: _text("id state", _SELF, (
         "The hold has ended", "The hold {id} has ended before[: {state}].", "Nothing has to be done: a hold ends once."), (
         "이미 끝난 예약금", "예약금 {id|은/는} 이미 끝났습니다[: {state}].", "할 일이 없습니다. 예약금은 한 번만 끝납니다.")),
+    K.PLANE_BUSY: _text("", _WAIT, (
+        "The plane is busy", "The plane has more to do than it can take in at this moment; nothing was done.",
+        "Try again in a few seconds, under the same Idempotency-Key."), (
+        "처리 지연", "지금은 들어온 일이 너무 많아 처리하지 못했습니다. 아무것도 바뀌지 않았습니다.",
+        "몇 초 뒤 같은 Idempotency-Key로 다시 시도하십시오.")),
     K.PLANE_STARTING: _text("", _WAIT, (
         "Starting up", "The control plane is starting and does not answer yet.", "Try again in a few seconds."), (
         "시작하는 중", "제어면이 시작하는 중이라 아직 답할 수 없습니다.", "몇 초 뒤에 다시 시도하십시오.")),

@@ -112,7 +112,7 @@ class Teller:
 
     def _placed(self, event: Event) -> str:
         name, attempt = self._name(event.subject), self._attempt(event.data["attempt"])
-        victims = event.data["victims"]
+        victims = attempt.victims
         if not victims:
             return f"{name} starts on {_nodes(attempt)}"
         makers = ", ".join(self._name(self._attempt(v).workload) for v in victims)

@@ -269,5 +269,5 @@ def test_a_store_without_room_asks_to_come_back(tmp_path: Path) -> None:
 
         plane.store.submit = full  # type: ignore[method-assign]
         response = plane.call("alice", "POST", "/workloads", {"project": "alpha", "job": dict(JOB)})
-        problem(response, 503, "plane_starting")
+        problem(response, 503, "plane_busy")
         assert response.headers["retry-after"] == "1"

@@ -44,9 +44,15 @@ class RealFarm:
 
     def dure(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "dure.cli", *words], env=self.environ, capture_output=True, text=True, timeout=PATIENCE_S,
-            check=False, stdin=subprocess.DEVNULL, cwd=self.data.parent,
-        )  # fmt: skip
+            [sys.executable, "-m", "dure.cli", *words],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd=self.data.parent,
+        )
 
     def json(self, *words: str) -> Any:
         done = self.dure(*words, "--json")
@@ -56,9 +62,8 @@ class RealFarm:
     def up(self) -> subprocess.Popen[bytes]:
         """Start the farm as a service manager would, and wait until it answers."""
         with (self.data.parent / "up.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dure.cli", "up", "--port", "0"], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )  # fmt: skip
+            words = [sys.executable, "-m", "dure.cli", "up", "--port", "0"]
+            process = subprocess.Popen(words, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes.append(process)
         eventually(lambda: process.poll() is not None or self.url(), "the farm answers", self)
         assert process.poll() is None, self.log()

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -21,16 +23,28 @@ pytestmark = pytest.mark.timeout(240)
 FOLDER = re.compile(r"(/\S*dure-demo-\w+)")
 
 
-def spawn(tmp: Path, *words: str) -> tuple[subprocess.Popen[bytes], Path]:
+@contextmanager
+def demo(tmp: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """The demo, with its temporary folder below `tmp`, and the file that it prints into."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("DURE_")}
     out = tmp / "out.txt"
     with out.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dure.cli", "demo", *words], env={**kept, "TMPDIR": str(tmp)}, stdin=subprocess.DEVNULL,
-            stdout=file, stderr=file, cwd=tmp, start_new_session=True,
-        )  # fmt: skip
-    return process, out
+            [sys.executable, "-m", "dure.cli", "demo", *words],
+            env={**kept, "TMPDIR": str(tmp)},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            cwd=tmp,
+            start_new_session=True,
+        )
+    try:
+        yield process, out
+    finally:
+        process.kill()
+        process.wait()
+        for left in processes_of(tmp):
+            left.kill()
 
 
 def nothing_left(tmp: Path) -> None:
@@ -39,33 +53,33 @@ def nothing_left(tmp: Path) -> None:
 
 
 def test_the_demo_keeps_its_promises_though_its_farm_is_killed(tmp_path: Path) -> None:
-    process, out = spawn(tmp_path)
-    eventually(lambda: "epoch 10/" in out.read_text() or process.poll() is not None, "the training runs")
-    found = FOLDER.search(out.read_text())
-    assert found, out.read_text()
-    farm = lock.running(Path(found[1].rstrip(".")))
-    assert farm is not None
-    psutil.Process(farm.pid).kill()
-    code = process.wait(200)
-    told = out.read_text()
-    assert code == 0, told
-    assert "BROKEN" not in told
-    assert "started again" in told
-    assert told.count("kept ") >= 20
-    assert "won" in told
-    nothing_left(tmp_path)
+    with demo(tmp_path) as (process, out):
+        eventually(lambda: "epoch 10/" in out.read_text() or process.poll() is not None, "the training runs")
+        found = FOLDER.search(out.read_text())
+        assert found, out.read_text()
+        farm = lock.running(Path(found[1].rstrip(".")))
+        assert farm is not None
+        psutil.Process(farm.pid).kill()
+        code = process.wait(200)
+        told = out.read_text()
+        assert code == 0, told
+        assert "BROKEN" not in told
+        assert "started again" in told
+        assert told.count("kept ") >= 20
+        assert "won" in told
+        nothing_left(tmp_path)
 
 
 def test_a_demo_that_is_interrupted_takes_everything_away(tmp_path: Path) -> None:
-    process, out = spawn(tmp_path, "--lang", "ko")
-    eventually(lambda: "실행 중" in out.read_text() or process.poll() is not None, "a job runs")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, out.read_text()
-    nothing_left(tmp_path)
+    with demo(tmp_path, "--lang", "ko") as (process, out):
+        eventually(lambda: "실행 중" in out.read_text() or process.poll() is not None, "a job runs")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, out.read_text()
+        nothing_left(tmp_path)
 
 
 def test_a_demo_that_runs_out_of_time_fails_and_takes_everything_away(tmp_path: Path) -> None:
-    process, out = spawn(tmp_path, "--within", "10", "--json")
-    assert process.wait(120) == 1, out.read_text()
-    assert '"ok": false' in out.read_text()
-    nothing_left(tmp_path)
+    with demo(tmp_path, "--within", "10", "--json") as (process, out):
+        assert process.wait(120) == 1, out.read_text()
+        assert '"ok": false' in out.read_text()
+        nothing_left(tmp_path)

@@ -15,7 +15,12 @@ from dure.cli.farm import lock
 from tests.demo.farms import PATIENCE_S, RealFarm, eventually, real_farm, set_up
 
 # Runs until a file appears that the test writes, so that no test depends on how fast a machine is.
-UNTIL = "import pathlib,sys,time\nprint('begun', flush=True)\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)\nprint('done')"
+UNTIL = """
+import pathlib, sys, time
+print("begun", flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.02)
+"""
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -32,8 +37,13 @@ def gate(farm: RealFarm, workload: str) -> Path:
 
 def submit(farm: RealFarm, name: str = "waits") -> str:
     with farm.client() as client:
-        job = {"name": name, "command": ["python", "-c", UNTIL, "go"], "limit": "5m", "resources": {"cores": 1, "memory": "128MiB"},
-               "grace": "1s"}  # fmt: skip
+        job = {
+            "name": name,
+            "command": ["python", "-c", UNTIL, "go"],
+            "limit": "5m",
+            "resources": {"cores": 1, "memory": "128MiB"},
+            "grace": "1s",
+        }
         return str(client.submit("steel", job)["ids"][0])
 
 

@@ -41,7 +41,7 @@ async def read_log(
     The id of an event is the offset behind it: `Last-Event-ID` goes on from there. A stream that ends without "end" is to be
     taken up again."""
     if call.api.turnstile.full():
-        return call.refuse(Reason.of(ReasonKind.PLANE_STARTING))
+        return call.refuse(Reason.of(ReasonKind.PLANE_BUSY))
     start = _resumed(call.request.headers.get("last-event-id", ""), offset)
     if start is None:
         return call.refuse(Reason.of(ReasonKind.BAD_FIELD, field="Last-Event-ID", problem="bad_format", example="4096"))

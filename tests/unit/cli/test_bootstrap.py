@@ -29,8 +29,17 @@ from dure.model.site import Site
 from dure.model.tenancy import Credential
 
 # As the comment at the tariff says: dollars, in the order of the catalogue's ids.
-DOLLARS = {"h100": 32_500, "h200": 35_000, "b200": 45_000, "a100": 11_500, "l40s": 8_500, "mi300x": 17_500, "rngd": 11_500,
-           "atom-max": 9_000, "rebel100": 22_500}  # fmt: skip
+DOLLARS = {
+    "h100": 32_500,
+    "h200": 35_000,
+    "b200": 45_000,
+    "a100": 11_500,
+    "l40s": 8_500,
+    "mi300x": 17_500,
+    "rngd": 11_500,
+    "atom-max": 9_000,
+    "rebel100": 22_500,
+}
 
 
 def config_for(folder: Path, **environ: str) -> Config:
@@ -108,7 +117,7 @@ def test_a_signing_key_that_is_not_the_planes_is_refused(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="another plane"):
         signing_key(path, replace(plane, public_key="00" * 32))
     path.write_text("nonsense")
-    with pytest.raises(ConfigError, match="copy signing.key"):
+    with pytest.raises(ConfigError, match=r"copy signing\.key"):
         signing_key(path, plane)
 
 

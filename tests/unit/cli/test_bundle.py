@@ -53,8 +53,17 @@ def test_a_folder_goes_in_by_content_and_a_list_by_name(tmp_path: Path) -> None:
 
 def test_what_is_never_code_and_what_dureignore_names_stays_out(tmp_path: Path) -> None:
     folder = tree(
-        tmp_path, "train.py", ".git/config", "__pycache__/x.pyc", ".env", "big.bin", "data/raw.csv", "data/keep.txt", "out/a", "a/out/b"
-    )  # fmt: skip
+        tmp_path,
+        "train.py",
+        ".git/config",
+        "__pycache__/x.pyc",
+        ".env",
+        "big.bin",
+        "data/raw.csv",
+        "data/keep.txt",
+        "out/a",
+        "a/out/b",
+    )
     (folder / ".dureignore").write_text("# comment\n*.bin\ndata/*.csv\n/out/\n\n")
     assert bundle(folder, ["."], keep_names=False).names == ("a/out/b", "data/keep.txt", "train.py")
 

@@ -106,12 +106,22 @@ def test_what_is_wrong_with_a_job_file_is_told_with_its_line(shell: Shell, text:
 @pytest.mark.parametrize(
     "words",
     [
-        ["submit"], ["submit", "nowhere.yaml"], ["submit", "a.yaml", "more"], ["submit", "-e", "NOVALUE", "--", "true"],
-        ["submit", "--set", "=1", "--", "true"], ["submit", "--array", "x", "--", "true"], ["jobs", "--bogus"], ["bogus"], ["why"],
-        ["ledger", "nonsense"], ["node", "drain", "no-slash"], ["actor", "erase", "x"], ["attempt", "attest-lost", "x"],
+        ["submit"],
+        ["submit", "nowhere.yaml"],
+        ["submit", "a.yaml", "more"],
+        ["submit", "-e", "NOVALUE", "--", "true"],
+        ["submit", "--set", "=1", "--", "true"],
+        ["submit", "--array", "x", "--", "true"],
+        ["jobs", "--bogus"],
+        ["bogus"],
+        ["why"],
+        ["ledger", "nonsense"],
+        ["node", "drain", "no-slash"],
+        ["actor", "erase", "x"],
+        ["attempt", "attest-lost", "x"],
         ["jobs", "--url", "ftp://x"],
     ],
-)  # fmt: skip
+)
 def test_a_wrong_command_line_exits_with_2_and_one_json_document(shell: Shell, words: list[str]) -> None:
     document = shell.json(*words, expect=Exit.USAGE)
     assert set(document) == {"error"}
@@ -183,8 +193,18 @@ def test_an_officer_sets_up_a_programme_from_nothing(shell: Shell) -> None:
         "programme", "create", "call-1", "--budget", "5000000", "--starts", "2026-01-01", "--ends", "2030-12-31", who="officer"
     )
     told = shell.run(
-        "award", "create", "call-1", "castings", "--amount", "1000000", "--starts", "2026-01-01", "--expires", "2030-12-31", who="officer"
-    )  # fmt: skip
+        "award",
+        "create",
+        "call-1",
+        "castings",
+        "--amount",
+        "1000000",
+        "--starts",
+        "2026-01-01",
+        "--expires",
+        "2030-12-31",
+        who="officer",
+    )
     assert "1,000,000 won" in told
     assert shell.json("programme", "show", "call-1", who="officer")["available"] == 4_000_000
     shell.run("programme", "fund", "call-1", "--amount", "1", who="officer")

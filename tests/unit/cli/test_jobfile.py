@@ -25,12 +25,16 @@ sites:
 
 
 def test_a_job_file_is_the_job_of_the_api_and_what_is_the_command_lines() -> None:
-    file = read(Path("/work/job.yaml"), GOOD)
+    file = read(Path("/code/job.yaml"), GOOD)
     assert file.job == {
-        "version": 1, "name": "steel-faults", "command": ["python", "train.py"], "env": {"SEED": "1"},
-        "resources": {"cores": 2, "memory": "1GiB"}, "sites": ["pohang", "ulsan"],
-    }  # fmt: skip
-    assert (file.array, file.code, file.code_is_list, file.folder) == (20, (".",), False, Path("/work"))
+        "version": 1,
+        "name": "steel-faults",
+        "command": ["python", "train.py"],
+        "env": {"SEED": "1"},
+        "resources": {"cores": 2, "memory": "1GiB"},
+        "sites": ["pohang", "ulsan"],
+    }
+    assert (file.array, file.code, file.code_is_list, file.folder) == (20, (".",), False, Path("/code"))
 
 
 def test_every_field_knows_its_line() -> None:
