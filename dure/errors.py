@@ -1,15 +1,15 @@
 """The exception tree. An exception means *broken*; "not now" and "not allowed" are a `Reason`, which is data.
 
-    DureError
-    ├── InvariantViolated   the program is wrong: a `require(...)` failed; nothing was committed
-    ├── ConfigError         a setting is wrong; the message names it and the remedy
-    ├── StoreError
-    │   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
-    │   ├── DuplicateKey    a unique key is taken
-    │   └── StaleLeader     another controller has taken over; this one must stand down
-    ├── BackendError        a backend could not be reached or answered nonsense
-    ├── LinkError           the plane could not be reached (client and agent side)
-    └── ApiError            the plane answered with a problem document (client side)
+DureError
+├── InvariantViolated   the program is wrong: a `require(...)` failed; nothing was committed
+├── ConfigError         a setting is wrong; the message names it and the remedy
+├── StoreError
+│   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
+│   ├── DuplicateKey    a unique key is taken
+│   └── StaleLeader     another controller has taken over; this one must stand down
+├── BackendError        a backend could not be reached or answered nonsense
+├── LinkError           the plane could not be reached (client and agent side)
+└── ApiError            the plane answered with a problem document (client side)
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dure.model.workload import Evidence, Outcome, Worker, WorkloadSpec
@@ -27,6 +28,7 @@ class Entropy(Protocol):
 
 
 Where = Mapping[str, Any]  # field → value; a collection (list, tuple, set, frozenset) means "any of these"
+EVERYTHING: Where = MappingProxyType({})
 
 
 class Reader(Protocol):
@@ -38,13 +40,20 @@ class Reader(Protocol):
         """Those that exist, by id."""
 
     def find(
-        self, kind: type[R], where: Where = {}, *, after: str = "", limit: int = 0, order: str = "id", descending: bool = False
+        self,
+        kind: type[R],
+        where: Where = EVERYTHING,
+        *,
+        after: str = "",
+        limit: int = 0,
+        order: str = "id",
+        descending: bool = False,
     ) -> list[R]:
         """Records whose fields equal `where`, sorted by (`order`, id).
 
         after: with order "id": only ids behind it (before it when descending), for cursors. limit 0: all."""
 
-    def count(self, kind: type[Any], where: Where = {}) -> int: ...
+    def count(self, kind: type[Any], where: Where = EVERYTHING) -> int: ...
 
 
 class Tx(Reader, Protocol):

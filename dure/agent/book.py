@@ -296,7 +296,7 @@ class Book:
         return any(r is not None and r.phase == "launching" for r in reports)
 
     def busy(self) -> tuple[str, ...]:
-        """"ATTEMPT:VERB" of what is being carried out, or was and the plane has not heard of it yet."""
+        """ "ATTEMPT:VERB" of what is being carried out, or was and the plane has not heard of it yet."""
         words: list[str] = []
         with self._lock:
             for attempt, entry in self._entries.items():

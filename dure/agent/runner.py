@@ -89,9 +89,7 @@ def run(agent: Agent, stop: threading.Event, entropy: Entropy) -> None:
         log.warning("left behind while stopping: %s", ", ".join(late))
 
 
-def run_agent(
-    settings: AgentSettings, driver: Driver, link: Link, clock: Clock, entropy: Entropy, stop: threading.Event
-) -> None:
+def run_agent(settings: AgentSettings, driver: Driver, link: Link, clock: Clock, entropy: Entropy, stop: threading.Event) -> None:
     """Open the journal, run until `stop` is set, close. Installs no signal handlers; jobs go on when it returns.
 
     Raises ConfigError when another agent has the folder, StoreError when the journal is damaged."""

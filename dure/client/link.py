@@ -42,9 +42,7 @@ class HttpLink:
     base_url: of the plane, without /api/v1. verify: False, or the file with the certificates that sign the plane's.
     proxy: URL, "" for none. margin_ms: how much longer than asked a long poll may take. Reads no environment."""
 
-    def __init__(
-        self, base_url: str, token: str, *, verify: bool | str = True, proxy: str = "", margin_ms: int = 10_000
-    ) -> None:
+    def __init__(self, base_url: str, token: str, *, verify: bool | str = True, proxy: str = "", margin_ms: int = 10_000) -> None:
         self._margin_s = margin_ms / 1000
         self._sockets = _Sockets()
         self._client = httpx.Client(
@@ -195,7 +193,7 @@ def _bounded(response: httpx.Response, size_max: int) -> bytes:
 
 
 def _download(response: httpx.Response, file: IO[bytes], sha256: str, size_max: int) -> str:
-    """"" when the bytes have the hash, else why they are of no use."""
+    """ "" when the bytes have the hash, else why they are of no use."""
     size, digest = 0, hashlib.sha256()
     for piece in response.iter_bytes():
         size += len(piece)

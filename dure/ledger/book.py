@@ -71,7 +71,7 @@ def account_kind(account_id: str) -> str:
 
 
 def normal_of(account_id: str) -> str:
-    """"debit" for accounts that money comes from, else "credit"."""
+    """ "debit" for accounts that money comes from, else "credit"."""
     return "debit" if account_kind(account_id) in DEBIT_NORMAL else "credit"
 
 

@@ -26,7 +26,8 @@ from dure.scheduler.plan import WAIT_CODES
 HANGUL = re.compile("[가-힣]")
 SAMPLE = {
     "ahead": 3, "until_ms": 1_798_729_200_000, "wanted_milli": 64_000, "largest_milli": 1500, "wanted_mib": 65_536,
-    "free_milli": 500, "free_mib": 256, "free": 3, "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
+    "free_milli": 500, "free_mib": 256, "free": 3,
+    "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
     "for_workload": "job_1", "hold": 160_000, "available": 5000, "currency": "KRW", "victims": 1, "exit_code": 3,
     "detail": "no_such_command", "signal": 9, "limit_ms": 3_900_000, "by": "job_2", "on": "job_3", "field": "workers",
     "problem": "too_small", "known": ["name", "command"], "limit_bytes": 1 << 20, "action": "policy.write",
