@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import numpy as np
 
 from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
@@ -71,6 +73,7 @@ class Controller:
         self._memory: stepping.Memory | None = None
         self._epoch: int | None = None
         self._view: View | None = None
+        self._waiting: Mapping[str, int] = {}  # project → waiting workloads in the view
         self._viewed = threading.Condition()
         self._head: Head | None = None
         self._woken = threading.Event()
@@ -83,7 +86,13 @@ class Controller:
 
     def deed(self, actor: str) -> Deed:
         """The circumstances of a command that `actor` gives now."""
-        return Deed(actor=actor, now_ms=self._clock.now_ms(), entropy=self._entropy, notify=self._changed)
+        return Deed(
+            actor=actor,
+            now_ms=self._clock.now_ms(),
+            entropy=self._entropy,
+            notify=self._changed,
+            waiting=lambda project: self._waiting.get(project, 0),
+        )
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have `listener` called after every durable change made by this process. It must not block."""
@@ -193,6 +202,8 @@ class Controller:
         self._sign_head(now_ms)
 
     def _publish(self, view: View) -> None:
+        counts = np.bincount(view.snapshot.pending.project, minlength=len(view.snapshot.projects.ids)).tolist()
+        self._waiting = dict(zip(view.snapshot.projects.ids, counts, strict=True))
         with self._viewed:
             self._view = view
             self._viewed.notify_all()

@@ -16,14 +16,20 @@ def _nobody() -> None:
     return None
 
 
+def _none(project: str) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """The circumstances of a command: actor, moment, a source of ids, and whom to wake once it is durable."""
+    """The circumstances of a command: actor, moment, a source of ids, whom to wake once it is durable, and how many of a
+    project's workloads wait, as the controller last saw it."""
 
     actor: str
     now_ms: int
     entropy: Entropy
     notify: Callable[[], None] = _nobody
+    waiting: Callable[[str], int] = _none
 
     def new_id(self, prefix: str) -> str:
         return self.entropy.new_id(prefix, self.now_ms)

@@ -44,6 +44,9 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     fault = spec_fault(tx, policy, project, spec, array)
     if fault is not None:
         return fault
+    waiting = deed.waiting(project) + max(array, 1)
+    if waiting > policy.waiting_max:
+        return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="waiting", limit=policy.waiting_max, asked=waiting)
     spec = replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
     quote = quoted_won(policy, spec)
     base = deed.new_id("wl")
