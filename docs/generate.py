@@ -1,4 +1,4 @@
-"""The pages of docs/ that say what the code says, made of the code: `make docs` writes them, `--check` names those that are stale.
+"""The pages of docs/ that say what the code says, made of it: `make docs` writes them, `--check` names those that are stale.
 
 Whole pages are made for reasons, events, commands, rights and exit codes. In pages that people write, what stands between
 `<!-- generated: NAME -->` and `<!-- end -->` is made anew and the rest is left alone.
@@ -37,7 +37,7 @@ EVENTS: Mapping[str, str] = {
     "attempt.checkpointed": "The site saw a newer checkpoint of a running attempt.",
     "attempt.ended": "An attempt ended; in the same transaction it was billed, refunded if due, and its workload moved on.",
     "attempt.launching": "The last victim left: an attempt that was claimed is now to be launched.",
-    "attempt.quarantined": "A site told of an attempt that the plane does not know. An operator decides; nothing is started twice.",
+    "attempt.quarantined": "A site told of an attempt that the plane does not know. An operator decides.",
     "attempt.running": "The plane learnt that an attempt runs.",
     "attempt.stopping": "An operator asked for an attempt to be stopped.",
     "award.created": "A voucher was given to a project and paid out of its programme.",
@@ -122,7 +122,7 @@ def _reason(kind: ReasonKind, text: ReasonText) -> str:
 
 
 def _plain(template: str) -> str:
-    """Templates as people read them: Korean particles by their first form, one remedy that is all optional by its general words."""
+    """Templates as people read them: Korean particles by their first form, a remedy that is all optional by general words."""
     return "as the answer says" if template == "[{remedy}]" else re.sub(r"\{(\w+)\|([^}/]+)[^}]*\}", r"{\1}\2", template)
 
 
@@ -138,8 +138,8 @@ def events() -> str:
     return head + "\n".join(rows) + "\n"
 
 
-_EVENTS_INTRO = """Every change leaves an event in the transaction that made it. An event holds ids and numbers, never names, e-mails or
-contents of files. What seals them is in [events and audit](../concepts/events-and-audit.md).
+_EVENTS_INTRO = """Every change leaves an event in the transaction that made it. An event holds ids and numbers, never names,
+e-mails or contents of files. What seals them is in [events and audit](../concepts/events-and-audit.md).
 """
 
 
@@ -147,7 +147,10 @@ def recorded() -> dict[str, set[str]]:
     """Every kind of event that the code records, with the members of its data."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "dure").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if "record(" not in text:
+            continue
+        tree = ast.parse(text)
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name != "record"):
             for call in (n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) == "record"):
                 for kind in _kinds(call.args[2], tree):
@@ -161,7 +164,12 @@ def _kinds(argument: ast.expr, tree: ast.Module) -> set[str]:
     own = _words(argument)
     if own:
         return own
-    said = [word for call in ast.walk(tree) if isinstance(call, ast.Call) and _name(call.func) == "record" for word in _words(call.args[2])]
+    said = [
+        word
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _name(call.func) == "record"
+        for word in _words(call.args[2])
+    ]
     return _words(tree) - set(said)
 
 
@@ -173,7 +181,11 @@ def _words(node: ast.AST) -> set[str]:
 def _members(call: ast.Call, function: ast.FunctionDef) -> set[str]:
     data = next((k.value for k in call.keywords if k.arg == "data"), None)
     if isinstance(data, ast.Name):
-        named = [n.value for n in ast.walk(function) if isinstance(n, ast.Assign) and _name(n.targets[0]) == data.id and n.lineno < call.lineno]
+        named = [
+            n.value
+            for n in ast.walk(function)
+            if isinstance(n, ast.Assign) and _name(n.targets[0]) == data.id and n.lineno < call.lineno
+        ]
         data = named[-1] if named else None
     if not isinstance(data, ast.Dict):
         return set()
@@ -201,8 +213,9 @@ def commands() -> str:
 
 
 SHARED = ("--json", "--lang", "--url", "--token", "--data", "--project", "--help", "-h")
-_COMMANDS_INTRO = """Every command also takes `--json` (a document instead of words), `--lang en|ko`, `--url`, `--token`, `--data` and
-`--project`/`-p` (the [settings](settings.md) of the same names), and `--help`. Exit codes are on [a page of their own](exit-codes.md).
+_COMMANDS_INTRO = """Every command also takes `--json` (a document instead of words), `--lang en|ko`, `--url`, `--token`, `--data`
+and `--project`/`-p` (the [settings](settings.md) of the same names), and `--help`. Exit codes are on
+[a page of their own](exit-codes.md).
 """
 
 
@@ -247,9 +260,9 @@ def rights() -> str:
     return f"{head}\n| role | its scope names |\n|---|---|\n{scopes}\n{table}"
 
 
-_RIGHTS_INTRO = """What is not in the table is denied. Anybody who is signed in may also do `me.read`, `policy.read` and `site.read`, and
-`actor.read`, `actor.erase`, `token.create` and `token.revoke` on what is their own. A role reaches what lies within its scope; `*`
-reaches everything of that kind.
+_RIGHTS_INTRO = """What is not in the table is denied. Anybody who is signed in may also do `me.read`, `policy.read` and
+`site.read`, and `actor.read`, `actor.erase`, `token.create` and `token.revoke` on what is their own. A role reaches what lies
+within its scope; `*` reaches everything of that kind.
 """
 
 
@@ -257,7 +270,12 @@ def exit_codes() -> str:
     lines = (ROOT / "dure/cli/exits.py").read_text(encoding="utf-8").splitlines()
     said = {m[1]: m[2] for line in lines if (m := re.match(r"\s+([A-Z_]+) = \d+(?:\s+# (.*))?", line))}
     rows = "".join(f"| {code.value} | {code.name} | {said.get(code.name) or 'it was done'} |\n" for code in Exit)
-    return "# Exit codes\n\n" + NOTE + "Every `dure` command ends with one of these.\n\n| code | name | means |\n|---|---|---|\n" + rows
+    return (
+        "# Exit codes\n\n"
+        + NOTE
+        + "Every `dure` command ends with one of these.\n\n| code | name | means |\n|---|---|---|\n"
+        + rows
+    )
 
 
 def workload_states() -> str:
@@ -270,7 +288,9 @@ def attempt_states() -> str:
 
 def _states(following: Mapping[Any, Iterable[Any]]) -> str:
     order = list(following)
-    rows = "".join(f"| `{s}` | {', '.join(f'`{n}`' for n in order if n in following[s]) or 'nothing: it is over'} |\n" for s in order)
+    rows = "".join(
+        f"| `{s}` | {', '.join(f'`{n}`' for n in order if n in following[s]) or 'nothing: it is over'} |\n" for s in order
+    )
     return "| state | may be followed by |\n|---|---|\n" + rows
 
 

@@ -37,7 +37,15 @@ SITE = "pohang"
 POLICY = Policy(prices=(Price(resource="device:h100", nano=NANO),))  # one won a second: 3,600 won an hour
 PROGRAMME = Programme(id="call", name="Call 2026", ends_ms=DAY_MS)
 AWARD = Award(id="lab", programme="call", project="lab", currency="KRW", amount=100_000, starts_ms=0, expires_ms=DAY_MS)
-DEMAND = {"currency": "KRW", "accelerator": "h100", "workers": 1, "cores_milli": 0, "memory_mib": 0, "devices": 8, "preemptible": True}
+DEMAND = {
+    "currency": "KRW",
+    "accelerator": "h100",
+    "workers": 1,
+    "cores_milli": 0,
+    "memory_mib": 0,
+    "devices": 8,
+    "preemptible": True,
+}
 COLUMNS = (treasury_account("KRW"), programme_account("call"), award_account("lab"), site_account(SITE, "KRW"),
            policy_account("preemption", "KRW"))  # fmt: skip
 FIRST_MS = 10 * MINUTE_MS + SECOND_MS
@@ -83,9 +91,13 @@ def table() -> str:
     settled = charge(POLICY, **DEMAND, duration_ms=SECOND_MS_RUN) or 0
     walk.post(f"**settle** {settled:,} for 52 min; the rest is released", settle_transfers(held, settled, at_ms=4))
     left = available(walk.accounts[award_account("lab")])
-    walk.post("**expire**: what is left goes back", [expire_transfer(AWARD, left, id="expire:lab:0", rule_version=1, at_ms=DAY_MS)])
+    walk.post("**expire**: what is left goes back", _expired(left))
     names = " | ".join(("treasury", "programme", "award", "site", "policy"))
     return f"| deed | {names} | award may still hold |\n|---|--:|--:|--:|--:|--:|--:|\n" + "\n".join(walk.rows) + "\n"
+
+
+def _expired(left: int) -> list[Transfer]:
+    return [expire_transfer(AWARD, left, id="expire:lab:0", rule_version=1, at_ms=DAY_MS)]
 
 
 def _hold(walk: Walk, id: str) -> tuple[Attempt, tuple[Transfer, ...]]:

@@ -29,6 +29,7 @@ from dure.model.workload import (
 )
 from dure.ports import Tx
 
+CLOCK_SLACK_MS = 60_000  # how far the clocks of plane and site may be apart
 LOST_MAX = 10  # tries that may be lost to dying nodes before the workload is given up: a job that kills its node must end
 
 
@@ -56,6 +57,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     """Close an attempt: bill it from the evidence, refund what its preemption destroyed, and move its workload on.
 
     State, postings and event are in the caller's one transaction."""
+    evidence = plausible(attempt, evidence, deed.now_ms)
     outcome = _final_outcome(attempt, outcome, evidence)
     policy = policy_at(tx, attempt.policy_version)
     workload = tx.get(Workload, attempt.workload)
@@ -96,6 +98,18 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     if attempt.beneficiary:
         _free_claim(tx, deed, attempt.beneficiary)
     return closed
+
+
+def plausible(attempt: Attempt, evidence: Evidence, now_ms: int) -> Evidence:
+    """Evidence as it can be at most: nothing ran longer than since it was placed, or saved work later than now.
+
+    A site's clock or program may be wrong; what is billed and recorded is then the longest that is possible."""
+    longest_ms = max(0, now_ms - attempt.placed_ms) + CLOCK_SLACK_MS
+    return replace(
+        evidence,
+        run_ms=max(0, min(evidence.run_ms, longest_ms)),
+        checkpoint_ms=max(0, min(evidence.checkpoint_ms, now_ms + CLOCK_SLACK_MS)),
+    )
 
 
 def _final_outcome(attempt: Attempt, outcome: Outcome, evidence: Evidence) -> Outcome:

@@ -1,7 +1,7 @@
 """Planning, posting, deciding and rendering, watched by an audit hook: run as a program by test_purity.
 
-Everything is imported and built first; then the hook is set, and whatever touches a file, a socket, a process or the module search
-path ends the program with its name. `python -m tests.architecture.probe plant` touches one on purpose."""
+Everything is imported and built first; then the hook is set, and whatever touches a file, a socket, a process or the search for
+modules ends the program with its name. `python -m tests.architecture.probe plant` touches one on purpose."""
 
 from __future__ import annotations
 

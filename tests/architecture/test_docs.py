@@ -175,13 +175,21 @@ def takes(command: Any, words: list[str]) -> bool:
         if words[0] not in command.commands:
             return words[0] in ("-h", "--help")
         command, words = command.commands[words[0]], words[1:]
-    given = [word.partition("=")[0] for word in (words[: words.index("--")] if "--" in words else words) if word.startswith("-") and word != "-"]
+    given = [
+        word.partition("=")[0]
+        for word in (words[: words.index("--")] if "--" in words else words)
+        if word.startswith("-") and word != "-"
+    ]
     options = {o for p in getattr(command, "params", ()) for o in p.opts} | {"-h", "--help"}
     return not hasattr(command, "commands") and set(given) <= options
 
 
 def test_a_command_that_does_not_exist_would_be_found() -> None:
-    assert [known(f"$ dure {words}") for words in ("sumbit job.yaml", "submit --colour red", "submit -- ls --colour")] == [False, False, True]
+    assert [known(f"$ dure {words}") for words in ("sumbit job.yaml", "submit --colour red", "submit -- ls --colour")] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("page", pages(), ids=name)
@@ -215,5 +223,9 @@ def has_test(file: Path, test: str) -> bool:
 
 def test_every_concept_ends_with_guarantees_that_name_their_tests() -> None:
     concepts = [page for page in pages() if page.parent == ROOT / "docs/concepts"]
-    without = [name(page) for page in concepts if not NAMED_TEST.search(page.read_text(encoding="utf-8").partition("\n## Guarantees\n")[2])]
+    without = [
+        name(page)
+        for page in concepts
+        if not NAMED_TEST.search(page.read_text(encoding="utf-8").partition("\n## Guarantees\n")[2])
+    ]
     assert concepts and without == []

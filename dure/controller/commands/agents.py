@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dure.controller.deed import Deed, record, touch
-from dure.controller.lifecycle import end_attempt, move_attempt, move_workload
+from dure.controller.lifecycle import end_attempt, move_attempt, move_workload, plausible
 from dure.controller.rules import not_found, plane_of
 from dure.model.codec import field_names, to_plain
 from dure.model.link import (
@@ -170,7 +170,8 @@ def _outcome(seen: AttemptReport) -> Outcome:
 def _running(tx: Tx, deed: Deed, attempt: Attempt, seen: AttemptReport) -> None:
     """It runs: learnt for the first time, or with a newer checkpoint. Nothing else is worth a write."""
     if attempt.state == AttemptState.LAUNCHING:
-        running = move_attempt(tx, attempt, AttemptState.RUNNING, running_ms=deed.now_ms, evidence=seen.evidence)
+        evidence = plausible(attempt, seen.evidence, deed.now_ms)
+        running = move_attempt(tx, attempt, AttemptState.RUNNING, running_ms=deed.now_ms, evidence=evidence)
         workload = tx.get(Workload, attempt.workload)
         if workload is not None and workload.attempt == attempt.id and workload.state == WorkloadState.STARTING:
             workload = move_workload(
@@ -182,8 +183,8 @@ def _running(tx: Tx, deed: Deed, attempt: Attempt, seen: AttemptReport) -> None:
             touched=touch(running, *([workload] if workload else [])),
         )  # fmt: skip
     elif seen.evidence.checkpoint_ms > attempt.evidence.checkpoint_ms:
-        noted: Attempt = tx.update(replace(attempt, evidence=seen.evidence))
-        data = {"workload": attempt.workload, "checkpoint_ms": seen.evidence.checkpoint_ms}
+        noted: Attempt = tx.update(replace(attempt, evidence=plausible(attempt, seen.evidence, deed.now_ms)))
+        data = {"workload": attempt.workload, "checkpoint_ms": noted.evidence.checkpoint_ms}
         record(
             tx, deed, "attempt.checkpointed", attempt.id, project=attempt.project, site=attempt.site, data=data,
             touched=touch(noted),
