@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_generated_pages_say_what_the_code_says() -> None:
 @pytest.mark.parametrize("kind", list(ReasonKind))
 def test_every_reason_has_a_section(kind: ReasonKind) -> None:
     assert f"\n### {kind.value}\n" in (ROOT / "docs/reference/reasons.md").read_text(encoding="utf-8")
+
+
+def test_every_dependency_is_accounted_for() -> None:
+    settings = tomllib.loads(read_text(ROOT / "pyproject.toml"))
+    wanted = [*settings["project"]["dependencies"], *settings["project"]["optional-dependencies"]["demo"]]
+    wanted += [*settings["dependency-groups"]["dev"], *settings["build-system"]["requires"]]
+    names = {re.split(r"[<>=\[ ]", line)[0] for line in wanted}
+    page = read_text(ROOT / "docs/decisions/dependencies.md")
+    assert {name for name in names if not re.search(rf"\b{name}\b", page)} == set()
 
 
 # -- charters, glossary -----------------------------------------------------------------------------------------------
