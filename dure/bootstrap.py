@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -35,6 +35,7 @@ from dure.controller import Controller, Deed, found
 from dure.controller.commands.sites import create_site, drain_farm
 from dure.controller.commands.tenancy import NewToken, create_actor, create_token
 from dure.errors import ConfigError, require
+from dure.model.accelerators import find
 from dure.model.money import NANO, Currency
 from dure.model.policy import Policy, Price
 from dure.model.reason import Reason
@@ -260,6 +261,21 @@ def read_secret(path: Path) -> str:
 # -- the agent ---------------------------------------------------------------------------------------------------------
 
 
+# What the catalogue calls a maker, and what the local backend calls it when it names the devices to a job.
+_VENDORS = {"NVIDIA": "nvidia", "AMD": "amd", "Rebellions": "rebellions", "FuriosaAI": "furiosa"}
+
+
+def _device_facts(accelerator: str) -> dict[str, Any]:
+    """What the catalogue knows of a type that the operator named: whose variable names it to jobs, and its watts."""
+    known = find(accelerator)
+    if known is None:
+        return {}
+    facts: dict[str, Any] = {"device_mw": known.watts * 1000}
+    if known.vendor in _VENDORS:
+        facts["accelerator_vendor"] = _VENDORS[known.vendor]
+    return facts
+
+
 def run_site(config: Config, url: str, stop: threading.Event) -> None:
     """Run the agent of this machine's site until `stop` is set; jobs go on when it returns. Raises ConfigError, StoreError."""
     folder = make_folder(config)
@@ -272,6 +288,7 @@ def run_site(config: Config, url: str, stop: threading.Event) -> None:
         memory_mib=config.memory_mib,
         accelerator=accelerator,
         devices=int(devices or 0),
+        **_device_facts(accelerator),
         uid_base=config.uid_base,
     )
     link = HttpLink(url, read_secret(config.site_token))

@@ -14,7 +14,7 @@ from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.rules import not_found, plane_of
-from dure.errors import StaleLeader
+from dure.errors import StaleLeader, require
 from dure.model.event import Head, head_bytes
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Project
@@ -164,7 +164,8 @@ class Controller:
             return None
         if self._memory is None:
             self._memory = stepping.load(self.store)
-        assert self._epoch is not None
+        require(self._epoch is not None, "a step is made by a controller that leads")
+        assert self._epoch is not None  # as just required; for the type checker
         try:
             report = stepping.step(self.store, self._memory, self.deed(CONTROLLER), self._epoch)
         except StaleLeader:

@@ -141,9 +141,9 @@ _WAITING: dict[K, ReasonText] = {
         "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다.", "비워지는 대로 시작합니다.")),
     K.WAITS_QUARANTINE: _text("attempt", _OPERATOR, (
         "An operator has to decide", "The site reports attempt {attempt}, which may still run it; it is not started twice.",
-        "Ask an operator to adopt, stop or dismiss that attempt."), (
+        "Ask an operator to look at that attempt and to dismiss it once it has ended."), (
         "운영자 결정 대기", "사이트가 알린 시도 {attempt|이/가} 아직 실행 중일 수 있어 두 번 시작하지 않습니다.",
-        "운영자에게 그 시도를 편입, 중지 또는 기각해 달라고 하십시오.")),
+        "운영자에게 그 시도를 확인하고, 끝났으면 기각해 달라고 하십시오.")),
     K.FUNDS_SHORT: _text("hold available currency", _MANAGER, (
         "Not enough money", "{hold} has to be held for it, but {available} is left on the awards that may pay.",
         "Ask for a shorter limit or less, or have the award topped up."), (
@@ -362,6 +362,22 @@ DETAILS: Pairs = MappingProxyType({
     "never_launched": ("it was never launched", "실행되지 않았습니다"),
     "never_started": ("it never started", "시작되지 않았습니다"),
     "vanished": ("the site no longer knows it", "사이트에 흔적이 없습니다"),
+    "shim_died": ("its supervisor died", "감독 프로세스가 죽었습니다"),
+    "machine_rebooted": ("its machine was started anew", "기계가 다시 시작되었습니다"),
+    "spawn_failed": ("no process could be started for it", "프로세스를 시작하지 못했습니다"),
+    "disk_full": ("the site's disk is full", "사이트의 디스크가 가득 찼습니다"),
+    "root_unwritable": ("the site's folder cannot be written", "사이트의 폴더에 쓸 수 없습니다"),
+    "exit_unreadable": ("the record of its end cannot be read", "종료 기록을 읽을 수 없습니다"),
+    "forgotten": ("the site has dropped it", "사이트가 이미 지운 시도입니다"),
+    "node_down": ("its node is down", "노드가 내려가 있습니다"),
+    "node_died": ("its node died", "노드가 죽었습니다"),
+    "unknown_node": ("the site has no such node", "그런 노드가 없습니다"),
+    "unknown_device": ("the node has no such accelerator", "그런 가속기가 없습니다"),
+    "bad_env": ("its environment cannot be used", "환경 변수를 쓸 수 없습니다"),
+    "bad_order": ("the order could not be understood", "지시를 이해하지 못했습니다"),
+    "bundle_missing": ("the code archive is missing", "코드 묶음이 없습니다"),
+    "bundle_too_large": ("the code archive is too large", "코드 묶음이 너무 큽니다"),
+    "bundle_corrupt": ("the code archive is damaged", "코드 묶음이 손상되었습니다"),
     "node_lost": ("its node was lost", "노드가 사라졌습니다"),
     "attested_lost": ("an operator attested that it is gone", "운영자가 유실을 확인했습니다"),
 })  # fmt: skip

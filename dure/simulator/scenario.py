@@ -177,7 +177,7 @@ class Play:
         o.finish()
 
     def _permille(self) -> int:
-        return self._policy.get("preemptible_permille", 1000)
+        return self._policy.get("preemptible_permille", Policy().preemptible_permille)
 
     def _set_tenant(self, o: Options) -> None:
         """tenant NAME [share N] [of ORGANISATION] [budget N won] [until HH:MM]"""
