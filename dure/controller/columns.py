@@ -48,6 +48,10 @@ _WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _WIDTH = 8, 9, 10, 11, 12, 13
 
 I64Array = NDArray[np.int64]
 
+SHAPES_KEPT = (
+    1000  # shapes that nobody waits with any more are forgotten when there are more than this, and than twice the waiting
+)
+
 
 class Columns:
     """Builds snapshots of a mirror. What a waiting workload contributes is computed when it changes, not per snapshot."""
@@ -99,6 +103,8 @@ class Columns:
     def snapshot(self, now_ms: int, epoch: int) -> Snapshot:
         m = self._mirror
         self._note_types()
+        if len(self._shape_types) > max(SHAPES_KEPT, 2 * len(self._waiting)):
+            self._again(self._types)
         accelerators = self._accelerators()
         ordered = sorted(m.projects)
         project_row = {id: row for row, id in enumerate(ordered)}
@@ -133,6 +139,9 @@ class Columns:
         types = tuple(sorted({n.accelerator for n in self._mirror.nodes.values() if n.accelerator}))
         if types == self._types:
             return
+        self._again(types)
+
+    def _again(self, types: tuple[str, ...]) -> None:
         self._reset()
         self._types = types
         for id, waiting in self._mirror.waiting.items():
@@ -147,7 +156,8 @@ class Columns:
         m = self._mirror
         rows = [m.sites[id] for id in ids]
         silent_ms = m.policy.site_silent_ms
-        heard = [s.incarnation == m.plane.incarnation and now_ms - s.last_seen_ms <= silent_ms for s in rows]
+        # a moment in the future is no sign of life: a clock was wrong, and the next word of the agent will mend it
+        heard = [s.incarnation == m.plane.incarnation and abs(now_ms - s.last_seen_ms) <= silent_ms for s in rows]
         return Sites(ids=tuple(ids), reachable=_bool(heard), drained=_bool([s.drained for s in rows]))
 
     def _pending(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -270,17 +271,17 @@ class Controller:
 
     def _ask(self, look: Callable[[View], A | None]) -> A | None:
         """`look` at the present view, and at newer ones until it has an answer or the wait is over."""
-        deadline_ms = self._clock.now_ms() + self._settings.answer_wait_ms
+        deadline_s = time.monotonic() + self._settings.answer_wait_ms / 1000  # people wait by real time, whatever the clock does
         view = self._view
         while True:
             answer = look(view) if view is not None else None
-            left_ms = deadline_ms - self._clock.now_ms()
-            if answer is not None or left_ms <= 0:
+            left_s = deadline_s - time.monotonic()
+            if answer is not None or left_s <= 0:
                 return answer
             self.wake()
-            view = self._next_view(view, left_ms)
+            view = self._next_view(view, left_s)
 
-    def _next_view(self, seen: View | None, wait_ms: int) -> View | None:
+    def _next_view(self, seen: View | None, wait_s: float) -> View | None:
         with self._viewed:
-            self._viewed.wait_for(lambda: self._view is not seen, wait_ms / 1000)
+            self._viewed.wait_for(lambda: self._view is not seen, wait_s)
             return self._view

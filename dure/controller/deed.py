@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dure.model.event import Event
+from dure.model.codec import to_plain
+from dure.model.event import Event, digest
 from dure.ports import Entropy, Tx
 
 CONTROLLER = "controller"  # the actor of what time asks for
@@ -66,3 +67,10 @@ def record(
     tx.insert(event)
     tx.after_commit(deed.notify)
     return event
+
+
+def record_digest(row: Any) -> str:
+    """What a record says that never changes after it was made: for the event that tells of its making, so that the chain
+    seals prices, dates and eligibility too. What does change (version, expired) is left out."""
+    plain = to_plain(row)
+    return digest({k: v for k, v in plain.items() if k not in ("version", "expired")} | {"kind": type(row).__name__})

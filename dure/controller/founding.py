@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dure.controller.commands.tenancy import NewToken, create_actor, create_token
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed, record, record_digest, touch
 from dure.errors import require
 from dure.model.policy import Policy
 from dure.model.reason import Reason
@@ -24,7 +24,9 @@ def found(tx: Tx, deed: Deed, *, policy: Policy, public_key: str) -> NewToken | 
     first = replace(policy, id="policy:1", version=1, created_ms=deed.now_ms)
     tx.insert(plane)
     tx.insert(first)
-    record(tx, deed, "plane.founded", "plane", data={"key": public_key}, touched=touch(plane, first))
+    record(
+        tx, deed, "plane.founded", "plane", data={"key": public_key, "digest": record_digest(first)}, touched=touch(plane, first)
+    )
     admin = create_actor(tx, deed, name="", kind="service", grants=[(Role.ADMIN, "*")])
     require(isinstance(admin, Actor), f"the first administrator could not be made: {admin}")
     assert isinstance(admin, Actor)

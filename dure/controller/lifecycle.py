@@ -29,6 +29,10 @@ from dure.model.workload import (
 )
 from dure.ports import Tx
 
+# The longest that lost work is made good: who computes for hours without saving bears the risk. An hour for a preemption, which
+# only ever comes after a checkpoint could have been written; four for a dying node, as at ALCF.
+REFUND_MS_MAX = 3_600_000
+LOSS_REFUND_MS_MAX = 4 * 3_600_000
 CLOCK_SLACK_MS = 60_000  # how far the clocks of plane and site may be apart
 LOST_MAX = 10  # tries that may be lost to dying nodes before the workload is given up: a job that kills its node must end
 
@@ -65,6 +69,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     assert workload is not None
     ended = replace(attempt, outcome=outcome, evidence=evidence)
     settled, refunded = bill(policy, ended, workload)
+    refunded = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refunded
     posted = money.settle(tx, ended, settled, refunded, deed.now_ms) if settled else money.release(tx, ended, deed.now_ms)
     energy, basis = _energy(tx, ended, workload)
     closed = move_attempt(
@@ -113,10 +118,15 @@ def plausible(attempt: Attempt, evidence: Evidence, now_ms: int) -> Evidence:
 
 
 def _final_outcome(attempt: Attempt, outcome: Outcome, evidence: Evidence) -> Outcome:
-    """An attempt that was told to stop before the backend ever launched it ended as it was told to."""
+    """What an end counts as. Nobody but the plane decides that an attempt is stopped, and what has run was not rejected."""
     if outcome == Outcome.REJECTED and attempt.stop_cause and evidence.detail == "never_launched":
         return attempt.stop_cause
-    return outcome
+    if outcome in (Outcome.CANCELLED, Outcome.PREEMPTED):
+        return attempt.stop_cause or Outcome.LOST
+    ran = evidence.run_ms > 0 or attempt.state == AttemptState.RUNNING
+    if outcome == Outcome.REJECTED and ran:
+        return Outcome.LOST
+    return Outcome.LOST if outcome == Outcome.WITHDRAWN and attempt.state != AttemptState.CLAIMED else outcome
 
 
 def policy_at(tx: Tx, version: int) -> Policy:
@@ -144,15 +154,26 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int
     settled = min(attempt.held, charge)
     if attempt.outcome not in money.REFUND_POLICY:
         return settled, 0
+    most_ms = REFUND_MS_MAX if attempt.outcome == Outcome.PREEMPTED else LOSS_REFUND_MS_MAX
     refund = refund_amount(
         policy,
         settled=settled,
         run_ms=min(evidence.run_ms, attempt.limit_ms),
-        lost_ms=lost_ms(evidence),
-        checkpoint_interval_ms=spec.checkpoint_interval_ms,
-        capped=attempt.outcome == Outcome.PREEMPTED,  # what a dying node destroyed is the operator's loss, whole
+        lost_ms=min(lost_ms(evidence), most_ms),
+        # an interval that was declared but never kept is no interval
+        checkpoint_interval_ms=spec.checkpoint_interval_ms if evidence.checkpoint_ms else 0,
+        capped=attempt.outcome == Outcome.PREEMPTED,
     )
     return settled, refund
+
+
+def _own_preemption(tx: Tx, attempt: Attempt) -> bool:
+    """Whether an attempt made room for work of its own organisation: that is no loss that others have to make good."""
+    beneficiary = tx.get(Workload, attempt.beneficiary) if attempt.beneficiary else None
+    if beneficiary is None:
+        return False
+    projects = tx.get_many(Project, {attempt.project, beneficiary.project})
+    return len({p.organisation for p in projects.values()}) == 1
 
 
 def lost_ms(evidence: Evidence) -> int:

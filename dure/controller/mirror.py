@@ -57,6 +57,8 @@ class Mirror:
         self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
         self.quarantined: dict[str, str] = {}  # workload → attempt that waits for an operator
         self._dependents: dict[str, set[str]] = defaultdict(set)
+        self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
+        self._moved: dict[str, None] = {}  # of those, which may have come farther since
         self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
         self.reset: Callable[[], None] = lambda: None  # told when all that was derived has to be made anew
 
@@ -114,6 +116,7 @@ class Mirror:
         for name in sorted(touched, key=lambda n: (n == "Workload", n)):
             if name in KINDS:
                 self._reread(reader, KINDS[name], touched[name])
+        self._tell_dependents(reader)
 
     def _reread(self, reader: Reader, kind: type[Any], ids: dict[str, None]) -> None:
         found = reader.get_many(kind, tuple(ids))
@@ -183,14 +186,22 @@ class Mirror:
             self.placed[row.id] = row
         else:
             self.placed.pop(row.id, None)
-            self._tell_dependents(reader, row)
+            self._moved |= {name: None for name in (row.id, row.array_id) if name in self._come}
 
     # -- waiting workloads and their dependencies ----------------------------------------------------------------
 
     def _note_waiting(self, reader: Reader, row: Workload) -> None:
         for dependency in row.spec.depends_on:
             self._dependents[dependency].add(row.id)
-        code, failed_on = dependency_of(reader, row)
+            if dependency not in self._come:
+                self._come[dependency] = how_far(reader, dependency)
+        self._put_waiting(row)
+
+    def _put_waiting(self, row: Workload) -> None:
+        codes = [(self._come[d], d) for d in row.spec.depends_on]
+        failed_on = next((d for code, d in codes if code == DEPENDENCY_FAILED), "")
+        waits = any(code == DEPENDENCY_WAITS for code, _ in codes)
+        code = DEPENDENCY_FAILED if failed_on else DEPENDENCY_WAITS if waits else DEPENDENCY_MET
         waiting = Waiting(row, code, failed_on)
         self.waiting[row.id] = waiting
         self.changed(row.id, waiting)
@@ -203,12 +214,19 @@ class Mirror:
             self._dependents[dependency].discard(id)
             if not self._dependents[dependency]:
                 del self._dependents[dependency]
+                self._come.pop(dependency, None)
         self.changed(id, None)
 
-    def _tell_dependents(self, reader: Reader, ended: Workload) -> None:
-        for name in (ended.id, ended.array_id):
-            for id in sorted(self._dependents.get(name, ())):
-                self._note_waiting(reader, self.waiting[id].workload)
+    def _tell_dependents(self, reader: Reader) -> None:
+        """Look once at each dependency of which something has ended; those who wait for it hear when it has come farther."""
+        moved, self._moved = self._moved, {}
+        for name in moved:
+            if name not in self._come:
+                continue
+            before, self._come[name] = self._come[name], how_far(reader, name)
+            if self._come[name] != before:
+                for id in sorted(self._dependents[name]):
+                    self._put_waiting(self.waiting[id].workload)
 
 
 _TAKERS: dict[type, Callable[[Mirror, Reader, Any], None]] = {
@@ -226,19 +244,17 @@ _TAKERS: dict[type, Callable[[Mirror, Reader, Any], None]] = {
 }
 
 
-def dependency_of(reader: Reader, workload: Workload) -> tuple[int, str]:
-    """How far what a workload depends on has come, and what of it will never succeed."""
-    code = DEPENDENCY_MET
-    for dependency in workload.spec.depends_on:
-        states = _states(reader, dependency)
-        if states & {WorkloadState.FAILED, WorkloadState.CANCELLED} or not states:
-            return DEPENDENCY_FAILED, dependency
-        if states != {WorkloadState.SUCCEEDED}:
-            code = DEPENDENCY_WAITS
-    return code, ""
-
-
-def _states(reader: Reader, dependency: str) -> set[WorkloadState]:
+def how_far(reader: Reader, dependency: str) -> int:
+    """How far a workload or an array has come: DEPENDENCY_MET, WAITS or FAILED (also when there is no such thing)."""
     row = reader.get(Workload, dependency)
-    rows = [row] if row else reader.find(Workload, {"array_id": dependency})
-    return {w.state for w in rows}
+    if row is not None:
+        return _ONE.get(row.state, DEPENDENCY_WAITS)
+    total = reader.count(Workload, {"array_id": dependency})
+    if not total or reader.count(Workload, {"array_id": dependency, "state": _NEVER}):
+        return DEPENDENCY_FAILED
+    succeeded = reader.count(Workload, {"array_id": dependency, "state": WorkloadState.SUCCEEDED})
+    return DEPENDENCY_MET if succeeded == total else DEPENDENCY_WAITS
+
+
+_NEVER = (WorkloadState.FAILED, WorkloadState.CANCELLED)
+_ONE = {WorkloadState.SUCCEEDED: DEPENDENCY_MET, **dict.fromkeys(_NEVER, DEPENDENCY_FAILED)}

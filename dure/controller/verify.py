@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dure.controller.deed import record_digest
 from dure.controller.rules import plane_of
 from dure.ledger import AttemptMoney, Finding, verify_books, verify_digests
 from dure.model.event import GENESIS, ChainFault, Event, verify_chain
-from dure.model.funding import Account, Transfer
+from dure.model.funding import Account, Award, Transfer
+from dure.model.policy import Policy
 from dure.model.workload import Attempt, AttemptState
 from dure.ports import Reader
 
@@ -65,14 +67,36 @@ def verify_store_books(reader: Reader) -> BooksReport:
     """Make every sum again from the transfers, and compare each transfer with what the event chain recorded of it."""
     accounts, transfers, attempts = reader.find(Account), reader.find(Transfer), reader.find(Attempt)
     rows = [AttemptMoney(a.id, a.state != AttemptState.ENDED, a.held, a.settled, a.refunded) for a in attempts]
-    findings = (*verify_books(accounts, transfers, rows), *verify_digests(_recorded(reader), transfers))
+    told = _recorded(reader)
+    findings = (
+        *verify_books(accounts, transfers, rows),
+        *verify_digests(told.transfers, transfers),
+        *_altered_rules(reader, told.rules),
+    )
     return BooksReport(accounts=len(accounts), transfers=len(transfers), attempts=len(attempts), findings=tuple(findings))
 
 
-def _recorded(reader: Reader) -> dict[str, str]:
-    """transfer → digest, as the events tell; also the unsealed ones, which the next step seals."""
-    told: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    transfers: dict[str, str] = field(default_factory=dict)  # id → digest
+    rules: dict[str, str] = field(default_factory=dict)  # id of a policy or an award → digest
+
+
+def _recorded(reader: Reader) -> _Recorded:
+    """What the events tell; also the unsealed ones, which the next step seals."""
+    told = _Recorded()
     for events in (*sealed_events(reader), reader.find(Event, {"seq": 0})):
         for event in events:
-            told.update(event.data.get("transfers", {}))
+            told.transfers.update(event.data.get("transfers", {}))
+            if "digest" in event.data:
+                told.rules["policy:1" if event.kind == "plane.founded" else event.subject] = event.data["digest"]
     return told
+
+
+def _altered_rules(reader: Reader, told: dict[str, str]) -> Iterator[Finding]:
+    """Policies and awards that are not what the chain recorded at their making: prices, dates, eligibility."""
+    rows: list[Policy | Award] = [*reader.find(Policy), *reader.find(Award)]
+    for row in rows:
+        recorded, stored = told.get(row.id), record_digest(row)
+        if recorded != stored:
+            yield Finding("altered" if recorded else "unrecorded", row.id, {"recorded": recorded, "stored": stored})

@@ -330,6 +330,7 @@ NOUNS: Pairs = MappingProxyType({
     "quarantine": ("quarantined attempt", "격리된 시도"),
     "policy": ("policy", "정책"), "event": ("event", "사건"), "ledger": ("ledger", "원장"), "account": ("account", "계정"),
     "hold": ("hold", "예약금"), "amount": ("amount", "금액"), "waiting": ("waiting workloads", "대기 작업 수"),
+    "array_bytes": ("bytes of an array (description × elements)", "배열의 바이트(설명 × 원소 수)"),
     "workers": ("workers", "워커 수"), "array": ("array elements", "배열 크기"), "backup": ("backup", "백업"),
     "log": ("log", "로그"),
     "object": ("object", "객체"), "string": ("text", "문자열"), "integer": ("whole number", "정수"),

@@ -77,6 +77,12 @@ def begin(tell: Teller) -> None:
             funding.create_award, programme="call", project="lab", amount=amount, starts_ms=NOW_MS,
             expires_ms=NOW_MS + days * DAY_MS,
         )  # fmt: skip
+    tell.ask(tenancy.create_organisation, id="rescue", name="Rescue", kind="public")
+    tell.ask(tenancy.create_project, id="flood", name="Flood", organisation="rescue")
+    tell.ask(
+        funding.create_award, programme="call", project="flood", amount=500_000, starts_ms=NOW_MS,
+        expires_ms=NOW_MS + 2 * DAY_MS,
+    )  # fmt: skip
     tell.world.settle()
 
 
@@ -98,7 +104,7 @@ def everything_once(tell: Teller) -> None:
     tell.submit(spec("never", depends_on=(fails,)))
     world.settle()
     world.advance(NOW_MS + 5 * MINUTE_MS + 1)
-    tell.submit(spec("urgent", devices=4, priority="urgent"))
+    tell.submit(spec("urgent", devices=4, priority="urgent"), project="flood")
     world.settle()
     tell.submit(spec("gang", devices=4, workers=2))
     world.settle()

@@ -33,7 +33,7 @@ def checks(story: Story, statement: Mapping[str, Any]) -> Iterator[Check]:
 
 def _work(story: Story) -> Iterator[Check]:
     ids, told = story.told.ids, story.told
-    train, urgent = story.tenant.workload(ids["train"]), story.tenant.workload(ids["urgent"])
+    train, urgent = story.tenant.workload(ids["train"]), story.rescue.workload(ids["urgent"])
     tries = story.tenant.attempts(ids["train"])
     outcomes = [a["outcome"] for a in tries]
     result = result_of(story.tenant, ids["train"])

@@ -21,7 +21,9 @@ from dure.cli.why_words import changed_fields
 from dure.client import DureClient
 
 PROJECT, PROGRAMME, ORGANISATION = "steel-ai", "voucher-2026", "steel-maker"
-AWARD_WON, BUDGET_WON = 5_000_000, 100_000_000
+# Whose urgent job it is: of another organisation, since nobody is refunded for making room for work of its own.
+RESCUE_PROJECT, RESCUE_ORGANISATION = "flood-alert", "flood-watch"
+AWARD_WON, RESCUE_WON, BUDGET_WON = 5_000_000, 1_000_000, 100_000_000
 # Declared, so that the story is the same on every machine: a farm with fewer cores shares them, and all takes longer.
 CORES = 6
 SETTINGS = {"DURE_CORES": str(CORES), "DURE_MEMORY": "12GiB", "DURE_LOG_LEVEL": "warning"}
@@ -92,14 +94,15 @@ class Story:
     def __init__(self, farm: DemoFarm, view: View, deadline_s: float) -> None:
         self._farm, self._view, self._deadline_s = farm, view, deadline_s
         self.admin = farm.client()
-        self.tenant = self.admin
+        self.tenant = self.rescue = self.admin
         self.told = Told()
         self._tail: Tail | None = None
 
     def close(self) -> None:
         self.admin.close()
-        if self.tenant is not self.admin:
-            self.tenant.close()
+        for client in (self.tenant, self.rescue):
+            if client is not self.admin:
+                client.close()
 
     def found(self) -> None:
         """The rules of the demo; an officer, a programme, a project; a voucher for it; a tenant."""
@@ -116,9 +119,13 @@ class Story:
             officer.create_project(PROJECT, "Fault detection", ORGANISATION)
             officer.create_programme(PROGRAMME, "AI voucher", BUDGET_WON, starts=str(first), ends=str(last))
             award = officer.create_award(PROGRAMME, PROJECT, AWARD_WON, starts=str(first), expires=str(last))
+            officer.create_organisation(RESCUE_ORGANISATION, "Flood watch", kind="public")
+            officer.create_project(RESCUE_PROJECT, "Flood alert", RESCUE_ORGANISATION)
+            officer.create_award(PROGRAMME, RESCUE_PROJECT, RESCUE_WON, starts=str(first), expires=str(last))
         self.told.ids["award"] = award["id"]
         self._view.say("demo.awarded", amount=AWARD_WON, project=PROJECT, first=first, last=last)
         self.tenant = self._actor("Tenant", "manager", PROJECT)
+        self.rescue = self._actor("Rescue", "manager", RESCUE_PROJECT)
 
     def _actor(self, name: str, role: str, scope: str) -> DureClient:
         actor = self.admin.create_actor(name, grants=[(role, scope)])
@@ -142,13 +149,15 @@ class Story:
         self._tail.start()
 
     def preempt(self) -> None:
-        """An urgent job arrives while the training is between two checkpoints, and takes its place."""
+        """An urgent job of others arrives while the training is between two checkpoints, and takes its place."""
         self._view.step("demo.step.run")
         tail = self._tail
         assert tail is not None
         self.until("demo.wait.checkpoint", lambda: tail.has("epoch", "checkpoint at", "epoch"))
         self._view.event("demo.event.urgent")
-        urgent = self.tenant.submit(PROJECT, {**URGENT, "bundle": job_archive().sha256})
+        archive = job_archive()
+        self.rescue.upload_bundle(RESCUE_PROJECT, archive.data)
+        urgent = self.rescue.submit(RESCUE_PROJECT, {**URGENT, "bundle": archive.sha256})
         self.told.ids["urgent"] = urgent["ids"][0]
         self.until("demo.wait.urgent", lambda: self._state("urgent") in ENDED)
 
@@ -180,6 +189,8 @@ class Story:
     @property
     def _states(self) -> dict[str, str]:
         rows = list(self.tenant.workloads(project=PROJECT, limit=500))
+        if self.rescue is not self.admin:
+            rows += self.rescue.workloads(project=RESCUE_PROJECT, limit=500)
         self._view.jobs(rows)
         return {row["id"]: row["state"] for row in rows}
 

@@ -21,7 +21,7 @@ TEXTS: dict[str, str] = {
     "demo.step.run": "4. They run; an urgent job takes the place of the training",
     "demo.event.state": "{name}: {state}",
     "demo.event.again": "{name}: made room, and waits to go on from its checkpoint",
-    "demo.event.urgent": "an urgent job of 3 cores arrives; only the training could make room",
+    "demo.event.urgent": "an urgent job of the flood watch arrives, 3 cores; only the training could make room",
     "demo.event.farm_again": "the farm was killed; it is started again, and its jobs have run on",
     "demo.wait.checkpoint": "The training wrote no checkpoint in time. States: {states}",
     "demo.wait.urgent": "The urgent job did not end in time. States: {states}",

@@ -19,7 +19,7 @@ TEXTS: dict[str, str] = {
     "demo.step.run": "4. 실행 중에 긴급 작업이 학습의 자리를 차지합니다",
     "demo.event.state": "{name}: {state}",
     "demo.event.again": "{name}: 자리를 비웠고, 체크포인트부터 이어 가려고 기다립니다",
-    "demo.event.urgent": "코어 3개의 긴급 작업 도착. 자리를 비울 수 있는 것은 학습뿐입니다",
+    "demo.event.urgent": "홍수 감시 기관의 긴급 작업(코어 3개) 도착. 자리를 비울 수 있는 것은 학습뿐입니다",
     "demo.event.farm_again": "팜이 강제 종료되었습니다. 다시 시작하며, 작업은 계속 실행되고 있었습니다",
     "demo.wait.checkpoint": "학습 작업이 제때 체크포인트를 쓰지 않았습니다. 상태: {states}",
     "demo.wait.urgent": "긴급 작업이 제때 끝나지 않았습니다. 상태: {states}",

@@ -27,6 +27,7 @@ from dure.model.workload import Attempt, AttemptState, Outcome, Workload, Worklo
 from dure.ports import Reader, Tx
 
 ORDERS_MAX = 64  # orders in one answer; the next poll brings the rest
+QUARANTINED_MAX = 10_000  # unresolved, per site: no more than a restore can have forgotten at one
 HEARD_EVERY_MS = 10_000  # how stale `Site.last_seen_ms` may be before a poll writes it anew
 
 
@@ -126,7 +127,7 @@ def epoch_fault(site: Site, epoch: int) -> Reason | None:
 def heard(tx: Tx, deed: Deed, *, site: str) -> None:
     """Note that the site's agent spoke. A heartbeat is no event."""
     row = tx.get(Site, site)
-    if row is not None and deed.now_ms - row.last_seen_ms >= HEARD_EVERY_MS:
+    if row is not None and abs(deed.now_ms - row.last_seen_ms) >= HEARD_EVERY_MS:
         tx.update(replace(row, last_seen_ms=deed.now_ms))
 
 
@@ -198,11 +199,22 @@ def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
     known = tx.get(Quarantine, seen.attempt)
     plain = to_plain(seen)
     if known is None:
-        row = Quarantine(id=seen.attempt, site=site.id, workload=seen.workload, seen_ms=deed.now_ms, observation=plain)
+        if tx.count(Quarantine, {"site": site.id, "resolved": ""}) >= QUARANTINED_MAX:
+            return False
+        workload = seen.workload if _may_be_its(tx, site, seen) else ""
+        row = Quarantine(id=seen.attempt, site=site.id, workload=workload, seen_ms=deed.now_ms, observation=plain)
         tx.insert(row)
-        workload = tx.get(Workload, seen.workload)
-        touched = touch(row, *([workload] if workload else []))
-        record(tx, deed, "attempt.quarantined", seen.attempt, site=site.id, data={"workload": seen.workload}, touched=touched)
+        data = {"workload": workload}
+        record(tx, deed, "attempt.quarantined", seen.attempt, site=site.id, data=data, touched=touch(row))
     elif seen.phase == "ended" and known.observation.get("phase") != "ended":
         tx.update(replace(known, observation=plain))
     return seen.phase == "ended"
+
+
+def _may_be_its(tx: Tx, site: Site, seen: AttemptReport) -> bool:
+    """Whether the plane may really have placed this workload at this site and forgotten it. Only a restore forgets; and an
+    agent's word alone must not hold up work that could never have been at its site."""
+    if plane_of(tx).incarnation == 1:
+        return False
+    workload = tx.get(Workload, seen.workload)
+    return workload is not None and (not workload.spec.sites or site.id in workload.spec.sites)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dure.controller import money
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, exists, known_accelerators, not_found, policy_of
 from dure.ledger import available, award_account, award_transfer, expire_transfer, fund_transfer, programme_account
 from dure.model.funding import Account, Award, Programme, Transfer, TransferKind
@@ -128,6 +128,7 @@ def _pay_award(tx: Tx, deed: Deed, award: Award) -> None:
         "currency": award.currency,
         "starts_ms": award.starts_ms,
         "expires_ms": award.expires_ms,
+        "digest": record_digest(award),
         "transfers": posted.digests,
     }
     record(tx, deed, "award.created", award.id, project=award.project, data=data, touched=(*touch(award), *posted.touched))

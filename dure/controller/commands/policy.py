@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, policy_of
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
@@ -22,7 +22,14 @@ def write_policy(tx: Tx, deed: Deed, *, policy: Policy) -> Policy | Reason:
     version = policy_of(tx).version + 1
     written = replace(policy, id=f"policy:{version}", version=version, created_ms=deed.now_ms)
     tx.insert(written)
-    record(tx, deed, "policy.written", written.id, data={"version": version}, touched=touch(written))
+    record(
+        tx,
+        deed,
+        "policy.written",
+        written.id,
+        data={"version": version, "digest": record_digest(written)},
+        touched=touch(written),
+    )
     return written
 
 

@@ -9,6 +9,8 @@ from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_attempt, move_workload, withdraw_claim
 from dure.controller.rates import quoted_won
 from dure.controller.rules import bad, known_accelerators, not_found, policy_of
+from dure.model.codec import to_plain
+from dure.model.event import canonical
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle
@@ -23,6 +25,7 @@ MEMORY_MIB_MAX = 1 << 30
 DEVICES_MAX = 1024
 GRACE_MS_MAX = 600_000
 DEPENDENCIES_MAX = 100
+ARRAY_BYTES_MAX = 32 << 20  # description times elements: every element is a row of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,9 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     if waiting > policy.waiting_max:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="waiting", limit=policy.waiting_max, asked=waiting)
     spec = replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
+    size = len(canonical(to_plain(spec))) * array
+    if size > ARRAY_BYTES_MAX:
+        return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="array_bytes", limit=ARRAY_BYTES_MAX, asked=size)
     quote = quoted_won(policy, spec)
     base = deed.new_id("wl")
     elements = _elements(base, array)
