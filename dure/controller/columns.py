@@ -48,9 +48,8 @@ _WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _WIDTH = 8, 9, 10, 11, 12, 13
 
 I64Array = NDArray[np.int64]
 
-SHAPES_KEPT = (
-    1000  # shapes that nobody waits with any more are forgotten when there are more than this, and than twice the waiting
-)
+# When there are more shapes than this, and than twice the waiting, those that nobody has any more are forgotten.
+SHAPES_KEPT = 1000
 
 
 class Columns:

@@ -99,6 +99,20 @@ def test_an_attempt_that_the_plane_never_made_is_set_aside(world: World) -> None
     assert [q.id for q in world.store.read(lambda r: r.find(Quarantine))] == ["at_unknown"]
 
 
+@pytest.mark.parametrize("said", [Outcome.PREEMPTED, Outcome.CANCELLED, Outcome.WITHDRAWN, Outcome.REJECTED])
+def test_nobody_but_the_plane_decides_that_an_attempt_was_stopped(world: World, said: Outcome) -> None:
+    _report(world, _seen(world, outcome=said))
+    assert _attempt(world).outcome == Outcome.LOST
+
+
+def test_an_agent_cannot_hold_up_work_with_attempts_that_it_invents(world: World) -> None:
+    id = Teller(world, first_key=70).submit(spec("next", devices=4))
+    _report(world, _seen(world, attempt="at_invented", workload=id))
+    world.clock.ms = NOW_MS + 31 * MINUTE_MS
+    world.settle()
+    assert world.workload(id).state == "running"
+
+
 def test_running_told_late_does_not_wake_the_dead(world: World) -> None:
     _report(world, _seen(world))
     assert _report(world, _seen(world, phase="running", outcome=Outcome.NONE)) == ReportAnswer()

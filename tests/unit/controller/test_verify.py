@@ -9,7 +9,8 @@ import pytest
 
 from dure.controller import verify_audit, verify_store_books
 from dure.model.event import Event
-from dure.model.funding import Account, Transfer, TransferKind
+from dure.model.funding import Account, Award, Transfer, TransferKind
+from dure.model.policy import Policy
 from dure.model.records import Plane
 from dure.ports import Tx
 from dure.simulator.crash import Teller
@@ -96,3 +97,25 @@ def test_a_broken_chain_names_its_first_bad_event(world: World, tamper: Callable
     found = world.store.read(verify_audit).fault
     assert found is not None
     assert (found.seq, found.fault) == (seq, fault)
+
+
+def test_a_price_that_was_altered_in_an_old_policy_is_named(world: World) -> None:
+    def cheapen(tx: Tx) -> None:
+        policy = tx.get(Policy, "policy:1")
+        assert policy is not None
+        tx.update(replace(policy, prices=(replace(policy.prices[0], nano=1), *policy.prices[1:])))
+
+    world.store.transact(cheapen)
+    found = world.store.read(verify_store_books).findings
+    assert ("altered", "policy:1") in [(f.kind, f.subject) for f in found]
+
+
+def test_an_award_that_was_made_to_last_longer_is_named(world: World) -> None:
+    def prolong(tx: Tx) -> str:
+        award = min(tx.find(Award), key=lambda a: a.id)
+        tx.update(replace(award, expires_ms=award.expires_ms + 1))
+        return award.id
+
+    prolonged = world.store.transact(prolong)
+    found = world.store.read(verify_store_books).findings
+    assert ("altered", prolonged) in [(f.kind, f.subject) for f in found]

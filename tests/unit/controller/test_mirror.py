@@ -1,0 +1,109 @@
+"""What the mirror keeps of waiting work: dependencies looked at once, shapes forgotten, clocks that leap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from dure.backends.fake import Script
+from dure.controller.columns import SHAPES_KEPT
+from dure.controller.commands import workloads
+from dure.model.reason import ReasonKind
+from dure.model.workload import Workload
+from dure.ports import Reader
+from dure.simulator.crash import Teller
+from dure.simulator.world import World
+from dure.store.memory import MemoryStore
+from tests.simulation.stories import MINUTE_MS, NOW_MS, POLICY, begin, node, spec
+
+A = TypeVar("A")
+
+
+class CountingStore(MemoryStore):
+    """Counts how often workloads are listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists = 0
+
+    def read(self, fn: Callable[[Reader], A]) -> A:
+        return super().read(lambda reader: fn(_Counting(reader, self)))  # type: ignore[arg-type]
+
+
+class _Counting:
+    def __init__(self, reader: Reader, store: CountingStore) -> None:
+        self._reader, self._store = reader, store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reader, name)
+
+    def find(self, kind: type, where: object = None, **rest: object) -> object:
+        self._store.lists += kind is Workload
+        return self._reader.find(kind, where or {}, **rest)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tell() -> Teller:
+    world = World(now_ms=NOW_MS, policy=POLICY, store=CountingStore())
+    world.add_site("north", [node("n1", devices=4)])
+    world.sites["north"].driver.script("first", Script(run_ms=MINUTE_MS))
+    teller = Teller(world)
+    begin(teller)
+    return teller
+
+
+def test_an_array_that_waits_for_an_array_costs_one_look_and_starts_when_all_have_succeeded(tell: Teller) -> None:
+    world = tell.world
+    first = tell.submit(spec("first"), array=20)
+    second = tell.submit(spec("second", depends_on=(first,)), array=20)
+    world.settle()
+    store = world.store
+    assert isinstance(store, CountingStore)
+    before = store.lists
+    world.clock.ms += MINUTE_MS
+    world.settle()
+    assert store.lists - before < 25  # the world's own looks; not twenty for each of twenty
+    states = world.store.read(lambda r: [w.state for w in workloads.find_workloads(r, second)])
+    assert set(states) == {"waiting"}
+    world.advance(NOW_MS + 6 * MINUTE_MS)
+    done = world.store.read(lambda r: {w.state for w in workloads.find_workloads(r, first)})
+    begun = world.store.read(lambda r: {w.state for w in workloads.find_workloads(r, second)})
+    assert (done, "running" in begun) == ({"succeeded"}, True)
+
+
+def test_shapes_that_nobody_has_any_more_are_forgotten(tell: Teller) -> None:
+    world = tell.world
+    world.sites["north"].link.down = True
+    world.clock.ms += 2 * MINUTE_MS
+    ids = [tell.submit(spec("job", limit_ms=MINUTE_MS + n)) for n in range(SHAPES_KEPT + 5)]
+    world.controller.step()
+    for id in ids[5:]:
+        tell.ask(workloads.cancel, id=id)
+    world.controller.step()
+    memory = world.controller._memory
+    assert memory is not None
+    assert len(memory.columns._shape_types) <= 5
+    assert len(memory.mirror.waiting) == 5
+
+
+@pytest.mark.parametrize("leap_ms", [10 * 365 * 24 * 60 * MINUTE_MS, -60 * MINUTE_MS])
+def test_a_site_that_was_last_heard_in_the_future_is_silent_until_it_speaks(tell: Teller, leap_ms: int) -> None:
+    world = tell.world
+    world.clock.ms += abs(leap_ms)
+    world.settle()
+    world.sites["north"].link.down = True
+    world.clock.ms -= abs(leap_ms)
+    id = tell.submit(spec("job"))
+    world.controller.step()
+    view = world.controller.view()
+    assert view is not None
+    assert view.snapshot.sites.reachable.tolist() == [False]
+    why = world.controller.why(id)
+    assert why.reason.kind in (ReasonKind.NO_SITE_REACHABLE, ReasonKind.NO_AWARD)
+    world.sites["north"].link.down = False
+    world.settle()
+    view = world.controller.view()
+    assert view is not None
+    assert view.snapshot.sites.reachable.tolist() == [True]
