@@ -18,7 +18,7 @@ LATENCY_AIM_MS = 300
 THROUGHPUT_JOBS = 6000
 THROUGHPUT_RUNS = 3
 THROUGHPUT_AIM = 300
-CONNECTIONS = 16
+CONNECTIONS = 48
 SBATCH_PER_S = 123  # sequential sbatch by CLI on a machine of this kind, Slurm 22.05, measured 2026-11-22
 
 

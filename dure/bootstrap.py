@@ -315,8 +315,20 @@ def restore(config: Config, file: Path, *, force: bool) -> transport.Carried:
 
 
 def move_to(config: Config, url: str) -> transport.Carried:
-    """Copy the plane into another, empty database. Raises StoreError, ConfigError."""
-    return transport.migrate_to(config.store_url, url, now_ms=SystemClock().now_ms())
+    """Copy the plane into another, empty database, and let the farm of this folder live there from now on.
+
+    The old SQLite database is set aside under another name: two planes of one history would run and bill the same work twice.
+    Raises StoreError, ConfigError."""
+    source = config.store_url
+    carried = transport.migrate_to(source, url, now_ms=SystemClock().now_ms())
+    if source == f"sqlite:///{config.database}":
+        for suffix in ("", "-wal", "-shm"):
+            old = config.database.with_name(config.database.name + suffix)
+            if old.exists():
+                old.rename(old.with_name(f"moved-{old.name}"))
+    if not config.store:
+        write_secret(config.moved_to, url)
+    return carried
 
 
 def openapi_text() -> str:

@@ -63,7 +63,19 @@ class Config:
 
     @property
     def store_url(self) -> str:
-        return self.store or f"sqlite:///{self.data / 'dure.db'}"
+        """Of the database: as set, else where the plane was moved to, else SQLite in the data folder."""
+        moved = self.moved_to.read_text(encoding="utf-8").strip() if self.moved_to.exists() else ""
+        return self.store or moved or f"sqlite:///{self.database}"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite database of a farm that names no other."""
+        return self.data / "dure.db"
+
+    @property
+    def moved_to(self) -> Path:
+        """Says where the plane of this folder lives since `dure migrate --to`: a URL, which may hold a password."""
+        return self.data / "store.url"
 
     @property
     def admin_token(self) -> Path:

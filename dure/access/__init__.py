@@ -6,11 +6,12 @@ money or priority. What the decision needs (grants, and whose the resource is) i
 """
 
 from dure.access.decide import Identity, Resource, Verdict, may, roles_that_may, visible_projects
-from dure.access.rights import ANYONE, OWN, PROJECT_ROLES, RIGHTS, Action, Scope
+from dure.access.rights import ANYONE, OWN, OWN_OF_AGENTS, PROJECT_ROLES, RIGHTS, Action, Scope
 
 __all__ = [
     "ANYONE",
     "OWN",
+    "OWN_OF_AGENTS",
     "PROJECT_ROLES",
     "RIGHTS",
     "Action",

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dure.access.rights import ANYONE, OWN, RIGHTS, Action, Scope
+from dure.access.rights import ANYONE, OWN, OWN_OF_AGENTS, RIGHTS, Action, Scope
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Grant, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at."""
+    """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at. expires_ms: when the token that
+    it showed ends, 0: never."""
 
     id: str
     disabled: bool = False
     grants: tuple[Grant, ...] = ()
     site: str = ""
+    expires_ms: int = 0
+
+    def own(self) -> frozenset[Action]:
+        """What it may do with what is its own."""
+        return OWN_OF_AGENTS if any(g.role == Role.AGENT for g in self.grants) else OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ def may(identity: Identity, action: Action, resource: Resource) -> Verdict:
     if action in ANYONE:
         return _YES
     owns = bool(resource.owner) and resource.owner == identity.id
-    if owns and action in OWN:
+    if owns and action in identity.own():
         return _YES
     reaching = {g.role for g in identity.grants if _reaches(identity, g, resource)}
     if any(action in RIGHTS[role][1] for role in reaching):

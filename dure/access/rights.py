@@ -43,6 +43,7 @@ class Action(StrEnum):
     POLICY_WRITE = "policy.write"
     SITE_CREATE = "site.create"
     SITE_READ = "site.read"
+    SITE_INSPECT = "site.inspect"  # what its backend says of itself: versions, addresses
     SITE_OPERATE = "site.operate"
     AGENT_ACT = "agent.act"
     FARM_DRAIN = "farm.drain"
@@ -65,6 +66,8 @@ A = Action
 ANYONE: frozenset[Action] = frozenset({A.ME_READ, A.POLICY_READ, A.SITE_READ})
 # What an actor may do with what is its own (`Resource.owner`), whatever its roles.
 OWN: frozenset[Action] = frozenset({A.ACTOR_READ, A.ACTOR_ERASE, A.TOKEN_CREATE, A.TOKEN_REVOKE})
+# A site's program does less with itself: its token lies on a machine where tenants' code runs, and must not beget others.
+OWN_OF_AGENTS: frozenset[Action] = frozenset({A.ACTOR_READ})
 
 _SEE_WORK = frozenset({A.PROJECT_READ, A.WORKLOAD_READ, A.WORKLOAD_WHY, A.LEDGER_READ, A.EVENT_READ, A.AWARD_READ})
 _READ_ALL = _SEE_WORK | {A.ORGANISATION_READ, A.PROGRAMME_READ, A.ACTOR_READ, A.POLICY_READ, A.SITE_READ}
@@ -79,8 +82,8 @@ _OFFICER = frozenset({
 # An operator sees what runs and why, and may end it, but not what it prints: logs are the tenant's.
 _OPERATOR = frozenset({
     A.WORKLOAD_READ, A.WORKLOAD_WHY, A.WORKLOAD_CANCEL, A.WORKLOAD_SUBMIT, A.WORKLOAD_SUBMIT_URGENT, A.QUOTE_CREATE,
-    A.PROJECT_READ, A.ORGANISATION_READ, A.EVENT_READ, A.LEDGER_VERIFY, A.AUDIT_VERIFY, A.SITE_CREATE, A.SITE_OPERATE,
-    A.FARM_DRAIN, A.BACKUP_CREATE, A.BUNDLE_UPLOAD,
+    A.PROJECT_READ, A.ORGANISATION_READ, A.EVENT_READ, A.LEDGER_VERIFY, A.AUDIT_VERIFY, A.SITE_CREATE,
+    A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN, A.BACKUP_CREATE, A.BUNDLE_UPLOAD,
 })  # fmt: skip
 
 # The table: role → what its scope names, and what it may do within. Only a site's own program speaks for the site, so that the
@@ -91,7 +94,7 @@ RIGHTS: Mapping[Role, tuple[Scope, frozenset[Action]]] = MappingProxyType({
     Role.OFFICER: (Scope.PROGRAMME, _OFFICER),
     Role.MANAGER: (Scope.PROJECT, _MANAGER),
     Role.MEMBER: (Scope.PROJECT, _MEMBER),
-    Role.AUDITOR: (Scope.PROJECT, _READ_ALL | {A.WORKLOAD_LOG, A.LEDGER_VERIFY, A.AUDIT_VERIFY}),
+    Role.AUDITOR: (Scope.PROJECT, _READ_ALL | {A.WORKLOAD_LOG, A.LEDGER_VERIFY, A.AUDIT_VERIFY, A.SITE_INSPECT}),
     Role.AGENT: (Scope.SITE, frozenset({A.AGENT_ACT})),
 })  # fmt: skip
 

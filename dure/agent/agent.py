@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import dure
 from dure.agent.attempts import grace_ms, launch_order
-from dure.agent.book import Book, Told
+from dure.agent.book import Book, Greeting, Told
 from dure.agent.bundles import BundleCache, is_hash
 from dure.agent.journal import Journal
 from dure.agent.link import Link, is_stale
@@ -21,7 +21,7 @@ from dure.agent.settings import AgentSettings
 from dure.errors import ApiError, BackendError, LinkError
 from dure.model.codec import from_plain
 from dure.model.event import Head
-from dure.model.link import PROTOCOL, Hello, Order, Poll, PollAnswer, Report
+from dure.model.link import PROTOCOL, Hello, HelloAnswer, Order, Poll, PollAnswer, Report
 from dure.model.workload import Outcome
 from dure.ports import Clock, Driver, Forgetter, LogReader, Observation
 
@@ -32,6 +32,7 @@ A = TypeVar("A")
 
 _INT64 = 1 << 63  # what the journal can hold
 _FORGET_BATCH = 100
+_TOO_LARGE = 413
 _BUNDLE_GONE = (404, 410, 413, 422)  # answers that will not change by asking again
 
 
@@ -64,6 +65,8 @@ class Agent:
         self._hello_lock = threading.Lock()
         self._report_lock = threading.Lock()  # reports of one attempt must arrive in the order in which they were made
         self._batch = settings.report_batch
+        self._hello_settled = settings.hello_settled_max
+        self._hello_open: int | None = None  # None: all
         self._nodes: tuple[Mapping[str, Any], ...] = ()
         self._nodes_told = True
         self._swept_ms = self._inventory_ms = self._tidied_ms = -1
@@ -83,20 +86,42 @@ class Agent:
         with self._hello_lock:
             self.look(sweep=True)
             nodes = tuple(self._driver.inventory())
-            told = self._book.everything()
+            greeting, answer = self._greet(nodes)
+            self._nodes, self._nodes_told = nodes, True
+            self._session = Session(answer.epoch, answer.incarnation)
+            self._book.heard(greeting.told, hello=True)
+            self._book.untold(greeting.later)
+            self.report_wanted.set()
+        if greeting.later:  # before anything is asked of a plane that does not know of them
+            self.send_reports()
+
+    def _greet(self, nodes: tuple[Mapping[str, Any], ...]) -> tuple[Greeting, HelloAnswer]:
+        """Say hello; where the plane, or a proxy before it, finds that too long, say less until it is heard: an agent that
+        cannot say hello can do nothing."""
+        while True:
+            greeting = self._book.everything(self._hello_settled, self._hello_open)
             hello = Hello(
                 protocol=PROTOCOL,
                 agent_version=dure.__version__,
                 boot_id=self.settings.boot_id,
                 describe=self._driver.describe(),
                 nodes=nodes,
-                reports=tuple(t.report for t in told),
+                reports=tuple(t.report for t in greeting.told),
             )
-            answer = self._link.hello(hello)
-            self._nodes, self._nodes_told = nodes, True
-            self._session = Session(answer.epoch, answer.incarnation)
-            self._book.heard(told, hello=True)
-            self.report_wanted.set()
+            try:
+                return greeting, self._link.hello(hello)
+            except ApiError as refusal:
+                if refusal.status != _TOO_LARGE or not greeting.told:
+                    raise
+                self._shorten(greeting)
+
+    def _shorten(self, greeting: Greeting) -> None:
+        """Half as many settled attempts; without any, the open ones without their workers; then half as many of those."""
+        if greeting.settled:
+            self._hello_settled = len(greeting.settled) // 2
+        else:
+            self._hello_open = len(greeting.open) if self._hello_open is None else len(greeting.open) // 2
+        log.warning("a hello of %d attempts is too long for the plane: telling fewer", len(greeting.told))
 
     def step_orders(self, wait_ms: int) -> int:
         """Collect orders, carry them out, report. Returns how many things were new."""

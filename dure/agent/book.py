@@ -69,6 +69,19 @@ class Told:
     changed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a hello tells, and which open attempts it leaves for later."""
+
+    open: tuple[Told, ...]
+    settled: tuple[Told, ...]
+    later: tuple[str, ...]
+
+    @property
+    def told(self) -> tuple[Told, ...]:
+        return self.open + self.settled
+
+
 class Book:
     """Safe from several threads. Never calls the backend or the plane. Raises StoreError when the journal cannot be written; then
     nothing has changed."""
@@ -308,12 +321,25 @@ class Book:
                     words.append(f"{attempt}:stop")
         return tuple(words)
 
-    def everything(self) -> list[Told]:
-        """For a hello: all open attempts of which there is something to say, then the most lately settled ones."""
+    def everything(self, settled_max: int, open_max: int | None = None) -> Greeting:
+        """For a hello: all open attempts of which there is something to say, and the most lately settled ones, without the
+        workers that nobody needs any more.
+
+        open_max: where a hello of all has been too large, so many open ones at most, without their workers, the newest first:
+        what a restored plane does not know of is new. The others are told in reports behind the hello."""
         with self._lock:
             told = [Told(e.known.report, e.changed) for e in self._entries.values() if e.known.report is not None]
-            settled = self._journal.settled(self._settings.hello_settled_max)
-            return told + [Told(k.report, 0) for k in settled if k.report is not None and k.attempt not in self._entries]
+            if open_max is not None:
+                told = [_slim(t) for t in sorted(told, key=lambda t: t.report.attempt, reverse=True)]
+            settled = [k.report for k in self._journal.settled(settled_max) if k.attempt not in self._entries]
+        later = tuple(t.report.attempt for t in told[open_max:]) if open_max is not None else ()
+        return Greeting(tuple(told[:open_max]), tuple(_slim(Told(r, 0)) for r in settled if r is not None), later)
+
+    def untold(self, attempts: Iterable[str]) -> None:
+        """The plane has not heard of these in its new session: they are due at once."""
+        with self._lock:
+            for entry in [self._entries[a] for a in attempts if a in self._entries]:
+                entry.sent, entry.told, entry.resends = 0, None, 0
 
     def to_tell(self, limit: int) -> list[Told]:
         """Reports that are due: news first, then what merely goes on and ends that have to be said again."""
@@ -384,6 +410,10 @@ def _resumed(known: Known) -> Entry:
 
 def _may_launch(entry: Entry) -> bool:
     return entry.known.report is None and entry.known.stop is None and entry.stage in (Stage.QUEUED, Stage.ASKED)
+
+
+def _slim(told: Told) -> Told:
+    return replace(told, report=replace(told.report, workers=()))
 
 
 def _recorded(known: Known) -> Known:

@@ -104,7 +104,10 @@ class LogShipper:
         if not data and not ended and 0 <= now_ms - reading.sent_ms < self._settings.log_keepalive_ms:
             return False
         text = base64.b64encode(data).decode()
-        chunk = LogChunk(epoch=epoch, attempt=attempt, worker=worker, offset=reading.offset, data=text, ended=ended and not data)
+        more = len(data) >= self._settings.log_chunk_bytes
+        chunk = LogChunk(
+            epoch=epoch, attempt=attempt, worker=worker, offset=reading.offset, data=text, ended=ended and not data, more=more
+        )
         offset = self._link.send_log(chunk).offset
         reading.sent_ms = now_ms
         return self._steer(key, reading, chunk, offset)

@@ -4,16 +4,19 @@ Unlike people's bodies these ignore members that they do not know: agents of the
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from dure.api.problems import reasons_of
+from dure.api.units import fault
 from dure.model.codec import from_plain
 from dure.model.link import Hello, LogChunk, Poll, Report
 from dure.model.reason import Reason
 
 COUNT_MAX = 2**53 - 1
+DESCRIBE_BYTES_MAX = 16 << 10  # what a backend says of itself is read with every site, for ever
 Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Short = Annotated[str, Field(max_length=256)]
 AnId = Annotated[str, Field(min_length=1, max_length=192)]
@@ -65,12 +68,30 @@ class NodeWords(_Words):
     up: bool = True
 
 
+def _one_each(nodes: list[NodeWords]) -> list[NodeWords]:
+    seen: set[str] = set()
+    for node in nodes:
+        if node.name in seen:
+            raise fault("duplicate", value=node.name)
+        seen.add(node.name)
+    return nodes
+
+
+def _brief(describe: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(describe, ensure_ascii=False).encode()) > DESCRIBE_BYTES_MAX:
+        raise fault("too_large", limit="16KiB")
+    return describe
+
+
+Nodes = Annotated[list[NodeWords], Field(max_length=20_000), AfterValidator(_one_each)]
+
+
 class HelloWords(_Words):
     protocol: Annotated[int, Field(ge=0, le=1_000_000)]
     agent_version: Short
     boot_id: Short
-    describe: dict[str, Any] = Field(max_length=64)
-    nodes: list[NodeWords] = Field(max_length=20_000)
+    describe: Annotated[dict[str, Any], Field(max_length=64), AfterValidator(_brief)]
+    nodes: Nodes
     reports: list[AttemptWords] = Field(default=[], max_length=100_000)
 
 
@@ -83,7 +104,7 @@ class PollWords(_Words):
 class ReportWords(_Words):
     epoch: Count
     reports: list[AttemptWords] = Field(default=[], max_length=100_000)
-    nodes: list[NodeWords] = Field(default=[], max_length=20_000)
+    nodes: Nodes = []
 
 
 class LogWords(_Words):
@@ -93,6 +114,7 @@ class LogWords(_Words):
     offset: Count
     data: str = ""
     ended: bool = False
+    more: bool = True
 
 
 WORDS: dict[type[Any], type[_Words]] = {Hello: HelloWords, Poll: PollWords, Report: ReportWords, LogChunk: LogWords}

@@ -94,4 +94,4 @@ def load(reader: Reader, credential: str, now_ms: int) -> Known | None:
         return None
     grants = tuple(reader.find(Grant, {"actor": actor.id}))
     site = next((g.scope for g in grants if g.role == Role.AGENT), "")
-    return Known(row, Identity(id=actor.id, disabled=actor.disabled, grants=grants, site=site), now_ms)
+    return Known(row, Identity(id=actor.id, disabled=actor.disabled, grants=grants, site=site, expires_ms=row.expires_ms), now_ms)

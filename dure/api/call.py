@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dure.access import Action, Identity, Resource, may
+from dure.api.lanes import Lane
 from dure.api.problems import problem
 from dure.api.state import ApiState
 from dure.controller.commands.idempotency import Answer, once
 from dure.controller.deed import Deed
 from dure.errors import require
-from dure.model.reason import Reason
+from dure.model.reason import Reason, ReasonKind
 from dure.ports import Reader, Tx
 
 V = TypeVar("V")
@@ -32,6 +33,7 @@ class Call:
     api: ApiState
     request: Request
     lang: str
+    lane: Lane = Lane.PEOPLE  # whose threads its reads take
     identity: Identity = field(default_factory=lambda: Identity(id=""))
     key: str = ""
     raw: bytes = b""
@@ -77,11 +79,17 @@ class Call:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     async def read(self, fn: Callable[[Reader], V]) -> V:
-        return await self.api.read(fn)
+        return await self.api.read(fn, self.lane)
 
     async def show(self, fn: Callable[[Reader], Plain | Reason]) -> Response:
         """Answer with what `fn` reads."""
-        return self.answer(await self.api.read(fn))
+        return self.answer(await self.read(fn))
+
+    async def ask(self, fn: Callable[[], Plain | Reason]) -> Response:
+        """Answer with what `fn` finds out about the whole plane: in turn with the same actor's other questions."""
+        if self.api.questions.full(self.identity.id):
+            return self.refuse(Reason.of(ReasonKind.PLANE_BUSY))
+        return self.answer(await self.api.questions.ask(self.identity.id, fn))
 
     async def write(
         self,

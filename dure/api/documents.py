@@ -38,7 +38,7 @@ def worded(value: Any, lang: str, veil: Veil) -> Any:
     if isinstance(value, Reason):
         return reason_document(veil.reason(value), lang)
     if isinstance(value, Workload):
-        return workload_document(value, None, lang)
+        return workload_document(value, None, lang, veil)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: worded(getattr(value, name), lang, veil) for name in field_names(type(value))}
     if isinstance(value, Mapping):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +16,10 @@ KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # behind an even number of backslashes
 LANGUAGES = ("en", "ko")
 DEPTH_MAX = 32  # job files and agents' words are not deeper than six
+MEMBERS_MAX = 1024  # of one object; the longest that anything takes is an environment of 256
+
+
+_TOO_DEEP = f"nested deeper than {DEPTH_MAX} levels"
 
 
 class _Refused(ValueError):
@@ -35,13 +40,13 @@ async def read_body(request: Request, bytes_max: int) -> bytes | Reason:
 
 
 def parse_json(raw: bytes) -> Any | Reason:
-    """The JSON value in `raw`, or BODY_NOT_JSON: also for duplicate keys, NaN, Infinity, lone surrogates, NUL, bad UTF-8, and
-    for nesting deeper than `DEPTH_MAX`."""
+    """The JSON value in `raw`, or BODY_NOT_JSON: also for duplicate keys, NaN, Infinity, lone surrogates, NUL, bad UTF-8, for
+    nesting deeper than `DEPTH_MAX` and for objects of more than `MEMBERS_MAX` members. Takes time in proportion to its length."""
     try:
         text = raw.decode("utf-8")
-        if _too_deep(text):
-            return _not_json(f"nested deeper than {DEPTH_MAX} levels")
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if _too_deep(value):
+            return _not_json(_TOO_DEEP)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be stored
             if _NUL.search(text):
@@ -51,36 +56,35 @@ def parse_json(raw: bytes) -> Any | Reason:
     except UnicodeError:
         return _not_json("not UTF-8")
     except RecursionError:
-        return _not_json("nested too deep")
+        return _not_json(_TOO_DEEP)
     except ValueError as error:
         return _not_json(str(error)[:200])
     return value
 
 
-def _too_deep(text: str) -> bool:
-    """Whether brackets nest too deep. Counts those within strings too, so it looks closer only when there are many."""
-    if text.count("[") + text.count("{") <= DEPTH_MAX:
-        return False
-    depth = deepest = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            in_string, escaped = escaped or char != '"', char == "\\" and not escaped
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest > DEPTH_MAX
+def _too_deep(value: Any) -> bool:
+    """Whether lists and objects nest deeper than `DEPTH_MAX`, level by level."""
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [inner for item in level for inner in _within(item) if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MEMBERS_MAX:
+        raise _Refused(f"an object of more than {MEMBERS_MAX} members")
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise _Refused(f"member {twice[:64]!r} stands twice")
     return members
 

@@ -36,7 +36,7 @@ class LogReader:
     position: int
     pieces: deque[Piece] = field(default_factory=deque)
     buffered: int = 0
-    caught_up: bool = False  # the site has nothing more at the moment
+    caught_up: bool = False  # what was printed until the site last looked is all here
     ended: bool = False  # the attempt has ended and everything is in `pieces`
     let_go: bool = False  # was too slow
     filled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -172,7 +172,7 @@ def _deliver(reader: LogReader, chunk: LogChunk, data: bytes) -> None:
         reader.buffered += len(fresh)
         reader.position = end
     reached = reader.position >= end and chunk.offset <= reader.position
-    reader.caught_up = reached and not data
+    reader.caught_up = reached and (not data or not chunk.more)
     reader.ended = reader.ended or (reached and chunk.ended)
     if reader.pieces or reader.caught_up or reader.ended:
         reader.filled.set()

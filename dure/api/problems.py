@@ -135,7 +135,7 @@ def _problem(kind: str, context: Mapping[str, Any], message: str) -> dict[str, A
 
 
 _TYPES = {"string": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "list", "dict": "object"}
-OWN_PROBLEMS = frozenset({"bad_format", "too_small", "too_large", "wrong_type", "reserved", "contradiction"})
+OWN_PROBLEMS = frozenset({"bad_format", "too_small", "too_large", "wrong_type", "reserved", "contradiction", "duplicate"})
 
 
 def known_members(model: type[BaseModel] | None, path: Sequence[str | int]) -> list[str]:

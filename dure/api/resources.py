@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from dure.access import PROJECT_ROLES, Action, Resource, visible_projects
 from dure.api.call import Call
-from dure.api.route import Of
+from dure.api.route import Of, named_in_body
 from dure.controller.rules import not_found
+from dure.model.event import Event
 from dure.model.funding import Award, Programme
 from dure.model.reason import Reason
 from dure.model.site import Node, Quarantine, Site
@@ -142,6 +143,22 @@ async def actor(call: Call) -> Answer:
     return [Resource(kind="actor", id=id, owner=id, project=shared)]
 
 
+async def stranger(call: Call, id: str) -> Reason | None:
+    """NOT_FOUND for an actor that the caller has nothing to do with, so that nobody is drawn into a project, and so into sight,
+    by their id alone. Of those who may give roles only administrators know everybody."""
+    if id == call.identity.id or visible_projects(call.identity, Action.PROJECT_MANAGE_MEMBERS) is None:
+        return None
+    known_in = visible_projects(call.identity)
+
+    def acquainted(reader: Reader) -> bool:
+        scopes = {g.scope for g in reader.find(Grant, {"actor": id}) if g.role in PROJECT_ROLES}
+        shared = scopes if known_in is None else scopes & known_in
+        made = {"subject": id, "kind": "actor.created", "actor": call.identity.id}
+        return bool(shared or reader.find(Event, made, limit=1))
+
+    return None if await call.read(acquainted) else not_found("actor", id)
+
+
 # -- from bodies: what is not of the right type is left for validation to refuse ----------------------------------------------
 
 
@@ -150,17 +167,20 @@ def _member(call: Call, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+@named_in_body
 async def body_project(call: Call) -> Answer:
     """The project that the body names. Without one there is nothing to decide, and validation refuses."""
     id = _member(call, "project")
     return [Resource(kind="project", id=id)] if id else []
 
 
+@named_in_body
 async def body_programme(call: Call) -> Answer:
     id = _member(call, "programme")
     return [Resource(kind="programme", id=id)] if id else []
 
 
+@named_in_body
 async def body_grants(call: Call) -> Answer:
     """Who manages projects may make actors with roles in them; with any other role, or none, an administrator may."""
     grants: Any = call.document.get("grants") if isinstance(call.document, dict) else None
@@ -168,6 +188,7 @@ async def body_grants(call: Call) -> Answer:
     return [_granted(g) for g in grants[:50]]
 
 
+@named_in_body
 async def body_grant(call: Call) -> Answer:
     return [_granted(call.document)]
 

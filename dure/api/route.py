@@ -1,4 +1,5 @@
-"""The one way into every route: authenticate → check the form → decide access → validate → run; and out: no exception leaves.
+"""The one way into every route: authenticate → check the address → decide access → read the body → validate → run; and out: no
+exception leaves.
 
 `@requires(action, of)` declares what a route asks for; a route without it cannot be built."""
 
@@ -13,12 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from dure.access import Action, Resource
+from dure.access import ANYONE, RIGHTS, Action, Identity, Resource
 from dure.api.call import Call
 from dure.api.intake import idempotency_key, is_id, language, parse_json, read_body
+from dure.api.lanes import Lane
 from dure.api.problems import problem, reasons_of
 from dure.api.state import ApiState
 from dure.errors import ConfigError, StoreError
@@ -26,6 +28,7 @@ from dure.model.reason import Reason, ReasonKind
 from dure.ports import Entropy
 
 logger = logging.getLogger("dure.api")
+LONG_BYTES = 64 << 10  # a body beyond it is made sense of beside the event loop
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 Of = Callable[[Call], Awaitable[Sequence[Resource] | Reason]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,19 +42,27 @@ class Access:
     of: Of | None
     keyed: bool = True  # a write needs an Idempotency-Key
     streamed: bool = False  # the route reads the body itself
-    log_sized: bool = False  # the body may be as large as a chunk of a log
+    bound: str = "body_bytes_max"  # which of the settings bounds the body
+    in_body: bool = False  # the body names the resource: it is read before the decision
 
 
 def requires(
-    action: Action, of: Of | None, *, keyed: bool = True, streamed: bool = False, log_sized: bool = False
+    action: Action, of: Of | None, *, keyed: bool = True, streamed: bool = False, bound: str = "body_bytes_max"
 ) -> Callable[[F], F]:
     """Declare the access decision of a route function."""
 
     def declare(function: F) -> F:
-        function.__access__ = Access(action, of, keyed, streamed, log_sized)  # type: ignore[attr-defined]
+        in_body = getattr(of, "in_body", False)
+        function.__access__ = Access(action, of, keyed, streamed, bound, in_body)  # type: ignore[attr-defined]
         return function
 
     return declare
+
+
+def named_in_body(of: F) -> F:
+    """Declare that `of` looks at the body. All other decisions are made before a byte of it is read."""
+    of.in_body = True  # type: ignore[attr-defined]
+    return of
 
 
 class CheckedRequest(Request):
@@ -86,7 +97,8 @@ class DureRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             api: ApiState = request.app.state.api
-            call = Call(api, request, language(request))
+            lane = Lane.AGENTS if access.action is Action.AGENT_ACT else Lane.PEOPLE
+            call = Call(api, request, language(request), lane)
             try:
                 reason = await _admit(call, access, known, has_body)
                 if reason is not None:
@@ -101,6 +113,8 @@ class DureRoute(APIRoute):
                 return call.refuse(reasons_of(error.errors(), model))
             except HTTPException:
                 raise
+            except ClientDisconnect:
+                return Response(status_code=408)  # nobody is there to read it
             except Exception as error:
                 return refuse_broken(error, call.lang, api.services.entropy, api.clock.now_ms())
 
@@ -122,13 +136,17 @@ async def _admit(call: Call, access: Access, known: frozenset[str], has_body: bo
     fault = _form_fault(request, known)  # 2. is the address well formed
     if fault is not None:
         return fault
-    if request.method in WRITES and not access.streamed:  # 3. is the body within bounds, and JSON
+    fault = None if access.in_body else await decide(call, access)  # 3. may they
+    if fault is not None:
+        return fault
+    if request.method in WRITES and not access.streamed:  # 4. is the body within bounds, and JSON
         fault = await _take_body(call, access, has_body)
         if fault is not None:
             return fault
-    fault = await decide(call, access)  # 4. may they
-    if fault is not None:
-        return fault
+    if access.in_body:  # or may they do that to what the body names
+        fault = await decide(call, access)
+        if fault is not None:
+            return fault
     if request.method in WRITES and access.keyed:  # 5. is the write named
         key = idempotency_key(request)
         if isinstance(key, Reason):
@@ -154,7 +172,10 @@ def _form_fault(request: Request, known: frozenset[str]) -> Reason | None:
 
 async def _take_body(call: Call, access: Access, has_body: bool) -> Reason | None:
     settings = call.api.settings
-    raw = await read_body(call.request, settings.log_body_bytes_max if access.log_sized else settings.body_bytes_max)
+    bytes_max: int = getattr(settings, access.bound)
+    if access.in_body and not _could(call.identity, access.action):
+        bytes_max = min(bytes_max, settings.stranger_body_bytes_max)
+    raw = await read_body(call.request, bytes_max)
     if isinstance(raw, Reason):
         return raw
     call.raw = raw
@@ -163,11 +184,17 @@ async def _take_body(call: Call, access: Access, has_body: bool) -> Reason | Non
     kind = call.request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         return Reason.of(ReasonKind.BAD_FIELD, field="Content-Type", problem="unknown_value", allowed="application/json")
-    document = parse_json(raw)
+    long = len(raw) > LONG_BYTES
+    document = await call.api.beside(lambda: parse_json(raw), Lane.BODIES) if long else parse_json(raw)
     if isinstance(document, Reason):
         return document
     call.document = document
     return None
+
+
+def _could(identity: Identity, action: Action) -> bool:
+    """Whether there is anything at all to which they may do this."""
+    return action in ANYONE or any(action in RIGHTS[g.role][1] for g in identity.grants)
 
 
 async def _still(call: Call, access: Access) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from pydantic_core import to_json
@@ -32,29 +33,43 @@ def frame(event: str, data: Any, id: str = "") -> bytes:
 
 
 class Turnstile:
-    """Counts the open streams."""
+    """Counts the open streams, of each actor and in all."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, per_actor_max: int) -> None:
         self.most = most
+        self.per_actor_max = per_actor_max
         self.open = 0
+        self._of: Counter[str] = Counter()
 
-    def full(self) -> bool:
-        return self.open >= self.most
+    def full(self, actor: str) -> bool:
+        """Whether `actor` may open no further stream now."""
+        return self.open >= self.most or self._of[actor] >= self.per_actor_max
+
+    @contextlib.contextmanager
+    def passing(self, actor: str) -> Iterator[None]:
+        self.open += 1
+        self._of[actor] += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+            self._of[actor] -= 1
+            self._of += Counter()  # drops who has none left
 
 
 class EventStream(StreamingResponse):
     """Sends what `source` yields; closes the source when the reader goes away, so that its `finally` runs at once."""
 
-    def __init__(self, source: AsyncGenerator[bytes, None], turnstile: Turnstile) -> None:
+    def __init__(self, source: AsyncGenerator[bytes, None], turnstile: Turnstile, actor: str) -> None:
         super().__init__(source, media_type="text/event-stream", headers=HEADERS)
         self._source = source
         self._turnstile = turnstile
+        self._actor = actor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._turnstile.open += 1
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._turnstile.open -= 1
-            with contextlib.suppress(RuntimeError):  # it is being closed already
-                await self._source.aclose()
+        with self._turnstile.passing(self._actor):
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                with contextlib.suppress(RuntimeError):  # it is being closed already
+                    await self._source.aclose()

@@ -1,24 +1,22 @@
-"""What lives as long as the running API: the gate, the hub, the readers' threads, the policy as last read."""
+"""What lives as long as the running API: the gate, the hub, the lanes of threads, the policy as last read."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from dure.api.auth import Gate, Known
 from dure.api.changes import Changes
+from dure.api.lanes import Lane, Lanes, Questions
 from dure.api.loghub import LogHub
 from dure.api.services import PlaneServices
 from dure.api.sse import Turnstile
 from dure.controller.rules import policy_of
-from dure.errors import StoreError
 from dure.model.policy import Policy
 from dure.ports import Reader, Tx
 
 T = TypeVar("T")
-READS_MAX = 1_000  # that wait for a thread; beyond it callers are asked to come back
 
 
 class ApiState:
@@ -39,28 +37,27 @@ class ApiState:
             room_wait_ms=settings.log_room_wait_ms,
             want_again_ms=settings.log_want_again_ms,
         )
-        self.turnstile = Turnstile(settings.streams_max)
+        self.turnstile = Turnstile(settings.streams_max, settings.streams_per_actor_max)
         self.told_heads: dict[str, int] = {}  # site → number of the head that its agent was last told
         self.polls: dict[str, int] = {}  # site → how many polls its agent has begun: only the last is answered with orders
         self.noted_heard: dict[str, int] = {}  # site → when it was last written down that its agent spoke
-        self._threads = ThreadPoolExecutor(settings.read_threads, thread_name_prefix="dure-api-read")
-        self._reading = 0
+        self._lanes = Lanes({
+            Lane.PEOPLE: settings.read_threads,
+            Lane.AGENTS: settings.agent_threads,
+            Lane.QUESTIONS: settings.question_threads,
+            Lane.BODIES: 2,
+        })  # fmt: skip
+        self.questions = Questions(self._lanes, settings.questions_per_actor_max)
         self._policy: Policy | None = None
         self._policy_read_ms = 0
 
-    async def read(self, fn: Callable[[Reader], T]) -> T:
+    async def read(self, fn: Callable[[Reader], T], lane: Lane = Lane.PEOPLE) -> T:
         """Run `fn` on a consistent view, beside the event loop. Raises StoreError when too many wait already."""
-        return await self.beside(lambda: self.services.store.read(fn))
+        return await self.beside(lambda: self.services.store.read(fn), lane)
 
-    async def beside(self, fn: Callable[[], T]) -> T:
+    async def beside(self, fn: Callable[[], T], lane: Lane = Lane.PEOPLE) -> T:
         """Run anything that blocks, beside the event loop."""
-        if self._reading >= READS_MAX:
-            raise StoreError("too many reads wait")
-        self._reading += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, fn)
-        finally:
-            self._reading -= 1
+        return await self._lanes.run(lane, fn)
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` in a transaction; returns once it is durable."""
@@ -81,7 +78,7 @@ class ApiState:
 
     def close(self) -> None:
         self.changes.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lanes.close()
 
     async def _read_known(self, fn: Callable[[Reader], Known | None]) -> Known | None:
-        return await self.read(fn)
+        return await self.read(fn, Lane.AGENTS)

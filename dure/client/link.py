@@ -24,7 +24,8 @@ from dure.model.link import Hello, HelloAnswer, LogAnswer, LogChunk, Poll, PollA
 
 MIB = 1024 * 1024
 CONNECT_S = 5.0
-CALL_S = 30.0  # a hello of a large site is read, checked and stored before it is answered
+CALL_S = 30.0
+HELLO_S = 120.0  # that of a large site is read, checked and stored before it is answered
 LOG_S = 45.0  # the plane may keep a chunk for 20 s until its readers have room
 BUNDLE_S = 30.0  # of silence; a slow link may take longer in all
 ANSWER_MAX = 64 * MIB  # of a poll that orders ten thousand launches at once
@@ -56,7 +57,7 @@ class HttpLink:
         )
 
     def hello(self, hello: Hello) -> HelloAnswer:
-        return self._say("hello", hello, HelloAnswer, CALL_S)
+        return self._say("hello", hello, HelloAnswer, HELLO_S)
 
     def poll(self, poll: Poll) -> PollAnswer:
         return self._say("poll", poll, PollAnswer, poll.wait_ms / 1000 + self._margin_s)

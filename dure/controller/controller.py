@@ -19,7 +19,7 @@ from dure.errors import StaleLeader, require
 from dure.model.event import Head, head_bytes
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Project
-from dure.model.workload import Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import TERMINAL, Attempt, Workload, WorkloadSpec
 from dure.ports import Clock, Entropy, Store
 from dure.scheduler import Plan, Snapshot, plan
 
@@ -252,9 +252,12 @@ class Controller:
     def _quarantined(self, workload: Workload) -> WhyAnswer | None:
         memory = self._memory
         attempt = memory.mirror.quarantined.get(workload.id) if memory else None
-        if attempt is None or workload.state != WorkloadState.WAITING:
+        if attempt is None or workload.state in TERMINAL:
             return None
         reason = Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=attempt)
+        if workload.attempt == attempt:
+            row = self.store.read(lambda r: r.get(Attempt, attempt))
+            reason = Reason.of(ReasonKind.UNACCOUNTED, attempt=attempt, site=row.site if row else "")
         return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
 
     def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:

@@ -237,7 +237,7 @@ def after_attempt(
     policy: Policy, workload: Workload, attempt: Attempt, now_ms: int
 ) -> tuple[WorkloadState, Reason, dict[str, Any]]:
     """Pure: (next state, why, further fields) of a workload whose live attempt ended as `attempt.outcome`."""
-    reason = ended_reason(attempt)
+    reason = ended_reason(attempt, workload.spec.demand.memory_mib)
     if workload.cancel_asked_ms and attempt.outcome != Outcome.SUCCEEDED:
         return WorkloadState.CANCELLED, Reason.of(ReasonKind.ENDED_CANCELLED), {}
     match attempt.outcome:
@@ -262,12 +262,14 @@ def after_attempt(
     return WorkloadState.WAITING, reason, {"rejections": 0}
 
 
-def ended_reason(attempt: Attempt) -> Reason:
-    """Why an attempt ended, for people."""
+def ended_reason(attempt: Attempt, memory_mib: int) -> Reason:
+    """Why an attempt ended, for people. memory_mib: what each worker asked for."""
     evidence = attempt.evidence
     match attempt.outcome:
         case Outcome.SUCCEEDED:
             return Reason.of(ReasonKind.ENDED_SUCCEEDED)
+        case Outcome.FAILED if evidence.detail == "memory_limit":
+            return Reason.of(ReasonKind.ENDED_MEMORY, wanted_mib=memory_mib, used_mib=evidence.rss_max_mib)
         case Outcome.FAILED if evidence.signal:
             return Reason.of(ReasonKind.ENDED_SIGNAL, signal=evidence.signal)
         case Outcome.FAILED:

@@ -109,7 +109,8 @@ class ReportAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogChunk:
-    """Bytes of a log, base64. `ended`: the attempt has ended and nothing comes after these."""
+    """Bytes of a log, base64. `ended`: the attempt has ended and nothing comes after these. `more`: the log went on behind
+    these when they were read, or nobody can tell."""
 
     epoch: int
     attempt: str
@@ -117,6 +118,7 @@ class LogChunk:
     offset: int
     data: str = ""
     ended: bool = False
+    more: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

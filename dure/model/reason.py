@@ -36,6 +36,8 @@ class ReasonKind(StrEnum):
     ENDED_SUCCEEDED = "ended_succeeded"
     ENDED_EXIT_CODE = "ended_exit_code"
     ENDED_SIGNAL = "ended_signal"
+    ENDED_MEMORY = "ended_memory"
+    UNACCOUNTED = "unaccounted"
     ENDED_TIMED_OUT = "ended_timed_out"
     ENDED_CANCELLED = "ended_cancelled"
     ENDED_PREEMPTED = "ended_preempted"

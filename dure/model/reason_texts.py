@@ -167,6 +167,16 @@ _ENDED: dict[K, ReasonText] = {
         "Ended with an error", "The command ended with exit code {exit_code}[: {detail}].",
         "Read its log, mend it and submit it again."), (
         "오류로 종료", "명령이 종료 코드 {exit_code|으로/로} 끝났습니다[: {detail}].", "로그를 보고 고친 뒤 다시 제출하십시오.")),
+    K.ENDED_MEMORY: _text("wanted_mib used_mib", _SELF, (
+        "Out of memory", "It used more memory than it asked for: {wanted_mib} for each worker; {used_mib} was seen last.",
+        "Submit it again with more memory (resources.memory)."), (
+        "메모리 초과", "요청한 메모리를 넘어 종료되었습니다. 워커당 {wanted_mib} 요청, 마지막 사용량 {used_mib}.",
+        "메모리(resources.memory)를 늘려 다시 제출하십시오.")),
+    K.UNACCOUNTED: _text("attempt site", _OPERATOR, (
+        "Its site knows nothing of it", "Site {site} does not report attempt {attempt}, which the plane believes to run there.",
+        "Ask an operator to look: `dure attempt attest-lost {attempt}` if it is gone for certain."), (
+        "사이트에 기록 없음", "사이트 {site|이/가} 이곳에서 실행 중이어야 할 시도 {attempt|을/를} 알지 못합니다.",
+        "운영자에게 확인을 요청하십시오. 확실히 없으면 `dure attempt attest-lost {attempt}`를 실행합니다.")),
     K.ENDED_SIGNAL: _text("signal", _SELF, (
         "Ended by a signal", "The command was ended by {signal}.",
         "Read its log; if it was killed for memory, ask for more and submit it again."), (

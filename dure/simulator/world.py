@@ -63,6 +63,10 @@ class World:
     def add_site(self, id: str, nodes: Sequence[Mapping[str, Any]], region: str = "", pue_permille: int = 1300) -> SimSite:
         deed = self.deed()
         self.store.transact(lambda tx: create_site(tx, deed, id=id, region=region, pue_permille=pue_permille))
+        return self.replace_site(id, nodes)
+
+    def replace_site(self, id: str, nodes: Sequence[Mapping[str, Any]]) -> SimSite:
+        """A machine for a site that exists: its backend and its agent's journal are empty."""
         driver = FakeDriver(self.clock, nodes)
         link = WorldLink(lambda: self.controller, id)
         folder = Path(tempfile.gettempdir()) / "dure-simulated-agent"  # bundles are never fetched here, so nothing is written

@@ -64,6 +64,29 @@ def test_a_log_that_is_not_followed_ends_where_it_stands(served: Served) -> None
     assert b"".join(p.data for p in pieces) == TEXT[9:]
 
 
+def test_a_log_that_is_not_followed_ends_though_the_job_never_stops_printing(served: Served) -> None:
+    workload, _, epoch = served.plane.run_one()
+    told: list[int] = []
+
+    def serve() -> None:
+        plane, offset = served.plane, 0
+        while not (wants := plane.post("agent", "/agent/poll", {"epoch": epoch, "wait_ms": 5000})["logs"]):
+            pass
+        while offset >= 0:
+            told.append(offset)
+            chunk = {"epoch": epoch, "attempt": wants[0]["attempt"], "worker": 0, "offset": offset}
+            piece = {**chunk, "data": base64.b64encode(b"step\n").decode(), "ended": False, "more": False}
+            offset = plane.post("agent", "/agent/logs", piece)["offset"]
+
+    agent = threading.Thread(target=serve, daemon=True)
+    agent.start()
+    pieces = list(served.client("alice").logs(workload))
+    agent.join(10)
+    assert pieces[-1].kind == "end"
+    assert b"".join(p.data for p in pieces).startswith(b"step\n")
+    assert not agent.is_alive()
+
+
 def test_two_readers_at_different_places_both_get_everything(served: Served) -> None:
     workload, _, epoch = served.plane.run_one()
     got: Queue[bytes] = Queue()

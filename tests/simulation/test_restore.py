@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dure.backends.fake import Script
-from dure.controller import verify_audit, verify_store_books
-from dure.controller.commands.sites import resolve_quarantine
+from dure.controller import WhyAnswer, verify_audit, verify_store_books
+from dure.controller.commands.sites import attest_lost, resolve_quarantine
 from dure.model.reason import ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Quarantine
@@ -78,4 +78,30 @@ def test_work_that_ended_after_the_backup_is_billed_from_its_evidence(tell: Tell
     after = world.attempts(id)
     assert world.workload(id).state == "succeeded"
     assert [(a.id, a.settled, a.outcome) for a in after] == [(a.id, a.settled, a.outcome) for a in before]
+    assert world.store.read(verify_store_books).findings == ()
+
+
+def test_work_that_the_site_knows_nothing_of_is_shown_to_an_operator_and_runs_again_once_attested(
+    tell: Teller, tmp_path: Path
+) -> None:
+    world = tell.world
+    world.sites["north"].driver.script("job", Script(run_ms=10 * MINUTE_MS))
+    id = tell.submit(spec("job"))
+    world.settle()
+    saved = backup(f"sqlite:///{tmp_path}/a.db", tmp_path / "saved.jsonl.gz", now_ms=NOW_MS)
+    _restore(world, tmp_path, saved)
+    world.replace_site("north", [node("n1")])  # a new machine: backend and journal are empty
+    world.advance(NOW_MS + 20 * MINUTE_MS)
+    lost = world.attempts(id)[0]
+    rows = world.store.read(lambda r: r.find(Quarantine))
+    assert [(q.id, q.observation) for q in rows] == [(lost.id, {"phase": "unaccounted"})]
+    why = world.controller.why(id)
+    assert isinstance(why, WhyAnswer)
+    assert why.reason.kind == ReasonKind.UNACCOUNTED
+    deed = world.deed()
+    world.store.transact(lambda tx: attest_lost(tx, deed, attempt=lost.id))
+    world.sites["north"].driver.script("job", Script(run_ms=10 * MINUTE_MS))
+    world.advance(NOW_MS + 60 * MINUTE_MS)
+    assert world.workload(id).state == "succeeded"
+    assert world.store.read(lambda r: r.find(Quarantine))[0].resolved == "attested"
     assert world.store.read(verify_store_books).findings == ()

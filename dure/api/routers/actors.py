@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from dure.access import Action
+from dure.access import PROJECT_ROLES, Action, visible_projects
 from dure.api import resources
 from dure.api.bodies import ActorIn, GrantIn, TokenIn
-from dure.api.call import CallDep
+from dure.api.call import Call, CallDep
 from dure.api.documents import Plain, actor_document, credential_document, new_token_document, page, plain
 from dure.api.listing import Cursor, Limit, find_page, take_page
 from dure.api.route import DureRoute, requires
@@ -16,6 +18,7 @@ from dure.api.shapes import ActorShape, CredentialShape, NewTokenShape, Page
 from dure.controller.commands import tenancy
 from dure.controller.commands.tenancy import NewToken
 from dure.controller.deed import Deed
+from dure.controller.rules import bad
 from dure.model.reason import Reason
 from dure.model.tenancy import Actor, Credential, Grant, Person, Role
 from dure.ports import Reader, Tx
@@ -36,6 +39,14 @@ class Secret:
 
     def show(self, document: Plain) -> Plain:
         return {**document, "token": self.token}
+
+
+def lasting(call: Call, expires_ms: int) -> int | Reason:
+    """The end of a token made with the caller's: a brief or a stolen one must not beget one that outlives it."""
+    own_ms = call.identity.expires_ms
+    if own_ms and expires_ms > own_ms:
+        return bad("expires", "too_large", limit=own_ms)
+    return expires_ms or own_ms
 
 
 @router.post("/actors", status_code=201, response_model=Actor)
@@ -67,7 +78,18 @@ async def list_actors(call: CallDep, limit: Limit = 100, cursor: Cursor = "") ->
 @router.get("/actors/{id}", response_model=ActorShape)
 @requires(Action.ACTOR_READ, resources.actor)
 async def get_actor(call: CallDep, id: str) -> Response:
-    return await call.show(lambda reader: actor_document(call.record, reader.get(Person, id), reader.find(Grant, {"actor": id})))
+    """All of it for the actor itself, administrators and auditors. Who manages a project with it sees the name, and the roles in
+    the projects that they manage: no e-mail, and nothing of what else the person does."""
+    managed = None if id == call.identity.id else visible_projects(call.identity, Action.ACTOR_READ)
+
+    def look(reader: Reader) -> Plain | Reason:
+        person, grants = reader.get(Person, id), reader.find(Grant, {"actor": id})
+        if managed is not None:
+            person = replace(person, email="") if person else None
+            grants = [g for g in grants if g.role in PROJECT_ROLES and g.scope in managed]
+        return actor_document(call.record, person, grants)
+
+    return await call.show(look)
 
 
 @router.post("/actors/{id}/erase", response_model=Actor)
@@ -86,11 +108,15 @@ async def disable_actor(call: CallDep, id: str) -> Response:
 @router.post("/actors/{id}/tokens", status_code=201, response_model=NewTokenShape)
 @requires(Action.TOKEN_CREATE, resources.actor)
 async def create_token(call: CallDep, id: str, body: TokenIn) -> Response:
-    """The secret is in this answer alone: a repeated request gets the rest again, with an empty `token`."""
-    secret = Secret()
+    """The secret is in this answer alone: a repeated request gets the rest again, with an empty `token`.
+
+    A token ends no later than the one with which it was made; without `expires`, with it."""
+    secret, ends_ms = Secret(), lasting(call, body.expires or 0)
+    if isinstance(ends_ms, Reason):
+        return call.refuse(ends_ms)
 
     def command(tx: Tx, deed: Deed) -> NewToken | Reason:
-        return secret.keep(tenancy.create_token(tx, deed, actor=id, label=body.label, expires_ms=body.expires or 0))
+        return secret.keep(tenancy.create_token(tx, deed, actor=id, label=body.label, expires_ms=ends_ms))
 
     return await call.write(command, new_token_document, status=201, forget=True, seal=secret.show)
 
@@ -110,6 +136,10 @@ async def revoke_token(call: CallDep, id: str) -> Response:
 @router.post("/actors/{id}/grants", status_code=201, response_model=Grant)
 @requires(Action.ACTOR_CREATE, resources.body_grant)
 async def create_grant(call: CallDep, id: str, body: GrantIn) -> Response:
+    """Who manages a project gives its roles to actors that they made, or with whom they share a project already."""
+    stranger = await resources.stranger(call, id)
+    if stranger is not None:
+        return call.refuse(stranger)
     return await call.write(
         lambda tx, deed: tenancy.grant(tx, deed, actor=id, role=Role(body.role), scope=body.scope),
         plain,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from starlette.responses import FileResponse, Response
@@ -12,7 +12,8 @@ from dure.access import Action
 from dure.api import resources
 from dure.api.agentwords import HelloWords, LogWords, PollWords, ReportWords, understand
 from dure.api.call import Call, CallDep
-from dure.api.route import DureRoute, requires
+from dure.api.lanes import Lane
+from dure.api.route import LONG_BYTES, DureRoute, requires
 from dure.api.routers.bundles import SHA256, blob_path
 from dure.controller.commands import agents
 from dure.controller.rules import not_found, plane_of
@@ -25,6 +26,7 @@ from dure.model.workload import Attempt, AttemptState, Workload
 from dure.ports import Reader
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["agent"])
+T = TypeVar("T", Hello, Poll, Report, LogChunk)
 CALM_MS = 15  # changes gathered before orders are read again: a flood of submissions is not a flood of reads
 
 
@@ -32,11 +34,18 @@ def _body(model: type[Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
+async def _words(call: Call, kind: type[T]) -> T | list[Reason]:
+    """What the agent says; a long body is looked through beside the event loop."""
+    if len(call.raw) <= LONG_BYTES:
+        return understand(kind, call.document)
+    return await call.api.beside(lambda: understand(kind, call.document), Lane.BODIES)
+
+
 @router.post("/agent/hello", response_model=HelloAnswer, openapi_extra=_body(HelloWords))
-@requires(Action.AGENT_ACT, resources.own_site, keyed=False, log_sized=True)
+@requires(Action.AGENT_ACT, resources.own_site, keyed=False, bound="hello_body_bytes_max")
 async def hello(call: CallDep) -> Response:
     """An agent takes charge of its site; whoever did before is fenced off."""
-    words, site = understand(Hello, call.document), call.identity.site
+    words, site = await _words(call, Hello), call.identity.site
     if isinstance(words, list):
         return call.refuse(words)
     deed = call.deed()
@@ -47,10 +56,10 @@ async def hello(call: CallDep) -> Response:
 
 
 @router.post("/agent/report", response_model=ReportAnswer, openapi_extra=_body(ReportWords))
-@requires(Action.AGENT_ACT, resources.own_site, keyed=False, log_sized=True)
+@requires(Action.AGENT_ACT, resources.own_site, keyed=False, bound="log_body_bytes_max")
 async def report(call: CallDep) -> Response:
     """What the site sees of its attempts."""
-    words, site = understand(Report, call.document), call.identity.site
+    words, site = await _words(call, Report), call.identity.site
     if isinstance(words, list):
         return call.refuse(words)
     deed = call.deed()
@@ -63,7 +72,7 @@ async def report(call: CallDep) -> Response:
 @requires(Action.AGENT_ACT, resources.own_site, keyed=False)
 async def poll(call: CallDep) -> Response:
     """Answers at once when there is something to do, else after `wait_ms`."""
-    words = understand(Poll, call.document)
+    words = await _words(call, Poll)
     if isinstance(words, list):
         return call.refuse(words)
     await _note_heard(call)
@@ -129,10 +138,10 @@ def _fresh_head(call: Call) -> dict[str, Any]:
 
 
 @router.post("/agent/logs", response_model=LogAnswer, openapi_extra=_body(LogWords))
-@requires(Action.AGENT_ACT, resources.own_site, keyed=False, log_sized=True)
+@requires(Action.AGENT_ACT, resources.own_site, keyed=False, bound="log_body_bytes_max")
 async def logs(call: CallDep) -> Response:
     """A piece of a log. The answer waits until its readers have room."""
-    words, site = understand(LogChunk, call.document), call.identity.site
+    words, site = await _words(call, LogChunk), call.identity.site
     if isinstance(words, list):
         return call.refuse(words)
     row = await call.read(lambda reader: reader.get(Site, site))
@@ -158,6 +167,6 @@ async def fetch_bundle(call: CallDep, project: str, sha256: str) -> Response:
         workloads = reader.get_many(Workload, {a.workload for a in attempts})
         return any(w.spec.bundle == sha256 for w in workloads.values())
 
-    if not await call.read(needed) or not await call.api.beside(path.is_file):
+    if not await call.read(needed) or not await call.api.beside(path.is_file, call.lane):
         return call.refuse(not_found("bundle", sha256))
     return FileResponse(path, media_type="application/gzip")

@@ -95,12 +95,12 @@ async def stream_events(call: CallDep, project: IdFilter = "", after: After = 0)
     wanted = _filter(call, project, "")
     if isinstance(wanted, Reason):
         return call.refuse(wanted)
-    if call.api.turnstile.full():
-        return call.refuse(Reason.of(ReasonKind.PLANE_STARTING))
     last_id = call.request.headers.get("last-event-id", "") or str(after)
     if not (last_id.isascii() and last_id.isdigit() and len(last_id) < 17):
         return call.refuse(Reason.of(ReasonKind.BAD_FIELD, field="Last-Event-ID", problem="bad_format", example="4096"))
-    return EventStream(_events(call, wanted, int(last_id)), call.api.turnstile)
+    if call.api.turnstile.full(call.identity.id):
+        return call.refuse(Reason.of(ReasonKind.PLANE_BUSY))
+    return EventStream(_events(call, wanted, int(last_id)), call.api.turnstile, call.identity.id)
 
 
 async def _events(call: Call, wanted: Filter, after: int) -> AsyncGenerator[bytes, None]:
@@ -140,4 +140,4 @@ async def audit_verify(call: CallDep) -> Response:
         report = verify_audit(reader)
         return {"ok": report.fault is None, **to_plain(report)}
 
-    return await call.show(look)
+    return await call.ask(lambda: call.api.services.store.read(look))

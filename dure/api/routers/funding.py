@@ -183,4 +183,4 @@ async def verify_ledger(call: CallDep) -> Response:
         report = verify_store_books(reader)
         return {"ok": not report.findings, **to_plain(report)}
 
-    return await call.show(look)
+    return await call.ask(lambda: call.api.services.store.read(look))

@@ -40,8 +40,6 @@ async def read_log(
 
     The id of an event is the offset behind it: `Last-Event-ID` goes on from there. A stream that ends without "end" is to be
     taken up again."""
-    if call.api.turnstile.full():
-        return call.refuse(Reason.of(ReasonKind.PLANE_BUSY))
     start = _resumed(call.request.headers.get("last-event-id", ""), offset)
     if start is None:
         return call.refuse(Reason.of(ReasonKind.BAD_FIELD, field="Last-Event-ID", problem="bad_format", example="4096"))
@@ -50,7 +48,9 @@ async def read_log(
         chosen = await call.read(lambda reader: reader.get(Attempt, attempt))
         if chosen is None or chosen.workload != id:
             return call.refuse(not_found("attempt", attempt))
-    return EventStream(_log(call, id, chosen, worker, start, follow), call.api.turnstile)
+    if call.api.turnstile.full(call.identity.id):
+        return call.refuse(Reason.of(ReasonKind.PLANE_BUSY))
+    return EventStream(_log(call, id, chosen, worker, start, follow), call.api.turnstile, call.identity.id)
 
 
 def _resumed(last_id: str, offset: int) -> int | None:

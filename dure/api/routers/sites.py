@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from dure.access import Action, Resource
+from dure.access import Action, Resource, visible_projects
 from dure.api import resources
 from dure.api.bodies import SiteIn
 from dure.api.call import Call, CallDep
@@ -16,6 +16,7 @@ from dure.api.listing import Cursor, IdFilter, Limit, find_page
 from dure.api.route import DureRoute, requires
 from dure.api.routers.actors import Secret
 from dure.api.shapes import NewTokenShape, Page, SiteShape
+from dure.api.veil import Veil
 from dure.controller.commands import sites, tenancy
 from dure.controller.commands.tenancy import NewToken
 from dure.controller.deed import Deed
@@ -38,7 +39,10 @@ async def create_site(call: CallDep, body: SiteIn) -> Response:
 @router.get("/sites", response_model=Page[Site])
 @requires(Action.SITE_READ, resources.farm("site"))
 async def list_sites(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
-    return await call.show(lambda reader: find_page(reader, Site, {}, cursor, limit, plain))
+    def shown(site: Site) -> Plain:
+        return _unless_inspector(call, plain(site))
+
+    return await call.show(lambda reader: find_page(reader, Site, {}, cursor, limit, shown))
 
 
 @router.get("/sites/{id}", response_model=SiteShape)
@@ -50,10 +54,17 @@ async def get_site(call: CallDep, id: str) -> Response:
     def look(reader: Reader) -> Plain | Reason:
         nodes, attempts = reader.find(Node, {"site": id}), reader.find(Attempt, {"site": id, "state": LIVE})
         document = site_document(call.record, nodes, attempts, now_ms, silent_ms_max)
-        document["attempts"] = [plain(a) for a in attempts if _sees(call, a)]
-        return document
+        veil = Veil(reader, visible_projects(call.identity, Action.WORKLOAD_READ))
+        document["attempts"] = [veil.attempt(plain(a)) for a in attempts if _sees(call, a)]
+        return _unless_inspector(call, document)
 
     return await call.show(look)
+
+
+def _unless_inspector(call: Call, document: Plain) -> Plain:
+    """A site without what its backend says of itself, for those who only use it."""
+    seen = call.sees(Action.SITE_INSPECT, Resource(kind="site", id=document["id"]))
+    return document if seen else {**document, "backend": {}}
 
 
 def _sees(call: Call, attempt: Attempt) -> bool:
@@ -79,14 +90,14 @@ router.post("/sites/{id}/undrain", response_model=Site, name="undrain_site", des
 @router.post("/sites/{id}/tokens", status_code=201, response_model=NewTokenShape)
 @requires(Action.SITE_OPERATE, resources.site)
 async def create_site_token(call: CallDep, id: str) -> Response:
-    """A token for the site's agent. The secret is in this answer alone."""
-    secret = Secret()
+    """A token for the site's agent, which ends with the caller's. The secret is in this answer alone."""
+    secret, ends_ms = Secret(), call.identity.expires_ms
 
     def command(tx: Tx, deed: Deed) -> NewToken | Reason:
         agent = _agent(tx, deed, id)
         if isinstance(agent, Reason):
             return agent
-        return secret.keep(tenancy.create_token(tx, deed, actor=agent, label=f"agent of {id}"))
+        return secret.keep(tenancy.create_token(tx, deed, actor=agent, label=f"agent of {id}", expires_ms=ends_ms))
 
     return await call.write(command, new_token_document, status=201, forget=True, seal=secret.show)
 

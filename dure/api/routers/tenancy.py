@@ -100,6 +100,10 @@ def _members(reader: Reader, project: str) -> list[Grant]:
 @router.post("/projects/{id}/members", status_code=201, response_model=Grant)
 @requires(Action.PROJECT_MANAGE_MEMBERS, resources.project)
 async def add_member(call: CallDep, id: str, body: MemberIn) -> Response:
+    """Administrators add anybody; who manages the project, actors that they made or with whom they share a project already."""
+    stranger = await resources.stranger(call, body.actor)
+    if stranger is not None:
+        return call.refuse(stranger)
     return await call.write(
         lambda tx, deed: tenancy.grant(tx, deed, actor=body.actor, role=Role(body.role), scope=id),
         plain,

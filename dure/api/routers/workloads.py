@@ -79,7 +79,7 @@ async def quote(call: CallDep, body: WorkloadIn) -> Response:
             return answer
         return call.api.services.store.read(lambda reader: quote_document(answer, call.lang, veil_of(call, reader)))
 
-    return call.answer(await call.api.beside(look))
+    return await call.ask(look)
 
 
 def veil_of(call: Call, reader: Reader) -> Veil:
@@ -143,7 +143,7 @@ async def why(call: CallDep, id: str) -> Response:
             return answer
         return call.api.services.store.read(lambda reader: why_document(answer, call.lang, veil_of(call, reader)))
 
-    return call.answer(await call.api.beside(look))
+    return await call.ask(look)
 
 
 @router.post("/workloads/{id}/cancel", response_model=Cancelled)

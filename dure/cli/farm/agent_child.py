@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ class AgentChild:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
+        self.files: tuple[int, int] | None = None  # its limit of open files, where it is not to have the farm's
 
     async def keep_running(self) -> None:
         """Returns after `stop`. A session of its own, so that Ctrl-C at the terminal reaches the farm alone."""
@@ -36,6 +38,7 @@ class AgentChild:
             self._process = await asyncio.create_subprocess_exec(
                 *self._words, env=self._environ, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
             )
+            self._limit(self._process.pid)
             status = await self._process.wait()
             if self._stopping.is_set():
                 return
@@ -44,6 +47,12 @@ class AgentChild:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s *= 2
+
+    def _limit(self, pid: int) -> None:
+        """Long before it launches anything: whatever it launches inherits this. Linux alone can do it from outside."""
+        if self.files is not None and hasattr(resource, "prlimit"):
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, self.files)
 
     async def stop(self) -> None:
         """End the agent; what it started runs on under its shims."""

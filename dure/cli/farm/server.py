@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,11 +14,11 @@ from typing import Any
 import uvicorn
 
 from dure.cli.farm.agent_child import AgentChild
+from dure.cli.farm.doors import BACKLOG, Door, places, quietly, raise_files
 
 # Readers of logs and events hang on for as long as they like; a farm that stops lets go of them after this long, so that the
 # whole stop stays below five seconds.
 GRACE_S = 1
-BACKLOG = 1024
 
 
 class PortTaken(Exception):
@@ -65,8 +66,14 @@ async def serve(
     """Serve until SIGTERM or SIGINT: then stop the agent first (it would call back), accept nothing more, let go of readers.
 
     hang_up: ends streams and long polls; ready: called once the plane answers."""
+    before = raise_files()
+    if agent:
+        agent.files = before
     config = uvicorn.Config(
         app,
+        http=Door(places()).protocol,  # type: ignore[arg-type]
+        ws="none",
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -77,6 +84,8 @@ async def serve(
     server = _Server(config)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(quietly())
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below it stands a line for every malformed request of anybody
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     serving = asyncio.create_task(server.serve(sockets=[bound]))

@@ -56,6 +56,8 @@ def hello(tx: Tx, deed: Deed, *, site: str, hello: Hello) -> HelloAnswer | Reaso
     record(tx, deed, "site.joined", site, site=site, data=data, touched=touched)
     for attempt_report in hello.reports:
         _take(tx, deed, known, attempt_report)
+    if row.incarnation < plane.incarnation:
+        _set_aside_unaccounted(tx, deed, known, {r.attempt for r in hello.reports})
     return HelloAnswer(epoch=epoch, incarnation=plane.incarnation, now_ms=deed.now_ms)
 
 
@@ -156,6 +158,7 @@ def _take(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
         return False  # not this agent's to speak of, or of another life: its words change nothing
     if attempt.state == AttemptState.ENDED:
         return seen.phase == "ended"
+    settle_quarantine(tx, deed, attempt.id, "adopted")
     if seen.phase == "ended":
         end_attempt(tx, deed, attempt, _outcome(seen), seen.evidence)
         return True
@@ -209,6 +212,34 @@ def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
     elif seen.phase == "ended" and known.observation.get("phase") != "ended":
         tx.update(replace(known, observation=plain))
     return seen.phase == "ended"
+
+
+UNACCOUNTED = "unaccounted"  # phase of a quarantined attempt that its site does not report
+
+
+def _set_aside_unaccounted(tx: Tx, deed: Deed, site: Site, reported: set[str]) -> None:
+    """After a restore: attempts that the plane believes to run here and that the site's agent knows nothing of.
+
+    They may run all the same (the agent may have lost its journal, not its machine), so nothing is released or relaunched; an
+    operator sees them, and attests. A report that comes after all takes them out again."""
+    for state in (AttemptState.RUNNING, AttemptState.STOPPING):
+        for attempt in tx.find(Attempt, {"site": site.id, "state": state}):
+            if attempt.id in reported or tx.get(Quarantine, attempt.id) is not None:
+                continue
+            row = Quarantine(
+                id=attempt.id, site=site.id, workload=attempt.workload, seen_ms=deed.now_ms, observation={"phase": UNACCOUNTED}
+            )
+            tx.insert(row)
+            data = {"workload": attempt.workload, "phase": UNACCOUNTED}
+            record(tx, deed, "attempt.quarantined", attempt.id, site=site.id, data=data, touched=touch(row))
+
+
+def settle_quarantine(tx: Tx, deed: Deed, attempt: str, resolved: str) -> None:
+    """What was set aside has been accounted for."""
+    row = tx.get(Quarantine, attempt)
+    if row is not None and not row.resolved:
+        known: Quarantine = tx.update(replace(row, resolved=resolved))
+        record(tx, deed, "quarantine.resolved", attempt, site=row.site, data={"as": resolved}, touched=touch(known))
 
 
 def _may_be_its(tx: Tx, site: Site, seen: AttemptReport) -> bool:

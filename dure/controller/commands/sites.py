@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dure.controller.commands.agents import settle_quarantine
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt
 from dure.controller.rules import bad, exists, not_found, plane_of
@@ -93,6 +94,7 @@ def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
         return not_found("attempt", attempt)
     if row.state == AttemptState.ENDED:
         return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.outcome.value)
+    settle_quarantine(tx, deed, attempt, "attested")
     evidence = replace(row.evidence, detail="attested_lost")
     outcome = Outcome.WITHDRAWN if row.state == AttemptState.CLAIMED else Outcome.LOST
     return end_attempt(tx, deed, row, outcome, evidence)

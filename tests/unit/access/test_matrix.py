@@ -7,6 +7,7 @@ import pytest
 from dure.access import (
     ANYONE,
     OWN,
+    OWN_OF_AGENTS,
     PROJECT_ROLES,
     RIGHTS,
     Action,
@@ -53,6 +54,7 @@ policy.read              *
 policy.write             admin  .         .        .        .       .        .
 site.create              admin  operator  .        .        .       .        .
 site.read                *
+site.inspect             admin  operator  .        .        .       auditor  .
 site.operate             admin  operator  .        .        .       .        .
 agent.act                .      .         .        .        .       .        agent
 farm.drain               admin  operator  .        .        .       .        .
@@ -152,6 +154,15 @@ def test_an_agent_speaks_for_its_own_site_only_whatever_its_grant_says() -> None
                   who(Role.AGENT, scope="busan", site="pohang"), who(Role.AGENT, site="")):  # fmt: skip
         assert may(agent, Action.AGENT_ACT, attempt).reason == Reason.of(ReasonKind.NOT_FOUND, what="attempt", id="a")
     assert not may(who(Role.AGENT, site=""), Action.AGENT_ACT, Resource(kind="site")).allowed
+
+
+def test_an_agent_may_not_make_tokens_of_its_own() -> None:
+    own = Resource(kind="token", id="t", owner="me")
+    allowed = {a for a in Action if may(who(Role.AGENT), a, own).allowed}
+    assert allowed == ANYONE | OWN_OF_AGENTS == ANYONE | {Action.ACTOR_READ}
+    assert may(who(Role.AGENT), Action.TOKEN_CREATE, own).reason == Reason.of(
+        ReasonKind.NOT_ALLOWED, action="token.create", roles=["admin"]
+    )
 
 
 def test_several_grants_add_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +15,7 @@ from dure.agent.agent import Agent
 from dure.agent.journal import Journal
 from dure.agent.settings import AgentSettings
 from dure.errors import ApiError, BackendError, LinkError
+from dure.model.codec import to_plain
 from dure.model.link import (
     AttemptReport,
     Hello,
@@ -174,6 +176,8 @@ class FakePlane:
     lose_requests: list[str] = field(default_factory=list)
     lose_replies: list[str] = field(default_factory=list)
     poison: set[str] = field(default_factory=set)  # attempts whose report is refused
+    hello_bytes_max: int = 1 << 62
+    hello_sizes: list[int] = field(default_factory=list)  # of those refused too
     bundles: dict[str, bytes] = field(default_factory=dict)
     bundle_fault: str = ""
     hellos: list[Hello] = field(default_factory=list)
@@ -190,6 +194,10 @@ class FakePlane:
 
     def hello(self, hello: Hello) -> HelloAnswer:
         with self._word("hello"):
+            size = len(json.dumps(to_plain(hello)))
+            self.hello_sizes.append(size)
+            if size > self.hello_bytes_max:
+                raise ApiError(413, {"title": "Content Too Large", "status": 413})
             self.epoch += 1
             self.hellos.append(hello)
             self._take(hello.reports)

@@ -33,7 +33,7 @@ SAMPLE = {
     "problem": "too_small", "known": ["name", "command"], "limit_bytes": 1 << 20, "action": "policy.write",
     "roles": ["admin"], "what": "workload", "id": "job_4", "method": "PUT", "key": "k-1", "state": "succeeded",
     "limit": 10, "asked": 20, "epoch": 3, "current": 12_345, "protocol": 9, "oldest": 1, "newest": 2,
-    "account": "award:a1", "reference": "ref_1", "attempt": "att_1",
+    "account": "award:a1", "reference": "ref_1", "attempt": "att_1", "used_mib": 700, "site": "pohang",
 }  # fmt: skip
 
 
