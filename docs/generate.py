@@ -55,6 +55,7 @@ EVENTS: Mapping[str, str] = {
     "programme.created": "A programme was made.",
     "programme.funded": "Money came from the treasury into a programme.",
     "project.created": "A project was made.",
+    "quarantine.resolved": "What was set aside was accounted for: reported by its site after all, or attested lost.",
     "quarantine.dismissed": "An operator looked at an attempt that the plane did not know, and dismissed it.",
     "site.created": "A site was made.",
     "site.drained": "Nothing new is started at a site.",
