@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dure
-from dure.backends.local import files, isolation, machine, orders, processes
+from dure.backends.local import files, isolation, limits, machine, orders, processes
 from dure.backends.local.settings import LocalSettings
 from dure.errors import BackendError
 from dure.model.codec import from_plain
@@ -60,13 +60,7 @@ class LocalDriver:
             "authority": "exact",
             "isolation": str(self._isolation),
             "isolation_why": self._isolation.why,
-            "limits": {
-                "wall": "enforced by the shim's monotonic clock",
-                "memory": "enforced by a watchdog, twice a second, over the whole attempt",
-                "log_bytes": self._settings.log_bytes_max,
-                "cores": "advisory (OMP_NUM_THREADS)",
-                "devices": "advisory (visible-devices variables)",
-            },
+            "limits": limits.describe(self._settings, self._isolation),
         }
 
     def inventory(self) -> Sequence[Mapping[str, Any]]:
@@ -124,7 +118,8 @@ class LocalDriver:
         with contextlib.suppress(OSError):
             self._forgotten.joinpath(attempt).touch(mode=0o600)
         shutil.rmtree(self._attempts / attempt, ignore_errors=True)
-        shutil.rmtree(self._settings.root / "tmp" / attempt, ignore_errors=True)
+        for folder in ("tmp", "shm"):
+            shutil.rmtree(self._settings.root / folder / attempt, ignore_errors=True)
         self._ended.pop(attempt, None)
         self._refused.pop(attempt, None)
 
@@ -235,17 +230,18 @@ class LocalDriver:
         same_boot = run.get("boot_id") == files.boot_id()
         if same_boot and run.get("start_ticks") and processes.start_ticks(run.get("pid", 0)) == run["start_ticks"]:
             return None  # the second witness says that it lives: this file system's locks are not to be trusted
-        if same_boot and not self._kill_leftovers(attempt):
+        if same_boot and not self._kill_leftovers(attempt, run.get("init")):
             return None  # it may run again elsewhere once it is lost, so first it must be gone
         evidence = run.get("evidence", {})
         ended = evidence.get("started_ms", 0) + evidence.get("run_ms", 0)
         detail = "shim_died" if same_boot else "machine_rebooted"
         return self._write_end(folder, Outcome.LOST, {**evidence, "ended_ms": ended, "detail": detail})
 
-    def _kill_leftovers(self, attempt: str) -> bool:
+    def _kill_leftovers(self, attempt: str, init: Sequence[int] | None) -> bool:
+        """init: pid and start ticks of the namespace's, where there is one; it dies with its shim, so as a rule it is gone."""
         marker = f"DURE_ATTEMPT={attempt}".encode()
         for _ in range(KILL_LOOKS):
-            if processes.kill_marked(marker):
+            if (init is None or processes.kill_space(*init)) and processes.kill_marked(marker):
                 return True
             self._pause.wait(KILL_PAUSE_S)
         return False

@@ -3,15 +3,16 @@
 Levels, strongest first; the first whose trial run succeeds is in force, and `describe()["isolation"]` names it:
 
 * ``namespace+uid``: every rank runs as an unprivileged user of its project, in a mount namespace in which the farm's folder is
-  covered (but for the workload's own), /tmp and /var/tmp are the attempt's, and a folder that only the farm's user may enter
-  (such as /root) shows nothing but the Python installation, read-only. Needs root and the right to mount.
+  covered (but for the workload's own), /tmp, /var/tmp and /dev/shm are the attempt's, and a folder that only the farm's user may
+  enter (such as /root) shows nothing but the Python installation, read-only. All ranks of an attempt share one PID and one IPC
+  namespace: they see no other processes, and the kernel ends all of them at once. Needs root and the right to mount.
 * ``uid``: the same user, without the namespace: the farm's folder is guarded by its mode. Needs root, and a Python and a farm
   folder that other users can reach.
 * ``none: why``: jobs run as the farm's own user and can do what it can. When the farm does not run as root, or
   neither trial succeeded.
 
-None of them protects against a hole in the kernel, against use of the network, against seeing that other processes exist, or
-against device files that everybody may open.
+None of them protects against a hole in the kernel, against use of the network, or against device files that everybody may open;
+only the first one keeps a job from seeing that other processes exist.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from dure.backends.local.settings import LocalSettings
 
 NAMESPACE, UID, NONE = "namespace+uid", "uid", "none"
 TMP_FOLDERS = ("/tmp", "/var/tmp")
+SHM_FOLDER = "/dev/shm"
 TRIAL_S = 30  # far above the 0.1 s that it takes: a slow disk is no reason to isolate less
 PACKAGE_ROOT = str(Path(dure.__file__).resolve().parent.parent)
 BOOT = "import sys; sys.path.append(sys.argv[1]); from dure.backends.local.{module} import main; main()"
@@ -53,10 +55,14 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders of one attempt."""
+    """The folders of one attempt. shm: where the shim mounts its shared memory, out of everybody else's sight."""
 
     workload: Path
     tmp: Path
+
+    @property
+    def shm(self) -> Path:
+        return self.tmp.parent.parent / "shm" / self.tmp.name
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
@@ -83,6 +89,7 @@ def _trial(settings: LocalSettings, level: str) -> str:
     try:
         places = Places(settings.root / "workloads" / ".trial", settings.root / "tmp" / ".trial")
         make_places(places, uid)
+        (places.workload / "work" / "trial").unlink(missing_ok=True)  # of another user, if uid_base was another one
         plan = sandbox_plan(settings, Isolation(level), uid, places)
         order = {"sandbox": plan, "cwd": str(places.workload / "work"), "forbidden": _forbidden(settings, Isolation(level))}
         order["command"] = [settings.python, "-c", "import json, ssl"]
@@ -114,7 +121,10 @@ def sandbox_plan(settings: LocalSettings, isolation: Isolation, uid: int | None,
     shut = {first for path, _ in shown if (first := _first_shut(path))}
     hidden = {os.path.realpath(settings.hidden), os.path.realpath(settings.root)}
     tmp = [path for path in TMP_FOLDERS if Path(path).is_dir()]
-    plan["covers"] = [[path, str(places.tmp)] for path in tmp] + [[path, ""] for path in sorted((shut | hidden) - set(tmp))]
+    own = {**dict.fromkeys(tmp, str(places.tmp)), **({SHM_FOLDER: str(places.shm)} if Path(SHM_FOLDER).is_dir() else {})}
+    own.update(dict.fromkeys(sorted((shut | hidden) - set(own)), ""))
+    plan["covers"] = [[path, source] for path, source in own.items()]
+    plan["shm"] = str(places.shm)
     # Outside covers nothing has to be shown again, and a link there still leads to the real place, which is shown.
     plan["binds"] = [[path, ro] for path, ro in shown if any(_is_below(path, cover) for cover, _ in plan["covers"])]
     return plan
@@ -158,10 +168,11 @@ def _first_shut(path: str) -> str:
 def make_places(places: Places, uid: int | None) -> None:
     """The folders of a workload and of an attempt's temporary files. The workload's own folder stays the farm's, so that a job
     cannot replace `work` by a link to where the farm would then change owners."""
-    for folder in (places.workload.parent.parent, places.workload.parent, places.tmp.parent, places.workload):
+    for folder in (places.workload.parent.parent, places.workload.parent, places.tmp.parent, places.shm.parent, places.workload):
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         if uid is not None:
             folder.chmod(0o711)
+    places.shm.mkdir(mode=0o700, exist_ok=True)
     for folder in (places.workload / "work", places.workload / "checkpoint", places.workload / "out", places.tmp):
         folder.mkdir(mode=0o700, exist_ok=True)
         if uid is not None and folder.stat().st_uid != uid:

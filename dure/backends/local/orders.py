@@ -75,6 +75,7 @@ def shim_order(order: LaunchOrder, settings: LocalSettings, level: Isolation) ->
         "memory_mib": order.spec.demand.memory_mib * len(order.workers),
         "log_bytes_max": settings.log_bytes_max,
         "evidence_ms": settings.evidence_ms,
+        "processes_max": settings.processes_max if uid is not None else 0,
         "bundle": _bundle(order, settings),
         "sandbox": isolation.sandbox_plan(settings, level, uid, places),
     }  # fmt: skip
@@ -83,7 +84,8 @@ def shim_order(order: LaunchOrder, settings: LocalSettings, level: Isolation) ->
 def _bundle(order: LaunchOrder, settings: LocalSettings) -> dict[str, Any] | None:
     if not order.bundle_path:
         return None
-    return {"path": order.bundle_path, "bytes_max": settings.bundle_bytes_max, "files_max": settings.bundle_files_max}
+    bounds = {"bytes_max": settings.bundle_bytes_max, "files_max": settings.bundle_files_max, "ms_max": settings.bundle_ms_max}
+    return {"path": order.bundle_path, **bounds}
 
 
 def _free_port() -> int:

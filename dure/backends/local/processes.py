@@ -1,5 +1,5 @@
 """What /proc says about processes: trees, use, and leftovers of an attempt. Imported by the shim: standard library only."""
-# ruff: noqa: PTH110, PTH123, PTH208
+# ruff: noqa: PTH110, PTH115, PTH123, PTH208
 # (pathlib costs the shim 3 ms at every start)
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import signal
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 # Positions behind the command name in /proc/PID/stat, as proc(5) numbers its fields, less 3.
-STATE, PARENT, GROUP, UTIME, CSTIME, START, RSS = 0, 1, 2, 11, 14, 19, 21
+STATE, PARENT, GROUP, FLAGS, UTIME, CSTIME, START, RSS = 0, 1, 2, 6, 11, 14, 19, 21
+PF_EXITING = 4  # in FLAGS: it executes nothing of its program any more
 
 
 def stat(pid: int) -> list[bytes] | None:
@@ -94,6 +95,50 @@ def signal_all(pids: list[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def strike(pid: int) -> None:
+    """SIGKILL to everything below `pid`, nearest first, and to their process groups but our own: the kernel kills a group at one
+    stroke, while a listed process may have forked and gone before its turn comes."""
+    own = os.getpgid(0)
+    wave = [pid]
+    while wave:
+        wave = [child for parent in wave for child in _children(parent)]
+        for child in wave:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if (group := os.getpgid(child)) != own:
+                    os.killpg(group, signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
+
+
+def kill_space(init: int, ticks: int) -> bool:
+    """Kill the PID namespace of this init (pid and start ticks), and with it everything inside. True when nothing runs in there.
+
+    The kernel lets an init become a zombie only when all others are collected. While it waits for that it counts as ended as
+    soon as all others execute nothing any more: on a machine whose pid 1 does not collect orphans it waits for ever."""
+    if start_ticks(init) != ticks:
+        return True
+    with contextlib.suppress(OSError):
+        fd = os.pidfd_open(init)
+        try:
+            if start_ticks(init) == ticks:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)
+    space = _space(init)
+    return not any(_executes(p) and (p == init or _space(p) == space) for p in everybody()) or start_ticks(init) != ticks
+
+
+def _space(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""
+
+
+def _executes(pid: int) -> bool:
+    fields = stat(pid)
+    return fields is not None and fields[STATE] not in (b"Z", b"X") and not int(fields[FLAGS]) & PF_EXITING
 
 
 def kill_marked(marker: bytes) -> bool:

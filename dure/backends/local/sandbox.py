@@ -1,11 +1,12 @@
-"""Shutting a process in: a mount namespace of its own, an unprivileged user, no way back. Linux only, by ctypes.
+"""Shutting a process in: namespaces of its own, an unprivileged user, no way back. Linux only, by ctypes.
 
-Imported by the shim: standard library only. Everything here acts on the calling process, between fork and exec."""
-# ruff: noqa: PTH103
+Imported by the shim: standard library only. Everything here acts on the calling process, most of it between fork and exec."""
+# ruff: noqa: PTH103, PTH208
 # (pathlib costs the shim 3 ms at every start)
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -13,10 +14,22 @@ from typing import Any
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
-CLONE_NEWNS = 0x00020000
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 1, 32, 4096, 16384, 1 << 18, 2, 4
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 8, 32, 4096, 16384
+MS_PRIVATE, MS_SLAVE = 1 << 18, 1 << 19
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 NOFILE_MAX = 65_536  # data loaders and gang libraries open many sockets and files
+SHM_FILES_MAX = 65_536  # each costs the kernel about a KiB that the size of the folder does not count
+
+
+def new_space(shm: str, shm_mib: int) -> None:
+    """Give the children that this process forks from now on a PID namespace, and itself and them an IPC namespace and a view of
+    mounts of their own, in which `shm` holds shared memory of at most `shm_mib`. All of it goes with its last process.
+
+    The first child is the namespace's init: when it dies, the kernel kills all others and lets none be born. Raises OSError."""
+    _check(_LIBC.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID), "unshare")
+    _mount("none", "/", "", MS_REC | MS_SLAVE)  # not private: what the operator unmounts must not stay in use here
+    _mount("dure-shm", shm, "tmpfs", MS_NOSUID | MS_NODEV, f"size={max(1, shm_mib)}m,nr_inodes={SHM_FILES_MAX},mode=1777")
 
 
 def enter(plan: dict[str, Any]) -> None:
@@ -26,6 +39,7 @@ def enter(plan: dict[str, Any]) -> None:
     inside covers; uid: become this user (None: stay)."""
     if plan["level"] == "namespace+uid":
         _private_mounts(plan["covers"], plan["binds"])
+        _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)  # of the PID namespace: a job sees itself only
     os.umask(0o077)
     if plan["uid"] is not None:
         os.setgroups([])
@@ -34,12 +48,23 @@ def enter(plan: dict[str, Any]) -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def set_limits() -> None:
-    """No core files; as many open files as the machine allows, up to NOFILE_MAX."""
+def set_limits(processes_max: int) -> None:
+    """No core files; as many open files as the machine allows, up to NOFILE_MAX; processes and threads of the user that this
+    process becomes next (0: as the machine allows). The kernel does not hold root to the last one."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = NOFILE_MAX if hard == resource.RLIM_INFINITY else min(hard, NOFILE_MAX)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    if processes_max:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes_max, processes_max))
+
+
+def close_above(kept: int, *others: int) -> None:
+    """Close every descriptor above `kept` but `others`."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > kept and int(name) not in others:
+            with contextlib.suppress(OSError):  # the descriptor of this very listing is gone already
+                os.close(int(name))
 
 
 def die_with_parent(parent: int, number: int) -> None:

@@ -36,6 +36,10 @@ class LocalSettings:
     log_bytes_max: int = 64 << 20  # per rank
     bundle_bytes_max: int = 2 * GIB  # unpacked
     bundle_files_max: int = 20_000
+    bundle_ms_max: int = 300_000  # to unpack it: 2 GiB take about 20 s
+    # Processes and threads of one project on this machine, all its jobs together: far more than training needs, far fewer than
+    # the 32,768 process numbers of a small machine. Where jobs have no user of their own it does not hold.
+    processes_max: int = 4096
     evidence_ms: int = 5_000  # between two notes of what an attempt has used: what a dead shim may cost the farm
 
     @property

@@ -4,12 +4,14 @@ Started as `python -I -S -c <BOOT> <package root> <attempt folder> dure-shim <at
 attempt's lock open as descriptor 3. It takes orders by files only: `order.json` at the start, `stop`
 (announced by a byte on `wake`) later.
 
-Limits: wall time by its own monotonic clock; memory by a look every TICK_MS at what the whole attempt has resident (proportional
-sizes decide, so shared pages count once); a log that outgrows its bound is cut back to it, its beginning is kept, and the
-job runs on. The end of every rank's command is the end of the attempt: what they left running is killed. After a
+Limits: wall time by its own monotonic clock; memory by a look every TICK_MS at what the whole attempt holds (proportional
+sizes decide, so shared pages count once; `memory`); a log that outgrows its bound is cut back to it, its beginning is kept, and
+the job runs on. The end of every rank's command is the end of the attempt: what they left running is killed. After a
 stop, and when one rank of a gang has failed, everything gets SIGTERM, the grace period, and SIGKILL until `waitpid` has
-nothing left. SIGTERM to the shim itself (the machine shuts down) ends the attempt as lost, which may be run again elsewhere."""
-# ruff: noqa: PTH110, PTH116, PTH208
+nothing left. Where namespaces are allowed the ranks live in a PID namespace (`space`), and SIGKILL to its init is the end of
+all of them at once, whatever they do; elsewhere the shim strikes until nothing is left. SIGTERM to the shim itself (the machine
+shuts down) ends the attempt as lost, which may be run again elsewhere."""
+# ruff: noqa: PTH110, PTH116
 # (pathlib costs the shim 3 ms at every start)
 
 from __future__ import annotations
@@ -25,13 +27,17 @@ import signal
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
-from dure.backends.local import files, processes, sandbox, workers
+from dure.backends.local import files, memory, processes, sandbox, space, workers
 
 LOCK_FD = 3
 TICK_MS = 500  # between two looks at logs and memory
 REAP_MS = 20  # between two looks while processes are being killed
+STRIKES = 50  # without a pause, so that what forks without a pause is outrun
+EVASION_MS = 2_000  # for which an attempt without a namespace may evade the kill before all of its user's processes go
+CHECKPOINT_LOOK_NS = 50_000_000  # one look for the newest checkpoint; nothing else is watched meanwhile
+UNPACK_AS_BYTES = 512 << 20  # address space of the unpacker: Python and tarfile take 60 MiB
 CHECKPOINT_FILES_MAX = 10_000  # looked at for the newest checkpoint; beyond, the newest of those seen counts
 LOG_NOTICE = b"\n[dure: the log has reached its bound; what followed is not kept]\n"
 
@@ -67,15 +73,18 @@ class Shim:
         self.detail = ""
         self.failure: tuple[int, int] | None = None  # exit code and signal of the first rank that failed
         self.kill_at: int | None = None  # monotonic; not None: it is being ended
+        self.deadline: int | None = None  # monotonic; of what runs now: the unpacker or the command
         self.started = self.started_wall = self.tick_at = self.evidence_at = 0
-        self.rss_max_mib = 0
+        self.rss_max_mib = self.cpu_ms = 0
+        self.init = 0  # pid of the namespace's init while it lives; 0 too where there is no namespace
+        self.shm = ""  # where the attempt's own shared memory is; "" where it has none
 
     def _listen(self) -> None:
         """Signals and the FIFO become readable descriptors, so that one poll waits for everything. First, before any other
         descriptor is made, what the caller happened to leave open is closed: it must not reach a job."""
         self.terminated = False
         fcntl.fcntl(LOCK_FD, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        close_above(LOCK_FD)
+        sandbox.close_above(LOCK_FD)
         sandbox.prctl(sandbox.PR_SET_CHILD_SUBREAPER, 1)
         self.fifo = os.open(f"{self.folder}/wake", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -100,18 +109,33 @@ class Shim:
         if self.outcome or not self._unpack():
             self._finish()
             return
-        lacking = self.gang.fork(self.order, self.folder)
+        lacking = self._enclose() or self.gang.fork(self.order, self.folder, 0 if self.init else os.getpid())
         self.alive = set(self.gang.ranks)
         if lacking:
             self._not_ready(lacking)
             return
         self.started, self.started_wall = now_ms(), wall_ms()
+        self.deadline = self.started + self.order["limit_ms"]
         self._write_run()
         for rank, number in self.gang.let_go().items():
             self.detail = self.detail or ("no_such_command" if number == errno.ENOENT else "not_executable")
             sys.stderr.write(f"rank {rank}: {os.strerror(number)}\n")
         self._watch()
         self._finish()
+
+    def _enclose(self) -> str:
+        """The namespaces of the attempt, where its level has them: "" or what went wrong. After the bundle: the unpacker is ours
+        and must not be the init."""
+        plan = self.order["sandbox"]
+        if plan["level"] != "namespace+uid":
+            return ""
+        try:
+            self.init, told = space.begin(plan["shm"], self.order["memory_mib"])
+        except OSError as fault:
+            return f"error: {fault}"
+        self.shm = plan["shm"]
+        self.poller.register(told, select.POLLIN)
+        return ""
 
     def _not_ready(self, lacking: str) -> None:
         """A gang is whole or absent. A missing command is the tenant's failure; anything else is ours, and nothing ran."""
@@ -139,7 +163,7 @@ class Shim:
         if (pid := os.fork()) == 0:
             self._be_unpacker(unpack, archive, bundle)
         os.close(archive)
-        self.alive = {pid}
+        self.alive, self.deadline = {pid}, now_ms() + bundle["ms_max"]
         self._watch()
         failed, self.failure, self.kill_at = self.failure, None, None
         self.children = True
@@ -156,6 +180,9 @@ class Shim:
         try:
             workers.be_fresh(shim)
             folder = os.open(self.order["cwd"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            sandbox.set_limits(0)
+            resource.setrlimit(resource.RLIMIT_AS, (UNPACK_AS_BYTES, UNPACK_AS_BYTES))
+            resource.setrlimit(resource.RLIMIT_CPU, (-(-bundle["ms_max"] // 1000),) * 2)
             workers.as_user(self.order["sandbox"], folder)
             sandbox.die_with_parent(shim, signal.SIGKILL)
             unpack.unpack(archive, bundle["bytes_max"], bundle["files_max"])
@@ -170,6 +197,9 @@ class Shim:
             self._reap()
             if not self.children:
                 return
+            if self._is_empty():
+                self._kill_all()
+                return
             self._look_for_causes()
             self._tick()
             if not self.alive and self.kill_at is None:
@@ -179,10 +209,16 @@ class Shim:
                 return
             self._wait()
 
+    def _is_empty(self) -> bool:
+        """Whether the namespace holds nothing but its init: what a collected rank left behind is below the init."""
+        return self.init != 0 and not self.alive and not processes.descendants(self.init)
+
+    def _members(self) -> list[int]:
+        return [p for p in processes.descendants(os.getpid()) if p != self.init]
+
     def _wait(self) -> None:
-        moments = [self.tick_at] + ([self.kill_at] if self.kill_at is not None else [])
-        if self.started and self.kill_at is None:
-            moments.append(self.started + self.order["limit_ms"])
+        ends_at = self.kill_at if self.kill_at is not None else self.deadline
+        moments = [self.tick_at] + ([ends_at] if ends_at is not None else [])
         for fd, _ in self.poller.poll(max(0, min(moments) - now_ms()) + 1):
             with contextlib.suppress(BlockingIOError):
                 os.read(fd, 4096)
@@ -194,8 +230,11 @@ class Shim:
         if self.terminated and not self.outcome:
             self._end("lost", self.order["grace_ms"])
             self.detail = self.detail or ("shim_terminated" if self.outcome else "")
-        if self.started and self.kill_at is None and now_ms() >= self.started + self.order["limit_ms"]:
-            self._end("timed_out", self.order["grace_ms"])
+        if self.kill_at is None and self.deadline is not None and now_ms() >= self.deadline:
+            if self.started:
+                self._end("timed_out", self.order["grace_ms"])
+            else:
+                self._terminate(0)  # the unpacker: a bad bundle
 
     def _read_stop(self) -> None:
         stop = None if self.outcome else files.read_record(f"{self.folder}/stop")
@@ -219,17 +258,27 @@ class Shim:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGTERM)
         groups = {str(pid).encode() for pid in self.alive}
-        below = processes.descendants(os.getpid())
+        below = self._members()
         strays = [p for p in below if (s := processes.stat(p)) is not None and s[processes.GROUP] not in groups]
         processes.signal_all(strays, signal.SIGTERM)
 
     def _kill_all(self) -> None:
         """SIGKILL until waitpid has nothing left. As subreaper the shim inherits every orphan, so nothing escapes by setsid."""
+        self._spent_ms()  # of what dies under its init nobody learns it afterwards
+        since = now_ms()
         while True:
-            processes.signal_all(processes.descendants(os.getpid()), signal.SIGKILL)
-            self._reap()
-            if not self.children:
-                return
+            for _ in range(1 if self.init else STRIKES):
+                if self.init:
+                    os.kill(self.init, signal.SIGKILL)
+                else:
+                    processes.strike(os.getpid())
+                self._reap()
+                if not self.children:
+                    return
+            uid = self.order["sandbox"]["uid"]
+            # A user of its own only: else this would end the farm.
+            if not self.init and uid is not None and now_ms() - since > EVASION_MS and os.fork() == 0:
+                kill_user(uid)
             self._tick()
             self.poller.poll(REAP_MS)
             with contextlib.suppress(BlockingIOError):
@@ -245,6 +294,9 @@ class Shim:
                 return
             if pid == 0:
                 return
+            if pid == self.init:
+                self.init, self.shm = 0, ""
+                continue
             self.rss_max_mib = max(self.rss_max_mib, usage.ru_maxrss >> 10)
             if pid not in self.alive:
                 continue
@@ -281,10 +333,8 @@ class Shim:
                     os.close(fd)
 
     def _bound_memory(self) -> None:
-        pids = processes.descendants(os.getpid())
-        mib, limit = processes.rss_mib(pids), self.order["memory_mib"]
-        if mib > limit:
-            mib = processes.pss_mib(pids)
+        limit = self.order["memory_mib"]
+        mib = memory.used_mib(self._members(), self.shm, limit)
         self.rss_max_mib = max(self.rss_max_mib, mib)
         if self.started and mib > limit and self.detail != "memory_limit":
             self.detail = "memory_limit" if not self.outcome else self.detail
@@ -294,18 +344,24 @@ class Shim:
         pid = os.getpid()
         self.evidence_at = now_ms() + self.order["evidence_ms"]
         identity = {"boot_id": files.boot_id(), "pid": pid, "start_ticks": processes.start_ticks(pid)}
-        files.write_record(f"{self.folder}/run", {**identity, "evidence": self._evidence()})
+        init = [self.init, processes.start_ticks(self.init)] if self.init else None
+        files.write_record(f"{self.folder}/run", {**identity, "init": init, "evidence": self._evidence()})
 
     def _evidence(self) -> dict[str, Any]:
-        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-        below = processes.descendants(os.getpid()) if self.children else []
         return {
             "started_ms": self.started_wall,
             "run_ms": now_ms() - self.started if self.started else 0,
-            "cpu_ms": int((spent.ru_utime + spent.ru_stime) * 1000) + processes.cpu_ms(below),
+            "cpu_ms": self._spent_ms(),
             "rss_max_mib": self.rss_max_mib,
             "checkpoint_ms": newest_ms(self.order["checkpoint_folder"]),
         }
+
+    def _spent_ms(self) -> int:
+        """CPU time of what has ended and of what lives; never less than was said before."""
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        below = processes.descendants(os.getpid()) if self.children else []
+        self.cpu_ms = max(self.cpu_ms, int((spent.ru_utime + spent.ru_stime) * 1000) + processes.cpu_ms(below))
+        return self.cpu_ms
 
     def _finish(self) -> None:
         """Write how it ended. A cause that was acted upon names the outcome, whatever the command made of its signal:
@@ -326,20 +382,28 @@ class Shim:
         self._finish()
 
 
-def close_above(kept: int) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > kept:
-            with contextlib.suppress(OSError):  # the descriptor of this very listing is gone already
-                os.close(int(name))
+def kill_user(uid: int) -> NoReturn:
+    """End all that a project's user runs here, and this process: the one stroke that no fork slips through without a namespace
+    (the kernel adds no process while it goes through all). It costs the project its other jobs on this machine, nobody else's."""
+    try:
+        os.setresuid(uid, uid, uid)
+        os.kill(-1, signal.SIGKILL)
+    finally:
+        os._exit(0)
 
 
 def newest_ms(folder: str) -> int:
-    """Modification time of the newest file below `folder`, not later than now; 0 when there is none."""
-    newest, seen, waiting = 0, 0, [folder]
-    while waiting and seen < CHECKPOINT_FILES_MAX:
+    """Modification time of the newest file below `folder`, not later than now; 0 when there is none.
+
+    Bounded by files and by time, within a folder too: of more than it can look at the newest of those seen counts."""
+    newest, waiting = 0, [folder]
+    left, until = CHECKPOINT_FILES_MAX, time.monotonic_ns() + CHECKPOINT_LOOK_NS
+    while waiting:
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
-                seen += 1
+                if left <= 0 or time.monotonic_ns() >= until:
+                    return min(newest, wall_ms())
+                left -= 1
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):

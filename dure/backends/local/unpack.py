@@ -8,16 +8,43 @@ It does not rely on tarfile's extraction filters, which the oldest Pythons that 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import shutil
 import tarfile
-from typing import IO
+from typing import IO, Any
 
 COPY_BYTES = 1 << 16
+EXTENDED_BYTES_MAX = 16 << 10  # of a header that tarfile holds in memory: a path of 4 KiB and a few numbers fit
+MEMBER_BYTES = 4 << 10  # what a member may take besides its contents on average: its header, padding, a long name
 
 
 class BadBundle(Exception):
     """The archive is broken, too large, or reaches outside its folder."""
+
+
+class Bounded:
+    """What tarfile reads from: never more than so many unpacked bytes, whatever the archive claims."""
+
+    def __init__(self, source: gzip.GzipFile, bytes_max: int) -> None:
+        self._source, self._left = source, bytes_max
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(size)
+        self._left -= len(data)
+        _require(self._left >= 0, "too large")
+        return data
+
+
+class Member(tarfile.TarInfo):
+    """A member whose header is refused before tarfile reads what belongs to it into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Member:
+        made: Member = super().frombuf(buf, encoding, errors)
+        _require(made.type != tarfile.GNUTYPE_SPARSE, "a sparse file")
+        _require(made.isreg() or made.size <= EXTENDED_BYTES_MAX, "too large a header")
+        return made
 
 
 def unpack(archive_fd: int, bytes_max: int, files_max: int) -> None:
@@ -28,8 +55,9 @@ def unpack(archive_fd: int, bytes_max: int, files_max: int) -> None:
     links: list[tarfile.TarInfo] = []
     left = bytes_max
     try:
-        with tarfile.open(fileobj=os.fdopen(archive_fd, "rb"), mode="r|gz") as archive:
+        with _open(archive_fd, bytes_max + files_max * MEMBER_BYTES) as archive:
             for count, member in enumerate(archive):
+                archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
                 _require(count < files_max, "too many files")
                 _require(_is_inside(member.name), "a name leads outside")
                 if member.issym():
@@ -44,6 +72,11 @@ def unpack(archive_fd: int, bytes_max: int, files_max: int) -> None:
     except (tarfile.TarError, EOFError, ValueError, OSError) as cause:
         raise BadBundle(str(cause)) from cause
     _link(links)
+
+
+def _open(archive_fd: int, bytes_max: int) -> tarfile.TarFile:
+    plain: Any = Bounded(gzip.GzipFile(fileobj=os.fdopen(archive_fd, "rb")), bytes_max)
+    return tarfile.open(fileobj=plain, mode="r|", tarinfo=Member)
 
 
 def _empty() -> None:

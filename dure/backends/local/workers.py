@@ -29,15 +29,15 @@ class Gang:
         self._told: dict[int, int] = {}  # rank -> pipe on which it speaks
         self._go, self._let_go = os.pipe()
 
-    def fork(self, order: dict[str, Any], folder: str) -> str:
+    def fork(self, order: dict[str, Any], folder: str, parent: int) -> str:
         """Fork every rank and wait until each is ready: "" when all are, else what the first one lacks ("missing: ..." for a
-        command that is not there, "error: ..." for anything else); then none of them runs."""
-        shim = os.getpid()
+        command that is not there, "error: ..." for anything else); then none of them runs. parent: what the shim's pid is to a
+        rank, 0 in a PID namespace (there the init's death does what the parent's death does elsewhere)."""
         for rank, worker in enumerate(order["workers"]):
             told, tell = os.pipe()
             pid = os.fork()
             if pid == 0:
-                _be_rank(order, worker, f"{folder}/log.{rank}", self._go, self._let_go, tell, shim)
+                _be_rank(order, worker, f"{folder}/log.{rank}", self._go, self._let_go, tell, parent)
             os.close(tell)
             self.ranks[pid], self._told[rank] = rank, told
         for rank in sorted(self._told):
@@ -94,7 +94,7 @@ def _be_rank(order: dict[str, Any], worker: dict[str, Any], log: str, go: int, l
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.dup2(out, 1)
         os.dup2(out, 2)
-        sandbox.set_limits()
+        sandbox.set_limits(order["processes_max"])
         sandbox.enter(order["sandbox"])
         sandbox.die_with_parent(shim, signal.SIGKILL)
         os.chdir(order["cwd"])

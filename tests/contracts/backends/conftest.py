@@ -246,6 +246,11 @@ def local(tmp_path: Path) -> Iterator[LocalRig]:
 
 
 @pytest.fixture
+def make_rig() -> Callable[[Path], LocalRig]:
+    return LocalRig
+
+
+@pytest.fixture
 def isolated(local: LocalRig) -> LocalRig:
     level = local.driver.describe()["isolation"]
     if level.startswith("none"):

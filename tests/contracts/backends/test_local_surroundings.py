@@ -249,6 +249,11 @@ def test_who_is_not_root_says_so(local: Any, am_root: bool) -> None:
     assert am_root or level == "none: the farm does not run as root"
 
 
+def test_other_user_numbers_do_not_cost_the_isolation(isolated: Any) -> None:
+    level = isolated.driver.describe()["isolation"]
+    assert isolated.with_settings(uid_base=400_000, uid_range=10).describe()["isolation"] == level
+
+
 def test_where_no_trial_succeeds_that_is_said(isolated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dure.backends.local.isolation.BOOT", "import sys; sys.exit('mounts are not allowed')")
     said = isolated.another().describe()
