@@ -27,7 +27,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
 MACHINE_PATH = re.compile(r"(?<![\w./])/(?:root|work|home/\w+)(?=/|\b)")
-REGISTRY = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|ghcr\.io|docker\.io|quay\.io", re.IGNORECASE)
+REGISTRY = re.compile(r"--(?:extra-)?index-url|--find-links|--registry|\bregistry\s*=\s*http", re.IGNORECASE)
 
 
 @cache
