@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from dure.controller import money
 from dure.controller.deed import Deed, record, touch
-from dure.controller.lifecycle import move_attempt, move_workload
+from dure.controller.lifecycle import move_workload, preempt
 from dure.controller.mirror import Mirror
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason
-from dure.model.workload import Attempt, AttemptState, Outcome, Worker, Workload, WorkloadState
+from dure.model.workload import Attempt, AttemptState, Worker, Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.scheduler import Plan, Snapshot
 
@@ -96,7 +96,7 @@ def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
     if isinstance(posted, Reason):
         return False
     for victim in group.victims:
-        _stop_victim(tx, deed, victims[victim.id], workload.id)
+        preempt(tx, deed, victims[victim.id], by="plan", beneficiary=workload.id)
     attempt = group.attempt
     tx.insert(attempt)
     placed = move_workload(tx, workload, WorkloadState.STARTING, attempt=attempt.id, attempts=workload.attempts + 1, reason={})
@@ -113,21 +113,6 @@ def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
     touched = (*touch(placed, attempt), *posted.touched)
     record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
     return True
-
-
-def _stop_victim(tx: Tx, deed: Deed, victim: Attempt, beneficiary: str) -> None:
-    """Told in an event of its own: victim and beneficiary may be tenants who know nothing of each other."""
-    stopping = move_attempt(
-        tx,
-        victim,
-        AttemptState.STOPPING,
-        stop_cause=Outcome.PREEMPTED,
-        stop_asked_ms=deed.now_ms,
-        beneficiary=beneficiary,
-    )
-    data = {"workload": victim.workload, "by": "plan"}
-    touched = touch(stopping)
-    record(tx, deed, "attempt.stopping", victim.id, project=victim.project, site=victim.site, data=data, touched=touched)
 
 
 def _same(stored: Attempt | None, planned: Attempt) -> bool:

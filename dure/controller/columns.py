@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.controller.lifecycle import normalised_cores
+from dure.controller.lifecycle import decayed, normalised_cores
 from dure.controller.mirror import Mirror, Waiting
 from dure.controller.rates import accepted, hold_amounts, occupy_ms
 from dure.controller.table import SlotTable
-from dure.ledger import award_account
+from dure.ledger import available, award_account
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
 from dure.model.workload import Attempt, AttemptState, WorkloadSpec
@@ -247,9 +247,7 @@ class Columns:
         """Decayed past use, and what runs now for as long as it has run."""
         m = self._mirror
         rows = [m.projects[id] for id in projects]
-        past = np.array([p.use for p in rows], dtype=np.float64)
-        age = np.maximum(0, now_ms - np.array([p.use_ms for p in rows], dtype=np.float64))
-        use = past * 0.5 ** (age / m.policy.half_life_ms)
+        use = np.array([decayed(p.use, now_ms - p.use_ms, m.policy.half_life_ms) for p in rows], dtype=np.float64)
         at = {id: i for i, id in enumerate(projects)}
         for attempt in m.attempts.values():
             workload = m.placed.get(attempt.workload)
@@ -269,7 +267,7 @@ class Columns:
             ids=tuple(a.id for a in open_),
             project=_i32([project_row[a.project] for a in open_]),
             currency=_i32([currency[a.currency] for a in open_]),
-            available=_i64([c.credits_posted - c.debits_posted - c.debits_pending for c in accounts]),
+            available=_i64([available(c) for c in accounts]),
             expires_ms=_i64([a.expires_ms for a in open_]),
             site_ok=_grid([[not a.sites or s in a.sites for s in sites] for a in open_], len(sites)),
             accelerator_ok=_grid([[not a.accelerators or t in a.accelerators for t in types] for a in open_], len(types)),

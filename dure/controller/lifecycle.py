@@ -57,6 +57,25 @@ def move_attempt(tx: Tx, attempt: Attempt, state: AttemptState, **changes: Any) 
     return moved
 
 
+def preempt(tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str = "") -> Attempt:
+    """Tell an attempt to make room. by: "plan" or "operator"; beneficiary: the workload that it makes room for, if there is one.
+
+    In an event of its own: victim and beneficiary may be tenants who know nothing of each other."""
+    stopping = move_attempt(
+        tx,
+        attempt,
+        AttemptState.STOPPING,
+        stop_cause=Outcome.PREEMPTED,
+        stop_asked_ms=deed.now_ms,
+        beneficiary=beneficiary,
+    )
+    data = {"workload": attempt.workload, "by": by}
+    record(
+        tx, deed, "attempt.stopping", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touch(stopping)
+    )
+    return stopping
+
+
 def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence: Evidence) -> Attempt:
     """Close an attempt: bill it from the evidence, refund what its preemption destroyed, and move its workload on.
 

@@ -25,10 +25,6 @@ from dure.scheduler.snapshot import DEPENDENCY_FAILED, DEPENDENCY_MET, DEPENDENC
 
 FOLLOW_MAX = 2000  # events read at once
 
-KINDS: dict[str, type] = {
-    k.__name__: k for k in (Site, Node, Organisation, Project, Award, Account, Workload, Attempt, Policy, Plane, Quarantine)
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -242,6 +238,9 @@ _TAKERS: dict[type, Callable[[Mirror, Reader, Any], None]] = {
     Attempt: Mirror._take_attempt,
     Workload: Mirror._take_workload,
 }
+
+# By the name under which events tell of them.
+KINDS: dict[str, type] = {kind.__name__: kind for kind in _TAKERS}
 
 
 def how_far(reader: Reader, dependency: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from dure.ledger import statement
+from dure.ledger import award_account, statement
 from dure.model.calendar import SEOUL, people_text
 from dure.model.event import Event
 from dure.model.funding import Account, Award, Transfer
@@ -157,7 +157,7 @@ class Teller:
         """What a tenant's awards have come to."""
 
         awards = self._world.store.read(lambda r: r.find(Award, {"project": project}))
-        accounts = self._world.store.read(lambda r: r.get_many(Account, [f"award:{a.id}" for a in awards]))
+        accounts = self._world.store.read(lambda r: r.get_many(Account, [award_account(a.id) for a in awards]))
         transfers = self._world.store.read(lambda r: r.find(Transfer, {"project": project}))
         told = statement(transfers, accounts.values())
         sums = {

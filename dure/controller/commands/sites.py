@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dure.controller.commands.agents import settle_quarantine
 from dure.controller.deed import Deed, record, touch
-from dure.controller.lifecycle import end_attempt
+from dure.controller.lifecycle import end_attempt, preempt
 from dure.controller.rules import bad, exists, not_found, plane_of
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
@@ -77,12 +77,7 @@ def stop_attempt(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
         return not_found("attempt", attempt)
     if row.state not in (AttemptState.LAUNCHING, AttemptState.RUNNING):
         return row
-    stopping: Attempt = tx.update(
-        replace(row, state=AttemptState.STOPPING, stop_cause=Outcome.PREEMPTED, stop_asked_ms=deed.now_ms)
-    )
-    data = {"workload": row.workload, "by": "operator"}
-    record(tx, deed, "attempt.stopping", row.id, project=row.project, site=row.site, data=data, touched=touch(stopping))
-    return stopping
+    return preempt(tx, deed, row, by="operator")
 
 
 def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
