@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from queue import Queue
@@ -23,6 +23,12 @@ TEXT = b"line one\nline two\n\xff\xfe binary"
 def served(tmp_path: Path) -> Iterator[Served]:
     with served_plane(tmp_path, stream_keep_alive_ms=50, log_want_again_ms=100) as made:
         yield made
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what the server's own state shows; a test that waits for ever is ended by its time limit."""
+    while not true():
+        threading.Event().wait(0.005)
 
 
 def agent_of(served: Served, epoch: int, text: bytes, *, ended: bool, size: int = 7) -> threading.Thread:
@@ -98,8 +104,7 @@ def test_two_readers_at_different_places_both_get_everything(served: Served) -> 
     for reader in readers:
         reader.start()
     hub = served.plane.app.state.api.hub
-    while sum(len(flow.readers) for flow in list(hub._flows.values())) < 2:
-        threading.Event().wait(0.005)
+    until(lambda: sum(len(flow.readers) for flow in list(hub._flows.values())) == 2)
     agent = agent_of(served, epoch, TEXT, ended=True)
     for thread in (*readers, agent):
         thread.join(10)
@@ -191,21 +196,21 @@ def test_stopping_ends_streams_and_polls_at_once(tmp_path: Path) -> None:
 
         def poll() -> None:
             plane.post("agent", "/agent/poll", {"epoch": epoch, "wait_ms": 60_000})
-            plane.post("agent", "/agent/poll", {"epoch": epoch, "wait_ms": 60_000})
             ended.put("poll")
 
-        threads = [
-            threading.Thread(target=watch, args=("events", "/api/v1/events/stream?after=0", "auditor"), daemon=True),
-            threading.Thread(target=watch, args=("log", f"/api/v1/workloads/{workload}/logs?follow=true", "alice"), daemon=True),
-            threading.Thread(target=poll, daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
+        def begin(target: Any, *args: str) -> None:
+            threading.Thread(target=target, args=args, daemon=True).start()
+
+        begin(watch, "events", "/api/v1/events/stream?after=0", "auditor")
+        begin(watch, "log", f"/api/v1/workloads/{workload}/logs?follow=true", "alice")
         api = plane.app.state.api
-        while api.turnstile.open < 2 or not api.hub._wake:
-            threading.Event().wait(0.005)
+        until(lambda: api.turnstile.open == 2)
+        assert plane.post("agent", "/agent/poll", {"epoch": epoch, "wait_ms": 60_000}).get("logs")  # so that the next one waits
+        told = api.polls["pohang"]
+        begin(poll)
+        until(lambda: api.polls["pohang"] == told + 1)
         served.stop()
-        assert {ended.get(timeout=5) for _ in threads} == {"events", "log", "poll"}
+        assert {ended.get(timeout=5) for _ in range(3)} == {"events", "log", "poll"}
 
 
 def test_a_poll_is_answered_as_soon_as_there_is_an_order(served: Served) -> None:
@@ -256,8 +261,7 @@ def test_a_poll_given_up_takes_nothing_from_the_next(served: Served) -> None:
     begun = api.polls["pohang"]
     thread = threading.Thread(target=lambda: first.put(plane.post("agent", "/agent/poll", poll)), daemon=True)
     thread.start()
-    while api.polls["pohang"] == begun:
-        threading.Event().wait(0.005)
+    until(lambda: api.polls["pohang"] > begun)
     agent = agent_of(served, epoch, TEXT, ended=True)
     answer = first.get(timeout=10)
     assert answer["orders"] == answer["logs"] == []
