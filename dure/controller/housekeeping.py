@@ -10,8 +10,7 @@ from dure.controller.commands.idempotency import KEPT_MS
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_workload
 from dure.controller.mirror import Mirror, Waiting
-from dure.ledger import available, award_account
-from dure.model.funding import Account, Award
+from dure.ledger import award_account
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Idempotency, WaitNote
 from dure.model.site import Site
@@ -62,16 +61,6 @@ def expire_awards(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
 def _held(mirror: Mirror, award: str) -> int:
     account = mirror.accounts.get(award_account(award))
     return account.debits_pending if account else 0
-
-
-def sweep_late_refunds(store: Store, deed: Deed, fence: int) -> int:
-    """Money that came back to an award after it was closed goes on to its programme."""
-    closed = store.read(lambda r: [a.id for a in r.find(Award, {"expired": True})])
-    accounts = store.read(lambda r: r.get_many(Account, [award_account(a) for a in closed]))
-    late = [a for a in closed if available(accounts[award_account(a)]) > 0]
-    if late:
-        store.transact(lambda tx: [expire_award(tx, deed, award=a) for a in sorted(late)], fence=fence)
-    return len(late)
 
 
 def tell_silence(store: Store, deed: Deed, silent: Iterable[str], returned: Iterable[str], fence: int) -> None:

@@ -9,8 +9,9 @@ from dure.controller import money
 from dure.controller.deed import Deed, record, touch
 from dure.controller.rules import policy_of
 from dure.errors import require
-from dure.ledger import energy_mwh, refund_amount, settlement_amount
+from dure.ledger import energy_mwh, refund_nano, run_charge_nano
 from dure.model.accelerators import core_rate
+from dure.model.money import NANO
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import WaitNote
@@ -27,7 +28,7 @@ from dure.model.workload import (
     Workload,
     WorkloadState,
 )
-from dure.ports import Tx
+from dure.ports import Reader, Tx
 
 # The longest that lost work is made good: who computes for hours without saving bears the risk. An hour for a preemption, which
 # only ever comes after a checkpoint could have been written; four for a dying node, as at ALCF.
@@ -87,10 +88,10 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     require(workload is not None, f"attempt {attempt.id} has no workload")
     assert workload is not None
     ended = replace(attempt, outcome=outcome, evidence=evidence)
-    settled, refunded = bill(policy, ended, workload)
-    refunded = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refunded
-    posted = money.settle(tx, ended, settled, refunded, deed.now_ms) if settled else money.release(tx, ended, deed.now_ms)
-    energy, basis = _energy(tx, ended, workload)
+    charge, refund = bill(policy, ended, workload)
+    refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
+    paid = money.settle(tx, ended, charge, refund, deed.now_ms)
+    energy, basis = energy_of(tx, ended, workload)
     closed = move_attempt(
         tx,
         attempt,
@@ -98,8 +99,10 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
         outcome=outcome,
         evidence=evidence,
         ended_ms=deed.now_ms,
-        settled=settled,
-        refunded=refunded,
+        settled=paid.settled,
+        refunded=paid.refunded,
+        charge_rest_nano=paid.charge_rest_nano,
+        refund_rest_nano=paid.refund_rest_nano,
         energy_mwh=energy,
         energy_basis=basis,
     )
@@ -110,14 +113,18 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
         "outcome": outcome.value,
         "exit_code": evidence.exit_code,
         "run_ms": evidence.run_ms,
-        "settled": settled,
-        "refunded": refunded,
+        "settled": paid.settled,
+        "refunded": paid.refunded,
+        "charge_rest_nano": paid.charge_rest_nano,
+        "refund_rest_nano": paid.refund_rest_nano,
+        "carry_nano": paid.carry_nano,
+        "carry_number": paid.ends,
         "currency": attempt.currency,
         "energy_mwh": energy,
         "next": moved.state.value,
-        "transfers": posted.digests,
+        "transfers": paid.posted.digests,
     }
-    touched = (*touch(closed, moved, project), *posted.touched)
+    touched = (*touch(closed, moved, project), *paid.posted.touched)
     record(tx, deed, "attempt.ended", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touched)
     if attempt.beneficiary:
         _free_claim(tx, deed, attempt.beneficiary)
@@ -154,11 +161,11 @@ def policy_at(tx: Tx, version: int) -> Policy:
 
 
 def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int]:
-    """(settle, refund) of an attempt that ended as `attempt.outcome`, never more than is held."""
+    """(charge, refund) of an attempt that ended as `attempt.outcome`, exactly, in nano-units; never more than is held."""
     if attempt.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN) or attempt.held == 0:
         return 0, 0
     spec, demand, evidence = workload.spec, workload.spec.demand, attempt.evidence
-    charge = settlement_amount(
+    charge = run_charge_nano(
         policy,
         currency=attempt.currency,
         accelerator=attempt.accelerator,
@@ -170,20 +177,20 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int
         limit_ms=attempt.limit_ms,
         preemptible=spec.preemptible,
     )
-    settled = min(attempt.held, charge)
+    charge = min(attempt.held * NANO, charge)
     if attempt.outcome not in money.REFUND_POLICY:
-        return settled, 0
+        return charge, 0
     most_ms = REFUND_MS_MAX if attempt.outcome == Outcome.PREEMPTED else LOSS_REFUND_MS_MAX
-    refund = refund_amount(
+    refund = refund_nano(
         policy,
-        settled=settled,
+        charged_nano=charge,
         run_ms=min(evidence.run_ms, attempt.limit_ms),
         lost_ms=min(lost_ms(evidence), most_ms),
         # an interval that was declared but never kept is no interval
         checkpoint_interval_ms=spec.checkpoint_interval_ms if evidence.checkpoint_ms else 0,
         capped=attempt.outcome == Outcome.PREEMPTED,
     )
-    return settled, refund
+    return charge, refund
 
 
 def _own_preemption(tx: Tx, attempt: Attempt) -> bool:
@@ -202,9 +209,10 @@ def lost_ms(evidence: Evidence) -> int:
     return max(0, min(evidence.run_ms, evidence.ended_ms - evidence.checkpoint_ms))
 
 
-def _energy(tx: Tx, attempt: Attempt, workload: Workload) -> tuple[int, str]:
-    site = tx.get(Site, attempt.site)
-    nodes = tx.get_many(Node, {w.node for w in attempt.workers})
+def energy_of(reader: Reader, attempt: Attempt, workload: Workload) -> tuple[int, str]:
+    """Milliwatt-hours for as long as the attempt's evidence says that it ran, and what they rest on."""
+    site = reader.get(Site, attempt.site)
+    nodes = reader.get_many(Node, {w.node for w in attempt.workers})
     demand = workload.spec.demand
     total = sum(
         energy_mwh(

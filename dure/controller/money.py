@@ -14,14 +14,17 @@ from dure.ledger import (
     divide,
     hold_transfers,
     open_account,
+    open_remainder,
     policy_account,
     post_all,
     refund_transfers,
-    release_transfers,
+    remainder_id,
+    settle_exact,
     settle_transfers,
     transfer_digest,
 )
-from dure.model.funding import Account, Award, Transfer, TransferKind, TransferState
+from dure.model.funding import Account, Award, Remainder, Transfer, TransferKind, TransferState
+from dure.model.money import NANO
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, Outcome
 from dure.ports import Reader, Tx
@@ -96,26 +99,61 @@ def _holds(tx: Reader, attempt: Attempt) -> list[Transfer]:
     return tx.find(Transfer, {"attempt": attempt.id, "kind": TransferKind.HOLD, "state": TransferState.PENDING})
 
 
-def release(tx: Tx, attempt: Attempt, now_ms: int) -> Posted:
-    """Give back everything that is held for an attempt."""
-    return must(book(tx, release_transfers(_holds(tx, attempt), at_ms=now_ms)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What the end of an attempt came to: whole units that were posted, and what the remainder took up or gave.
+
+    settled × 10⁹ + charge_rest_nano is the exact charge, refunded × 10⁹ + refund_rest_nano the exact refund. ends: the place of
+    this end among those of its remainder, 0 when nothing was charged; carry_nano: what is carried after it."""
+
+    settled: int = 0
+    refunded: int = 0
+    charge_rest_nano: int = 0
+    refund_rest_nano: int = 0
+    ends: int = 0
+    carry_nano: int = 0
+    posted: Posted = field(default_factory=Posted)
 
 
-def settle(tx: Tx, attempt: Attempt, amount: int, refund: int, now_ms: int) -> Posted:
-    """Post `amount` of what is held, release the rest, and give `refund` of it back at the policy's expense."""
-    require(0 <= refund <= amount <= attempt.held, f"{attempt.id}: 0 <= {refund} <= {amount} <= {attempt.held}")
+def settle(tx: Tx, attempt: Attempt, charge_nano: int, refund_nano: int, now_ms: int) -> Paid:
+    """End all that is held for an attempt: post the whole units of its charge and of what was carried, release the rest, and
+    give the whole units of the refund back at the policy's expense. What is left is carried to the project's next settlement at
+    that site; ends are posted in the order in which they come here, which `Paid.ends` numbers."""
     holds = _holds(tx, attempt)
-    transfers: list[Transfer] = list(settle_transfers(holds, amount, at_ms=now_ms))
-    if refund:
-        transfers += _refunds(tx, attempt, holds, transfers, refund, now_ms)
-    return must(book(tx, transfers))
+    if not charge_nano:
+        return Paid(posted=must(book(tx, settle_transfers(holds, 0, at_ms=now_ms))))
+    left = _remainder(tx, attempt)
+    made = settle_exact(left.nano, charge_nano, refund_nano, attempt.held)
+    transfers: list[Transfer] = list(settle_transfers(holds, made.settled, at_ms=now_ms))
+    if made.refunded:
+        transfers += _refunds(attempt, holds, transfers, made.refunded, now_ms)
+    posted = must(book(tx, transfers))
+    carried: Remainder = tx.update(replace(left, nano=made.carry_nano, ends=left.ends + 1))
+    return Paid(
+        settled=made.settled,
+        refunded=made.refunded,
+        charge_rest_nano=charge_nano - made.settled * NANO,
+        refund_rest_nano=refund_nano - made.refunded * NANO,
+        ends=carried.ends,
+        carry_nano=carried.nano,
+        posted=replace(posted, touched=(*posted.touched, f"Remainder:{carried.id}")),
+    )
+
+
+def _remainder(tx: Tx, attempt: Attempt) -> Remainder:
+    """The one that an attempt's end goes through; opened when there is none."""
+    row = tx.get(Remainder, remainder_id(attempt.project, attempt.site, attempt.currency))
+    if row is None:
+        row = open_remainder(attempt.project, attempt.site, attempt.currency)
+        tx.insert(row)
+    return row
 
 
 REFUND_POLICY = {Outcome.PREEMPTED: "preemption", Outcome.LOST: "loss"}  # whose account pays for lost work
 
 
 def _refunds(
-    tx: Tx, attempt: Attempt, holds: Sequence[Transfer], settles: Sequence[Transfer], refund: int, now_ms: int
+    attempt: Attempt, holds: Sequence[Transfer], settles: Sequence[Transfer], refund: int, now_ms: int
 ) -> Sequence[Transfer]:
     payer = policy_account(REFUND_POLICY[attempt.outcome], attempt.currency)
     posted = {s.hold: s.amount for s in settles if s.kind == TransferKind.SETTLE}

@@ -1,11 +1,11 @@
 """Double entry, pure: quote → hold → settle | release → refund | expire; rating of use; proof of the books.
 
 Here live functions from values to values: which records a posting changes (`book`), who pays for a job (`funding`), what it costs
-(`rating`), what was paid (`statement`) and whether the books are true (`verify`). The teacher is TigerBeetle: a hold is a pending
+(`rating`), what is posted of that and what is carried (`carry`), what was paid (`statement`) and whether the books are true
+(`verify`, `verify_exact`). The teacher is TigerBeetle: a hold is a pending
 transfer, a settlement posts it, a release voids it, and the same transfer id is the same deed.
 
-Never here: a clock, chance, I/O, logging, floats, a rounding other than the one at the end, or a balance that no transfer
-explains.
+Never here: a clock, chance, I/O, logging, floats, a rounding that loses something, or a balance that no transfer explains.
 """
 
 from dure.ledger.book import (
@@ -22,6 +22,7 @@ from dure.ledger.book import (
     site_account,
     treasury_account,
 )
+from dure.ledger.carry import Settlement, open_remainder, remainder_id, settle_exact
 from dure.ledger.funding import (
     award_transfer,
     divide,
@@ -33,22 +34,26 @@ from dure.ledger.funding import (
     release_transfers,
     settle_transfers,
 )
-from dure.ledger.rating import charge, energy_mwh, hold_amount, rate_all, refund_amount, settlement_amount
-from dure.ledger.statement import AwardLine, JobLine, Statement, statement
+from dure.ledger.rating import charge_nano, energy_mwh, hold_amount, rate_all, refund_nano, run_charge_nano
+from dure.ledger.statement import AwardLine, JobLine, RemainderLine, Statement, statement
 from dure.ledger.verify import AttemptMoney, Finding, transfer_digest, verify_books, verify_digests
+from dure.ledger.verify_exact import EndTold, verify_ends, verify_remainders
 
 __all__ = [
     "AMOUNT_MAX",
     "AttemptMoney",
     "AwardLine",
+    "EndTold",
     "Finding",
     "JobLine",
     "Posting",
+    "RemainderLine",
+    "Settlement",
     "Statement",
     "available",
     "award_account",
     "award_transfer",
-    "charge",
+    "charge_nano",
     "divide",
     "eligible",
     "energy_mwh",
@@ -58,20 +63,25 @@ __all__ = [
     "hold_transfers",
     "normal_of",
     "open_account",
+    "open_remainder",
     "policy_account",
     "post",
     "post_all",
     "programme_account",
     "rate_all",
-    "refund_amount",
+    "refund_nano",
     "refund_transfers",
     "release_transfers",
+    "remainder_id",
+    "run_charge_nano",
+    "settle_exact",
     "settle_transfers",
-    "settlement_amount",
     "site_account",
     "statement",
     "transfer_digest",
     "treasury_account",
     "verify_books",
     "verify_digests",
+    "verify_ends",
+    "verify_remainders",
 ]

@@ -1,10 +1,10 @@
 """What work costs, exactly. Prices are integer nano-units per unit and second; a charge is one fraction of Python
-integers, rounded once.
+integers, rounded once, half up, to a nano-unit. Which whole units of it are posted, `carry.py` says.
 
     charge = workers × (core × cores + memory × GiB + device × devices) × seconds × discount
 
 Won pays for cores, memory and devices. Merit (ACS) pays for devices alone: what rides along on the host is free.
-Settlements round half up and holds round up over limit and grace, so a settlement can never exceed its hold.
+A hold is rounded up to a whole unit over limit and grace, so an exact charge can never exceed it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dure.model.money import CURRENCIES, NANO, Currency, round_half_up, round_up
 from dure.model.policy import Policy, price_table
 
 _MILLI, _MIB, _PERMILLE, _MS = 1000, 1024, 1000, 1000
-# One denominator for the whole charge: milli-cores, MiB in a GiB, ms in a second, permille and nano-units.
-_DENOMINATOR = _MILLI * _MIB * _MS * _PERMILLE * NANO
+# One denominator for the whole charge in nano-units: milli-cores, MiB in a GiB, ms in a second, permille.
+_DENOMINATOR = _MILLI * _MIB * _MS * _PERMILLE
 _HOUR_MS = 3_600_000
 UNPAYABLE = AMOUNT_MAX + 1  # an amount that no award can hold; still fits every column
 
 
-def charge(
+def charge_nano(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
     duration_ms: int, preemptible: bool,
 ) -> int | None:  # fmt: skip
-    """Price of `workers` times this much for `duration_ms`, in whole units of `currency`, rounded half up.
+    """Price of `workers` times this much for `duration_ms`, in nano-units of `currency`, rounded half up.
 
     cores_milli, memory_mib, devices: per worker. None: cannot be paid in that currency (its devices have no price there; in ACS
     also what has no devices)."""
@@ -39,10 +39,10 @@ def hold_amount(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
     limit_ms: int, preemptible: bool, grace_ms: int = 0,
 ) -> int | None:  # fmt: skip
-    """The most that an attempt may cost: the charge for limit and grace, rounded up. None as in `charge`."""
+    """The most that an attempt may cost: the charge for limit and grace, rounded up to a whole unit. None as in `charge_nano`."""
     duration_ms = limit_ms + grace_ms
     numerator = _numerator(policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible)
-    return None if numerator is None else round_up(numerator, _DENOMINATOR)
+    return None if numerator is None else round_up(numerator, _DENOMINATOR * NANO)
 
 
 def rate_all(
@@ -58,26 +58,26 @@ def rate_all(
     return tuple(-1 if amount is None else min(amount, UNPAYABLE) for amount in amounts)
 
 
-def settlement_amount(
+def run_charge_nano(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
     run_ms: int, limit_ms: int, preemptible: bool,
 ) -> int:  # fmt: skip
-    """What an ended attempt costs: the charge for its evidenced run time, at most its limit.
+    """What an ended attempt costs, in nano-units: the charge for its evidenced run time, at most its limit.
 
     policy: the version under which the attempt was held (`attempt.policy_version`). Raises InvariantViolated when there is no
     price in `currency`: nothing can have been held in it then."""
     duration_ms = max(0, min(run_ms, limit_ms))
-    amount = charge(policy, currency=currency, accelerator=accelerator, workers=workers, cores_milli=cores_milli,
-                    memory_mib=memory_mib, devices=devices, duration_ms=duration_ms, preemptible=preemptible)  # fmt: skip
+    amount = charge_nano(policy, currency=currency, accelerator=accelerator, workers=workers, cores_milli=cores_milli,
+                         memory_mib=memory_mib, devices=devices, duration_ms=duration_ms, preemptible=preemptible)  # fmt: skip
     require(amount is not None, f"no price in {currency} for what was held in it")
     assert amount is not None  # as just required; for the type checker
     return amount
 
 
-def refund_amount(
-    policy: Policy, *, settled: int, run_ms: int, lost_ms: int, checkpoint_interval_ms: int, capped: bool = True
+def refund_nano(
+    policy: Policy, *, charged_nano: int, run_ms: int, lost_ms: int, checkpoint_interval_ms: int, capped: bool = True
 ) -> int:
-    """What is given back of `settled` (paid for `run_ms`) because `lost_ms` of the run was for nothing; never more than that.
+    """What is given back of `charged_nano` (for `run_ms`) because `lost_ms` of the run was for nothing; never more than that.
 
     lost_ms: since the last checkpoint, all of the run when there was none. capped: on preemption the loss counts up to the
     checkpoint interval that the job declared, or without checkpoints (0) up to the policy's guaranteed minimum run: who declares
@@ -85,7 +85,7 @@ def refund_amount(
     if run_ms <= 0:
         return 0
     cap_ms = (checkpoint_interval_ms or policy.min_run_ms) if capped else run_ms
-    return round_half_up(settled * max(0, min(lost_ms, cap_ms, run_ms)), run_ms)
+    return round_half_up(charged_nano * max(0, min(lost_ms, cap_ms, run_ms)), run_ms)
 
 
 def energy_mwh(*, run_ms: int, cores_milli: int, core_mw: int, devices: int, device_mw: int, pue_permille: int) -> int:

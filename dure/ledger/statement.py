@@ -1,5 +1,5 @@
-"""The statement of a project: what each job was quoted, held, paid and given back, what each award still has, and whether it
-adds up.
+"""The statement of a project: what each job was quoted, held, paid and given back, what of it is carried, what each award
+still has, and whether it adds up.
 
 Every column is summed from transfers of its own kind, none is the difference of others, so that the check at the end can fail.
 """
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from dure.ledger.book import account_kind, available
 from dure.ledger.verify import Finding
-from dure.model.funding import Account, Transfer, TransferKind, TransferState
+from dure.model.funding import Account, Remainder, Transfer, TransferKind, TransferState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLine:
-    """One workload in one currency, all its attempts together. Amounts in whole units. workload "" is a total."""
+    """One workload in one currency, all its attempts together. Amounts in whole units. workload "" is a total.
+
+    Exactly, it cost net × 10⁹ + carried_nano nano-units: never less than nothing, however small."""
 
     workload: str
     currency: str
@@ -28,7 +30,8 @@ class JobLine:
     settled: int
     released: int  # voided holds, and what settlements left of theirs
     refunded: int
-    net: int  # settled - refunded: what it cost in the end
+    net: int  # settled - refunded: what was posted for it in the end
+    carried_nano: int  # what it cost beyond `net`; below zero: what others had carried was posted with it
     energy_mwh: int
 
 
@@ -47,12 +50,22 @@ class AwardLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemainderLine:
+    """What has been used at a site and not been posted: less than one unit, carried to the next settlement there."""
+
+    site: str
+    currency: str
+    nano: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """jobs by (first posting, workload, currency); totals one per currency; findings empty when everything adds up."""
 
     jobs: tuple[JobLine, ...]
     totals: tuple[JobLine, ...]
     awards: tuple[AwardLine, ...]
+    remainders: tuple[RemainderLine, ...]
     findings: tuple[Finding, ...]
 
 
@@ -62,27 +75,33 @@ def statement(
     *,
     quotes: Mapping[str, int] | None = None,
     energy: Mapping[str, int] | None = None,
+    carried: Mapping[tuple[str, str], int] | None = None,
+    remainders: Iterable[Remainder] = (),
 ) -> Statement:
     """A project's statement.
 
     transfers: all of the project's. accounts: its awards' (others are passed over). quotes: workload → quoted won; energy:
-    workload → milliwatt-hours of all its attempts."""
+    workload → milliwatt-hours of all its attempts; carried: (workload, currency) → nano-units that their ends left to be carried
+    (`charge_rest_nano` - `refund_rest_nano`); remainders: all of the project's."""
     rows = sorted(transfers, key=lambda t: (t.at_ms, t.id))
     groups: defaultdict[tuple[str, str], list[Transfer]] = defaultdict(list)
     for row in rows:
         if row.workload:
             groups[row.workload, row.currency].append(row)
-    jobs = tuple(_job_line(*key, group, quotes or {}, energy or {}) for key, group in groups.items())
+    rests = carried or {}
+    jobs = tuple(_job_line(*key, group, quotes or {}, energy or {}, rests.get(key, 0)) for key, group in groups.items())
     totals = tuple(_total(currency, jobs) for currency in sorted({j.currency for j in jobs}))
     books = sorted((a for a in accounts if account_kind(a.id) == "award"), key=lambda a: a.id)
     awards = tuple(_award_line(account, rows) for account in books)
     findings = [f for line in jobs for f in _job_findings(line)]
     findings += [f for account, line in zip(books, awards, strict=True) for f in _award_findings(account, line)]
-    return Statement(jobs=jobs, totals=totals, awards=awards, findings=tuple(findings))
+    left = tuple(RemainderLine(site=r.site, currency=r.currency, nano=r.nano) for r in sorted(remainders, key=lambda r: r.id))
+    findings += _carry_findings(totals, left)
+    return Statement(jobs=jobs, totals=totals, awards=awards, remainders=left, findings=tuple(findings))
 
 
 def _job_line(
-    workload: str, currency: str, rows: list[Transfer], quotes: Mapping[str, int], energy: Mapping[str, int]
+    workload: str, currency: str, rows: list[Transfer], quotes: Mapping[str, int], energy: Mapping[str, int], carried_nano: int
 ) -> JobLine:
     sums = _by_kind(rows)
     settled, refunded = sums[TransferKind.SETTLE], sums[TransferKind.REFUND]
@@ -99,13 +118,14 @@ def _job_line(
         released=sums[TransferKind.RELEASE] + rests,
         refunded=refunded,
         net=settled - refunded,
+        carried_nano=carried_nano,
         energy_mwh=energy.get(workload, 0),
     )
 
 
 def _total(currency: str, jobs: Iterable[JobLine]) -> JobLine:
     lines = [j for j in jobs if j.currency == currency]
-    names = ("attempts", "quoted", "held", "pending", "settled", "released", "refunded", "net", "energy_mwh")
+    names = ("attempts", "quoted", "held", "pending", "settled", "released", "refunded", "net", "carried_nano", "energy_mwh")
     return JobLine(workload="", currency=currency, **{name: sum(getattr(line, name) for line in lines) for name in names})
 
 
@@ -142,6 +162,19 @@ def _job_findings(line: JobLine) -> list[Finding]:
     facts = {"held": line.held, "pending": line.pending, "settled": line.settled, "released": line.released,
              "refunded": line.refunded}  # fmt: skip
     return [Finding("job_unbalanced", line.workload, facts)]
+
+
+def _carry_findings(totals: Iterable[JobLine], remainders: Iterable[RemainderLine]) -> list[Finding]:
+    """What the jobs left to be carried, against what is carried."""
+    left: Counter[str] = Counter()
+    for line in remainders:
+        left[line.currency] += line.nano
+    said = {line.currency: line.carried_nano for line in totals}
+    return [
+        Finding("carry_unbalanced", currency, {"jobs_nano": said.get(currency, 0), "carried_nano": left[currency]})
+        for currency in sorted(said.keys() | left.keys())
+        if said.get(currency, 0) != left[currency]
+    ]
 
 
 def _award_findings(account: Account, line: AwardLine) -> list[Finding]:

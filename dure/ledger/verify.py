@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dure.ledger.book import AMOUNT_MAX, ENDS_HOLD, SIDES, account_kind, normal_of, transfer_body
 from dure.model.event import digest
 from dure.model.funding import Account, Transfer, TransferKind, TransferState
+from dure.model.money import NANO
 
 _COLUMNS = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
 _END_STATE = {TransferKind.SETTLE: TransferState.SETTLED, TransferKind.RELEASE: TransferState.RELEASED}
@@ -25,7 +26,8 @@ class Finding:
 
     kind: wrong_accounts, bad_amount, bad_state, hold_missing, hold_ended_twice, hold_state_differs, account_missing,
     currency_differs, wrong_normal, sum_differs, overdrawn, unbalanced, attempt_missing, attempt_held_differs,
-    attempt_hold_left, attempt_settled_differs, attempt_refunded_differs; of digests: altered, missing, unrecorded."""
+    attempt_hold_left, attempt_settled_differs, attempt_refunded_differs; of digests: altered, missing, unrecorded; of exact
+    amounts see `verify_exact`."""
 
     kind: str
     subject: str  # id of the transfer, account or attempt, or the currency
@@ -40,6 +42,17 @@ class AttemptMoney(NamedTuple):
     held: int
     settled: int
     refunded: int
+    remainder: str = ""  # id of the one that its end went through
+    charge_rest_nano: int = 0  # with `settled`: the exact charge
+    refund_rest_nano: int = 0  # with `refunded`: the exact refund
+
+    @property
+    def charge_nano(self) -> int:
+        return self.settled * NANO + self.charge_rest_nano
+
+    @property
+    def refund_nano(self) -> int:
+        return self.refunded * NANO + self.refund_rest_nano
 
 
 def transfer_digest(transfer: Transfer) -> str:

@@ -1,4 +1,4 @@
-"""Programmes, awards, accounts and transfers."""
+"""Programmes, awards, accounts, remainders and transfers."""
 
 from __future__ import annotations
 
@@ -68,6 +68,19 @@ class Account:
     credits_pending: int = 0
     # "credit": debits (posted and pending) never exceed posted credits. "debit": free (money comes from here).
     normal: str = "credit"
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remainder:
+    """What a project has used at a site and what does not yet make a whole unit: carried to its next settlement there."""
+
+    id: str  # "PROJECT/SITE/CURRENCY"
+    project: str
+    site: str
+    currency: str
+    nano: int = 0  # nano-units, less than one whole unit
+    ends: int = 0  # how many ends of attempts went through it; numbers them, so that they can be told in order
     version: int = 1
 
 

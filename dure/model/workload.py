@@ -174,6 +174,10 @@ class Attempt:
     held: int = 0
     settled: int = 0
     refunded: int = 0
+    # The exact charge is `settled` whole units and this many nano-units; below zero where the remainder paid for a part of
+    # what was posted. The exact refund likewise. Between minus and plus one unit, so that every JSON reader keeps them whole.
+    charge_rest_nano: int = 0
+    refund_rest_nano: int = 0
     energy_mwh: int = 0  # milliwatt-hours at the meter, PUE in
     energy_basis: str = ""  # "measured" or "modelled"
     evidence: Evidence = field(default_factory=Evidence)

@@ -11,7 +11,7 @@ from typing import Any
 
 from dure.errors import StoreError
 from dure.model.event import Event
-from dure.model.funding import Account, Award, Programme, Transfer
+from dure.model.funding import Account, Award, Programme, Remainder, Transfer
 from dure.model.policy import Policy
 from dure.model.records import Bundle, Idempotency, Plane, WaitNote
 from dure.model.site import Node, Quarantine, Site
@@ -21,13 +21,14 @@ from dure.model.workload import Attempt, Workload
 # Also the order in which a transaction writes its tables: two processes that lock rows in one order cannot deadlock.
 KINDS: tuple[type[Any], ...] = (
     Plane, Policy, Organisation, Project, Actor, Person, Grant, Credential, Programme, Award, Site, Node, Quarantine, Bundle,
-    Workload, Attempt, WaitNote, Account, Transfer, Event, Idempotency,
+    Workload, Attempt, WaitNote, Account, Remainder, Transfer, Event, Idempotency,
 )  # fmt: skip
 
 # Each becomes an index on these columns and the id, so that a page behind a cursor is read without sorting.
 INDEXES: Mapping[type[Any], tuple[tuple[str, ...], ...]] = {
     Workload: (("project", "state"), ("project",), ("array_id",), ("state",)),
     Attempt: (("workload",), ("site", "state"), ("state",)),
+    Remainder: (("project",),),
     Transfer: (("project",), ("attempt",), ("hold",), ("debit",), ("credit",)),
     Event: (("seq",), ("project", "seq"), ("subject",)),
     Idempotency: (("at_ms",),),

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from dure import __version__
 from dure.errors import ConfigError
 from dure.store.sql.engines import Engines
 from dure.store.sql.failures import translated
@@ -32,7 +33,8 @@ def present(connection: Connection) -> str:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision and revision not in known:
         raise ConfigError(
-            f"the database's schema is at revision {revision}, which is newer than this program (it knows up to {newest()});"
+            f"the database's schema is at revision {revision}, which is newer than this program"
+            f" (Dure {__version__} knows up to {newest()});"
             " install the newer version of Dure again, or restore a backup that this one made"
         )
     return revision

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, text
 
 from dure.errors import StoreError, require
 from dure.model.codec import from_plain, to_plain
-from dure.model.event import canonical
+from dure.model.event import RESTORED, Event, canonical, seal
 from dure.model.records import Plane
 from dure.store.kinds import KINDS
 from dure.store.rules import PLANE_ID
@@ -76,14 +76,15 @@ def backup(url: str, target: Path, *, now_ms: int) -> Path:
     return path
 
 
-def restore(file: Path, url: str, *, force: bool = False) -> Carried:
+def restore(file: Path, url: str, *, now_ms: int, force: bool = False) -> Carried:
     """Fill the database with a backup and raise the plane's incarnation, so that agents report everything anew. All or nothing.
+    The restore is the first sealed event of the new incarnation: it says behind which number the chain goes on.
 
     The database has to be empty, unless `force`: then what it held is lost. Refuses while a controller leads there.
     Raises StoreError when the file is not whole or made by a newer Dure, or the database is in use."""
     header = check_backup(file)
     with _engines(url) as engines, _alone(engines), _writing(engines) as connection:
-        return _fill(connection, header, file, force=force, restored=True)
+        return _fill(connection, header, file, force=force, restored_ms=now_ms)
 
 
 def migrate_to(source_url: str, target_url: str, *, now_ms: int) -> Carried:
@@ -97,7 +98,7 @@ def migrate_to(source_url: str, target_url: str, *, now_ms: int) -> Carried:
             with _reading(source) as connection:
                 _write_backup(connection, file, now_ms)
             with _writing(target) as connection:
-                return _fill(connection, check_backup(file), file, force=False, restored=False)
+                return _fill(connection, check_backup(file), file, force=False)
 
 
 def check_backup(file: Path) -> Header:
@@ -205,7 +206,8 @@ def _header(line: bytes) -> Header:
 # -- filling a database -----------------------------------------------------------------------------------------------
 
 
-def _fill(connection: Connection, header: Header, file: Path, *, force: bool, restored: bool) -> Carried:
+def _fill(connection: Connection, header: Header, file: Path, *, force: bool, restored_ms: int | None = None) -> Carried:
+    """restored_ms: when the plane becomes another incarnation; None: it stays what it was."""
     statements = Statements(connection.dialect)
     reader = SqlReader(Link(connection, statements))
     old_plane = reader.get(Plane, PLANE_ID)
@@ -217,8 +219,8 @@ def _fill(connection: Connection, header: Header, file: Path, *, force: bool, re
         unit.finish()
         unit.forget()
     _require_same(header, reader)
-    if restored:
-        _raise_incarnation(unit, old_plane)
+    if restored_ms is not None:
+        _raise_incarnation(unit, old_plane, header, restored_ms)
     plane = reader.get(Plane, PLANE_ID)
     return Carried(counts=header.counts, incarnation=plane.incarnation if plane is not None else 0)
 
@@ -256,15 +258,37 @@ def _require_same(header: Header, reader: SqlReader) -> None:
         raise StoreError("the database does not hold what the backup says; nothing was restored")
 
 
-def _raise_incarnation(unit: Unit, old_plane: Plane | None) -> None:
+def _raise_incarnation(unit: Unit, old_plane: Plane | None, header: Header, now_ms: int) -> None:
     """Above the backup's and above that of the plane it replaces: agents must not take the new plane for either of them."""
     tx = SqlTx(unit, [])
     plane = tx.get(Plane, PLANE_ID)
     if plane is not None:
         past = [plane, *([old_plane] if old_plane is not None else [])]
         incarnation, epoch = max(p.incarnation for p in past) + 1, max(p.leader_epoch for p in past)
-        tx.update(replace(plane, incarnation=incarnation, leader_epoch=epoch))
+        (told,) = seal(plane.sealed_seq, plane.sealed_hash, [_restored(plane, incarnation, header, now_ms)])
+        tx.insert(told)
+        # unsigned: the next leader, who has the key, signs it
+        tx.update(replace(plane, incarnation=incarnation, leader_epoch=epoch, sealed_seq=told.seq, sealed_hash=told.hash))
         unit.finish()
+
+
+def _restored(plane: Plane, incarnation: int, header: Header, now_ms: int) -> Event:
+    """What a restore says of itself. Who verifies the chain knows by it that heads of later events are no contradiction."""
+    return Event(
+        id=f"ev_restored_{incarnation}",  # no chain restores the same incarnation twice
+        at_ms=now_ms,
+        actor="restore",
+        kind=RESTORED,
+        subject=PLANE_ID,
+        data={
+            "incarnation": incarnation,
+            "after_seq": plane.sealed_seq,
+            "after_hash": plane.sealed_hash,
+            "backup": header.sha256,
+            "backup_ms": header.created_ms,
+        },
+        touched=(f"Plane:{PLANE_ID}",),
+    )
 
 
 # -- opening databases ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import BigInteger, Boolean, Double, Text, inspect, text
 
+from dure import __version__
 from dure.errors import ConfigError
 from dure.model import event, funding, policy, records, site, tenancy, workload
 from dure.store.kinds import INDEXES, KINDS, SEQUENCES
@@ -120,12 +121,17 @@ def test_an_empty_database_is_migrated_only_where_that_is_allowed(empty_url: str
 
 
 def test_a_schema_newer_than_the_program_is_refused(empty_url: str, engines: Engines) -> None:
+    """An older Dure on a database that a newer one has migrated: it says what it found, what it is, and what to do."""
     SqlStore.open(empty_url).close()
     with engines.writer.begin() as connection:
+        connection.execute(text("ALTER TABLE person ADD COLUMN pronoun TEXT NOT NULL DEFAULT ''"))
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    said = rf"9999.*newer than this program \(Dure {__version__} knows up to {newest()}\).*install the newer version.*or restore"
     for migrate in (True, False):
-        with pytest.raises(ConfigError, match=r"9999.*newer than this program.*install the newer version"):
+        with pytest.raises(ConfigError, match=said):
             SqlStore.open(empty_url, migrate=migrate)
+    with engines.writer.connect() as connection:
+        assert "pronoun" in {column["name"] for column in inspect(connection).get_columns("person")}, "nothing was taken back"
 
 
 def test_an_sqlite_file_is_for_its_owner_alone(tmp_path: Path) -> None:

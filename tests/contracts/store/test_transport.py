@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from dure.errors import ConfigError, StoreError
+from dure.model.chain import ChainProver
+from dure.model.event import RESTORED, Event, seal
 from dure.model.funding import Account
 from dure.model.records import Plane
 from dure.store.kinds import KINDS
@@ -64,25 +66,47 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def but_the_plane(everything: Everything) -> Everything:
-    return {kind: records for kind, records in everything.items() if kind is not Plane}
+    """What a restore leaves as it was: all but the plane's own row, and what it adds to the chain itself."""
+    told = [e for e in everything[Event] if e.kind != RESTORED]
+    return {kind: records for kind, records in everything.items() if kind is not Plane} | {Event: told}
 
 
 def test_a_backup_restored_elsewhere_and_back_is_the_same_record_for_record(source: str, target: str, tmp_path: Path) -> None:
     before = read_all(source)
-    carried = restore(backup(source, tmp_path / "there.gz", now_ms=1), target)
+    carried = restore(backup(source, tmp_path / "there.gz", now_ms=1), target, now_ms=9)
     assert carried.incarnation == 4
     assert sum(carried.counts.values()) == len(full_records())
     assert but_the_plane(read_all(target)) == but_the_plane(before)
     home = f"sqlite:///{tmp_path}/home.db"
-    restore(backup(target, tmp_path / "back.gz", now_ms=2), home)
+    restore(backup(target, tmp_path / "back.gz", now_ms=2), home, now_ms=9)
     assert but_the_plane(read_all(home)) == but_the_plane(before)
     assert read_all(home)[Plane][0].incarnation == 5
+
+
+def test_a_restore_is_the_sealed_first_event_of_its_incarnation(sqlite_url: str, target: str, tmp_path: Path) -> None:
+    fresh = [Event(id=f"ev_{n}", at_ms=n, actor="a", kind="k.d", subject="s") for n in range(4)]
+    sealed = seal(0, Plane().sealed_hash, fresh[:3])
+    write(sqlite_url, Plane(sealed_seq=3, sealed_hash=sealed[-1].hash), *sealed, fresh[3])
+    file = backup(sqlite_url, tmp_path / "a.gz", now_ms=1)
+    restore(file, target, now_ms=9)
+    after = read_all(target)
+    chain, (plane,) = sorted((e for e in after[Event] if e.seq), key=lambda e: e.seq), after[Plane]
+    told = chain[-1]
+    assert (told.seq, told.at_ms, told.kind) == (4, 9, RESTORED)
+    assert {k: told.data[k] for k in ("incarnation", "after_seq", "after_hash", "backup_ms")} == {
+        "incarnation": 2, "after_seq": 3, "after_hash": sealed[-1].hash, "backup_ms": 1,
+    }  # fmt: skip
+    assert told.data["backup"] == check_backup(file).sha256
+    assert (plane.sealed_seq, plane.sealed_hash, plane.incarnation) == (4, told.hash, 2)
+    prover = ChainProver()
+    assert prover.take(chain) and prover.incarnation == 2
+    assert [e.id for e in after[Event] if not e.seq] == ["ev_3"]  # sealed behind it, by the next leader
 
 
 def test_pages_larger_than_memory_should_hold_are_walked(sqlite_url: str, target: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(transport, "PAGE", 7)
     write(sqlite_url, *(account(f"{n:03}", debits_posted=n) for n in range(50)))
-    restore(backup(sqlite_url, tmp_path / "all.gz", now_ms=1), target)
+    restore(backup(sqlite_url, tmp_path / "all.gz", now_ms=1), target, now_ms=9)
     assert read_all(target) == read_all(sqlite_url)
 
 
@@ -155,7 +179,7 @@ def test_an_altered_backup_is_refused_and_changes_nothing(file: Path, tmp_path: 
     write(url, account("old"))
     before = read_all(url)
     with pytest.raises(StoreError):
-        restore(file, url, force=True)
+        restore(file, url, now_ms=9, force=True)
     assert read_all(url) == before
 
 
@@ -163,7 +187,7 @@ def test_an_altered_backup_is_refused_and_changes_nothing(file: Path, tmp_path: 
 def test_a_truncated_backup_is_refused_before_the_target_is_touched(file: Path, tmp_path: Path, size: int) -> None:
     file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(StoreError, match=r"no whole backup|cut short"):
-        restore(file, f"sqlite:///{tmp_path}/target.db")
+        restore(file, f"sqlite:///{tmp_path}/target.db", now_ms=9)
     assert not (tmp_path / "target.db").exists()
 
 
@@ -177,11 +201,12 @@ def test_a_plain_file_and_no_file_are_no_backups(tmp_path: Path) -> None:
 def test_a_target_that_holds_something_is_kept_unless_forced(file: Path, source: str, target: str) -> None:
     write(target, Plane(incarnation=8, leader_epoch=2), account("old"))
     with pytest.raises(StoreError, match=r"not empty \(plane, account\)"):
-        restore(file, target)
+        restore(file, target, now_ms=9)
     with pytest.raises(StoreError, match="not empty"):
         migrate_to(source, target, now_ms=1)
     assert [a.id for a in read_all(target)[Account]] == ["old"]
-    assert restore(file, target, force=True).incarnation == 9  # above both the backup's and that of the plane it replaced
+    carried = restore(file, target, now_ms=9, force=True)
+    assert carried.incarnation == 9  # above both the backup's and that of the plane it replaced
     after = read_all(target)
     assert but_the_plane(after) == but_the_plane(read_all(source))
     assert after[Plane][0].leader_epoch == 5
@@ -190,7 +215,7 @@ def test_a_target_that_holds_something_is_kept_unless_forced(file: Path, source:
 def test_nothing_is_carried_while_a_plane_leads(file: Path, source: str, target: str) -> None:
     leader = SqlStore.open(target)
     assert leader.try_lead() == 1
-    for carry in (lambda: restore(file, target, force=True), lambda: migrate_to(source, target, now_ms=1)):
+    for carry in (lambda: restore(file, target, now_ms=9, force=True), lambda: migrate_to(source, target, now_ms=1)):
         with pytest.raises(StoreError, match="a plane is running"):
             carry()
     assert leader.leads()
@@ -212,7 +237,7 @@ def test_a_backup_without_later_members_is_restored_with_their_defaults(
     file = backup(sqlite_url, tmp_path / "old.gz", now_ms=1)
     monkeypatch.undo()
     url = f"sqlite:///{tmp_path}/target.db"
-    restore(file, url)
+    restore(file, url, now_ms=9)
     assert read_all(url)[Account] == [account("a")]
 
 

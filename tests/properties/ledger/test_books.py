@@ -18,15 +18,16 @@ from dure.ledger import (
     hold_transfers,
     open_account,
     post_all,
-    refund_amount,
+    refund_nano,
     refund_transfers,
+    run_charge_nano,
     settle_transfers,
-    settlement_amount,
     verify_books,
 )
 from dure.ledger.book import Posting
 from dure.ledger.funding import Parts
 from dure.model.funding import Account, Award, Transfer, TransferKind, TransferState
+from dure.model.money import NANO
 from dure.model.policy import Policy, Price
 from dure.model.reason import Reason, ReasonKind
 from dure.model.workload import Attempt
@@ -270,7 +271,7 @@ amounts = st.integers(0, 10**7)
     preemptible=st.booleans(), permille=st.integers(0, 1000), lost=st.integers(-10, 10**8), interval=amounts,
     capped=st.booleans(), currency=st.sampled_from(("KRW", "ACS")),
 )  # fmt: skip
-def test_a_settlement_never_exceeds_its_hold_nor_a_refund_what_was_settled(
+def test_a_charge_never_exceeds_its_hold_nor_a_refund_the_charge(
     core: int, memory: int, device: int, workers: int, cores: int, mib: int, devices: int, limit: int, grace: int, run: int,
     preemptible: bool, permille: int, lost: int, interval: int, capped: bool, currency: str,
 ) -> None:  # fmt: skip
@@ -282,8 +283,8 @@ def test_a_settlement_never_exceeds_its_hold_nor_a_refund_what_was_settled(
     if held is None:
         assert currency == "ACS" and devices == 0
         return
-    paid = settlement_amount(policy, run_ms=run, **work)  # type: ignore[arg-type]
-    back = refund_amount(
-        policy, settled=paid, run_ms=min(run, limit), lost_ms=lost, checkpoint_interval_ms=interval, capped=capped
+    paid = run_charge_nano(policy, run_ms=run, **work)  # type: ignore[arg-type]
+    back = refund_nano(
+        policy, charged_nano=paid, run_ms=min(run, limit), lost_ms=lost, checkpoint_interval_ms=interval, capped=capped
     )
-    assert 0 <= back <= paid <= held
+    assert 0 <= back <= paid <= held * NANO

@@ -5,9 +5,9 @@ from fractions import Fraction
 import pytest
 
 from dure.errors import InvariantViolated
-from dure.ledger import charge, energy_mwh, hold_amount, rate_all, refund_amount, settlement_amount
+from dure.ledger import charge_nano, energy_mwh, hold_amount, rate_all, refund_nano, run_charge_nano
 from dure.ledger.rating import UNPAYABLE
-from dure.model.money import NANO
+from dure.model.money import NANO, round_half_up
 from dure.model.policy import Policy, Price
 
 WON_PER_HOUR = {"core": 30, "memory_gib": 4, "device:h100": 3000, "device:*": 500}
@@ -22,9 +22,15 @@ HOUR = 3_600_000
 WORK = {"accelerator": "h100", "workers": 2, "cores_milli": 1500, "memory_mib": 1536, "devices": 4}
 
 
-def price(policy: Policy = POLICY, ms: int = HOUR, **more: object) -> int | None:
+def price_nano(policy: Policy = POLICY, ms: int = HOUR, **more: object) -> int | None:
     work = {"currency": "KRW", "preemptible": False, **WORK, **more}
-    return charge(policy, duration_ms=ms, **work)  # type: ignore[arg-type]
+    return charge_nano(policy, duration_ms=ms, **work)  # type: ignore[arg-type]
+
+
+def price(policy: Policy = POLICY, ms: int = HOUR, **more: object) -> int | None:
+    """In whole won, for prices that are some hairs off an even number."""
+    nano = price_nano(policy, ms, **more)
+    return None if nano is None else round_half_up(nano, NANO)
 
 
 def test_an_hour_costs_what_its_parts_cost() -> None:
@@ -34,12 +40,17 @@ def test_an_hour_costs_what_its_parts_cost() -> None:
     assert price(ms=0) == 0
 
 
-def test_charges_are_exact_and_rounded_once_half_up() -> None:
-    policy = Policy(prices=(Price(resource="core", nano=NANO // 2),))
+def test_charges_are_exact_and_rounded_once_half_up_to_a_nano_unit() -> None:
+    policy = Policy(prices=(Price(resource="core", nano=500),))
     alone = {"devices": 0, "memory_mib": 0, "workers": 1, "cores_milli": 1000}
-    assert [price(policy, ms=ms, **alone) for ms in (999, 1000, 2999, 3000)] == [0, 1, 1, 2]
+    assert [price_nano(policy, ms=ms, **alone) for ms in (0, 1, 2, 3, 999, 1000, 3001)] == [0, 1, 1, 2, 500, 500, 1501]
     huge = {**alone, "cores_milli": 10**12 + 1, "ms": 10**12 + 1}
-    assert price(policy, **huge) == int(Fraction((10**12 + 1) ** 2, 2 * 10**6) + Fraction(1, 2))  # type: ignore[arg-type]
+    exact = Fraction(500 * (10**12 + 1) ** 2, 10**6)
+    assert price_nano(policy, **huge) == int(exact + Fraction(1, 2))  # type: ignore[arg-type]
+
+
+def test_a_job_of_seconds_costs_something() -> None:
+    assert price_nano(ms=6000, workers=1, devices=0, cores_milli=1000, memory_mib=0) == 6 * (30 * NANO // 3600)
 
 
 def test_an_unnamed_type_takes_the_fallback_price() -> None:
@@ -76,11 +87,11 @@ def test_a_row_of_rates_has_minus_one_where_a_currency_cannot_pay_and_always_fit
 
 def test_nobody_pays_for_more_than_the_limit() -> None:
     bill = {**WORK, "currency": "KRW", "limit_ms": HOUR, "preemptible": False}
-    assert settlement_amount(POLICY, run_ms=10 * HOUR, **bill) == 24_102  # type: ignore[arg-type]
-    assert settlement_amount(POLICY, run_ms=HOUR // 2, **bill) == 12_051  # type: ignore[arg-type]
-    assert settlement_amount(POLICY, run_ms=-5, **bill) == 0  # type: ignore[arg-type]
+    assert run_charge_nano(POLICY, run_ms=10 * HOUR, **bill) == price_nano(ms=HOUR)  # type: ignore[arg-type]
+    assert run_charge_nano(POLICY, run_ms=HOUR // 2, **bill) == price_nano(ms=HOUR // 2)  # type: ignore[arg-type]
+    assert run_charge_nano(POLICY, run_ms=-5, **bill) == 0  # type: ignore[arg-type]
     with pytest.raises(InvariantViolated, match="no price in ACS"):
-        settlement_amount(Policy(), run_ms=1, **{**bill, "currency": "ACS"})  # type: ignore[arg-type]
+        run_charge_nano(Policy(), run_ms=1, **{**bill, "currency": "ACS"})  # type: ignore[arg-type]
 
 
 def test_a_negative_demand_is_an_error_of_the_program() -> None:
@@ -101,11 +112,11 @@ def test_a_negative_demand_is_an_error_of_the_program() -> None:
 )
 def test_what_was_lost_is_given_back(lost_ms: int, interval_ms: int, capped: bool, back: int) -> None:
     facts = {"lost_ms": lost_ms, "checkpoint_interval_ms": interval_ms, "capped": capped}
-    assert refund_amount(Policy(min_run_ms=60_000), settled=1000, run_ms=1_000_000, **facts) == back  # type: ignore[arg-type]
+    assert refund_nano(Policy(min_run_ms=60_000), charged_nano=1000, run_ms=1_000_000, **facts) == back  # type: ignore[arg-type]
 
 
 def test_what_never_ran_is_not_refunded() -> None:
-    assert refund_amount(Policy(), settled=0, run_ms=0, lost_ms=5, checkpoint_interval_ms=0) == 0
+    assert refund_nano(Policy(), charged_nano=0, run_ms=0, lost_ms=5, checkpoint_interval_ms=0) == 0
 
 
 def test_energy_counts_cores_devices_and_the_building() -> None:

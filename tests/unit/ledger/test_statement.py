@@ -2,9 +2,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dure.ledger import AwardLine, JobLine, hold_transfers, refund_transfers, release_transfers, settle_transfers, statement
+from dure.ledger import (
+    AwardLine,
+    JobLine,
+    RemainderLine,
+    hold_transfers,
+    refund_transfers,
+    release_transfers,
+    settle_transfers,
+    statement,
+)
 from dure.ledger.verify import Finding
+from dure.model.funding import Remainder
 from tests.unit.ledger.books import ATTEMPT, Book, funded
+
+REMAINDERS = (
+    Remainder(id="uni/ulsan/KRW", project="uni", site="ulsan", currency="KRW", nano=37_000_000),
+    Remainder(id="uni/pohang/KRW", project="uni", site="pohang", currency="KRW", nano=100_000_000),
+)
 
 
 def story() -> Book:
@@ -25,20 +40,33 @@ def story() -> Book:
 
 def test_every_job_shows_what_it_held_paid_and_got_back() -> None:
     book = story()
-    told = statement(book.transfers.values(), book.accounts.values(), quotes={"job": 100}, energy={"job": 5, "running": 1})
+    carried = {("job", "KRW"): -300_000_000, ("running", "KRW"): 437_000_000}
+    told = statement(book.transfers.values(), book.accounts.values(), quotes={"job": 100}, energy={"job": 5, "running": 1},
+                     carried=carried, remainders=REMAINDERS)  # fmt: skip
     assert told.jobs == (
         JobLine(workload="job", currency="KRW", attempts=2, quoted=100, held=200, pending=0, settled=150, released=50,
-                refunded=25, net=125, energy_mwh=5),
+                refunded=25, net=125, carried_nano=-300_000_000, energy_mwh=5),
         JobLine(workload="cancelled", currency="KRW", attempts=1, quoted=0, held=50, pending=0, settled=0, released=50,
-                refunded=0, net=0, energy_mwh=0),
+                refunded=0, net=0, carried_nano=0, energy_mwh=0),
         JobLine(workload="running", currency="KRW", attempts=1, quoted=0, held=50, pending=50, settled=0, released=0,
-                refunded=0, net=0, energy_mwh=1),
+                refunded=0, net=0, carried_nano=437_000_000, energy_mwh=1),
     )  # fmt: skip
     assert told.totals == (
         JobLine(workload="", currency="KRW", attempts=4, quoted=100, held=300, pending=50, settled=150, released=100,
-                refunded=25, net=125, energy_mwh=6),
+                refunded=25, net=125, carried_nano=137_000_000, energy_mwh=6),
     )  # fmt: skip
+    assert told.remainders == (
+        RemainderLine(site="pohang", currency="KRW", nano=100_000_000),
+        RemainderLine(site="ulsan", currency="KRW", nano=37_000_000),
+    )
     assert told.findings == ()
+
+
+def test_what_is_carried_and_no_job_left_is_said() -> None:
+    book = story()
+    found = statement(book.transfers.values(), carried={("job", "KRW"): 138_000_000}, remainders=REMAINDERS).findings
+    assert found == (Finding("carry_unbalanced", "KRW", {"jobs_nano": 138_000_000, "carried_nano": 137_000_000}),)
+    assert statement((), remainders=REMAINDERS).findings[0].facts["jobs_nano"] == 0
 
 
 def test_every_award_shows_where_its_money_is() -> None:

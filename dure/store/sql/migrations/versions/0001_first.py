@@ -26,7 +26,7 @@ TYPES: dict[str, TypeEngine[Any]] = {
 # table → its columns by type; `id` is the key, and nothing may be null
 TABLES: dict[str, str] = {
     "plane": (
-        "id:text incarnation:int leader_epoch:int sealed_seq:int sealed_hash:text public_key:text draining:bool "
+        "id:text incarnation:int leader_epoch:int sealed_seq:int sealed_hash:text head:json public_key:text draining:bool "
         "created_ms:int version:int"
     ),
     "policy": (
@@ -40,7 +40,9 @@ TABLES: dict[str, str] = {
     "actor": "id:text kind:text disabled:bool created_ms:int version:int",
     "person": "id:text name:text email:text version:int",
     "grant": "id:text actor:text role:text scope:text version:int",
-    "credential": "id:text actor:text digest:text label:text created_ms:int expires_ms:int revoked_ms:int version:int",
+    "credential": (
+        "id:text actor:text digest:text label:text made_with:text created_ms:int expires_ms:int revoked_ms:int version:int"
+    ),
     "programme": "id:text name:text currency:text budget:int starts_ms:int ends_ms:int created_ms:int version:int",
     "award": (
         "id:text programme:text project:text currency:text amount:int starts_ms:int expires_ms:int sites:json "
@@ -48,7 +50,7 @@ TABLES: dict[str, str] = {
     ),
     "site": (
         "id:text name:text region:text jurisdiction:text owner_kind:text pue_permille:int backend:json "
-        "agent_epoch:int incarnation:int last_seen_ms:int drained:bool version:int"
+        "agent_epoch:int incarnation:int accounted:json last_seen_ms:int drained:bool version:int"
     ),
     "node": (
         "id:text site:text name:text pool:text cores_milli:int memory_mib:int accelerator:text devices:int "
@@ -64,14 +66,15 @@ TABLES: dict[str, str] = {
     "attempt": (
         "id:text workload:text project:text site:text epoch:int accelerator:text workers:json state:text "
         "outcome:text stop_cause:text beneficiary:text victims:json placed_ms:int running_ms:int stop_asked_ms:int "
-        "ended_ms:int limit_ms:int currency:text held:int settled:int refunded:int energy_mwh:int "
-        "energy_basis:text evidence:json policy_version:int version:int"
+        "ended_ms:int limit_ms:int currency:text held:int settled:int refunded:int charge_rest_nano:int "
+        "refund_rest_nano:int energy_mwh:int energy_basis:text evidence:json policy_version:int version:int"
     ),
     "wait_note": "id:text project:text reason:json promised_ms:int at_ms:int version:int",
     "account": (
         "id:text currency:text debits_posted:int credits_posted:int debits_pending:int credits_pending:int "
         "normal:text version:int"
     ),
+    "remainder": "id:text project:text site:text currency:text nano:int ends:int version:int",
     "transfer": (
         "id:text kind:text debit:text credit:text amount:int currency:text state:text hold:text settled:int "
         "project:text workload:text attempt:text rule_version:int at_ms:int version:int"
@@ -91,6 +94,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("attempt", "workload"),
     ("attempt", "site state"),
     ("attempt", "state"),
+    ("remainder", "project"),
     ("transfer", "project"),
     ("transfer", "attempt"),
     ("transfer", "hold"),
