@@ -6,7 +6,8 @@ DureError
 ├── StoreError
 │   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
 │   ├── DuplicateKey    a unique key is taken
-│   └── StaleLeader     another controller has taken over; this one must stand down
+│   ├── StaleLeader     another controller has taken over; this one must stand down
+│   └── ChainContradicted  the stored events contradict the last signed head; nothing more is sealed
 ├── BackendError        a backend could not be reached or answered nonsense
 ├── LinkError           the plane could not be reached (client and agent side)
 └── ApiError            the plane answered with a problem document (client side)
@@ -44,6 +45,17 @@ class DuplicateKey(StoreError):
 
 class StaleLeader(StoreError):
     """Another controller holds a later epoch, so this one may write nothing more."""
+
+
+class ChainContradicted(StoreError):
+    """The stored event chain does not extend the last head that this plane signed: somebody or something changed what was sealed.
+
+    seq: where; fault: as of `model.event.ChainFault`."""
+
+    def __init__(self, seq: int, fault: str) -> None:
+        super().__init__(f"the stored event chain does not extend the last signed head: {fault} at number {seq}")
+        self.seq = seq
+        self.fault = fault
 
 
 class BackendError(DureError):

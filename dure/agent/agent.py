@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import dure
 from dure.agent.attempts import grace_ms, launch_order
-from dure.agent.book import Book, Greeting, Told
+from dure.agent.book import Book, Told
 from dure.agent.bundles import BundleCache, is_hash
 from dure.agent.journal import Journal
 from dure.agent.link import Link, is_stale
@@ -23,7 +23,7 @@ from dure.model.codec import from_plain
 from dure.model.event import Head
 from dure.model.link import PROTOCOL, Hello, HelloAnswer, Order, Poll, PollAnswer, Report
 from dure.model.workload import Outcome
-from dure.ports import Clock, Driver, Forgetter, LogReader, Observation
+from dure.ports import Clock, Driver, Forgetter, LogReader, Observation, Sweeper, Swept
 
 log = logging.getLogger("dure.agent")
 
@@ -42,6 +42,15 @@ class Session:
 
     epoch: int
     incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Greeting:
+    """What the plane said to a hello, what it told, and what it left for reports."""
+
+    answer: HelloAnswer  # to the last part
+    told: Sequence[Told]
+    later: Sequence[Told]
 
 
 class Agent:
@@ -65,8 +74,8 @@ class Agent:
         self._hello_lock = threading.Lock()
         self._report_lock = threading.Lock()  # reports of one attempt must arrive in the order in which they were made
         self._batch = settings.report_batch
-        self._hello_settled = settings.hello_settled_max
-        self._hello_open: int | None = None  # None: all
+        self._hello_part = settings.hello_part_max
+        self._hello_slim = False  # without workers
         self._nodes: tuple[Mapping[str, Any], ...] = ()
         self._nodes_told = True
         self._swept_ms = self._inventory_ms = self._tidied_ms = -1
@@ -86,42 +95,62 @@ class Agent:
         with self._hello_lock:
             self.look(sweep=True)
             nodes = tuple(self._driver.inventory())
-            greeting, answer = self._greet(nodes)
+            greeting = self._greet(nodes)
             self._nodes, self._nodes_told = nodes, True
-            self._session = Session(answer.epoch, answer.incarnation)
+            self._session = Session(greeting.answer.epoch, greeting.answer.incarnation)
             self._book.heard(greeting.told, hello=True)
-            self._book.untold(greeting.later)
+            self._book.untold(t.report.attempt for t in greeting.later)
             self.report_wanted.set()
         if greeting.later:  # before anything is asked of a plane that does not know of them
             self.send_reports()
 
-    def _greet(self, nodes: tuple[Mapping[str, Any], ...]) -> tuple[Greeting, HelloAnswer]:
-        """Say hello; where the plane, or a proxy before it, finds that too long, say less until it is heard: an agent that
-        cannot say hello can do nothing."""
+    def _greet(self, nodes: tuple[Mapping[str, Any], ...]) -> _Greeting:
+        """Say hello; where the plane, or a proxy before it, finds that too long, say it in smaller parts until it is heard: an
+        agent that cannot say hello can do nothing."""
         while True:
-            greeting = self._book.everything(self._hello_settled, self._hello_open)
-            hello = Hello(
-                protocol=PROTOCOL,
-                agent_version=dure.__version__,
-                boot_id=self.settings.boot_id,
-                describe=self._driver.describe(),
-                nodes=nodes,
-                reports=tuple(t.report for t in greeting.told),
-            )
+            told = self._book.everything(self.settings.hello_settled_max, slim=self._hello_slim)
             try:
-                return greeting, self._link.hello(hello)
+                return self._say_hello(nodes, told)
             except ApiError as refusal:
-                if refusal.status != _TOO_LARGE or not greeting.told:
+                if refusal.status != _TOO_LARGE or not self._shorten(len(told)):
                     raise
-                self._shorten(greeting)
 
-    def _shorten(self, greeting: Greeting) -> None:
-        """Half as many settled attempts; without any, the open ones without their workers; then half as many of those."""
-        if greeting.settled:
-            self._hello_settled = len(greeting.settled) // 2
-        else:
-            self._hello_open = len(greeting.open) if self._hello_open is None else len(greeting.open) // 2
-        log.warning("a hello of %d attempts is too long for the plane: telling fewer", len(greeting.told))
+    def _say_hello(self, nodes: tuple[Mapping[str, Any], ...], told: Sequence[Told]) -> _Greeting:
+        """All of it, in parts. A part that is lost, or refused because the plane does not wait for it any more, ends the try; the
+        next one starts over. What an older plane, which knows no parts, was not told by the first is left for reports."""
+        said = self._hello_part
+        first = answer = self._link.hello(self._hello(nodes, told[:said], more=said < len(told)))
+        while answer.more and said < len(told):
+            part = told[said : said + max(self._hello_part, 1)]
+            said += len(part)
+            answer = self._link.hello(self._hello((), part, more=said < len(told), epoch=first.epoch))
+            if answer.incarnation != first.incarnation:
+                raise LinkError("the plane was restored while it heard a hello in parts")
+        return _Greeting(answer, told[:said], told[said:])
+
+    def _hello(self, nodes: tuple[Mapping[str, Any], ...], told: Sequence[Told], *, more: bool, epoch: int = 0) -> Hello:
+        return Hello(
+            protocol=PROTOCOL,
+            agent_version=dure.__version__,
+            boot_id=self.settings.boot_id,
+            describe=self._driver.describe(),
+            nodes=nodes,
+            reports=tuple(t.report for t in told),
+            more=more,
+            epoch=epoch,
+        )
+
+    def _shorten(self, known: int) -> bool:
+        """Half as many attempts in a part; where one alone is too long, all without their workers. False: nothing can be left
+        out any more."""
+        part = min(self._hello_part, known)
+        if part == 0:
+            return False
+        self._hello_part = part // 2
+        if part == 1 and not self._hello_slim:
+            self._hello_slim, self._hello_part = True, 1
+        log.warning("a hello of %d attempts is too long for the plane: telling %d at a time", part, self._hello_part)
+        return True
 
     def step_orders(self, wait_ms: int) -> int:
         """Collect orders, carry them out, report. Returns how many things were new."""
@@ -280,15 +309,27 @@ class Agent:
     def _tidy(self) -> None:
         """Let the backend drop what was settled long ago, and the journal what was dropped longer ago."""
         s, now_ms = self.settings, self._clock.now_ms()
-        old = self._journal.forgettable(now_ms - s.keep_ended_ms, s.keep_ended_max, _FORGET_BATCH)
+        swept = self._sweep(self._driver, now_ms) if isinstance(self._driver, Sweeper) else self._forget(now_ms)
+        if swept.attempts:
+            self._journal.mark_forgotten(swept.attempts)
+        self._journal.prune(now_ms - s.keep_settled_ms, s.keep_settled_max)
+        self._bundles.evict(self._book.bundles_in_use())
+        self._tidied_ms = -1 if swept.more else now_ms  # more to do: go on at the next look
+
+    def _sweep(self, driver: Sweeper, now_ms: int) -> Swept:
+        """A backend that keeps its own bounds needs only to know what is billed. Where it cannot, looking must not suffer."""
+        try:
+            return driver.sweep(self._journal.recorded, now_ms)
+        except BackendError as fault:
+            log.warning("what ended attempts left cannot be swept now: %s", fault)
+            return Swept()
+
+    def _forget(self, now_ms: int) -> Swept:
+        old = self._journal.forgettable(now_ms - self.settings.keep_ended_ms, self.settings.keep_ended_max, _FORGET_BATCH)
         for attempt in old:
             if isinstance(self._driver, Forgetter):
                 self._driver.forget(attempt)
-        if old:
-            self._journal.mark_forgotten(old)
-        self._journal.prune(now_ms - s.keep_settled_ms, s.keep_settled_max)
-        self._bundles.evict(self._book.bundles_in_use())
-        self._tidied_ms = now_ms if len(old) < _FORGET_BATCH else -1  # more to do: go on at the next look
+        return Swept(tuple(old), len(old) == _FORGET_BATCH)
 
     def send_reports(self) -> int:
         """Tell the plane what is due; returns how many attempts it now knows more of. Without a session: nothing."""
@@ -296,15 +337,18 @@ class Agent:
         with self._report_lock:
             while (session := self._session) is not None:
                 told = self._book.to_tell(self._batch)
-                nodes = () if self._nodes_told else self._nodes
-                if not told and not nodes:
+                nodes = None if self._nodes_told else self._nodes
+                if not told and nodes is None:
                     break
                 sent += self._send(session, told, nodes)
         return sent
 
-    def _send(self, session: Session, told: Sequence[Told], nodes: tuple[Mapping[str, Any], ...]) -> int:
+    def _send(self, session: Session, told: Sequence[Told], nodes: tuple[Mapping[str, Any], ...] | None) -> int:
+        """nodes: the inventory, which may be empty; None: no news of it."""
+        reports = tuple(t.report for t in told)
+        report = Report(epoch=session.epoch, reports=reports, nodes=nodes or (), inventory=nodes is not None)
         try:
-            answer = self._say(self._link.report, Report(epoch=session.epoch, reports=tuple(t.report for t in told), nodes=nodes))
+            answer = self._say(self._link.report, report)
         except ApiError as refusal:
             if is_stale(refusal) or refusal.status not in (400, 409, 413, 422):
                 raise

@@ -69,19 +69,6 @@ class Told:
     changed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """What a hello tells, and which open attempts it leaves for later."""
-
-    open: tuple[Told, ...]
-    settled: tuple[Told, ...]
-    later: tuple[str, ...]
-
-    @property
-    def told(self) -> tuple[Told, ...]:
-        return self.open + self.settled
-
-
 class Book:
     """Safe from several threads. Never calls the backend or the plane. Raises StoreError when the journal cannot be written; then
     nothing has changed."""
@@ -321,19 +308,18 @@ class Book:
                     words.append(f"{attempt}:stop")
         return tuple(words)
 
-    def everything(self, settled_max: int, open_max: int | None = None) -> Greeting:
-        """For a hello: all open attempts of which there is something to say, and the most lately settled ones, without the
-        workers that nobody needs any more.
+    def everything(self, settled_max: int, *, slim: bool = False) -> tuple[Told, ...]:
+        """For a hello: all open attempts of which there is something to say, the newest first (what a restored plane does not
+        know of is new), and then the most lately settled ones, without the workers that nobody needs any more.
 
-        open_max: where a hello of all has been too large, so many open ones at most, without their workers, the newest first:
-        what a restored plane does not know of is new. The others are told in reports behind the hello."""
+        slim: the open ones without theirs too, for where one attempt alone is too long."""
         with self._lock:
             told = [Told(e.known.report, e.changed) for e in self._entries.values() if e.known.report is not None]
-            if open_max is not None:
-                told = [_slim(t) for t in sorted(told, key=lambda t: t.report.attempt, reverse=True)]
             settled = [k.report for k in self._journal.settled(settled_max) if k.attempt not in self._entries]
-        later = tuple(t.report.attempt for t in told[open_max:]) if open_max is not None else ()
-        return Greeting(tuple(told[:open_max]), tuple(_slim(Told(r, 0)) for r in settled if r is not None), later)
+        told.sort(key=lambda t: t.report.attempt, reverse=True)
+        if slim:
+            told = [_slim(t) for t in told]
+        return (*told, *(_slim(Told(r, 0)) for r in settled if r is not None))
 
     def untold(self, attempts: Iterable[str]) -> None:
         """The plane has not heard of these in its new session: they are due at once."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ FORMAT = 1
 HEADS_NEWEST = 1_000
 HEADS_MAX = 50_000  # with one an hour beyond the newest: more than five years
 HOUR_MS = 3_600_000
+_NAMES_MAX = 500  # of one question: SQLite takes 999 values and more
 _PRUNE_EVERY = 64  # heads between two prunings, so that a commit does not pay for one each time
 
 _SCHEMA = """
@@ -102,6 +103,17 @@ class Journal:
         newest = "SELECT attempt FROM attempts WHERE state = 'settled' ORDER BY updated_ms DESC, attempt DESC LIMIT ?"
         query = f"SELECT attempt FROM attempts WHERE state = 'settled' AND (updated_ms < ? OR attempt NOT IN ({newest})) LIMIT ?"
         return [attempt for (attempt,) in self._read(query, before_ms, keep_max, limit)]
+
+    def recorded(self, attempts: Collection[str]) -> list[str]:
+        """Those of them whose end the plane has durably recorded."""
+        found: list[str] = []
+        wanted = list(attempts)
+        for start in range(0, len(wanted), _NAMES_MAX):
+            some = wanted[start : start + _NAMES_MAX]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT attempt FROM attempts WHERE state IN ('settled', 'forgotten') AND attempt IN ({marks})"
+            found += [attempt for (attempt,) in self._read(query, *some)]
+        return found
 
     def mark_forgotten(self, attempts: Iterable[str]) -> None:
         with self._writing() as db:

@@ -39,6 +39,7 @@ class AgentSettings:
     keep_ended_max: int = 1_000
     keep_settled_ms: int = 30 * DAY_MS  # how long the journal refuses to launch a settled attempt again
     keep_settled_max: int = 100_000
+    hello_part_max: int = 10_000  # attempts told in one part of a hello: each part is one transaction of the plane
     hello_settled_max: int = 2_000  # settled attempts told in a hello: what a plane restored from a backup may have lost
 
     bundle_bytes_max: int = 512 * MIB

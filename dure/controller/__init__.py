@@ -4,7 +4,7 @@ Here live the commands (`commands/`), the step and what it keeps in memory (`mir
 (`apply`), how workloads and attempts move on (`lifecycle`) and their money (`money`). What is decided is decided by the pure
 packages; what is stored goes through the Store port. No HTTP, no SQL, no backend, no clock but the port may enter."""
 
-from dure.controller.answers import QuoteAnswer, WhyAnswer
+from dure.controller.answers import QuoteAnswer, SoFar, WhyAnswer, so_far
 from dure.controller.controller import Controller, ControllerSettings, View
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.founding import found
@@ -19,10 +19,12 @@ __all__ = [
     "ControllerSettings",
     "Deed",
     "QuoteAnswer",
+    "SoFar",
     "StepReport",
     "View",
     "WhyAnswer",
     "found",
+    "so_far",
     "step",
     "verify_audit",
     "verify_store_books",

@@ -7,20 +7,35 @@ from typing import Any
 
 import numpy as np
 
+from dure.controller.lifecycle import energy_of
 from dure.controller.rates import accepted, hold_amounts, occupy_ms
 from dure.ledger import rate_all
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.model.workload import Workload, WorkloadSpec, WorkloadState
-from dure.scheduler import Change, Hypothetical, NoChange, Plan, Snapshot, Why, outlook, plan, why, with_hypothetical
+from dure.model.workload import Attempt, AttemptState, Workload, WorkloadSpec, WorkloadState
+from dure.ports import Reader
+from dure.scheduler import (
+    Change,
+    Hypothetical,
+    NoChange,
+    Pace,
+    Plan,
+    Snapshot,
+    Why,
+    outlook,
+    plan,
+    why,
+    why_claimed,
+    with_hypothetical,
+)
 
 LIMIT_MS_MIN = 1000  # the shortest limit that a job may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyAnswer:
-    """as_of_ms: the moment of the state that the answer is about. why: None when the workload does not wait. change: the
+    """as_of_ms: the moment of the state that the answer is about. why: None when the workload waits for nothing. change: the
     smallest change that would start it, as members of a job file; empty when there is none."""
 
     workload: Workload
@@ -52,14 +67,35 @@ class QuoteAnswer:
     reason: Reason | None
 
 
-def answer_why(snapshot: Snapshot, decided: Plan, workload: Workload) -> WhyAnswer | None:
-    """None when the snapshot does not know this waiting workload yet."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar:
+    """What an attempt that still runs has used until now. Nothing is billed on it: that rests on the evidence in the end."""
+
+    run_ms: int
+    energy_mwh: int
+    energy_basis: str
+
+
+def so_far(reader: Reader, attempt: Attempt, workload: Workload, now_ms: int) -> SoFar | None:
+    """Since the plane learned that it runs, and at most until its limit and grace have passed; None when it does not run."""
+    if not attempt.running_ms or attempt.state == AttemptState.ENDED:
+        return None
+    run_ms = max(0, min(now_ms - attempt.running_ms, attempt.limit_ms + workload.spec.grace_ms))
+    energy, basis = energy_of(reader, replace(attempt, evidence=replace(attempt.evidence, run_ms=run_ms)), workload)
+    return SoFar(run_ms=run_ms, energy_mwh=energy, energy_basis=basis)
+
+
+def answer_why(snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace) -> WhyAnswer | None:
+    """None when the snapshot does not know this waiting workload yet. plans_max bounds the search for the smallest change; pace
+    is called while it goes on."""
     if workload.state != WorkloadState.WAITING:
-        return WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=_state_reason(workload))
+        claimed = why_claimed(snapshot, workload.id) if workload.state == WorkloadState.STARTING else None
+        reason = claimed.reasons[0] if claimed else _state_reason(workload)
+        return WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=claimed)
     row = row_of(snapshot, workload)
     if row is None:
         return None
-    answer = _possible(why(snapshot, decided, row, PolicyRater(snapshot.policy)), workload.spec)
+    answer = _possible(why(snapshot, decided, row, PolicyRater(snapshot.policy), plans_max, pace), workload.spec)
     reason = answer.reasons[0] if answer.reasons else Reason.of(ReasonKind.NOT_YET_PLANNED)
     return WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
 

@@ -13,20 +13,21 @@ import numpy as np
 
 from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
+from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
-from dure.controller.rules import not_found, plane_of
-from dure.errors import StaleLeader, require
-from dure.model.event import Head, head_bytes
+from dure.controller.rules import not_found
+from dure.controller.sealer import Sealer, Sign, Signer
+from dure.errors import ChainContradicted, StaleLeader, require
+from dure.model.event import NO_HEAD, ChainFault, Head
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Project
 from dure.model.workload import TERMINAL, Attempt, Workload, WorkloadSpec
 from dure.ports import Clock, Entropy, Store
-from dure.scheduler import Plan, Snapshot, plan
+from dure.scheduler import PLANS_MAX, Plan, Snapshot, plan
 
 log = logging.getLogger("dure.controller")
 
 A = TypeVar("A")
-Sign = Callable[[bytes], str]  # Ed25519 signature, hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,10 @@ class ControllerSettings:
     follow_ms: int = 500  # how often a controller that does not lead looks for news, and for the lead
     view_ms_max: int = 5_000  # how old the state may be that a controller which follows answers from, when nothing happens
     retry_ms: int = 1_000  # pause after a step that broke
-    head_every_ms: int = 1_000  # how often the head of the event chain is signed, at most
+    head_every_ms: int = 1_000  # how often a newer head of the event chain is given out, at most
     answer_wait_ms: int = 3_000  # how long a question waits for the first plan that knows what it asks about
+    courtesy_ms: int = 2_000  # how long a question that plans lets a step go first, each time that it looks up
+    why_plans_max: int = PLANS_MAX  # plans of the whole queue that the search for a smallest change may make, per question
 
 
 class View:
@@ -69,14 +72,17 @@ class Controller:
     ) -> None:
         self.store = store
         self._clock, self._entropy = clock, entropy
-        self._sign, self._public_key = sign, public_key
+        self.sealer = Sealer(Signer(sign, public_key))
         self._settings = settings or ControllerSettings()
+        self._courtesy = Courtesy(self._settings.courtesy_ms)
         self._memory: stepping.Memory | None = None
         self._epoch: int | None = None
         self._view: View | None = None
         self._waiting: Mapping[str, int] = {}  # project → waiting workloads in the view
         self._viewed = threading.Condition()
         self._head: Head | None = None
+        self._head_ms = 0  # when that was taken
+        self.contradiction: ChainFault | None = None  # why nothing is sealed, and so nothing decided, at present
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -85,14 +91,15 @@ class Controller:
 
     # -- circumstances -------------------------------------------------------------------------------------------
 
-    def deed(self, actor: str) -> Deed:
-        """The circumstances of a command that `actor` gives now."""
+    def deed(self, actor: str, credential: str = "") -> Deed:
+        """The circumstances of a command that `actor` gives now, having shown this credential."""
         return Deed(
             actor=actor,
             now_ms=self._clock.now_ms(),
             entropy=self._entropy,
             notify=self._changed,
             waiting=lambda project: self._waiting.get(project, 0),
+            credential=credential,
         )
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -168,14 +175,32 @@ class Controller:
         require(self._epoch is not None, "a step is made by a controller that leads")
         assert self._epoch is not None  # as just required; for the type checker
         try:
-            report = stepping.step(self.store, self._memory, self.deed(CONTROLLER), self._epoch)
+            with self._courtesy.step():
+                report = stepping.step(self.store, self._memory, self.deed(CONTROLLER), self._epoch, self.sealer)
         except StaleLeader:
             log.warning("another controller has taken the lead; this one follows")
             self._epoch, self._memory = None, None
             return None
+        except ChainContradicted as fault:
+            self._contradicted(fault)
+            self._follow()
+            return None
+        self._in_order()
         self._publish(View(report.snapshot, report.plan))
-        self._sign_head(report.snapshot.now_ms)
+        self._take_head(report.snapshot.now_ms)
         return report
+
+    def _contradicted(self, fault: ChainContradicted) -> None:
+        """Nothing is decided on top of a past that somebody rewrote. What is asked and reported meanwhile is kept, unsealed."""
+        found = ChainFault(seq=fault.seq, event="", fault=fault.fault)
+        if self.contradiction != found:
+            log.error("%s; nothing is sealed or started until the database is repaired or restored", fault)
+        self.contradiction = found
+
+    def _in_order(self) -> None:
+        if self.contradiction is not None:
+            log.warning("the stored event chain extends the last signed head again")
+        self.contradiction = None
 
     def _take_lead(self) -> bool:
         if self._epoch is not None and self.store.leads():
@@ -201,7 +226,7 @@ class Controller:
         if fresh or changed or self._view is None or now_ms - self._view.snapshot.now_ms >= self._settings.view_ms_max:
             self.store.read(mirror.refresh_sites)
             self._publish(View(self._memory.columns.snapshot(now_ms, 0)))
-        self._sign_head(now_ms)
+        self._take_head(now_ms)
 
     def _publish(self, view: View) -> None:
         counts = np.bincount(view.snapshot.pending.project, minlength=len(view.snapshot.projects.ids)).tolist()
@@ -212,24 +237,18 @@ class Controller:
 
     # -- the head of the event chain -----------------------------------------------------------------------------
 
-    def _sign_head(self, now_ms: int) -> None:
-        if self._head is not None and now_ms - self._head.at_ms < self._settings.head_every_ms:
+    def _take_head(self, now_ms: int) -> None:
+        """Give out the head that stands in the plane's row, as the mirror read it: signed by the leader. A forged one is none."""
+        if self._memory is None or (self._head is not None and 0 <= now_ms - self._head_ms < self._settings.head_every_ms):
             return
-        plane = self.store.read(plane_of)
-        if self._head is not None and self._head.seq == plane.sealed_seq:
+        head = self._memory.mirror.plane.head
+        older = self._head is not None and (head.incarnation, head.seq) <= (self._head.incarnation, self._head.seq)
+        if head == NO_HEAD or older or not self.sealer.signer.signed(head):
             return
-        body = head_bytes(plane.sealed_seq, plane.sealed_hash, now_ms, plane.incarnation)
-        self._head = Head(
-            seq=plane.sealed_seq,
-            hash=plane.sealed_hash,
-            at_ms=now_ms,
-            incarnation=plane.incarnation,
-            signature=self._sign(body),
-            key=self._public_key,
-        )
+        self._head, self._head_ms = head, now_ms
 
     def head(self) -> Head | None:
-        """The last signed head; None before the first step."""
+        """The last signed head; None before the first is known."""
         return self._head
 
     # -- questions -----------------------------------------------------------------------------------------------
@@ -245,7 +264,7 @@ class Controller:
             if workload is None:
                 return not_found("workload", id)
             held_back = self._quarantined(workload)
-            return held_back or answer_why(view.snapshot, view.plan, workload)
+            return held_back or answer_why(view.snapshot, view.plan, workload, self._settings.why_plans_max, self._courtesy.pace)
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 

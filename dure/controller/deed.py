@@ -23,14 +23,15 @@ def _none(project: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """The circumstances of a command: actor, moment, a source of ids, whom to wake once it is durable, and how many of a
-    project's workloads wait, as the controller last saw it."""
+    """The circumstances of a command: actor, moment, a source of ids, whom to wake once it is durable, how many of a project's
+    workloads wait, as the controller last saw it, and the credential that the actor showed ("": none, on the plane's machine)."""
 
     actor: str
     now_ms: int
     entropy: Entropy
     notify: Callable[[], None] = _nobody
     waiting: Callable[[str], int] = _none
+    credential: str = ""
 
     def new_id(self, prefix: str) -> str:
         return self.entropy.new_id(prefix, self.now_ms)

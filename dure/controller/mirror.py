@@ -93,9 +93,10 @@ class Mirror:
             total += len(events)
 
     def _next_events(self, reader: Reader) -> list[Event]:
+        # the plane's row is read here for everybody: how far to follow, and the signed head, which no event tells of
+        self.plane = plane_of(reader)
         numbers = range(self.seq + 1, self.seq + 1 + FOLLOW_MAX)
-        sealed = plane_of(reader).sealed_seq
-        wanted = [n for n in numbers if n <= sealed]
+        wanted = [n for n in numbers if n <= self.plane.sealed_seq]
         return reader.find(Event, {"seq": wanted}, order="seq") if wanted else []
 
     def refresh(self, reader: Reader, events: Iterable[Event]) -> None:

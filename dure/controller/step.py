@@ -13,7 +13,7 @@ from dure.controller.columns import Columns
 from dure.controller.deed import Deed
 from dure.controller.drift import drift
 from dure.controller.mirror import Mirror
-from dure.controller.sealer import seal_events
+from dure.controller.sealer import Sealer
 from dure.errors import InvariantViolated, require
 from dure.ports import Store
 from dure.scheduler import Plan, Snapshot, check, plan
@@ -61,13 +61,14 @@ def load(store: Store) -> Memory:
     return memory
 
 
-def step(store: Store, memory: Memory, deed: Deed, epoch: int) -> StepReport:
-    """One step under the leader epoch `epoch`. Raises StaleLeader when another controller has taken over."""
+def step(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Sealer) -> StepReport:
+    """One step under the leader epoch `epoch`. Raises StaleLeader when another controller has taken over, ChainContradicted (and
+    has then decided nothing) when the stored events are not those that were signed."""
     # 1. observe: seal what happened, and bring the mirror up to it
-    sealed = seal_events(store, epoch)
+    sealed = sealer.seal(store, epoch, deed.now_ms)
     _follow(store, memory, deed.now_ms)
     # 2. what time alone asks for
-    _keep_house(store, memory, deed, epoch)
+    _keep_house(store, memory, deed, epoch, sealer)
     _watch_drift(store, memory, deed.now_ms, epoch)
     # 3. snapshot → plan → check
     snapshot = memory.columns.snapshot(deed.now_ms, epoch)
@@ -91,15 +92,14 @@ def _follow(store: Store, memory: Memory, now_ms: int) -> None:
         store.read(memory.mirror.refresh_sites)
 
 
-def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int) -> None:
+def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Sealer) -> None:
     changed = housekeeping.fail_dependents(store, deed, memory.mirror, epoch)
     changed += housekeeping.expire_awards(store, deed, memory.mirror, epoch)
     if deed.now_ms - memory.sweep_ms >= SWEEP_EVERY_MS:
         memory.sweep_ms = deed.now_ms
         housekeeping.prune_answers(store, deed, epoch)
-        changed += housekeeping.sweep_late_refunds(store, deed, epoch)
     if changed:
-        seal_events(store, epoch)
+        sealer.seal(store, epoch, deed.now_ms)
         store.read(memory.mirror.follow)
 
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dure.controller.deed import record_digest
 from dure.controller.rules import plane_of
-from dure.ledger import AttemptMoney, Finding, verify_books, verify_digests
-from dure.model.event import GENESIS, ChainFault, Event, verify_chain
-from dure.model.funding import Account, Award, Transfer
+from dure.controller.sealer import Signer, contradiction, row_fault, sealed_events
+from dure.ledger import (
+    AttemptMoney,
+    EndTold,
+    Finding,
+    available,
+    award_account,
+    remainder_id,
+    verify_books,
+    verify_digests,
+    verify_ends,
+    verify_remainders,
+)
+from dure.model.chain import ChainProver
+from dure.model.event import NO_HEAD, ChainFault, Event, Head
+from dure.model.funding import Account, Award, Remainder, Transfer
 from dure.model.policy import Policy
 from dure.model.workload import Attempt, AttemptState
 from dure.ports import Reader
-
-EVENTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +33,7 @@ class AuditReport:
     events: int  # sealed
     unsealed: int  # the tail that the next step seals
     head: str  # hash of the last sealed event
+    incarnation: int  # in which that was sealed
     fault: ChainFault | None
 
 
@@ -33,52 +45,71 @@ class BooksReport:
     findings: tuple[Finding, ...]  # the first is the first bad row
 
 
-def sealed_events(reader: Reader) -> Iterator[list[Event]]:
-    """All sealed events in order, some at a time. Ends at the first number that is missing."""
-    last, seq = plane_of(reader).sealed_seq, 0
-    while seq < last:
-        numbers = list(range(seq + 1, min(last, seq + EVENTS_AT_ONCE) + 1))
-        events = reader.find(Event, {"seq": numbers}, order="seq")
-        yield events
-        if len(events) < len(numbers):
-            return
-        seq = numbers[-1]
+def verify_audit(reader: Reader, signer: Signer | None = None, known: Head = NO_HEAD) -> AuditReport:
+    """Hash the chain again from its beginning, and hold it against the plane's row and the signed head in it.
 
-
-def verify_audit(reader: Reader) -> AuditReport:
-    """Hash the chain again from its beginning and compare its end with what the plane says it is."""
+    signer: the plane's key, without which the head is believed to be signed; known: as of `contradiction`."""
     plane = plane_of(reader)
-    seq, hash_ = 0, GENESIS
-    fault: ChainFault | None = None
+    prover = ChainProver([plane.head] if plane.head != NO_HEAD else ())
     for events in sealed_events(reader):
-        fault = verify_chain(events, seq, hash_)
-        if fault is not None:
+        if not prover.take(events):
             break
-        if events:
-            seq, hash_ = events[-1].seq, events[-1].hash
-    if fault is None and seq != plane.sealed_seq:
-        fault = ChainFault(seq=seq + 1, event="", fault="gap")
-    if fault is None and hash_ != plane.sealed_hash:
-        fault = ChainFault(seq=seq, event="", fault="head_mismatch")
-    return AuditReport(events=seq, unsealed=reader.count(Event, {"seq": 0}), head=hash_, fault=fault)
+    proof = prover.proof()
+    fault = prover.fault or row_fault(plane, prover) or proof.fault
+    if fault is None and signer is not None:
+        fault = contradiction(reader, plane, signer, known)
+    unsealed = reader.count(Event, {"seq": 0})
+    return AuditReport(events=proof.last_seq, unsealed=unsealed, head=proof.last_hash, incarnation=proof.incarnation, fault=fault)
 
 
 def verify_store_books(reader: Reader) -> BooksReport:
-    """Make every sum again from the transfers, and compare each transfer with what the event chain recorded of it."""
+    """Make every sum again from the transfers and the exact charges, and compare each transfer and each end of an attempt with
+    what the event chain recorded of it."""
     accounts, transfers, attempts = reader.find(Account), reader.find(Transfer), reader.find(Attempt)
-    rows = [AttemptMoney(a.id, a.state != AttemptState.ENDED, a.held, a.settled, a.refunded) for a in attempts]
+    rows, remainders = [_money_of(a) for a in attempts], reader.find(Remainder)
     told = _recorded(reader)
     findings = (
         *verify_books(accounts, transfers, rows),
+        *verify_remainders(remainders, transfers, rows),
         *verify_digests(told.transfers, transfers),
+        *verify_ends(told.ends, remainders, rows),
         *_altered_rules(reader, told.rules),
+        *_kept_by_closed(reader, accounts),
     )
     return BooksReport(accounts=len(accounts), transfers=len(transfers), attempts=len(attempts), findings=tuple(findings))
+
+
+def _money_of(attempt: Attempt) -> AttemptMoney:
+    return AttemptMoney(
+        id=attempt.id,
+        live=attempt.state != AttemptState.ENDED,
+        held=attempt.held,
+        settled=attempt.settled,
+        refunded=attempt.refunded,
+        remainder=remainder_id(attempt.project, attempt.site, attempt.currency),
+        charge_rest_nano=attempt.charge_rest_nano,
+        refund_rest_nano=attempt.refund_rest_nano,
+    )
+
+
+def _end_told(event: Event) -> EndTold:
+    told = event.data
+    return EndTold(
+        attempt=event.subject,
+        settled=told["settled"],
+        refunded=told["refunded"],
+        charge_rest_nano=told["charge_rest_nano"],
+        refund_rest_nano=told["refund_rest_nano"],
+        remainder=remainder_id(event.project, event.site, told["currency"]),
+        number=told["carry_number"],
+        carry_nano=told["carry_nano"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
     transfers: dict[str, str] = field(default_factory=dict)  # id → digest
+    ends: list[EndTold] = field(default_factory=list)
     rules: dict[str, str] = field(default_factory=dict)  # id of a policy or an award → digest
 
 
@@ -88,6 +119,8 @@ def _recorded(reader: Reader) -> _Recorded:
     for events in (*sealed_events(reader), reader.find(Event, {"seq": 0})):
         for event in events:
             told.transfers.update(event.data.get("transfers", {}))
+            if event.kind == "attempt.ended":
+                told.ends.append(_end_told(event))
             if "digest" in event.data:
                 told.rules["policy:1" if event.kind == "plane.founded" else event.subject] = event.data["digest"]
     return told
@@ -100,3 +133,12 @@ def _altered_rules(reader: Reader, told: dict[str, str]) -> Iterator[Finding]:
         recorded, stored = told.get(row.id), record_digest(row)
         if recorded != stored:
             yield Finding("altered" if recorded else "unrecorded", row.id, {"recorded": recorded, "stored": stored})
+
+
+def _kept_by_closed(reader: Reader, accounts: Iterable[Account]) -> Iterator[Finding]:
+    """Closed awards that still have money. An award is closed once nothing of it is held, and only what is held is ever
+    refunded, in the transaction that ends the hold: so nothing can come back to one, and nobody has to look for it."""
+    left = {a.id: available(a) for a in accounts}
+    for award in reader.find(Award, {"expired": True}):
+        if left.get(award_account(award.id), 0):
+            yield Finding("closed_award_not_empty", award.id, {"available": left[award_account(award.id)]})

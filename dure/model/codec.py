@@ -1,4 +1,13 @@
-"""Records to and from plain JSON values, by their dataclass fields. One place, for the store, the API and the agent."""
+"""Records to and from plain JSON values, by their dataclass fields. One place, for the store, the API and the agent.
+
+What an older reader does with the words of a newer writer:
+
+* a member that it does not know is ignored: members are only ever added, and mean by their absence what was meant before;
+* a value that it does not know, of an enumeration, is refused (ValueError), and with it the whole record: nobody acts on half an
+  order, and nothing stored is read as something else;
+* but where a field is only information (`INFORMATIONAL`), it is dropped: the field takes its default;
+* and where records come in a list of which each stands for itself (`one_by_one`), one that cannot be read does not take the
+  others with it: something that says so stands in for it, or nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +20,23 @@ from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)  # what making a record of something else may raise
+_UNKNOWN = "unknown"
+_STAND_IN = "stand-in"
+
+# Of a field of an enumeration that only informs: a value that this version does not know becomes the default.
+INFORMATIONAL: Mapping[str, Any] = types.MappingProxyType({_UNKNOWN: "default"})
+
+
+def one_by_one(stand_in: Callable[[Any], Any]) -> Mapping[str, Any]:
+    """Of a field whose items are read each for itself. stand_in: makes an item of plain JSON that cannot be read; None: it is
+    left out."""
+    return {_STAND_IN: stand_in}
+
+
+def nothing(plain: Any) -> None:
+    """A stand-in for what is worth nothing unless it can be read."""
 
 
 def to_plain(value: Any) -> Any:
@@ -41,7 +67,30 @@ def from_plain(kind: type[T], plain: Mapping[str, Any]) -> T:
 @cache
 def _makers(kind: type) -> Mapping[str, Callable[[Any], Any]]:
     hints = typing.get_type_hints(kind)
-    return {name: _maker(hints[name]) for name in field_names(kind)}
+    return {f.name: _field_maker(f, hints[f.name]) for f in dataclasses.fields(kind)}
+
+
+def _field_maker(field: dataclasses.Field[Any], hint: Any) -> Callable[[Any], Any]:
+    if _UNKNOWN in field.metadata:
+        return lambda v: hint(v) if isinstance(v, str) and v in _values(hint) else field.default
+    if _STAND_IN in field.metadata:
+        return _each(_maker(typing.get_args(hint)[0]), field.metadata[_STAND_IN])
+    return _maker(hint)
+
+
+@cache
+def _values(kind: type[StrEnum]) -> frozenset[Any]:
+    return frozenset(member.value for member in kind)
+
+
+def _each(item: Callable[[Any], Any], stand_in: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(plain: Any) -> Any:
+        try:
+            return item(plain)
+        except UNREADABLE:
+            return stand_in(plain)
+
+    return lambda values: tuple(made for made in map(read, values) if made is not None)
 
 
 def _maker(hint: Any) -> Callable[[Any], Any]:

@@ -14,13 +14,14 @@ from typing import Any
 
 GENESIS = "0" * 64
 EVENT_FORMAT = 1  # version of the canonical bytes; a new one never changes how old events are hashed
+RESTORED = "plane.restored"  # the first event of every incarnation but the first: says from which number the chain goes on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     id: str
     at_ms: int
-    actor: str  # actor id, or "controller", "agent:SITE"
+    actor: str  # actor id, or "controller", "agent:SITE", "restore"
     kind: str  # "noun.verb", such as "workload.submitted"
     subject: str  # id of what it is about
     project: str = ""
@@ -45,13 +46,18 @@ class Head:
     key: str  # public key, hex
 
 
+NO_HEAD = Head(seq=0, hash=GENESIS, at_ms=0, incarnation=0, signature="", key="")  # nothing was ever signed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainFault:
-    """The first event at which the chain does not hold."""
+    """The first event at which the chain does not hold. fault: gap, altered, bad_restore (of the events themselves);
+    head_mismatch, head_beyond_end, head_fork, bad_signature (of heads); no_head, rolled_back, wrong_incarnation (of the plane's
+    own row)."""
 
     seq: int
     event: str
-    fault: str  # gap, altered, head_mismatch, head_beyond_end, bad_signature
+    fault: str
 
 
 def canonical(value: Any) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dure.model.codec import INFORMATIONAL, UNREADABLE, nothing, one_by_one
 from dure.model.workload import Evidence, Outcome, Worker, WorkloadSpec
 
 PROTOCOL = 1
@@ -15,14 +16,19 @@ PROTOCOL_OLDEST = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """First word of an agent's life, and again whenever the plane's incarnation or its own epoch turns out stale."""
+    """First word of an agent's life, and again whenever the plane's incarnation or its own epoch turns out stale.
+
+    It may be said in parts: each but the last has `more`, each but the first the `epoch` that the first was answered with.
+    What all parts tell counts as one hello, and only the last makes the incarnation confirmed. The inventory is in the first."""
 
     protocol: int
     agent_version: str
     boot_id: str
     describe: Mapping[str, Any]  # Driver.describe()
     nodes: tuple[Mapping[str, Any], ...]  # Driver.inventory()
-    reports: tuple[AttemptReport, ...] = ()  # everything that the agent's journal knows: makes the incarnation confirmed
+    reports: tuple[AttemptReport, ...] = ()  # everything that the agent's journal knows
+    more: bool = False  # another part follows
+    epoch: int = 0  # of the hello that this is a part of; 0: this is a new one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class HelloAnswer:
     incarnation: int
     now_ms: int
     protocol: int = PROTOCOL
+    more: bool = False  # the plane waits for the next part; an older plane takes every hello for a whole one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +48,7 @@ class AttemptReport:
     epoch: int  # the attempt's own, from the order that launched it
     workload: str
     phase: str
-    outcome: Outcome = Outcome.NONE
+    outcome: Outcome = field(default=Outcome.NONE, metadata=INFORMATIONAL)  # of an end: NONE counts as lost
     evidence: Evidence = field(default_factory=Evidence)
     project: str = ""
     workers: tuple[Worker, ...] = ()
@@ -72,8 +79,30 @@ class Order:
     workers: tuple[Worker, ...] = ()
     accelerator: str = ""
     limit_ms: int = 0
-    cause: Outcome = Outcome.NONE  # of a stop
+    cause: Outcome = field(default=Outcome.NONE, metadata=INFORMATIONAL)  # of a stop, carried out whatever its cause
     grace_ms: int = 0
+
+
+GRACE_MS = 10_000  # of a stop that can be read no further
+
+
+def unread_order(plain: Any) -> Order | None:
+    """What is left of an order that this version cannot read: a stop is carried out all the same, anything else has nothing that
+    could be, so that it is refused (`bad_order`) and the plane may place the work elsewhere. None: its attempt is not known."""
+    try:
+        named = [type(plain[name]) is str for name in ("verb", "attempt")]
+        if not all(named) or type(plain["epoch"]) is not int:
+            return None
+    except UNREADABLE:
+        return None
+    workload = plain.get("workload")
+    return Order(
+        verb=plain["verb"],
+        attempt=plain["attempt"],
+        epoch=plain["epoch"],
+        workload=workload if type(workload) is str else "",
+        grace_ms=GRACE_MS,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +117,8 @@ class LogWant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollAnswer:
     incarnation: int
-    orders: tuple[Order, ...] = ()
-    logs: tuple[LogWant, ...] = ()
+    orders: tuple[Order, ...] = field(default=(), metadata=one_by_one(unread_order))
+    logs: tuple[LogWant, ...] = field(default=(), metadata=one_by_one(nothing))
     head: Mapping[str, Any] = field(default_factory=dict)  # signed head of the event chain, for the journal; {} when unchanged
 
 
@@ -97,7 +126,12 @@ class PollAnswer:
 class Report:
     epoch: int
     reports: tuple[AttemptReport, ...] = ()
-    nodes: tuple[Mapping[str, Any], ...] = ()  # inventory, when it changed
+    nodes: tuple[Mapping[str, Any], ...] = ()  # the whole inventory, when it changed
+    inventory: bool = False  # `nodes` is it, even when empty: an older agent's empty list is no news
+
+    def told_nodes(self) -> tuple[Mapping[str, Any], ...] | None:
+        """The inventory, () when there is nothing at the site any more; None: no news."""
+        return self.nodes if self.inventory or self.nodes else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dure.model.event import GENESIS, NO_HEAD, Head
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane:
@@ -15,7 +17,8 @@ class Plane:
     incarnation: int = 1  # raised by every restore
     leader_epoch: int = 0  # raised whenever a controller takes the lead; fences every write of an older one
     sealed_seq: int = 0
-    sealed_hash: str = "0" * 64
+    sealed_hash: str = GENESIS
+    head: Head = NO_HEAD  # signed in the transaction that sealed last; what is sealed next has to extend it
     public_key: str = ""  # Ed25519, hex; the private half is a file
     draining: bool = False  # nothing new is started anywhere
     created_ms: int = 0

@@ -20,6 +20,7 @@ class Site:
     backend: Mapping[str, Any] = field(default_factory=dict)  # what the driver's describe() said
     agent_epoch: int = 0  # raised at every hello; an older agent's words are refused
     incarnation: int = 0  # of the plane, as the agent last confirmed with a full report
+    accounted: tuple[str, ...] = ()  # live attempts that the parts so far of an unfinished hello told of, after a restore
     last_seen_ms: int = 0
     drained: bool = False  # no new starts
     version: int = 1
@@ -53,5 +54,5 @@ class Quarantine:
     workload: str
     seen_ms: int
     observation: Mapping[str, Any] = field(default_factory=dict)
-    resolved: str = ""  # "", "adopted", "stopped", "dismissed"
+    resolved: str = ""  # "", "adopted" (reported after all), "attested" (lost), "dismissed" by an operator
     version: int = 1

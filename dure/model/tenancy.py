@@ -85,6 +85,7 @@ class Credential:
     actor: str
     digest: str  # sha256 of the secret part, hex
     label: str = ""
+    made_with: str = ""  # the credential that was shown when it was made; "": the plane itself made it, on its own machine
     created_ms: int = 0
     expires_ms: int = 0  # 0: does not expire
     revoked_ms: int = 0

@@ -26,6 +26,7 @@ def test_the_undisturbed_story_has_all_that_moves_money(world: World) -> None:
     assert {state for state, _ in ending.workloads.values()} == {"succeeded", "failed", "cancelled"}
     assert outcomes == {"succeeded", "failed", "cancelled", "preempted"}
     assert any(refunded for _, attempts in ending.workloads.values() for _, _, refunded in attempts)
+    assert {id for id, nano in ending.carried if nano} == {"lab/north/KRW", "flood/north/KRW"}
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from dure.backends.fake import Script
 from dure.controller import WhyAnswer, verify_audit, verify_store_books
 from dure.controller.commands.sites import attest_lost, resolve_quarantine
+from dure.model.chain import AuditProof, ChainProver
+from dure.model.event import RESTORED, Event, Head
 from dure.model.reason import ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Quarantine
+from dure.ports import Tx
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
 from dure.store.sql import SqlStore
@@ -32,7 +36,7 @@ def _restore(world: World, tmp_path: Path, saved: Path) -> None:
     """The plane comes back from its backup; the site and its agent never noticed."""
     world.store.close()
     url = f"sqlite:///{tmp_path}/b.db"
-    restore(saved, url)
+    restore(saved, url, now_ms=world.clock.ms)
     world.store = SqlStore.open(url)
     world.restart_controller()
 
@@ -105,3 +109,62 @@ def test_work_that_the_site_knows_nothing_of_is_shown_to_an_operator_and_runs_ag
     assert world.workload(id).state == "succeeded"
     assert world.store.read(lambda r: r.find(Quarantine))[0].resolved == "attested"
     assert world.store.read(verify_store_books).findings == ()
+
+
+def _witnessed(world: World) -> Head:
+    """The head that was signed last: what an agent's poll puts into its journal, a second later at most."""
+    plane = world.store.read(lambda r: r.get(Plane, "plane"))
+    assert plane is not None
+    return plane.head
+
+
+def _proved(world: World, heads: list[Head]) -> AuditProof:
+    prover = ChainProver(heads)
+    prover.take(sorted((e for e in world.store.read(lambda r: r.find(Event)) if e.seq), key=lambda e: e.seq))
+    return prover.proof()
+
+
+def test_what_a_restore_dropped_is_told_by_it_and_everything_else_is_still_proved(tell: Teller, tmp_path: Path) -> None:
+    world = tell.world
+    tell.submit(spec("early"))
+    world.settle()
+    saved = backup(f"sqlite:///{tmp_path}/a.db", tmp_path / "saved.jsonl.gz", now_ms=NOW_MS)
+    heads = [_witnessed(world)]
+    kept = heads[0].seq
+    tell.submit(spec("late"))
+    world.advance(NOW_MS + 5 * MINUTE_MS)
+    heads.append(_witnessed(world))
+    assert _proved(world, heads).breaks == ()
+    _restore(world, tmp_path, saved)
+    tell.submit(spec("later"))
+    world.advance(NOW_MS + 30 * MINUTE_MS)
+    heads.append(_witnessed(world))
+    proof = _proved(world, heads)
+    assert (proof.fault, proof.heads, proof.incarnation) == (None, 2, 2)
+    assert [(b.incarnation, b.after_seq, b.witnessed_seq) for b in proof.breaks] == [(2, kept, heads[1].seq)]
+    assert world.store.read(verify_audit).fault is None
+    told = world.store.read(lambda r: r.find(Event, {"kind": RESTORED}))
+    assert [(e.seq, e.data["incarnation"], e.data["after_seq"]) for e in told] == [(kept + 1, 2, kept)]
+
+
+def test_whoever_changes_what_the_restored_plane_sealed_is_found_behind_the_known_break(tell: Teller, tmp_path: Path) -> None:
+    world = tell.world
+    saved = backup(f"sqlite:///{tmp_path}/a.db", tmp_path / "saved.jsonl.gz", now_ms=NOW_MS)
+    tell.submit(spec("late"))
+    world.settle()
+    heads = [_witnessed(world)]
+    _restore(world, tmp_path, saved)
+    tell.submit(spec("later"))
+    world.settle()
+    heads.append(_witnessed(world))
+    at = heads[1].seq - 1
+
+    def alter(tx: Tx) -> str:
+        event = tx.find(Event, {"seq": at})[0]
+        tx.update(replace(event, actor="nobody"))
+        return event.id
+
+    altered = world.store.transact(alter)
+    fault = _proved(world, heads).fault
+    assert fault is not None and (fault.seq, fault.event, fault.fault) == (at, altered, "altered")
+    assert world.store.read(verify_audit).fault == fault

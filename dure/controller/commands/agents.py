@@ -26,6 +26,7 @@ from dure.model.site import Node, Quarantine, Site
 from dure.model.workload import Attempt, AttemptState, Outcome, Workload, WorkloadState
 from dure.ports import Reader, Tx
 
+MAY_RUN = (AttemptState.RUNNING, AttemptState.STOPPING)  # what a site has been heard to have
 ORDERS_MAX = 64  # orders in one answer; the next poll brings the rest
 QUARANTINED_MAX = 10_000  # unresolved, per site: no more than a restore can have forgotten at one
 HEARD_EVERY_MS = 10_000  # how stale `Site.last_seen_ms` may be before a poll writes it anew
@@ -34,31 +35,51 @@ HEARD_EVERY_MS = 10_000  # how stale `Site.last_seen_ms` may be before a poll wr
 def hello(tx: Tx, deed: Deed, *, site: str, hello: Hello) -> HelloAnswer | Reason:
     """An agent takes charge of its site: whoever did before is fenced off from now on.
 
-    It brings the inventory and everything that its journal knows, so that the plane's incarnation counts as confirmed."""
+    It brings the inventory and everything that its journal knows, so that the plane's incarnation counts as confirmed: by a
+    hello in parts, with the last of them. EPOCH_STALE for a part of a hello that another has replaced."""
     row = tx.get(Site, site)
     if row is None:
         return not_found("site", site)
     if not PROTOCOL_OLDEST <= hello.protocol <= PROTOCOL:
         return Reason.of(ReasonKind.PROTOCOL_UNSUPPORTED, protocol=hello.protocol, oldest=PROTOCOL_OLDEST, newest=PROTOCOL)
+    fault = epoch_fault(row, hello.epoch) if hello.epoch else None
+    if fault is not None:
+        return fault
     plane = plane_of(tx)
-    epoch = row.agent_epoch + 1
+    nodes = [] if hello.epoch else take_inventory(tx, site, hello.nodes)
+    epoch = hello.epoch or row.agent_epoch + 1
     known: Site = tx.update(
         replace(
             row,
             backend=dict(hello.describe),
             agent_epoch=epoch,
-            incarnation=plane.incarnation,
+            incarnation=row.incarnation if hello.more else plane.incarnation,
+            accounted=_accounted(tx, row, hello) if hello.more and row.incarnation < plane.incarnation else (),
             last_seen_ms=deed.now_ms,
         )
     )
-    touched = touch(known, *take_inventory(tx, site, hello.nodes))
     data = {"epoch": epoch, "incarnation": plane.incarnation, "version": hello.agent_version, "boot": hello.boot_id}
-    record(tx, deed, "site.joined", site, site=site, data=data, touched=touched)
-    for attempt_report in hello.reports:
+    record(
+        tx, deed, "site.joining" if hello.more else "site.joined", site, site=site, data=data, touched=touch(known, *nodes)
+    )  # fmt: skip
+    for attempt_report in _in_order(hello.reports):
         _take(tx, deed, known, attempt_report)
-    if row.incarnation < plane.incarnation:
-        _set_aside_unaccounted(tx, deed, known, {r.attempt for r in hello.reports})
-    return HelloAnswer(epoch=epoch, incarnation=plane.incarnation, now_ms=deed.now_ms)
+    if known.incarnation > row.incarnation:
+        _set_aside_unaccounted(tx, deed, known, _told(row, hello))
+    return HelloAnswer(epoch=epoch, incarnation=plane.incarnation, now_ms=deed.now_ms, more=hello.more)
+
+
+def _told(site: Site, hello: Hello) -> frozenset[str]:
+    """Attempts that this part tells of, and those of the parts before. A new hello starts over."""
+    before = site.accounted if hello.epoch else ()
+    return frozenset(before) | {r.attempt for r in hello.reports}
+
+
+def _accounted(tx: Tx, site: Site, hello: Hello) -> tuple[str, ...]:
+    """What has to be remembered until the last part: no more than what the plane believes to run at the site."""
+    told = _told(site, hello)
+    live = tx.find(Attempt, {"site": site.id, "state": MAY_RUN})
+    return tuple(a.id for a in live if a.id in told)
 
 
 _NODE_FIELDS = frozenset(field_names(Node)) - {"id", "site", "drained", "version"}
@@ -141,12 +162,19 @@ def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | R
     fault = epoch_fault(row, report.epoch)
     if fault is not None:
         return fault
-    if report.nodes:
-        changed = take_inventory(tx, site, report.nodes)
+    nodes = report.told_nodes()
+    if nodes is not None:
+        changed = take_inventory(tx, site, nodes)
         if changed:
             record(tx, deed, "site.inventory", site, site=site, data={"nodes": len(changed)}, touched=touch(*changed))
-    recorded = [r.attempt for r in report.reports if _take(tx, deed, row, r)]
+    recorded = [r.attempt for r in _in_order(report.reports) if _take(tx, deed, row, r)]
     return ReportAnswer(recorded=tuple(recorded))
+
+
+def _in_order(reports: Iterable[AttemptReport]) -> list[AttemptReport]:
+    """As the attempts were placed, whatever order the agent tells them in: ends that come together are billed in a defined order,
+    which decides at which of them the won that they make together is posted."""
+    return sorted(reports, key=lambda r: r.attempt)
 
 
 def _take(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
@@ -217,12 +245,12 @@ def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
 UNACCOUNTED = "unaccounted"  # phase of a quarantined attempt that its site does not report
 
 
-def _set_aside_unaccounted(tx: Tx, deed: Deed, site: Site, reported: set[str]) -> None:
+def _set_aside_unaccounted(tx: Tx, deed: Deed, site: Site, reported: frozenset[str]) -> None:
     """After a restore: attempts that the plane believes to run here and that the site's agent knows nothing of.
 
     They may run all the same (the agent may have lost its journal, not its machine), so nothing is released or relaunched; an
     operator sees them, and attests. A report that comes after all takes them out again."""
-    for state in (AttemptState.RUNNING, AttemptState.STOPPING):
+    for state in MAY_RUN:
         for attempt in tx.find(Attempt, {"site": site.id, "state": state}):
             if attempt.id in reported or tx.get(Quarantine, attempt.id) is not None:
                 continue
@@ -234,12 +262,14 @@ def _set_aside_unaccounted(tx: Tx, deed: Deed, site: Site, reported: set[str]) -
             record(tx, deed, "attempt.quarantined", attempt.id, site=site.id, data=data, touched=touch(row))
 
 
-def settle_quarantine(tx: Tx, deed: Deed, attempt: str, resolved: str) -> None:
-    """What was set aside has been accounted for."""
+def settle_quarantine(tx: Tx, deed: Deed, attempt: str, resolved: str) -> Quarantine | None:
+    """What was set aside has been accounted for, as `resolved`. Settled once, it stays as it was; None: nothing was set aside."""
     row = tx.get(Quarantine, attempt)
-    if row is not None and not row.resolved:
-        known: Quarantine = tx.update(replace(row, resolved=resolved))
-        record(tx, deed, "quarantine.resolved", attempt, site=row.site, data={"as": resolved}, touched=touch(known))
+    if row is None or row.resolved:
+        return row
+    known: Quarantine = tx.update(replace(row, resolved=resolved))
+    record(tx, deed, "quarantine.resolved", attempt, site=row.site, data={"as": resolved}, touched=touch(known))
+    return known
 
 
 def _may_be_its(tx: Tx, site: Site, seen: AttemptReport) -> bool:

@@ -9,7 +9,7 @@ from dure.controller import money
 from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, exists, known_accelerators, not_found, policy_of
 from dure.ledger import available, award_account, award_transfer, expire_transfer, fund_transfer, programme_account
-from dure.model.funding import Account, Award, Programme, Transfer, TransferKind
+from dure.model.funding import Account, Award, Programme, Transfer
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Site
@@ -53,10 +53,14 @@ def _amount_fault(field: str, amount: int) -> Reason | None:
 
 
 def fund_programme(tx: Tx, deed: Deed, *, programme: str, amount: int, transfer_id: str) -> Programme | Reason:
-    """Raise a programme's budget. The same transfer id again changes nothing."""
+    """Raise a programme's budget. ALREADY_EXISTS, naming the transfer, when it has been posted: answers are kept for a while
+    only, and whoever repeats a request after that has to hear that it funded nothing more."""
     row = tx.get(Programme, programme)
     if row is None:
         return not_found("programme", programme)
+    posted_before = tx.get(Transfer, transfer_id)
+    if posted_before is not None and posted_before.amount == amount:
+        return exists("transfer", transfer_id)
     fault = _amount_fault("amount", amount)
     if fault is not None:
         return fault
@@ -66,8 +70,6 @@ def fund_programme(tx: Tx, deed: Deed, *, programme: str, amount: int, transfer_
     posted = money.book(tx, [transfer])
     if isinstance(posted, Reason):
         return posted
-    if not posted.digests:
-        return row
     funded: Programme = tx.update(replace(row, budget=row.budget + amount))
     data = {"amount": amount, "currency": row.currency, "transfers": posted.digests}
     record(tx, deed, "programme.funded", programme, data=data, touched=(*touch(funded), *posted.touched))
@@ -155,24 +157,21 @@ def _eligibility_fault(tx: Tx, sites: Sequence[str], accelerators: Sequence[str]
 def expire_award(tx: Tx, deed: Deed, *, award: str) -> Award | None:
     """Give what is left of an award back to its programme, once its last day is over and nothing of it is held any more.
 
-    None while there is nothing (yet) to do. A refund that comes later goes through the award once more."""
+    None while there is nothing (yet) to do. Nothing comes back to it afterwards: only what is held is ever refunded."""
     row = tx.get(Award, award)
     account = tx.get(Account, award_account(award))
-    if row is None or account is None or row.expires_ms > deed.now_ms or account.debits_pending:
+    if row is None or account is None or row.expired or row.expires_ms > deed.now_ms or account.debits_pending:
         return None
     left = available(account)
-    if row.expired and left == 0:
-        return None
-    posted = money.must(money.book(tx, _remainder(tx, row, left, deed.now_ms)))
-    closed: Award = row if row.expired else tx.update(replace(row, expired=True))
+    posted = money.must(money.book(tx, _leftover(tx, row, left, deed.now_ms)))
+    closed: Award = tx.update(replace(row, expired=True))
     data = {"amount": left, "currency": row.currency, "transfers": posted.digests}
     record(tx, deed, "award.expired", award, project=row.project, data=data, touched=(*touch(closed), *posted.touched))
     return closed
 
 
-def _remainder(tx: Tx, award: Award, left: int, now_ms: int) -> list[Transfer]:
+def _leftover(tx: Tx, award: Award, left: int, now_ms: int) -> list[Transfer]:
     if not left:
         return []
-    count = tx.count(Transfer, {"debit": award_account(award.id), "kind": TransferKind.EXPIRE})
     rule = policy_of(tx).version
-    return [expire_transfer(award, left, id=f"expire:{award.id}:{count}", rule_version=rule, at_ms=now_ms)]
+    return [expire_transfer(award, left, id=f"expire:{award.id}", rule_version=rule, at_ms=now_ms)]

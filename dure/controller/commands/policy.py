@@ -37,19 +37,23 @@ def policy_fault(policy: Policy) -> Reason | None:
     """The first thing that contradicts itself, or None."""
     names = [c.name for c in policy.classes]
     if not names or len(set(names)) != len(names):
-        return bad("classes", "empty" if not names else "contradiction")
+        return bad("classes", "empty" if not names else "duplicate")
     if "normal" not in names:
         return bad("classes", "contradiction", needs="normal")
     if policy.limit_ms_default > policy.limit_ms_max:
         return bad("limit_ms_default", "too_large", limit=policy.limit_ms_max)
     keys = [(p.resource, p.currency) for p in policy.prices]
     if len(set(keys)) != len(keys):
-        return bad("prices", "contradiction")
+        return bad("prices", "duplicate")
     for price in policy.prices:
         if price.currency not in CURRENCIES:
             return bad("prices.currency", "unknown_value", allowed=", ".join(CURRENCIES))
         if not 0 <= price.nano <= PRICE_NANO_MAX:
-            return bad("prices.nano", "too_small" if price.nano < 0 else "too_large", limit=PRICE_NANO_MAX)
+            return (
+                bad("prices.nano", "too_small", limit=0)
+                if price.nano < 0
+                else bad("prices.nano", "too_large", limit=PRICE_NANO_MAX)
+            )
     for name, least in _LEAST.items():
         if getattr(policy, name) < least:
             return bad(name, "too_small", limit=least)

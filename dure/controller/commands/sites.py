@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from dure.controller.commands.agents import settle_quarantine
 from dure.controller.deed import Deed, record, touch
-from dure.controller.lifecycle import end_attempt, preempt
+from dure.controller.lifecycle import end_attempt, preempt, withdraw_claim
 from dure.controller.rules import bad, exists, not_found, plane_of
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Node, Quarantine, Site
 from dure.model.workload import Attempt, AttemptState, Outcome
 from dure.ports import Tx
+
+ATTESTED = "attested_lost"  # `Evidence.detail` of what an operator stated
 
 
 def create_site(
@@ -29,7 +31,9 @@ def create_site(
     if tx.get(Site, id) is not None:
         return exists("site", id)
     if not 1000 <= pue_permille <= 5000:  # below 1 contradicts physics, above 5 is a slip of the pen
-        return bad("pue_permille", "too_small" if pue_permille < 1000 else "too_large", limit=5000)
+        return (
+            bad("pue_permille", "too_small", limit=1000) if pue_permille < 1000 else bad("pue_permille", "too_large", limit=5000)
+        )
     site = Site(id=id, name=name, region=region, jurisdiction=jurisdiction, owner_kind=owner_kind, pue_permille=pue_permille)
     tx.insert(site)
     record(tx, deed, "site.created", id, site=id, data={"region": region}, touched=touch(site))
@@ -71,10 +75,16 @@ def drain_farm(tx: Tx, deed: Deed, *, draining: bool) -> Plane:
 
 
 def stop_attempt(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
-    """An operator preempts one attempt: it is stopped, refunded by the rule, and its workload waits again."""
+    """An operator preempts one attempt: it is stopped, refunded by the rule, and its workload waits again.
+
+    Again changes nothing, whether it is still stopping or has been stopped; ALREADY_ENDED of one that ended otherwise."""
     row = tx.get(Attempt, attempt)
     if row is None:
         return not_found("attempt", attempt)
+    if row.state == AttemptState.ENDED and row.stop_cause != Outcome.PREEMPTED and row.outcome != Outcome.WITHDRAWN:
+        return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.outcome.value)
+    if row.state == AttemptState.CLAIMED:  # nothing of it was launched
+        return withdraw_claim(tx, deed, row)
     if row.state not in (AttemptState.LAUNCHING, AttemptState.RUNNING):
         return row
     return preempt(tx, deed, row, by="operator")
@@ -83,25 +93,21 @@ def stop_attempt(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
 def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
     """An operator states that an attempt is dead for certain, so that its workload may run again.
 
-    This is the only way to give up an attempt at a site that does not answer: a lost link proves nothing."""
+    This is the only way to give up an attempt at a site that does not answer: a lost link proves nothing. Stated again, it
+    changes nothing; ALREADY_ENDED of an attempt that ended otherwise."""
     row = tx.get(Attempt, attempt)
     if row is None:
         return not_found("attempt", attempt)
+    if row.state == AttemptState.ENDED and row.evidence.detail == ATTESTED:
+        return row
     if row.state == AttemptState.ENDED:
         return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.outcome.value)
     settle_quarantine(tx, deed, attempt, "attested")
-    evidence = replace(row.evidence, detail="attested_lost")
+    evidence = replace(row.evidence, detail=ATTESTED)
     outcome = Outcome.WITHDRAWN if row.state == AttemptState.CLAIMED else Outcome.LOST
     return end_attempt(tx, deed, row, outcome, evidence)
 
 
 def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str) -> Quarantine | Reason:
     """An operator has looked at an attempt that the plane did not know, and dismisses it."""
-    row = tx.get(Quarantine, attempt)
-    if row is None:
-        return not_found("quarantine", attempt)
-    if row.resolved:
-        return row
-    resolved: Quarantine = tx.update(replace(row, resolved="dismissed"))
-    record(tx, deed, "quarantine.dismissed", attempt, site=row.site, touched=touch(resolved))
-    return resolved
+    return settle_quarantine(tx, deed, attempt, "dismissed") or not_found("quarantine", attempt)

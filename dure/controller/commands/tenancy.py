@@ -181,11 +181,13 @@ def create_token(tx: Tx, deed: Deed, *, actor: str, label: str = "", expires_ms:
         actor=actor,
         digest=token_digest(secret),
         label=label,
+        made_with=deed.credential,
         created_ms=deed.now_ms,
         expires_ms=expires_ms,
     )
     tx.insert(credential)
-    record(tx, deed, "token.created", credential.id, data={"actor": actor, "expires_ms": expires_ms})
+    data = {"actor": actor, "expires_ms": expires_ms, "made_with": credential.made_with}
+    record(tx, deed, "token.created", credential.id, data=data)
     return NewToken(credential=credential, token=f"dure_{credential.id}_{secret}")
 
 

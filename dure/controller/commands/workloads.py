@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_attempt, move_workload, withdraw_claim
@@ -22,9 +23,11 @@ from dure.ports import Reader, Tx
 # What no machine has, so that sums stay far from 64 bits; the scheduler says what the farm has.
 CORES_MILLI_MAX = 10_000_000
 MEMORY_MIB_MAX = 1 << 30
-DEVICES_MAX = 1024
+DEVICES_MAX = 64  # as many as a node may tell of
 GRACE_MS_MAX = 600_000
+CHECKPOINT_MS_MAX = 24 * 3_600_000
 DEPENDENCIES_MAX = 100
+SITES_TOLD = 20  # names of sites that a refusal tells
 ARRAY_BYTES_MAX = 32 << 20  # description times elements: every element is a row of its own
 
 
@@ -39,8 +42,10 @@ class Submitted:
     spec: WorkloadSpec
 
 
-def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int = 0) -> Submitted | Reason:
-    """Admit a workload, or an array of `array` elements (0: no array), to wait for its place."""
+def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int = 0, origin: str = "") -> Submitted | Reason:
+    """Admit a workload, or an array of `array` elements (0: no array), to wait for its place.
+
+    origin: the workload or array of which it is a changed copy; the event tells it."""
     if tx.get(Project, project) is None:
         return not_found("project", project)
     policy = policy_of(tx)
@@ -72,7 +77,8 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
             )
         )
     touched = f"Array:{base}" if array else f"Workload:{base}"
-    record(tx, deed, "workload.submitted", base, project=project, data={"elements": len(elements)}, touched=(touched,))
+    data = {"elements": len(elements), "origin": origin}
+    record(tx, deed, "workload.submitted", base, project=project, data=data, touched=(touched,))
     return Submitted(ids=tuple(i for i, _ in elements), array_id=base if array else "", quoted_won=quote, spec=spec)
 
 
@@ -93,16 +99,17 @@ def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec,
 
 def _shape_fault(spec: WorkloadSpec) -> Reason | None:
     demand = spec.demand
-    bounds = (
-        ("resources.cores", demand.cores_milli, 1, CORES_MILLI_MAX),
-        ("resources.memory", demand.memory_mib, 1, MEMORY_MIB_MAX),
-        ("resources.devices", demand.devices, 0, DEVICES_MAX),
-        ("grace", spec.grace_ms, 0, GRACE_MS_MAX),
-        ("checkpoint", spec.checkpoint_interval_ms, 0, 24 * 3_600_000),
+    # each with its bounds, and these as people write them
+    bounds: tuple[tuple[str, int, int, int, dict[str, Any], dict[str, Any]], ...] = (
+        ("resources.cores", demand.cores_milli, 1, CORES_MILLI_MAX, {"limit": 0.001}, {"limit": CORES_MILLI_MAX // 1000}),
+        ("resources.memory", demand.memory_mib, 1, MEMORY_MIB_MAX, {"limit": "1MiB"}, {"limit": "1024TiB"}),
+        ("resources.devices", demand.devices, 0, DEVICES_MAX, {"limit": 0}, {"limit": DEVICES_MAX}),
+        ("grace", spec.grace_ms, 0, GRACE_MS_MAX, {"limit_ms": 0}, {"limit_ms": GRACE_MS_MAX}),
+        ("checkpoint", spec.checkpoint_interval_ms, 0, CHECKPOINT_MS_MAX, {"limit_ms": 0}, {"limit_ms": CHECKPOINT_MS_MAX}),
     )
-    for field, value, least, most in bounds:
+    for field, value, least, most, at_least, at_most in bounds:
         if not least <= value <= most:
-            return bad(field, "too_small" if value < least else "too_large", limit=least if value < least else most)
+            return bad(field, "too_small", **at_least) if value < least else bad(field, "too_large", **at_most)
     if not spec.command or not spec.command[0]:
         return bad("command", "empty")
     if demand.accelerators and not demand.devices:
@@ -122,13 +129,13 @@ def _policy_fault(policy: Policy, spec: WorkloadSpec, array: int) -> Reason | No
     if spec.limit_ms > policy.limit_ms_max:
         return bad("limit", "too_large", limit_ms=policy.limit_ms_max)
     if policy.priority_class(spec.priority) is None:
-        return bad("priority", "unknown_value", allowed=", ".join(c.name for c in policy.classes))
+        return bad("priority", "unknown_value", value=spec.priority, allowed=", ".join(c.name for c in policy.classes))
     return None
 
 
 def _retry_fault(policy: Policy, spec: WorkloadSpec) -> Reason | None:
     if not 0 <= spec.retries <= policy.retries_max:
-        return bad("retries", "too_small" if spec.retries < 0 else "too_large", limit=policy.retries_max)
+        return bad("retries", "too_small", limit=0) if spec.retries < 0 else bad("retries", "too_large", limit=policy.retries_max)
     return None
 
 
@@ -136,12 +143,14 @@ def _reference_fault(reader: Reader, project: str, spec: WorkloadSpec) -> Reason
     if spec.bundle and reader.get(Bundle, f"{project}:{spec.bundle}") is None:
         return not_found("bundle", spec.bundle)
     if spec.demand.accelerators:
-        unknown = set(spec.demand.accelerators) - known_accelerators(reader)
+        known = known_accelerators(reader)
+        unknown = set(spec.demand.accelerators) - known
         if unknown:
-            return bad("resources.accelerators", "unknown_value", value=min(unknown))
+            return bad("resources.accelerators", "unknown_value", value=min(unknown), allowed=", ".join(sorted(known)))
     for site in spec.sites:
         if reader.get(Site, site) is None:
-            return bad("sites", "unknown_value", value=site)
+            some = ", ".join(s.id for s in reader.find(Site, limit=SITES_TOLD))
+            return bad("sites", "unknown_value", value=site, allowed=some)
     if len(spec.depends_on) > DEPENDENCIES_MAX:
         return bad("depends_on", "too_many", limit=DEPENDENCIES_MAX)
     return next((f for d in spec.depends_on if (f := _dependency_fault(reader, project, d))), None)
@@ -161,12 +170,14 @@ def find_workloads(reader: Reader, id: str) -> list[Workload]:
 
 
 def cancel(tx: Tx, deed: Deed, *, id: str) -> tuple[Workload, ...] | Reason:
-    """Cancel a workload or every element of an array that has not ended. Cancelling again changes nothing."""
+    """Cancel a workload or every element of an array that has not ended. Cancelling again changes nothing.
+
+    ALREADY_ENDED only of what came to its own end: whoever cancels second is told what whoever cancelled first was told."""
     rows = find_workloads(tx, id)
     if not rows:
         return not_found("workload", id)
     live = [w for w in rows if w.state not in TERMINAL]
-    if not live and any(w.state != WorkloadState.CANCELLED for w in rows):
+    if not live and all(w.state != WorkloadState.CANCELLED for w in rows):
         return Reason.of(ReasonKind.ALREADY_ENDED, what="workload", id=id, state=_common_state(rows))
     cancelled = {w.id: _cancel_one(tx, deed, w) for w in live}
     return tuple(cancelled.get(w.id, w) for w in rows)

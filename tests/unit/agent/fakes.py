@@ -176,6 +176,9 @@ class FakePlane:
     lose_requests: list[str] = field(default_factory=list)
     lose_replies: list[str] = field(default_factory=list)
     poison: set[str] = field(default_factory=set)  # attempts whose report is refused
+    parts: bool = True  # False: an older plane, which takes every hello for a whole one
+    confirmed: int = 0  # incarnation of the last hello that was said to its end
+    hello_nodes: tuple[Mapping[str, Any], ...] = ()
     hello_bytes_max: int = 1 << 62
     hello_sizes: list[int] = field(default_factory=list)  # of those refused too
     bundles: dict[str, bytes] = field(default_factory=dict)
@@ -198,10 +201,16 @@ class FakePlane:
             self.hello_sizes.append(size)
             if size > self.hello_bytes_max:
                 raise ApiError(413, {"title": "Content Too Large", "status": 413})
-            self.epoch += 1
+            if hello.epoch and self.parts:
+                self._check(hello.epoch)
+            else:
+                self.epoch += 1
+                self.hello_nodes = hello.nodes
             self.hellos.append(hello)
             self._take(hello.reports)
-            return HelloAnswer(epoch=self.epoch, incarnation=self.incarnation, now_ms=0)
+            more = hello.more and self.parts
+            self.confirmed = self.confirmed if more else self.incarnation
+            return HelloAnswer(epoch=self.epoch, incarnation=self.incarnation, now_ms=0, more=more)
 
     def poll(self, poll: Poll) -> PollAnswer:
         with self._word("poll"):
@@ -221,8 +230,9 @@ class FakePlane:
             self._check(report.epoch)
             if any(r.attempt in self.poison for r in report.reports):
                 raise ApiError(400, {"title": "Bad Request", "status": 400, "reason": {"kind": "bad_field", "facts": {}}})
-            if report.nodes:
-                self.nodes.append(report.nodes)
+            nodes = report.told_nodes()
+            if nodes is not None:
+                self.nodes.append(nodes)
             self._take(report.reports)
             ended = tuple(r.attempt for r in report.reports if r.phase == "ended")
             return ReportAnswer(recorded=ended if self.records else ())

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dure.errors import ApiError, BackendError, LinkError, StoreError
-from dure.model.link import Order
+from dure.model.codec import from_plain, to_plain
+from dure.model.link import Order, PollAnswer
 from dure.model.workload import Outcome
 from tests.unit.agent.fakes import Bench, launch, stop
 
@@ -248,6 +249,22 @@ def test_an_order_that_makes_no_sense_is_rejected_without_asking_the_backend(ben
     bench.agent.step_orders(0)
     assert bench.plane.last("a").evidence.detail == "bad_order"
     assert ("launch", "a") not in bench.driver.calls
+
+
+def test_an_order_of_a_newer_plane_that_cannot_be_read_is_refused_and_a_stop_is_carried_out(bench: Bench) -> None:
+    """As the link hands them over: `PollAnswer` reads its orders one by one."""
+    strange = {**to_plain(launch("a")), "spec": {"name": "n", "argv": ["true"]}}
+    answer = from_plain(PollAnswer, {"incarnation": 1, "orders": [strange, to_plain(launch("b"))]})
+    bench.plane.order(*answer.orders)
+    bench.agent.step_orders(0)
+    assert (bench.plane.last("a").outcome, bench.plane.last("a").evidence.detail) == (Outcome.REJECTED, "bad_order")
+    assert bench.driver.starts == {"b": 1}
+    halt = {**to_plain(stop("b")), "cause": "evicted_by_weather", "workers": 7}
+    bench.plane.order(*from_plain(PollAnswer, {"incarnation": 1, "orders": [halt]}).orders)
+    bench.agent.step_orders(0)
+    bench.agent.step_observe()
+    assert [s[:2] for s in bench.driver.stops] == [("b", Outcome.CANCELLED)]
+    assert bench.plane.last("b").phase == "ended"
 
 
 def test_a_verb_of_a_newer_plane_is_ignored(bench: Bench) -> None:

@@ -11,7 +11,9 @@ from dure.controller.commands.workloads import Submitted, cancel, submit
 from dure.model.event import Event
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.model.workload import Demand, Workload, WorkloadSpec
+from dure.model.render import render
+from dure.model.workload import Demand, Workload, WorkloadSpec, WorkloadState
+from dure.ports import Tx
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
 from dure.store.memory import MemoryStore
@@ -105,3 +107,50 @@ def test_cancelling_an_array_cancels_all_of_it_and_again_changes_nothing(world: 
     assert not isinstance(first, Reason)
     assert [w.state for w in first] == ["cancelled"] * 3
     assert again == first
+
+
+def test_an_array_of_which_some_had_ended_is_cancelled_by_two(world: World) -> None:
+    made = _submit(world, array=3)
+    assert isinstance(made, Submitted)
+    deed = world.deed()
+
+    def end_one(tx: Tx) -> None:
+        row = tx.get(Workload, made.ids[0])
+        assert row is not None
+        tx.update(replace(row, state=WorkloadState.SUCCEEDED))
+
+    world.store.transact(end_one)
+    first = world.store.transact(lambda tx: cancel(tx, deed, id=made.array_id))
+    assert not isinstance(first, Reason)
+    assert [w.state for w in first] == ["succeeded", "cancelled", "cancelled"]
+    assert world.store.transact(lambda tx: cancel(tx, deed, id=made.array_id)) == first
+    alone = world.store.transact(lambda tx: cancel(tx, deed, id=made.ids[0]))
+    assert alone == Reason.of(ReasonKind.ALREADY_ENDED, what="workload", id=made.ids[0], state="succeeded")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"demand": Demand(cores_milli=10**9)}, "at most 10,000."),
+        ({"demand": Demand(memory_mib=1 << 31)}, "at most 1024TiB."),
+        ({"demand": Demand(devices=65)}, "at most 64."),
+        ({"grace_ms": 10**7}, "at most 10 min."),
+        ({"checkpoint_interval_ms": 10**9}, "at most 1 d."),
+        ({"limit_ms": 10**12}, "at most 14 d."),
+        ({"sites": ("atlantis",)}, "known: north."),
+    ],
+)
+def test_bounds_are_told_in_the_units_that_people_write(world: World, changes: dict[str, Any], told: str) -> None:
+    refused = _submit(world, **changes)
+    assert isinstance(refused, Reason)
+    assert told in render(refused).detail
+
+
+def test_a_changed_copy_names_its_origin(world: World) -> None:
+    first = _submit(world)
+    assert isinstance(first, Submitted)
+    deed = world.deed()
+    copy = world.store.transact(lambda tx: submit(tx, deed, project="lab", spec=first.spec, origin=first.ids[0]))
+    assert isinstance(copy, Submitted)
+    told = {e.subject: e.data["origin"] for e in world.store.read(lambda r: r.find(Event, {"kind": "workload.submitted"}))}
+    assert (told[first.ids[0]], told[copy.ids[0]]) == ("", first.ids[0])

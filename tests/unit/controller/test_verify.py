@@ -9,9 +9,10 @@ import pytest
 
 from dure.controller import verify_audit, verify_store_books
 from dure.model.event import Event
-from dure.model.funding import Account, Award, Transfer, TransferKind
+from dure.model.funding import Account, Award, Remainder, Transfer, TransferKind
 from dure.model.policy import Policy
 from dure.model.records import Plane
+from dure.model.workload import Attempt
 from dure.ports import Tx
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
@@ -49,7 +50,9 @@ def test_an_altered_amount_is_named_even_when_the_sums_are_altered_with_it(world
 
     altered = world.store.transact(steal)
     found = world.store.read(verify_store_books).findings
-    assert [(f.kind, f.subject) for f in found] == [("altered", altered)]
+    # it had been closed: what was added to it by hand did not go back to the programme
+    named = [("altered", altered), ("closed_award_not_empty", altered.removeprefix("award:"))]
+    assert [(f.kind, f.subject) for f in found] == named
 
 
 def test_a_sum_that_no_transfer_explains_is_named(world: World) -> None:
@@ -71,6 +74,44 @@ def test_a_transfer_that_vanished_is_missing(world: World) -> None:
     lost = world.store.transact(lose)
     found = world.store.read(verify_store_books).findings
     assert ("missing", lost) in [(f.kind, f.subject) for f in found]
+
+
+def test_a_carry_that_no_end_explains_is_named(world: World) -> None:
+    def pocket(tx: Tx) -> str:
+        row = tx.find(Remainder, {"project": "lab"})[0]
+        tx.update(replace(row, nano=row.nano + 1))
+        return row.id
+
+    padded = world.store.transact(pocket)
+    found = world.store.read(verify_store_books).findings
+    assert [(f.kind, f.subject) for f in found] == [("carry_differs", padded), ("remainder_altered", padded)]
+
+
+def test_an_attempt_that_was_made_cheaper_by_a_nano_won_is_named_even_when_the_carry_is_altered_with_it(world: World) -> None:
+    def cheapen(tx: Tx) -> str:
+        attempt = next(a for a in tx.find(Attempt, {"project": "lab"}) if a.settled)
+        tx.update(replace(attempt, charge_rest_nano=attempt.charge_rest_nano - 1))
+        row = tx.find(Remainder, {"project": "lab"})[0]
+        tx.update(replace(row, nano=row.nano - 1))
+        return attempt.id
+
+    cheaper = world.store.transact(cheapen)
+    found = world.store.read(verify_store_books).findings
+    assert found[0].kind == "altered"
+    assert found[0].subject == cheaper
+
+
+def test_money_that_a_closed_award_kept_is_named(world: World) -> None:
+    def keep(tx: Tx) -> str:
+        award = min(tx.find(Award, {"expired": True}), key=lambda a: a.id)
+        account = tx.get(Account, f"award:{award.id}")
+        assert account is not None
+        tx.update(replace(account, credits_posted=account.credits_posted + 5))
+        return award.id
+
+    kept = world.store.transact(keep)
+    found = world.store.read(verify_store_books).findings
+    assert ("closed_award_not_empty", kept) in [(f.kind, f.subject) for f in found]
 
 
 def _rewrite(tx: Tx) -> int:

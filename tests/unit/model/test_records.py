@@ -137,3 +137,11 @@ def test_what_has_ended_stays_ended() -> None:
     assert set(WORKLOAD_NEXT) == set(WorkloadState) and set(ATTEMPT_NEXT) == set(AttemptState)
     assert {s for s, after in WORKLOAD_NEXT.items() if not after} == TERMINAL
     assert {s for s, after in ATTEMPT_NEXT.items() if not after} == {AttemptState.ENDED}
+
+
+def test_an_empty_inventory_is_news_only_when_it_is_said_to_be_one() -> None:
+    """An agent that knows no `inventory` sends an empty list with every report that has no news of nodes."""
+    node = {"name": "n"}
+    assert link.Report(epoch=1).told_nodes() is None
+    assert link.Report(epoch=1, nodes=(node,)).told_nodes() == (node,)
+    assert link.Report(epoch=1, inventory=True).told_nodes() == ()

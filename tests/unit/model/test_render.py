@@ -30,7 +30,7 @@ SAMPLE = {
     "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
     "for_workload": "job_1", "hold": 160_000, "available": 5000, "currency": "KRW", "victims": 1, "exit_code": 3,
     "detail": "no_such_command", "signal": 9, "limit_ms": 3_900_000, "by": "job_2", "on": "job_3", "field": "workers",
-    "problem": "too_small", "known": ["name", "command"], "limit_bytes": 1 << 20, "action": "policy.write",
+    "problem": "too_small", "known": ["name", "command"], "nearest": "name", "limit_bytes": 1 << 20, "action": "policy.write",
     "roles": ["admin"], "what": "workload", "id": "job_4", "method": "PUT", "key": "k-1", "state": "succeeded",
     "limit": 10, "asked": 20, "epoch": 3, "current": 12_345, "protocol": 9, "oldest": 1, "newest": 2,
     "account": "award:a1", "reference": "ref_1", "attempt": "att_1", "used_mib": 700, "site": "pohang",

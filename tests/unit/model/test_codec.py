@@ -1,0 +1,84 @@
+"""An older reader and a newer writer: what is not known is ignored, refused, or dropped, by one rule for each place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from dure.model.codec import INFORMATIONAL, from_plain, nothing, one_by_one, to_plain
+from dure.model.link import GRACE_MS, AttemptReport, Order, PollAnswer
+from dure.model.tenancy import Grant
+from dure.model.workload import Outcome, Worker
+
+LAUNCH = {"verb": "launch", "attempt": "a", "epoch": 3, "workload": "w"}
+
+
+def test_an_unknown_value_refuses_the_record_that_it_stands_in() -> None:
+    with pytest.raises(ValueError, match="owner"):
+        from_plain(Grant, {"id": "g", "actor": "a", "role": "owner"})
+
+
+def test_where_a_value_only_informs_an_unknown_one_is_dropped() -> None:
+    said = {"attempt": "a", "epoch": 1, "workload": "w", "phase": "ended"}
+    assert from_plain(AttemptReport, {**said, "outcome": "lost"}).outcome is Outcome.LOST
+    assert from_plain(AttemptReport, {**said, "outcome": Outcome.LOST}).outcome is Outcome.LOST
+    for strange in ("evaporated", None, 7, ["lost"], {}):
+        assert from_plain(AttemptReport, {**said, "outcome": strange}) == from_plain(AttemptReport, said)
+
+
+def test_an_unknown_cause_does_not_keep_a_stop_from_being_carried_out() -> None:
+    stop = from_plain(Order, {"verb": "stop", "attempt": "a", "epoch": 3, "cause": "evicted_by_weather", "grace_ms": 5})
+    assert stop == Order(verb="stop", attempt="a", epoch=3, grace_ms=5)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"spec": {"name": "n"}}, {"spec": 7}, {"workers": [{"devices": []}]}, {"workers": 1}, {"spec": {"name": "n", "command": 3}}],
+)
+def test_an_order_that_cannot_be_read_is_left_without_what_could_be_carried_out_and_the_others_stand(broken: Any) -> None:
+    orders = [{**LAUNCH, **broken}, {**LAUNCH, "attempt": "b", "limit_ms": 9}]
+    answer = from_plain(PollAnswer, {"incarnation": 1, "orders": orders})
+    assert answer.orders == (
+        Order(verb="launch", attempt="a", epoch=3, workload="w", grace_ms=GRACE_MS),
+        Order(verb="launch", attempt="b", epoch=3, workload="w", limit_ms=9),
+    )
+
+
+def test_a_stop_that_cannot_be_read_is_a_stop_all_the_same() -> None:
+    plain = {"verb": "stop", "attempt": "a", "epoch": 3, "workload": 8, "workers": 1}
+    (stop,) = from_plain(PollAnswer, {"incarnation": 1, "orders": [plain]}).orders
+    assert stop == Order(verb="stop", attempt="a", epoch=3, grace_ms=GRACE_MS)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [None, 7, [], "launch", {}, {"verb": "stop"}, {**LAUNCH, "attempt": 7, "spec": 1}, {**LAUNCH, "epoch": "3", "spec": 1}],
+)
+def test_what_names_no_attempt_is_left_out(plain: Any) -> None:
+    assert from_plain(PollAnswer, {"incarnation": 1, "orders": [plain]}).orders == ()
+
+
+def test_a_wish_for_a_log_that_cannot_be_read_is_left_out() -> None:
+    logs = [{"attempt": "a"}, {"attempt": "a", "worker": 0, "offset": 3}, None]
+    assert [w.offset for w in from_plain(PollAnswer, {"incarnation": 1, "logs": logs}).logs] == [3]
+
+
+def test_a_list_of_records_that_stand_for_each_other_is_refused_as_a_whole() -> None:
+    with pytest.raises(TypeError):
+        from_plain(Order, {**LAUNCH, "workers": [{"node": "n"}, {"devices": [1]}]})
+
+
+def test_the_marks_of_a_field_change_nothing_about_what_is_written() -> None:
+    @dataclass(frozen=True)
+    class Marked:
+        outcome: Outcome = field(default=Outcome.NONE, metadata=INFORMATIONAL)
+        workers: tuple[Worker, ...] = field(default=(), metadata=one_by_one(nothing))
+
+    assert Marked() == Marked(outcome=Outcome.NONE, workers=())
+    full = Marked(outcome=Outcome.LOST, workers=(Worker(node="n"),))
+    assert to_plain(full) == {"outcome": "lost", "workers": [{"node": "n", "devices": []}]}
+    assert from_plain(Marked, to_plain(full)) == full
+    with pytest.raises(TypeError):
+        from_plain(Marked, {"workers": 7})
