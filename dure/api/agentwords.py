@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from dure.api.problems import reasons_of
+from dure.api.faults import reasons_of
 from dure.api.units import fault
 from dure.model.codec import from_plain
 from dure.model.link import Hello, LogChunk, Poll, Report
@@ -48,7 +48,7 @@ class AttemptWords(_Words):
     epoch: Count
     workload: Short
     phase: Annotated[str, Field(pattern="^(launching|running|ended)$")]
-    outcome: Annotated[str, Field(pattern="^(|succeeded|failed|timed_out|cancelled|preempted|rejected|lost|withdrawn)$")] = ""
+    outcome: Short = ""  # one that this plane does not know counts as lost: it ended, and nobody here knows how
     evidence: EvidenceWords = EvidenceWords()
     project: Short = ""
     workers: list[WorkerWords] = Field(default=[], max_length=16_384)
@@ -78,7 +78,11 @@ def _one_each(nodes: list[NodeWords]) -> list[NodeWords]:
 
 
 def _brief(describe: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(describe, ensure_ascii=False).encode()) > DESCRIBE_BYTES_MAX:
+    try:
+        size = len(json.dumps(describe, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError as error:  # a number such as 1e999, which no store could keep
+        raise fault("wrong_type", expected="number") from error
+    if size > DESCRIBE_BYTES_MAX:
         raise fault("too_large", limit="16KiB")
     return describe
 
@@ -93,6 +97,8 @@ class HelloWords(_Words):
     describe: Annotated[dict[str, Any], Field(max_length=64), AfterValidator(_brief)]
     nodes: Nodes
     reports: list[AttemptWords] = Field(default=[], max_length=100_000)
+    more: bool = False
+    epoch: Count = 0
 
 
 class PollWords(_Words):
@@ -105,6 +111,7 @@ class ReportWords(_Words):
     epoch: Count
     reports: list[AttemptWords] = Field(default=[], max_length=100_000)
     nodes: Nodes = []
+    inventory: bool = False
 
 
 class LogWords(_Words):

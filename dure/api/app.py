@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from dure import __version__
 from dure.api.apidoc import document
 from dure.api.intake import language
-from dure.api.problems import problem
+from dure.api.problems import PAGE, problem, reasons_page
 from dure.api.route import refuse_broken
 from dure.api.routers import actors, agent, bundles, events, farm, funding, logs, sites, tenancy, workloads
 from dure.api.services import PlaneServices
@@ -26,7 +27,7 @@ from dure.model.reason import Reason, ReasonKind
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router for module in (workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, farm)
 )
-OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json"})  # need no token
+OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json", PAGE})  # need no token
 
 
 class PlaneApp(FastAPI):
@@ -68,6 +69,7 @@ def bare_app() -> PlaneApp:
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
     app.router.routes.append(Route("/healthz", healthz, methods=["GET"]))
+    app.router.routes.append(Route(PAGE, reasons, methods=["GET"]))
     app.add_exception_handler(HTTPException, _refuse_address)
     app.add_exception_handler(Exception, _refuse_broken)
     return app
@@ -85,8 +87,16 @@ def end_streams(app: FastAPI) -> None:
 
 
 async def healthz(request: Request) -> Response:
-    """Whether the process answers. Says nothing about sites."""
-    return Response(b'{"status":"ok"}', media_type="application/json")
+    """Whether the process answers, and whether its event chain is the one that it signed. Says nothing about sites."""
+    state: ApiState = request.app.state.api
+    chain = "contradicted" if state.services.controller.contradiction else "ok"
+    return Response(to_json({"status": "ok", "chain": chain}), media_type="application/json")
+
+
+async def reasons(request: Request) -> Response:
+    """What every kind of reason means, in the language that is asked for: where the `type` of a problem leads."""
+    lang = language(request)
+    return Response(reasons_page(lang), media_type="text/markdown", headers={"content-language": lang})
 
 
 async def _refuse_address(request: Request, error: Exception) -> Response:
@@ -94,14 +104,22 @@ async def _refuse_address(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     lang, path = language(request), request.url.path
     if status == 405:
-        headers = error.headers if isinstance(error, HTTPException) else None
-        allowed = dict(headers or {}).get("Allow", "")
-        reason = Reason.of(ReasonKind.METHOD_NOT_ALLOWED, method=request.method, allowed=allowed)
+        reason = Reason.of(ReasonKind.METHOD_NOT_ALLOWED, method=request.method[:20], allowed=", ".join(allowed(request)))
     elif status == 404:
         reason = Reason.of(ReasonKind.NOT_FOUND, what="address", id=path[:200])
     else:
         reason = Reason.of(ReasonKind.BAD_FIELD, field="request", problem="bad_format")
     return problem(reason, lang, path)
+
+
+def allowed(request: Request) -> list[str]:
+    """Every method that the address takes: each is a route of its own."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 async def _refuse_broken(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from dure.access import Identity
@@ -45,11 +45,11 @@ class Gate:
         self._generation += 1
         self._known.clear()
 
-    async def identify(self, authorization: str) -> Identity | Reason:
-        """The identity behind an Authorization header, or NOT_SIGNED_IN."""
-        found = TOKEN.fullmatch(authorization.strip())
+    async def identify(self, authorizations: Sequence[str]) -> Identity | Reason:
+        """The identity behind the one Authorization header, or NOT_SIGNED_IN: of two, a proxy may mean the other."""
+        found = TOKEN.fullmatch(authorizations[0].strip()) if len(authorizations) == 1 else None
         if found is None:
-            return _refused("missing" if not authorization else "bad_format")
+            return _refused("bad_format" if any(authorizations) else "missing")
         known = await self._find(found.group(1).lower())
         given = token_digest(found.group(2))
         # compared also when nothing is known, so that the time taken does not tell which ids exist
@@ -94,4 +94,8 @@ def load(reader: Reader, credential: str, now_ms: int) -> Known | None:
         return None
     grants = tuple(reader.find(Grant, {"actor": actor.id}))
     site = next((g.scope for g in grants if g.role == Role.AGENT), "")
-    return Known(row, Identity(id=actor.id, disabled=actor.disabled, grants=grants, site=site, expires_ms=row.expires_ms), now_ms)
+    return Known(
+        row,
+        Identity(id=actor.id, disabled=actor.disabled, grants=grants, site=site, credential=row.id, expires_ms=row.expires_ms),
+        now_ms,
+    )

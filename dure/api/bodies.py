@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import unicodedata
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from dure.api import forms
 from dure.api.jobfile import Body, Id, Job, Slug, Word
-from dure.api.units import EndMs, StartMs
+from dure.api.units import Count, EndMs, StartMs, fault
 from dure.model.policy import Policy, Price, PriorityClass
 from dure.model.tenancy import Role
 
 AMOUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps
 MS_MAX = 400 * 86_400_000
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Label = Annotated[str, Field(max_length=200)]
+
+
+def _line(text: str) -> str:
+    """One line that shows what it holds: nothing that steers a terminal, breaks a line or turns its direction around."""
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in JOINERS:
+            raise fault("control_characters", code=f"U+{ord(character):04X}")
+    return text
+
+
+def _told(text: str) -> str:
+    if not text.strip():
+        raise fault("empty")
+    return text
+
+
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # within words of some scripts, and within emoji
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=200, description="as people read it: one line"),
+    AfterValidator(_line),
+    AfterValidator(_told),
+]
+Label = Annotated[str, Field(max_length=200, description="as people read it: one line, or nothing"), AfterValidator(_line)]
 Weight = Annotated[int, Field(ge=1, le=1_000_000)]
 Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX, description="whole units of the currency")]
-Scope = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127})$", description='an id, or "*" for everywhere')]
+Scope = Annotated[str, Field(pattern=forms.SCOPE.pattern, description='an id, or "*" for everywhere')]
 RoleName = Literal["admin", "operator", "officer", "manager", "member", "auditor", "agent"]
 CurrencyName = Literal["KRW", "ACS"]
 
@@ -53,7 +77,7 @@ class GrantIn(Body):
 
 class ActorIn(Body):
     name: Name
-    email: str = Field(default="", max_length=254, pattern=r"^([^@\s]{1,64}@[^@\s]{1,188})?$")
+    email: str = Field(default="", max_length=254, pattern=forms.EMAIL.pattern)
     kind: Literal["person", "service"] = "person"
     grants: list[GrantIn] = Field(default=[], max_length=50)
 
@@ -89,18 +113,34 @@ class AwardIn(Body):
 class WorkloadIn(Body):
     project: Slug
     job: Job
-    array: int | None = Field(default=None, ge=1, le=10_000, description="as `job.array`")
+    array: Count | None = Field(default=None, ge=1, description="as `job.array`, and instead of it")
+
+    @model_validator(mode="after")
+    def _one_array(self) -> WorkloadIn:
+        if self.array and self.job.array and self.array != self.job.array:
+            raise fault("duplicate", of="array")
+        return self
 
     def elements(self) -> int:
         """How many elements; 0: no array."""
         return self.array or self.job.array or 0
 
 
+class ResubmitIn(Body):
+    """What is to be different. Nothing: the same again."""
+
+    job: dict[str, Any] = Field(
+        default={},
+        description="members of the job to change; null takes one back to its default; `resources` and `env` by member",
+    )
+    array: Count | None = Field(default=None, ge=1, description="how many elements; absent: as many as it had")
+
+
 class SiteIn(Body):
     id: Slug
     name: Label = ""
-    region: str = Field(default="", pattern=r"^([A-Z]{2}-[A-Z0-9]{1,3})?$", description="ISO 3166-2")
-    jurisdiction: str = Field(default="KR", pattern=r"^[A-Z]{2}$")
+    region: str = Field(default="", pattern=forms.REGION.pattern, description="ISO 3166-2")
+    jurisdiction: str = Field(default="KR", pattern=forms.COUNTRY.pattern)
     owner_kind: Literal["public", "private"] = "public"
     pue_permille: int = Field(default=1300, ge=1000, le=5000)
 
@@ -112,8 +152,8 @@ class PriorityClassIn(Body):
 
 
 class PriceIn(Body):
-    resource: str = Field(pattern=r"^(core|memory_gib|device:(\*|[a-z0-9][a-z0-9_-]{0,62}))$")
-    nano: int = Field(ge=0, le=10**15, description="nano-units of the currency per unit and second")
+    resource: str = Field(pattern=forms.RESOURCE.pattern)
+    nano: int = Field(ge=0, le=10**15, description="billionths of a unit of `currency`, per unit of it and second")
     currency: CurrencyName = "KRW"
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dure.access import Action, Identity, Resource, may
+from dure.api.cursors import sealed
 from dure.api.lanes import Lane
 from dure.api.problems import problem
 from dure.api.state import ApiState
@@ -39,6 +40,7 @@ class Call:
     raw: bytes = b""
     document: Any = None  # the body as JSON
     record: Any = None  # what the access decision loaded
+    cursors: bool = False  # the route lists with cursors
     decided: bool = False
     recheck: Callable[[], Awaitable[bool]] | None = None  # asks for access anew
     checked_ms: int = 0
@@ -82,8 +84,11 @@ class Call:
         return await self.api.read(fn, self.lane)
 
     async def show(self, fn: Callable[[Reader], Plain | Reason]) -> Response:
-        """Answer with what `fn` reads."""
-        return self.answer(await self.read(fn))
+        """Answer with what `fn` reads. In a list with cursors, `next` is an id until here."""
+        document = await self.read(fn)
+        if isinstance(document, dict) and self.cursors:
+            document["next"] = sealed(self.request, document["next"])
+        return self.answer(document)
 
     async def ask(self, fn: Callable[[], Plain | Reason]) -> Response:
         """Answer with what `fn` finds out about the whole plane: in turn with the same actor's other questions."""
@@ -123,7 +128,7 @@ class Call:
 
     def deed(self) -> Deed:
         """The circumstances under which the caller's command is carried out."""
-        return self.api.services.controller.deed(self.identity.id)
+        return self.api.services.controller.deed(self.identity.id, self.identity.credential)
 
     def digest(self) -> str:
         """Names this request: method, path with query, body. What a repeated key is compared by."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dure.api.problems import reason_document
 from dure.api.veil import Veil
-from dure.controller import QuoteAnswer, WhyAnswer
+from dure.controller import QuoteAnswer, WhyAnswer, so_far
 from dure.controller.commands.tenancy import NewToken
 from dure.controller.commands.workloads import Submitted
 from dure.ledger import award_account, programme_account
@@ -158,6 +158,12 @@ def workload_documents(reader: Reader, rows: Iterable[Workload], lang: str, veil
     rows = list(rows)
     notes = reader.get_many(WaitNote, [w.id for w in rows if w.state not in TERMINAL])
     return [workload_document(w, notes.get(w.id), lang, veil) for w in rows]
+
+
+def attempt_document(reader: Reader, attempt: Attempt, workload: Workload, now_ms: int, veil: Veil) -> Plain:
+    """A try; so_far: what one that still runs has used until now, None for any other."""
+    used = so_far(reader, attempt, workload, now_ms)
+    return {**veil.attempt(plain(attempt)), "so_far": plain(used) if used else None}
 
 
 def bundle_document(bundle: Bundle) -> Plain:

@@ -39,18 +39,23 @@ async def read_body(request: Request, bytes_max: int) -> bytes | Reason:
     return bytes(received)
 
 
+BOM = b"\xef\xbb\xbf"  # some editors begin every file with it
+
+
 def parse_json(raw: bytes) -> Any | Reason:
     """The JSON value in `raw`, or BODY_NOT_JSON: also for duplicate keys, NaN, Infinity, lone surrogates, NUL, bad UTF-8, for
     nesting deeper than `DEPTH_MAX` and for objects of more than `MEMBERS_MAX` members. Takes time in proportion to its length."""
     try:
-        text = raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        text = raw.removeprefix(BOM).decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_Constant, parse_int=_whole)
         if _too_deep(value):
             return _not_json(_TOO_DEEP)
+        if any(name in text for name in CONSTANTS):
+            _no_constants(value, "")
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be stored
             if _NUL.search(text):
-                return _not_json("holds the character NUL")
+                return _not_json(f"{_place_of_nul(value, '') or 'it'} holds the character NUL")
     except _Refused as refused:
         return _not_json(str(refused))
     except UnicodeError:
@@ -89,12 +94,47 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _no_constant(name: str) -> Any:
-    raise _Refused(f"{name} is not JSON")
+class _Constant(float):
+    """NaN, Infinity or -Infinity, kept until it is known at which member it stands."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+CONSTANTS = ("NaN", "Infinity")
+DIGITS_MAX = 4000  # of one number: Python itself would read a few more
+
+
+def _no_constants(value: Any, path: str) -> None:
+    """Refuse what Python takes for a number and JSON does not. Only called of what is not nested too deep to be walked."""
+    if isinstance(value, _Constant):
+        raise _Refused(f"{path.removeprefix('job.') or 'it'} is {value.name}, which is no number in JSON")
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in members:
+        _no_constants(inner, f"{path}.{name}"[-200:].removeprefix("."))
+
+
+def _place_of_nul(value: Any, path: str) -> str:
+    """The member in whose name or text a NUL stands."""
+    if isinstance(value, str) and "\0" in value:
+        return path.removeprefix("job.")
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in members:
+        place = f"{path}.{name}"[-200:].removeprefix(".")
+        found = place if "\0" in str(name) else _place_of_nul(inner, place)
+        if found:
+            return found
+    return ""
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS_MAX:
+        raise _Refused(f"a number of more than {DIGITS_MAX} digits")
+    return int(digits)
 
 
 def _not_json(problem: str) -> Reason:
-    return Reason.of(ReasonKind.BODY_NOT_JSON, problem=problem)
+    return Reason.of(ReasonKind.BODY_NOT_JSON, problem=problem.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def is_id(text: str) -> bool:
@@ -104,12 +144,31 @@ def is_id(text: str) -> bool:
 
 def idempotency_key(request: Request) -> str | Reason:
     """The `Idempotency-Key` header: 1 to 128 visible ASCII characters."""
-    key = request.headers.get("idempotency-key", "")
-    if not key:
+    keys = request.headers.getlist("idempotency-key")
+    if not any(keys):
         return Reason.of(ReasonKind.KEY_MISSING)
-    if not KEY.fullmatch(key):
-        return Reason.of(ReasonKind.BAD_FIELD, field="Idempotency-Key", problem="bad_format", pattern=KEY.pattern)
-    return key
+    if len(keys) > 1 or not KEY.fullmatch(keys[0]):
+        return Reason.of(ReasonKind.BAD_FIELD, field="Idempotency-Key", problem="bad_format", detail="form_key")
+    return keys[0]
+
+
+def content_fault(request: Request) -> Reason | None:
+    """Why a body is not taken for what its headers say it is, or None: it has to be JSON in UTF-8, as it is."""
+    given = request.headers.get("content-type", "")
+    kind, _, parameters = given.partition(";")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if not given:
+        return Reason.of(ReasonKind.MISSING_FIELD, field="Content-Type (application/json)")
+    if kind.strip().lower() != "application/json":
+        return Reason.of(ReasonKind.BAD_FIELD, field="Content-Type", problem="unknown_value", allowed="application/json")
+    if parameters and charset not in ("utf-8", "utf8"):
+        return Reason.of(ReasonKind.BAD_FIELD, field="Content-Type", problem="unknown_value", value=charset[:40], allowed="utf-8")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        return Reason.of(
+            ReasonKind.BAD_FIELD, field="Content-Encoding", problem="unknown_value", value=encoding[:40], allowed="identity"
+        )
+    return None
 
 
 def language(request: Request) -> str:

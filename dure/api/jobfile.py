@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from dure.api.units import CoresMilli, DurationMs, MemoryMib, PositiveDurationMs, fault
+from dure.api import forms
+from dure.api.units import CoresMilli, Count, DurationMs, MemoryMib, PositiveDurationMs, fault
+from dure.model.calendar import duration_text
 from dure.model.workload import Demand, WorkloadSpec
 
 COMMAND_BYTES_MAX = 128 << 10  # Linux takes no longer single argument
@@ -15,17 +18,15 @@ ENV_MAX = 256
 ENV_VALUE_MAX = 32 << 10
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 ENV_RESERVED = "DURE_"  # what the plane itself tells a job
-ELEMENTS_MAX = 10_000
-WORKERS_MAX = 16_384
 
 _SPACE = re.compile(r"[ \t\r\n]+")
 _PIECE = re.compile(r"""[^ \t\r\n'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.DOTALL)
 _WORD = re.compile(rf"(?:{_PIECE.pattern})++(?=[ \t\r\n]|\Z)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\(["\\])')
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$")]
-Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Id = Annotated[str, Field(pattern=forms.ID.pattern)]
+Word = Annotated[str, Field(pattern=forms.WORD.pattern)]
+Slug = Annotated[str, Field(pattern=forms.SLUG.pattern)]
 
 
 class Body(BaseModel):
@@ -42,7 +43,7 @@ def _command(value: Any) -> Any:
         raise fault("too_large", limit="128KiB")
     words = shell_words(value)
     if words is None:
-        raise fault("bad_format", example="python train.py --epochs 3")
+        raise fault("bad_format", detail="form_quotes", example="python train.py --epochs 3")
     return words
 
 
@@ -82,11 +83,11 @@ def _runnable(command: list[str]) -> list[str]:
 def _environment(env: dict[str, str]) -> dict[str, str]:
     for name, value in env.items():
         if name.startswith(ENV_RESERVED):
-            raise fault("reserved", value=name[:64])
+            raise fault("reserved", of=f"env.{name[:64]}", value=ENV_RESERVED)
         if not ENV_NAME.fullmatch(name):
-            raise fault("bad_format", value=name[:64], example="SEED")
+            raise fault("bad_format", of=f"env.{name[:64]}", detail="form_env_name", example="SEED")
         if len(value) > ENV_VALUE_MAX:
-            raise fault("too_large", value=name, limit="32KiB")
+            raise fault("too_large", of=f"env.{name}", limit="32KiB")
     return env
 
 
@@ -109,31 +110,43 @@ Environment = Annotated[dict[str, str], Field(max_length=ENV_MAX), AfterValidato
 class Resources(Body):
     """What one worker needs."""
 
-    cores: CoresMilli = 1000
-    memory: MemoryMib = 512
-    devices: int = Field(default=0, ge=0, le=64, description="accelerator devices per worker")
+    cores: CoresMilli = Field(default=1000, description="processor cores of one worker, to a thousandth of a core")
+    memory: MemoryMib = Field(default=512, description="memory of one worker, with its unit: 512MiB, 8GiB")
+    devices: Count = Field(default=0, ge=0, description="accelerator devices of one worker, at most 64")
     accelerators: list[Word] = Field(default=[], max_length=16, description="accepted types, best first; empty: any")
 
 
 class Job(Body):
     """A job as people write it. Durations and sizes carry their units."""
 
-    version: Literal[1] = 1
-    name: Slug
-    command: Command
-    bundle: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="SHA-256 of an uploaded code archive")
-    env: Environment = {}
-    resources: Resources = Resources()
-    workers: int = Field(default=1, ge=1, le=WORKERS_MAX, description="more than 1: a gang, whole or absent")
-    array: int | None = Field(default=None, ge=1, le=ELEMENTS_MAX, description="how many elements; absent: one job")
-    limit: PositiveDurationMs | None = Field(default=None, description="wall time; absent: the policy's")
-    priority: Word = "normal"
-    preemptible: bool = True
-    checkpoint: PositiveDurationMs | None = Field(default=None, description="interval; absent: writes no checkpoints")
-    depends_on: list[Id] = Field(default=[], max_length=1000)
-    retries: int = Field(default=0, ge=0, le=100)
-    sites: list[Word] = Field(default=[], max_length=256)
-    grace: DurationMs = 10_000
+    in_files: ClassVar[frozenset[str]] = frozenset({"code"})
+
+    version: Literal[1] = Field(default=1, description="of this format")
+    name: Slug = Field(description="1 to 63 of a–z, 0–9 and -, beginning with a letter")
+    command: Command = Field(description="a list of words, or a text that is split as a shell would; no shell runs it")
+    bundle: str = Field(default="", pattern=forms.SHA256.pattern, description="SHA-256 of an uploaded code archive")
+    env: Environment = Field(default={}, description="environment variables; values are text; DURE_… is reserved")
+    resources: Resources = Field(default=Resources(), description="what one worker needs")
+    workers: Count = Field(
+        default=1, ge=1, description="more than 1: a gang, whole or absent; at most `workers_max` of the policy"
+    )
+    array: Count | None = Field(
+        default=None, ge=1, description="how many elements, at most `array_max` of the policy; absent: one job"
+    )
+    limit: PositiveDurationMs | None = Field(
+        default=None, description="longest wall time, with its unit, at most the policy's `limit_ms_max`; absent: its default"
+    )
+    priority: Word = Field(default="normal", description="a priority class of the policy")
+    preemptible: bool = Field(default=True, description="may be stopped for others; costs less, and is refunded what it loses")
+    checkpoint: PositiveDurationMs | None = Field(
+        default=None, description="interval of its checkpoints, with its unit, at most 24h; absent: it writes none"
+    )
+    depends_on: list[Id] = Field(default=[], description="ids of workloads or arrays that must have succeeded, at most 100")
+    retries: Count = Field(
+        default=0, ge=0, description="further tries after a failure of its own command, at most `retries_max` of the policy"
+    )
+    sites: list[Word] = Field(default=[], max_length=256, description="ids of the sites at which it may run; empty: all")
+    grace: DurationMs = Field(default=10_000, description="between the polite signal and the kill, with its unit, at most 10m")
 
 
 def spec_of(job: Job) -> WorkloadSpec:
@@ -160,3 +173,42 @@ def spec_of(job: Job) -> WorkloadSpec:
         sites=tuple(job.sites),
         grace_ms=job.grace,
     )
+
+
+def job_of(spec: WorkloadSpec) -> dict[str, Any]:
+    """A stored job as people would write it, so that it can be submitted again: `spec_of` of it is `spec`."""
+    demand = spec.demand
+    job = {
+        "name": spec.name,
+        "command": list(spec.command),
+        "bundle": spec.bundle,
+        "env": dict(spec.env),
+        "resources": {
+            "cores": demand.cores_milli / 1000,
+            "memory": f"{demand.memory_mib}MiB",
+            "devices": demand.devices,
+            "accelerators": list(demand.accelerators),
+        },
+        "workers": spec.workers,
+        "limit": duration_text(spec.limit_ms),
+        "priority": spec.priority,
+        "preemptible": spec.preemptible,
+        "depends_on": list(spec.depends_on),
+        "retries": spec.retries,
+        "sites": list(spec.sites),
+        "grace": duration_text(spec.grace_ms),
+    }
+    checkpoint = {"checkpoint": duration_text(spec.checkpoint_interval_ms)} if spec.checkpoint_interval_ms else {}
+    return {**job, **checkpoint}
+
+
+def merged(job: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`job` with `changes` (RFC 7396): a member of null goes back to its default, `resources` and `env` are changed by member."""
+    made = dict(job)
+    for name, value in changes.items():
+        within = made.get(name)
+        if value is None:
+            made.pop(name, None)
+        else:
+            made[name] = merged(within, value) if isinstance(value, Mapping) and isinstance(within, Mapping) else value
+    return made

@@ -1,4 +1,4 @@
-"""Pages: sorted by id, a cursor that is the last id seen, and a filter to what the caller may see."""
+"""Pages: sorted by id, a cursor that holds the last id seen, and a filter to what the caller may see."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from fastapi import Query
 
 from dure.access import Action, Resource, visible_projects
 from dure.api.call import Call
+from dure.api.cursors import opened
 from dure.api.documents import Plain, page
+from dure.api.forms import FILTER
 from dure.model.reason import Reason
 from dure.ports import Reader
 
 R = TypeVar("R")
 LIMIT_MAX = 500
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="items a page")]
-Cursor = Annotated[str, Query(max_length=192, description="`next` of the page before")]
-IdFilter = Annotated[str, Query(max_length=192, pattern=r"^([A-Za-z0-9][A-Za-z0-9_.:@*/-]*)?$")]
+Cursor = Annotated[
+    str, Query(max_length=208, description="`next` of the page before, with the same filters; absent: the first page")
+]
+IdFilter = Annotated[str, Query(max_length=192, pattern=FILTER.pattern, description="only those of this id; absent: all")]
 
 
 def find_page(
@@ -39,8 +43,8 @@ def find_page(
 def take_page(
     reader: Reader, kind: type[R], where: dict[str, Any], cursor: str, limit: int, *, newest: bool = False
 ) -> tuple[list[R], str]:
-    """The rows of a page and the cursor of the next, "" behind the last."""
-    rows = reader.find(kind, where, after=cursor, limit=limit + 1, descending=newest)
+    """The rows of a page and the id behind which the next goes on, "" behind the last. `Call.show` makes a cursor of it."""
+    rows = reader.find(kind, where, after=opened(cursor), limit=limit + 1, descending=newest)
     return rows[:limit], str(getattr(rows[limit - 1], "id", "")) if len(rows) > limit else ""
 
 

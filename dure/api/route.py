@@ -19,9 +19,11 @@ from starlette.responses import Response
 
 from dure.access import ANYONE, RIGHTS, Action, Identity, Resource
 from dure.api.call import Call
-from dure.api.intake import idempotency_key, is_id, language, parse_json, read_body
+from dure.api.cursors import cursor_fault
+from dure.api.faults import reasons_of, unknown_field
+from dure.api.intake import content_fault, idempotency_key, is_id, language, parse_json, read_body
 from dure.api.lanes import Lane
-from dure.api.problems import problem, reasons_of
+from dure.api.problems import problem
 from dure.api.state import ApiState
 from dure.errors import ConfigError, StoreError
 from dure.model.reason import Reason, ReasonKind
@@ -98,7 +100,7 @@ class DureRoute(APIRoute):
         async def handle(request: Request) -> Response:
             api: ApiState = request.app.state.api
             lane = Lane.AGENTS if access.action is Action.AGENT_ACT else Lane.PEOPLE
-            call = Call(api, request, language(request), lane)
+            call = Call(api, request, language(request), lane, cursors="cursor" in known)
             try:
                 reason = await _admit(call, access, known, has_body)
                 if reason is not None:
@@ -129,7 +131,7 @@ def _body_model(route: APIRoute) -> type[BaseModel] | None:
 async def _admit(call: Call, access: Access, known: frozenset[str], has_body: bool) -> Reason | None:
     """Steps before the route's function. The reason why not, or None."""
     request = call.request
-    identity = await call.api.gate.identify(request.headers.get("authorization", ""))  # 1. who asks
+    identity = await call.api.gate.identify(request.headers.getlist("authorization"))  # 1. who asks
     if isinstance(identity, Reason):
         return identity
     call.identity = identity
@@ -163,11 +165,15 @@ def _form_fault(request: Request, known: frozenset[str]) -> Reason | None:
         return None
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
-        return Reason.of(ReasonKind.UNKNOWN_FIELD, field=unknown[0][:64], known=sorted(known))
+        return unknown_field(unknown[0][:64], unknown[0], sorted(known))
+    seen: set[str] = set()
     for name, value in request.query_params.multi_items():
+        if name in seen:
+            return Reason.of(ReasonKind.BAD_FIELD, field=name, problem="duplicate")
         if "\0" in value or len(value) > 256:
             return Reason.of(ReasonKind.BAD_FIELD, field=name, problem="bad_format")
-    return None
+        seen.add(name)
+    return cursor_fault(request)
 
 
 async def _take_body(call: Call, access: Access, has_body: bool) -> Reason | None:
@@ -179,17 +185,25 @@ async def _take_body(call: Call, access: Access, has_body: bool) -> Reason | Non
     if isinstance(raw, Reason):
         return raw
     call.raw = raw
-    if not raw or not (has_body or not access.keyed):
+    if not raw:
         return None
-    kind = call.request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        return Reason.of(ReasonKind.BAD_FIELD, field="Content-Type", problem="unknown_value", allowed="application/json")
+    fault = content_fault(call.request)
+    if fault is not None:
+        return fault
     long = len(raw) > LONG_BYTES
     document = await call.api.beside(lambda: parse_json(raw), Lane.BODIES) if long else parse_json(raw)
     if isinstance(document, Reason):
         return document
     call.document = document
-    return None
+    takes_body = has_body or not access.keyed  # agents' words are looked at by their routes
+    return None if takes_body or document in ({}, None) else _no_body(document)
+
+
+def _no_body(document: Any) -> Reason:
+    """Whoever sends something means something by it: better refused than not heeded."""
+    if isinstance(document, dict):
+        return unknown_field(str(next(iter(document)))[:64], "", [])
+    return Reason.of(ReasonKind.BAD_FIELD, field="body", problem="no_body")
 
 
 def _could(identity: Identity, action: Action) -> bool:
@@ -199,7 +213,7 @@ def _could(identity: Identity, action: Action) -> bool:
 
 async def _still(call: Call, access: Access) -> bool:
     """Whether what was decided would be decided again."""
-    identity = await call.api.gate.identify(call.request.headers.get("authorization", ""))
+    identity = await call.api.gate.identify(call.request.headers.getlist("authorization"))
     if isinstance(identity, Reason):
         return False
     call.identity = identity

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dure.controller import SoFar
 from dure.model.funding import Account, Award, Programme
 from dure.model.site import Node, Site
 from dure.model.tenancy import Actor, Grant, Project
@@ -87,6 +88,7 @@ class CredentialShape(Shape):
     id: str
     actor: str
     label: str
+    made_with: str = Field(description="the token with which it was made; empty: the plane made it, on its own machine")
     created_ms: int
     expires_ms: int
     revoked_ms: int
@@ -118,11 +120,22 @@ class SubmittedShape(Shape):
     limit_ms: int
 
 
+class ResubmittedShape(SubmittedShape):
+    origin: str = Field(description="the workload or array of which it is a changed copy")
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkloadShape(Workload):
     """`reason`: why it waits, or how it ended; {} while it runs."""
 
     promised_ms: int = 0  # a start that rests on limits; 0 when none is promised
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptShape(Attempt):
+    """`so_far`: what one that still runs has used until now; null for one that has ended or not begun."""
+
+    so_far: SoFar | None = None
 
 
 class ArrayShape(Shape):

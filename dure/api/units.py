@@ -13,13 +13,16 @@ from dure.model.calendar import parse_duration, parse_moment
 
 MIB = 1 << 20
 MEMORY_MIB_MAX = 1 << 30  # a pebibyte for one worker
-CORES_MILLI_MAX = 100_000_000
+CORES_MAX = 10_000  # of one worker: the controller's bound, told at once
 DURATION_MS_MAX = 400 * 86_400_000  # longer than any policy allows; keeps sums far from 64 bits
+BEYOND = 2**31 - 1  # stands for every count that is larger: whoever knows the true bound refuses it by that bound
 MOMENT_MS_MAX = 253_402_268_400_000  # the year 9999
-_MEMORY = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))? ?([KMGT]i?B)")
+_MEMORY = re.compile(r"([0-9]+)(?:\.([0-9]{1,3}))? ?([KMGT]i?B)")
 _SIZES = {f"{letter}{suffix}": base**power
           for power, letter in enumerate("KMGT", start=1)
           for suffix, base in (("iB", 1024), ("B", 1000))}  # fmt: skip
+_DIGITS_MAX = 15  # of a number with a unit; longer ones are beyond every bound
+_DURATION_FORM = re.compile(r"(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?(?:[0-9]+s)?(?:[0-9]+ms)?")
 
 
 def fault(problem: LiteralString, **facts: Any) -> PydanticCustomError:
@@ -31,8 +34,10 @@ def memory_mib(value: Any) -> int:
     """ "1GiB", "512MiB", "1.5GB" → MiB, rounded up. Raises a validation error for anything else."""
     found = _MEMORY.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        raise fault("bad_format", example="1GiB")
+        raise fault("bad_format", detail="form_memory", example=_with_unit(value, "MiB", "1GiB"))
     whole, fraction, unit = found.groups()
+    if len(whole.lstrip("0")) > _DIGITS_MAX:
+        raise fault("too_large", limit="1024TiB")
     size: int = _SIZES[unit]
     thousandths = int(whole) * 1000 + int((fraction or "0").ljust(3, "0"))
     mib = -(-thousandths * size // (1000 * MIB))
@@ -43,28 +48,42 @@ def memory_mib(value: Any) -> int:
     return mib
 
 
+def _with_unit(value: Any, unit: str, example: str) -> str:
+    """An example that is what was written, with the unit that it lacked, when that is all that was wrong with it."""
+    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) and value != "" else ""
+    return text + unit if len(text) <= 6 and text.isascii() and text.isdigit() and text.strip("0") else example
+
+
 def cores_milli(value: Any) -> int:
     """Cores as a number (0.5, 1, 64) → thousandths. Raises a validation error for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise fault("wrong_type", expected="number")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value if isinstance(value, float) else 0):
+        raise fault("wrong_type", expected="number", least=0.001, limit=CORES_MAX)
+    if value > CORES_MAX:  # before anything is reckoned with it: an integer of a thousand digits is no float
+        raise fault("too_large", limit=CORES_MAX)
     if value < 0.001:
         raise fault("too_small", limit=0.001)
-    if value > CORES_MILLI_MAX // 1000:
-        raise fault("too_large", limit=CORES_MILLI_MAX // 1000)
     milli = round(value * 1000)
     if abs(value * 1000 - milli) > 1e-6:
-        raise fault("bad_format", example="0.125")
+        raise fault("bad_format", detail="form_cores", example="0.125")
     return milli
 
 
+def count(value: Any) -> Any:
+    """A whole number; one beyond `BEYOND` as that, so that the controller refuses it by the bound of the policy in force."""
+    return BEYOND if isinstance(value, (int, float)) and value > BEYOND else value
+
+
 def duration_ms(value: Any) -> int:
-    """ "90s", "30m", "1h30m" → ms. Raises a validation error for anything else."""
-    parsed = parse_duration(value) if isinstance(value, str) else None
-    if parsed is None:
-        raise fault("bad_format", example="1h30m")
-    if parsed > DURATION_MS_MAX:
-        raise fault("too_large", limit="400d")
-    return parsed
+    """ "90s", "30m", "1h30m" → ms. Raises a validation error for anything else.
+
+    What is longer than `DURATION_MS_MAX` comes back as a moment more than that: the controller knows what is allowed."""
+    text = value.strip() if isinstance(value, str) else ""
+    parsed = parse_duration(text)
+    if parsed is not None:
+        return min(parsed, DURATION_MS_MAX + 1)
+    if text and _DURATION_FORM.fullmatch(text):
+        return DURATION_MS_MAX + 1
+    raise fault("bad_format", detail="form_duration", example=_with_unit(value, "s", "1h30m"))
 
 
 def positive_duration_ms(value: Any) -> int:
@@ -91,7 +110,7 @@ def _moment(value: Any, *, day_end: bool) -> int:
     else:
         parsed = parse_moment(value, day_end=day_end) if isinstance(value, str) else None
     if parsed is None or not 0 <= parsed <= MOMENT_MS_MAX:
-        raise fault("bad_format", example="2026-12-31")
+        raise fault("bad_format", detail="form_moment", example="2026-12-31")
     return parsed
 
 
@@ -109,8 +128,9 @@ _DURATION_TEXT = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 
 MemoryMib = Annotated[int, BeforeValidator(memory_mib), WithJsonSchema(_text(r"^[0-9]+(\.[0-9]{1,3})? ?[KMGT]i?B$", "1GiB"))]
 CoresMilli = Annotated[
-    int, BeforeValidator(cores_milli), WithJsonSchema({"type": "number", "minimum": 0.001, "maximum": 100_000})
+    int, BeforeValidator(cores_milli), WithJsonSchema({"type": "number", "minimum": 0.001, "maximum": CORES_MAX})
 ]
+Count = Annotated[int, BeforeValidator(count)]
 DurationMs = Annotated[int, BeforeValidator(duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "10s"))]
 PositiveDurationMs = Annotated[int, BeforeValidator(positive_duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "30m"))]
 StartMs = Annotated[int, BeforeValidator(start_ms), WithJsonSchema(_MOMENT_SCHEMA)]

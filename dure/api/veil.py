@@ -12,6 +12,8 @@ from dure.ports import Reader
 HIDDEN = "…"
 WORKLOAD_FACTS = ("for_workload", "by")  # facts of reasons that name a workload, maybe of another project
 
+OF_WORKLOADS = ("pause_ends", "promise_starts")  # kinds of next events that are about a workload; all others: an attempt
+
 
 class Veil:
     """visible: projects whose workloads the caller may see; None: all. Belongs to one read."""
@@ -41,6 +43,9 @@ class Veil:
         return {**document, "beneficiary": self.id(Workload, document["beneficiary"]), "victims": victims}
 
     def next_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """What happens next may happen to somebody else's attempt."""
-        kind = Attempt if event["kind"] == "attempt_ends" else Workload
-        return {**event, "subject": self.id(kind, str(event["subject"]))}
+        """What happens next may happen to somebody else's work."""
+        kind = Workload if event["kind"] in OF_WORKLOADS else Attempt  # a kind not known here finds nothing
+        hidden = {"subject": self.id(kind, str(event["subject"]))}
+        if "workload" in event:
+            hidden["workload"] = self.id(Workload, str(event["workload"]))
+        return {**event, **hidden}

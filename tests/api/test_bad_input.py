@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ WRONG_JOBS: list[tuple[dict[str, Any], str, str, str]] = [
     # what is changed about a good job, reason, field, problem
     ({"colour": "red"}, "unknown_field", "colour", ""),
     ({"resources": {"gpus": 1}}, "unknown_field", "resources.gpus", ""),
-    ({"code": "."}, "unknown_field", "code", ""),
+    ({"code": "."}, "bad_field", "code", "not_over_the_api"),
     ({"name": None}, "bad_field", "name", "wrong_type"),
     ({"name": "Steel Faults"}, "bad_field", "name", "bad_format"),
     ({"name": "x" * 64}, "bad_field", "name", "bad_format"),
@@ -52,6 +53,7 @@ WRONG_JOBS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"workers": True}, "bad_field", "workers", "wrong_type"),
     ({"workers": 10**30}, "bad_field", "workers", "too_large"),
     ({"array": 0}, "bad_field", "array", "too_small"),
+    ({"array": 10**9}, "bad_field", "array", "too_large"),
     ({"array": 10_001}, "bad_field", "array", "too_large"),
     ({"limit": 60}, "bad_field", "limit", "bad_format"),
     ({"limit": "-5m"}, "bad_field", "limit", "bad_format"),
@@ -59,13 +61,15 @@ WRONG_JOBS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"limit": "999d"}, "bad_field", "limit", "too_large"),
     ({"limit": "300d"}, "bad_field", "limit", "too_large"),
     ({"limit": "1m1h"}, "bad_field", "limit", "bad_format"),
+    ({"grace": "11m"}, "bad_field", "grace", "too_large"),
+    ({"checkpoint": "25h"}, "bad_field", "checkpoint", "too_large"),
     ({"priority": "vip"}, "bad_field", "priority", "unknown_value"),
     ({"retries": -1}, "bad_field", "retries", "too_small"),
     ({"retries": 11}, "bad_field", "retries", "too_large"),
     ({"preemptible": "yes"}, "bad_field", "preemptible", "wrong_type"),
     ({"sites": ["atlantis"]}, "bad_field", "sites", "unknown_value"),
-    ({"env": {"1X": "a"}}, "bad_field", "env", "bad_format"),
-    ({"env": {"DURE_TOKEN": "a"}}, "bad_field", "env", "reserved"),
+    ({"env": {"1X": "a"}}, "bad_field", "env.1X", "bad_format"),
+    ({"env": {"DURE_TOKEN": "a"}}, "bad_field", "env.DURE_TOKEN", "reserved"),
     ({"env": {"A": 1}}, "bad_field", "env.A", "wrong_type"),
     ({"env": {f"V{i}": "" for i in range(300)}}, "bad_field", "env", "too_many"),
     ({"bundle": "abc"}, "bad_field", "bundle", "bad_format"),
@@ -271,3 +275,89 @@ def test_a_store_without_room_asks_to_come_back(tmp_path: Path) -> None:
         response = plane.call("alice", "POST", "/workloads", {"project": "alpha", "job": dict(JOB)})
         problem(response, 503, "plane_busy")
         assert response.headers["retry-after"] == "1"
+
+
+HINTS: list[tuple[dict[str, Any], str]] = [
+    # what is changed about a good job, and what people read of it
+    ({"limit": "999999d"}, "limit: too large; at most 14 d."),
+    ({"limit": "9" * 30 + "d"}, "limit: too large; at most 14 d."),
+    ({"limit": 90}, "for example 90s."),
+    ({"grace": "1h"}, "grace: too large; at most 10 min."),
+    ({"checkpoint": "9d"}, "checkpoint: too large; at most 1 d."),
+    ({"retries": 1000}, "retries: too large; at most 10."),
+    ({"resources": {"cores": 1e30}}, "resources.cores: too large; at most 10,000."),
+    ({"resources": {"cores": "2"}}, "expected: number, 0.001 to 10,000."),
+    ({"resources": {"memory": 512}}, "for example 512MiB."),
+    ({"resources": {"memory": "9" * 30 + "GiB"}}, "resources.memory: too large; at most 1024TiB."),
+    ({"workers": 2.0}, "workers: wrong type; expected: whole number; for example 2."),
+    ({"env": {"A": 1}}, 'env.A: wrong type; expected: text; write it in quotes: "1".'),
+    ({"env": {"A": True}}, 'write it in quotes: "true".'),
+    ({"env": {"A": None}}, 'write it in quotes: "".'),
+    ({"command": ["sleep", 5]}, 'command.1: wrong type; expected: text; write it in quotes: "5".'),
+    ({"sites": "pohang"}, "expected: list; for example [pohang]."),
+    ({"sites": ["atlantis"]}, "unknown value atlantis; known: pohang."),
+    ({"name": "Steel Faults"}, "1 to 63 of a–z, 0–9 and -, beginning with a letter; for example steel-faults."),
+    ({"priority": "HIGH"}, "for example high."),
+    ({"priority": "vip"}, "unknown value vip; known: background, low, normal, high, urgent."),
+    ({"comand": "x"}, "Did you mean command?"),
+    ({"dependsOn": []}, "Did you mean depends_on?"),
+    ({"gpus": 1}, "Did you mean resources.devices?"),
+    ({"timeout": "1h"}, "Did you mean limit?"),
+    ({"resources": {"mem": "1GiB"}}, "Did you mean resources.memory?"),
+    ({"code": "."}, "upload the archive and name it in bundle."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "told"), HINTS, ids=lambda v: str(v)[:40])
+def test_who_hurries_is_told_how_to_write_it(unchanged: ApiPlane, wrong: dict[str, Any], told: str) -> None:
+    refused = unchanged.call("alice", "POST", "/workloads", {"project": "alpha", "job": {**JOB, **wrong}}).json()
+    assert told in refused["detail"]
+    assert not re.search(r"\{\d+,\d*\}|\[a-z", str(refused)), "nobody is shown a regular expression"
+
+
+def test_the_known_fields_are_those_of_a_job_file(unchanged: ApiPlane) -> None:
+    refused = unchanged.call("alice", "POST", "/workloads", {"project": "alpha", "job": {**JOB, "zzz": 1}})
+    known = problem(refused, 422, "unknown_field")["reason"]["facts"]["known"]
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "job-file.md").read_text(encoding="utf-8")
+    assert set(known) == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
+def test_job_files_in_a_list_and_an_array_told_twice_are_refused(unchanged: ApiPlane) -> None:
+    problem(unchanged.call("alice", "POST", "/workloads", [{"project": "alpha", "job": dict(JOB)}]), 422, "bad_field")
+    problem(unchanged.call("alice", "POST", "/workloads", {"project": "alpha", "job": [dict(JOB)]}), 422, "bad_field")
+    twice = {"project": "alpha", "job": {**JOB, "array": 3}, "array": 5}
+    facts = problem(unchanged.call("alice", "POST", "/workloads", twice), 422, "bad_field")["reason"]["facts"]
+    assert facts == {"field": "array", "problem": "duplicate"}
+
+
+STEERING = ["a\x1b[2J", "a\nb", "a\u202eb", "a\x7f", "a\u2028b", "   "]
+
+
+@pytest.mark.parametrize("name", STEERING, ids=repr)
+def test_names_that_steer_a_terminal_are_refused(unchanged: ApiPlane, name: str) -> None:
+    for who, path, field, body in (
+        ("officer", "/organisations", "name", {"id": "new", "name": name}),
+        ("officer", "/projects", "name", {"id": "new", "name": name, "organisation": "uni"}),
+        ("admin", "/actors", "name", {"name": name}),
+        ("operator", "/sites", "name", {"id": "new", "name": name + "x"}),
+        ("alice", f"/actors/{unchanged.actors['alice']}/tokens", "label", {"label": name + "x"}),
+    ):
+        if name.strip() or (field == "name" and path != "/sites"):
+            document = problem(unchanged.call(who, "POST", path, body), 422, "bad_field")
+            assert document["reason"]["facts"]["field"] == field
+            assert not set("\x1b\n\u202e\x7f\u2028") & set(document["detail"])
+
+
+def test_names_of_every_script_are_taken(shared: ApiPlane) -> None:
+    for name in ("포항 제철소", "Ærø 工業", "👩\N{ZERO WIDTH JOINER}🔬"):
+        assert shared.call("admin", "POST", "/actors", {"name": name}).status_code == 201
+
+
+def test_the_type_of_a_problem_leads_to_its_words(unchanged: ApiPlane) -> None:
+    refused = problem(unchanged.call("alice", "GET", "/nothing"), 404, "not_found")
+    path, _, anchor = refused["type"].partition("#")
+    for lang, words in (("en", "Not found"), ("ko", "찾을 수 없음")):
+        page = unchanged.http.get(path, headers={"accept-language": lang})
+        assert page.status_code == 200 and f"### {anchor}\n\n{words}" in page.text
+    page = (Path(__file__).parents[2] / path.lstrip("/")).read_text(encoding="utf-8")
+    assert f"\n### {anchor}\n" in page

@@ -131,6 +131,8 @@ def test_every_route_for_people_has_a_method(served: Served) -> None:
         "ends": 2,
         "expires": 2,
         "policy": {},
+        "changes": {},
+        "headers": {},
     }
     for name, method in inspect.getmembers(client, inspect.ismethod):
         if name.startswith("_") or name == "close":
@@ -149,7 +151,7 @@ def test_every_route_for_people_has_a_method(served: Served) -> None:
 
 def test_the_client_and_the_plane_understand_each_other(served: Served) -> None:
     admin, officer, alice = (served.client(who) for who in ("admin", "officer", "alice"))
-    assert alice.healthz() == {"status": "ok"}
+    assert alice.healthz() == {"status": "ok", "chain": "ok"}
     officer.create_organisation("lab", "Lab", kind="institute")
     officer.create_project("gamma", "Gamma", "lab")
     person = admin.create_actor("Lee", email="lee@lab.kr", grants=[("member", "gamma")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import jsonschema_rs
 import pytest
 
 from dure.api import openapi
+from dure.api.apidoc import REFUSALS, objects
+from dure.api.forms import BY_PATTERN
+from dure.model.reason_texts import FORMS
 from tests.builders.api_plane import GANG, ApiPlane
 
 CHECKED_IN = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
@@ -65,3 +70,68 @@ def test_every_answer_has_the_shape_that_it_is_said_to_have(busy: tuple[ApiPlane
         assert answer.get("items", True), f"{path}: nothing to look at"
         seen += 1
     assert seen > 25
+
+
+def test_every_operation_and_member_is_told_in_words() -> None:
+    document = openapi.bare_app().openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"] and operation["description"], (method, path)
+            for parameter in operation.get("parameters", []):
+                assert parameter["description"], (method, path, parameter["name"])
+    wordless = {
+        name for schema in objects(document) for name, member in schema["properties"].items() if not member["description"]
+    }
+    assert wordless == set(), "tell of them in dure/api/fieldtexts.py"
+
+
+UNITS = {"_ms": "milliseconds", "_mib": "MiB", "_milli": "thousandths", "_mwh": "milliwatt", "_mw": "milliwatt",
+         "_permille": "thousandths", "_nano": "billionths", "nano": "billionths", "_won": "in won"}  # fmt: skip
+
+
+def test_members_with_a_unit_say_it() -> None:
+    seen = 0
+    for schema in objects(openapi.bare_app().openapi()):
+        for name, member in schema["properties"].items():
+            unit = next((word for end, word in UNITS.items() if name.endswith(end)), "")
+            seen += bool(unit)
+            assert unit in member["description"], (schema.get("title"), name)
+    assert seen > 80
+
+
+def test_every_operation_shows_how_it_refuses() -> None:
+    document = openapi.bare_app().openapi()
+    told = document["components"]["responses"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            answers = {status: a["$ref"].rpartition("/")[2] for status, a in operation["responses"].items() if "$ref" in a}
+            assert {"401", "503"} <= answers.keys(), (method, path)
+            assert set(answers.values()) <= told.keys()
+    for name, answer in told.items():
+        content = answer["content"]["application/problem+json"]
+        schema = {**content["schema"], "components": document["components"]}
+        for example in content["examples"].values():
+            jsonschema_rs.validator_for(schema).validate(example["value"])
+            assert REFUSALS[str(example["value"]["status"])][0] == name
+
+
+def test_no_reference_of_the_document_leads_nowhere() -> None:
+    document = openapi.bare_app().openapi()
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
+        at: Any = document
+        for part in reference.split("/"):
+            at = at[part]
+
+
+def test_every_form_that_is_asked_for_has_words() -> None:
+    document = openapi.bare_app().openapi()
+    people = [
+        json.dumps(schema) for name, schema in document["components"]["schemas"].items() if name.endswith("In") or name == "Job"
+    ]
+    for text in people:
+        for pattern in re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', text):
+            known = json.loads(pattern)
+            assert known in BY_PATTERN or "[0-9]" in known, known  # sizes, durations and days have validators of their own
+    for form in BY_PATTERN.values():
+        assert all(FORMS[form.code])
+        assert not form.example or form.fits(form.example)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from dure.controller.commands.idempotency import KEPT_MS
+from dure.controller.housekeeping import prune_answers
+from dure.model.funding import Transfer, TransferKind
 from dure.model.workload import Workload
 from tests.builders.api_plane import JOB, ApiPlane, problem
 
@@ -50,6 +54,21 @@ def test_a_key_belongs_to_who_sent_it(plane: ApiPlane) -> None:
     second = plane.http.post("/api/v1/workloads", json={**BODY, "project": "beta"}, headers=theirs)
     assert first.json()["ids"] != second.json()["ids"]
     assert second.status_code == 201
+
+
+def test_funds_that_were_posted_before_are_told_so_when_the_answer_is_kept_no_more(plane: ApiPlane) -> None:
+    path, headers = "/api/v1/programmes/voucher/funds", plane.headers("officer")
+    first = plane.http.post(path, json={"amount": 700}, headers=headers)
+    assert plane.http.post(path, json={"amount": 700}, headers=headers).json() == first.json()
+    later = replace(plane.controller.deed("controller"), now_ms=plane.clock.now_ms() + KEPT_MS + 1)
+    plane.controller.step()
+    prune_answers(plane.store, later, plane.controller.epoch)
+    told = problem(plane.http.post(path, json={"amount": 700}, headers=headers), 409, "already_exists")["reason"]["facts"]
+    assert told["what"] == "transfer"
+    posted = plane.store.read(lambda reader: reader.get(Transfer, told["id"]))
+    assert posted is not None and (posted.kind, posted.amount) == (TransferKind.FUND, 700)
+    problem(plane.http.post(path, json={"amount": 900}, headers=headers), 409, "exists_different")
+    assert plane.get("officer", "/programmes/voucher")["budget"] == first.json()["budget"] == 10_000_700
 
 
 def test_a_refusal_is_not_kept(plane: ApiPlane) -> None:

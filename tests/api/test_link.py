@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from dure.client.link import HttpLink
 from dure.errors import ApiError
 from dure.model.link import AttemptReport, Hello, LogChunk, Poll, Report
-from dure.model.workload import Evidence, Outcome
+from dure.model.workload import Attempt, Evidence, Outcome
 from tests.builders.api_plane import JOB
 from tests.builders.served_plane import Served, served_plane
 
@@ -57,3 +58,36 @@ def test_an_agent_lives_a_whole_life_over_its_link(served: Served, tmp_path: Pat
         assert stale.value.problem["reason"]["kind"] == "epoch_stale"
     finally:
         link.close()
+
+
+def test_a_hello_in_parts_and_an_empty_inventory_pass_over_the_link(served: Served) -> None:
+    plane = served.plane
+    link = HttpLink(served.url, plane.tokens["agent"])
+    try:
+        node = {"name": "n1", "cores_milli": 4000, "memory_mib": 8192}
+        hello = Hello(protocol=1, agent_version="1", boot_id="b", describe={"name": "fake"}, nodes=(node,), more=True)
+        first = link.hello(hello)
+        assert first.more and plane.get("operator", "/sites/pohang")["incarnation"] == 0
+        last = link.hello(replace(hello, nodes=(), more=False, epoch=first.epoch))
+        assert (last.more, last.epoch) == (False, first.epoch)
+        site = plane.get("operator", "/sites/pohang")
+        assert (site["incarnation"], [n["up"] for n in site["nodes"]]) == (1, [True])
+        for report, up in ((Report(epoch=last.epoch), True), (Report(epoch=last.epoch, inventory=True), False)):
+            link.report(report)
+            assert [n["up"] for n in plane.get("operator", "/sites/pohang")["nodes"]] == [up]
+        link.hello(replace(hello, more=False))
+        with pytest.raises(ApiError) as stale:
+            link.hello(replace(hello, nodes=(), epoch=first.epoch))
+        assert stale.value.problem["reason"]["kind"] == "epoch_stale"
+    finally:
+        link.close()
+
+
+def test_an_end_with_an_outcome_that_the_plane_does_not_know_counts_as_lost(served: Served) -> None:
+    plane = served.plane
+    workload, attempt, epoch = plane.run_one()
+    (row,) = plane.store.read(lambda reader: reader.find(Attempt, {"id": attempt}))
+    answer = plane.report(epoch, attempt, row.epoch, workload, "ended", outcome="evaporated", evidence={"run_ms": 10})
+    assert answer["recorded"] == [attempt]
+    (ended,) = plane.store.read(lambda reader: reader.find(Attempt, {"id": attempt}))
+    assert ended.outcome is Outcome.LOST

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.builders.api_plane import ApiPlane
+import pytest
+
+from tests.builders.api_plane import ApiPlane, problem
 
 
 def walk(plane: ApiPlane, who: str, path: str, limit: int, **query: Any) -> list[str]:
@@ -61,3 +63,29 @@ def test_a_tenant_pages_through_its_own_events_among_those_of_others(plane: ApiP
     assert mine in seen
     everything = plane.get("auditor", "/events", project="alpha", limit=500)["items"]
     assert [e["subject"] for e in everything] == seen
+
+
+@pytest.mark.parametrize("cursor", ["zzz", "wl_x", "..", "\xff", "\u202e", "0123456789.", "wl_01M80WND8YFVGDD7MYPQC5TM1Q"])
+def test_a_cursor_that_was_never_given_out_is_refused(plane: ApiPlane, cursor: str) -> None:
+    for path in ("/workloads", "/projects", "/organisations", "/awards", "/transfers", "/nodes", "/quarantine"):
+        refused = plane.call("alice", "GET", path, params={"cursor": cursor})
+        assert "filters" in problem(refused, 400, "bad_cursor")["remedy"]
+
+
+def test_a_cursor_is_good_for_the_list_and_filters_that_it_was_given_for(plane: ApiPlane) -> None:
+    ids = plane.submit(array=5)["ids"]
+    cursor = plane.get("alice", "/workloads", limit=2)["next"]
+    assert [w["id"] for w in plane.get("alice", "/workloads", limit=500, cursor=cursor)["items"]] == ids[2:]
+    assert plane.get("alice", "/workloads", cursor=cursor, state="", project="")["items"]  # empty filters are none
+    for path, query in (
+        ("/workloads", {"state": "waiting"}),
+        ("/workloads", {"newest": "true"}),
+        ("/projects", {}),
+        ("/awards", {}),
+    ):
+        problem(plane.call("alice", "GET", path, params={"cursor": cursor, **query}), 400, "bad_cursor")
+
+
+def test_a_filter_that_is_given_twice_is_refused(plane: ApiPlane) -> None:
+    refused = plane.call("alice", "GET", "/workloads?state=waiting&state=running")
+    assert problem(refused, 422, "bad_field")["reason"]["facts"] == {"field": "state", "problem": "duplicate"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dure.api.veil import HIDDEN, Veil
 from tests.builders.api_plane import JOB, ApiPlane, problem
 
 HELLO = {"protocol": 1, "agent_version": "1", "boot_id": "b", "describe": {"name": "fake"}}
@@ -104,3 +105,32 @@ def test_an_agent_makes_ends_and_lists_no_tokens(plane: ApiPlane) -> None:
     problem(plane.call("agent", "DELETE", f"/tokens/{token['id']}"), 403, "not_allowed")
     problem(plane.call("agent", "POST", f"/actors/{agent}/disable"), 403, "not_allowed")
     assert plane.get("agent", f"/actors/{agent}")["id"] == agent
+
+
+def test_a_token_says_with_which_token_it_was_made(plane: ApiPlane) -> None:
+    """Who finds a stolen token finds what was made with it, and so on."""
+    path = f"/actors/{plane.actors['alice']}/tokens"
+    own = plane.tokens["alice"].split("_")[1]
+    first = plane.post("alice", path, {"label": "first"})
+    plane.tokens["first"] = first["token"]
+    second = plane.post("first", path, {"label": "second"})
+    assert (first["made_with"], second["made_with"]) == (own, first["id"])
+    listed = {t["id"]: t["made_with"] for t in plane.get("alice", path)["items"]}
+    assert listed == {own: "", first["id"]: own, second["id"]: first["id"]}
+    plane.controller.step()
+    events = plane.get("auditor", "/events", subject=second["id"])["items"]
+    assert [(e["kind"], e["data"]["made_with"]) for e in events] == [("token.created", first["id"])]
+    site = plane.post("operator", "/sites/pohang/tokens")
+    assert site["made_with"] == plane.tokens["operator"].split("_")[1]
+
+
+def test_no_kind_of_next_event_names_what_is_anothers(plane: ApiPlane) -> None:
+    victim, urgent, attempt, _, _ = preempted(plane)
+    works = [(kind, urgent, victim) for kind in ("pause_ends", "promise_starts")]
+    tries = [(kind, "at_x", attempt) for kind in ("attempt_ends", "preemption", "victim_leaves", "a_kind_of_tomorrow")]
+    for kind, theirs, mine in works + tries:
+        for subject, shown in ((theirs, HIDDEN), (mine, mine)):
+            told = {"kind": kind, "subject": subject, "at_ms": 1, "workload": urgent}
+            event = plane.store.read(lambda r, told=told: Veil(r, frozenset({"beta"})).next_event(told))  # type: ignore[misc]
+            assert (event["subject"], event["workload"]) == (shown, HIDDEN), kind
+            assert plane.store.read(lambda r, told=told: Veil(r, None).next_event(told)) == told  # type: ignore[misc]

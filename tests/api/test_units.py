@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticCustomError
 
-from dure.api.jobfile import Job, spec_of
-from dure.api.units import cores_milli, duration_ms, end_ms, memory_mib, start_ms
+from dure.api.jobfile import Job, job_of, merged, spec_of
+from dure.api.units import BEYOND, DURATION_MS_MAX, cores_milli, count, duration_ms, end_ms, memory_mib, start_ms
 from dure.model.workload import Demand
 from tests.builders.api_plane import JOB
 
@@ -35,7 +35,7 @@ def test_cores_are_thousandths(number: float, milli: int) -> None:
     assert cores_milli(number) == milli
 
 
-@pytest.mark.parametrize("value", [True, None, "1", float("nan"), float("inf"), -1, 0, 1e300])
+@pytest.mark.parametrize("value", [True, None, "1", float("nan"), float("inf"), -1, 0, 1e300, 10**400, -(10**400)])
 def test_what_is_no_number_of_cores_is_refused(value: Any) -> None:
     with pytest.raises(PydanticCustomError):
         cores_milli(value)
@@ -43,9 +43,26 @@ def test_what_is_no_number_of_cores_is_refused(value: Any) -> None:
 
 def test_durations_carry_their_unit() -> None:
     assert duration_ms("1h30m") == 5_400_000
-    for wrong in (90, "90", "", "1x", "-1s", None, "9" * 30 + "s"):
+    for wrong in (90, "90", "", "1x", "-1s", None, "1.5h", "1h 30m", "1m1h"):
         with pytest.raises(PydanticCustomError):
             duration_ms(wrong)
+
+
+@pytest.mark.parametrize("long", ["401d", "999999d", "9" * 15 + "d", "9" * 30 + "s"])
+def test_a_duration_beyond_everything_is_left_to_who_knows_the_bound(long: str) -> None:
+    assert duration_ms(long) == DURATION_MS_MAX + 1
+
+
+@pytest.mark.parametrize(("value", "example"), [(60, "60s"), ("60", "60s"), ("soon", "1h30m"), (True, "1h30m"), (0, "1h30m")])
+def test_a_duration_without_its_unit_is_told_with_one(value: Any, example: str) -> None:
+    with pytest.raises(PydanticCustomError) as refused:
+        duration_ms(value)
+    assert (refused.value.context or {})["example"] == example
+
+
+@pytest.mark.parametrize(("value", "taken"), [(3, 3), (-1, -1), (10**400, BEYOND), (1e30, BEYOND), (float("inf"), BEYOND)])
+def test_a_count_beyond_everything_is_one_that_everybody_refuses(value: Any, taken: int) -> None:
+    assert count(value) == taken
 
 
 def test_a_last_day_is_still_in() -> None:
@@ -67,3 +84,18 @@ def test_a_job_becomes_the_record_that_the_controller_is_given() -> None:
     assert (spec.limit_ms, spec.checkpoint_interval_ms, spec.grace_ms) == (600_000, 60_000, 0)
     plain = spec_of(Job.model_validate({"name": "a", "command": ["true"]}))
     assert (plain.limit_ms, plain.priority, plain.preemptible, plain.workers) == (0, "normal", True, 1)
+
+
+def test_a_stored_job_becomes_the_job_that_was_written() -> None:
+    resources = {"cores": 2.5, "memory": "1GiB", "devices": 2, "accelerators": ["h100", "a100"]}
+    job = {**JOB, "resources": resources, "checkpoint": "60s", "grace": "0s", "env": {"A": "1"}, "retries": 2}
+    spec = spec_of(Job.model_validate(job))
+    assert spec_of(Job.model_validate(job_of(spec))) == spec
+
+
+def test_changes_are_merged_by_member_and_null_takes_one_back() -> None:
+    job = {"name": "a", "resources": {"cores": 1, "memory": "1GiB"}, "env": {"A": "1", "B": "2"}, "limit": "1h"}
+    changes = {"resources": {"memory": "2GiB"}, "env": {"A": None, "C": "3"}, "limit": None, "retries": 1}
+    wanted = {"name": "a", "resources": {"cores": 1, "memory": "2GiB"}, "env": {"B": "2", "C": "3"}, "retries": 1}
+    assert merged(job, changes) == wanted
+    assert job["limit"] == "1h"

@@ -66,6 +66,8 @@ async def create_actor(call: CallDep, body: ActorIn) -> Response:
 @router.get("/actors", response_model=Page[ActorShape])
 @requires(Action.ACTOR_READ, resources.farm("actor"))
 async def list_actors(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """Every actor, with names and roles."""
+
     def look(reader: Reader) -> Plain | Reason:
         rows, next = take_page(reader, Actor, {}, cursor, limit)
         ids = [a.id for a in rows]
@@ -102,6 +104,7 @@ async def erase_actor(call: CallDep, id: str) -> Response:
 @router.post("/actors/{id}/disable", response_model=Actor)
 @requires(Action.ACTOR_ERASE, resources.actor)
 async def disable_actor(call: CallDep, id: str) -> Response:
+    """Nothing that it holds opens a door any more; its tokens are revoked. Again changes nothing."""
     return await call.write(lambda tx, deed: tenancy.disable_actor(tx, deed, actor=id), plain, forget=True)
 
 
@@ -124,12 +127,14 @@ async def create_token(call: CallDep, id: str, body: TokenIn) -> Response:
 @router.get("/actors/{id}/tokens", response_model=Page[CredentialShape])
 @requires(Action.TOKEN_CREATE, resources.actor)
 async def list_tokens(call: CallDep, id: str, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """The tokens of an actor, without their secrets."""
     return await call.show(lambda reader: find_page(reader, Credential, {"actor": id}, cursor, limit, credential_document))
 
 
 @router.delete("/tokens/{id}", response_model=CredentialShape)
 @requires(Action.TOKEN_REVOKE, resources.token)
 async def revoke_token(call: CallDep, id: str) -> Response:
+    """It stops working. Again changes nothing."""
     return await call.write(lambda tx, deed: tenancy.revoke_token(tx, deed, credential=id), credential_document, forget=True)
 
 
@@ -151,4 +156,5 @@ async def create_grant(call: CallDep, id: str, body: GrantIn) -> Response:
 @router.delete("/grants/{id}", response_model=Grant)
 @requires(Action.PROJECT_MANAGE_MEMBERS, resources.grant)
 async def revoke_grant(call: CallDep, id: str) -> Response:
+    """Take a role away."""
     return await call.write(lambda tx, deed: tenancy.revoke_grant(tx, deed, grant=id), plain, forget=True)

@@ -31,7 +31,8 @@ CALM_MS = 15  # changes gathered before orders are read again: a flood of submis
 
 
 def _body(model: type[Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def _words(call: Call, kind: type[T]) -> T | list[Reason]:

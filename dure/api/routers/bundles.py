@@ -87,7 +87,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 def _fault(head: bytes, sha256: str, wanted: str) -> Reason | None:
     if head != GZIP:
-        return Reason.of(ReasonKind.BAD_FIELD, field="body", problem="bad_format", example="tar.gz")
+        return Reason.of(ReasonKind.BAD_FIELD, field="body", problem="bad_format", detail="form_archive")
     if wanted and wanted != sha256:
         return Reason.of(ReasonKind.BAD_FIELD, field="X-Content-SHA256", problem="bad_format", example=sha256)
     return None

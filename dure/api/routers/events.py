@@ -20,7 +20,7 @@ from dure.api.sse import KEEP_ALIVE, STREAMED, EventStream, frame
 from dure.controller import verify_audit
 from dure.controller.rules import plane_of
 from dure.model.codec import to_plain
-from dure.model.event import Event
+from dure.model.event import NO_HEAD, Event
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Role
 from dure.ports import Reader
@@ -134,10 +134,13 @@ async def audit_head(call: CallDep) -> Response:
 @router.get("/audit/verify", response_model=Document)
 @requires(Action.AUDIT_VERIFY, resources.farm("event"))
 async def audit_verify(call: CallDep) -> Response:
-    """Hashes the chain again from its beginning; `fault` names the first event that does not hold."""
+    """Hashes the chain again from its beginning, and holds it against the last signed head; `fault` names the first event that
+    does not hold. While it names one, nothing is sealed and nothing is started."""
+    controller = call.api.services.controller
+    known = controller.head() or NO_HEAD
 
     def look(reader: Reader) -> Plain | Reason:
-        report = verify_audit(reader)
+        report = verify_audit(reader, controller.sealer.signer, known)
         return {"ok": report.fault is None, **to_plain(report)}
 
     return await call.ask(lambda: call.api.services.store.read(look))

@@ -18,6 +18,7 @@ from dure.api.shapes import FarmShape
 from dure.controller.commands.policy import write_policy
 from dure.controller.commands.sites import drain_farm
 from dure.controller.rules import plane_of, policy_of
+from dure.model.codec import to_plain
 from dure.model.policy import Policy
 from dure.model.reason import Reason
 from dure.model.records import Plane
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["farm"])
 @router.get("/policy", response_model=Policy)
 @requires(Action.POLICY_READ, resources.farm("policy"))
 async def get_policy(call: CallDep) -> Response:
+    """The rules in force: priority classes, prices, limits."""
     return await call.show(lambda reader: plain(policy_of(reader)))
 
 
@@ -46,7 +48,8 @@ async def put_policy(call: CallDep, body: PolicyIn) -> Response:
 async def get_farm(call: CallDep) -> Response:
     """The plane and its controller, and how much there is of everything."""
     controller = call.api.services.controller
-    told = {"leads": controller.leads, "epoch": controller.epoch, "faults": controller.faults}
+    contradiction = to_plain(controller.contradiction)  # where the stored chain is not what was signed; None: nowhere
+    told = {"leads": controller.leads, "epoch": controller.epoch, "faults": controller.faults, "contradiction": contradiction}
     now_ms = call.api.clock.now_ms()
     return await call.show(lambda reader: farm_document(reader, now_ms, told))
 
@@ -79,4 +82,5 @@ async def drain(call: CallDep) -> Response:
 @router.post("/farm/undrain", response_model=Plane)
 @requires(Action.FARM_DRAIN, resources.farm("site"))
 async def undrain(call: CallDep) -> Response:
+    """Start work again. Again changes nothing."""
     return await call.write(lambda tx, deed: drain_farm(tx, deed, draining=False), plain)

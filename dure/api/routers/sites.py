@@ -33,12 +33,15 @@ LIVE = tuple(s for s in AttemptState if s != AttemptState.ENDED)
 @router.post("/sites", status_code=201, response_model=Site)
 @requires(Action.SITE_CREATE, resources.farm("site"))
 async def create_site(call: CallDep, body: SiteIn) -> Response:
+    """A site, which an agent may then speak for."""
     return await call.write(lambda tx, deed: sites.create_site(tx, deed, **body.model_dump()), plain, status=201)
 
 
 @router.get("/sites", response_model=Page[Site])
 @requires(Action.SITE_READ, resources.farm("site"))
 async def list_sites(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """Every site; what its backend says of itself only for those who run it."""
+
     def shown(site: Site) -> Plain:
         return _unless_inspector(call, plain(site))
 
@@ -62,9 +65,9 @@ async def get_site(call: CallDep, id: str) -> Response:
 
 
 def _unless_inspector(call: Call, document: Plain) -> Plain:
-    """A site without what its backend says of itself, for those who only use it."""
+    """A site without what its backend says of itself and which attempts it told of, for those who only use it."""
     seen = call.sees(Action.SITE_INSPECT, Resource(kind="site", id=document["id"]))
-    return document if seen else {**document, "backend": {}}
+    return document if seen else {**document, "backend": {}, "accounted": []}
 
 
 def _sees(call: Call, attempt: Attempt) -> bool:
@@ -114,6 +117,7 @@ def _agent(tx: Tx, deed: Deed, site: str) -> str | Reason:
 @router.get("/nodes", response_model=Page[Node])
 @requires(Action.SITE_READ, resources.farm("node"))
 async def list_nodes(call: CallDep, site: IdFilter = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """The nodes of a site, or of all."""
     where = {"site": site} if site else {}
     return await call.show(lambda reader: find_page(reader, Node, where, cursor, limit, plain))
 
@@ -162,4 +166,5 @@ async def list_quarantine(call: CallDep, limit: Limit = 100, cursor: Cursor = ""
 @router.post("/quarantine/{id}/dismiss", response_model=Quarantine)
 @requires(Action.SITE_OPERATE, resources.quarantined)
 async def dismiss_quarantine(call: CallDep, id: str) -> Response:
+    """State that the attempt has been looked at and may be left alone. Again changes nothing."""
     return await call.write(lambda tx, deed: sites.resolve_quarantine(tx, deed, attempt=id), plain)

@@ -49,6 +49,7 @@ async def me(call: CallDep) -> Response:
 @router.post("/organisations", status_code=201, response_model=Organisation)
 @requires(Action.ORGANISATION_CREATE, resources.farm("organisation"))
 async def create_organisation(call: CallDep, body: OrganisationIn) -> Response:
+    """An organisation, which projects belong to. `parent` puts it below another: its weight is a share within that one."""
     return await call.write(lambda tx, deed: tenancy.create_organisation(tx, deed, **body.model_dump()), plain, status=201)
 
 
@@ -69,12 +70,14 @@ async def list_organisations(call: CallDep, limit: Limit = 100, cursor: Cursor =
 @router.get("/organisations/{id}", response_model=Organisation)
 @requires(Action.ORGANISATION_READ, resources.organisation)
 async def get_organisation(call: CallDep, id: str) -> Response:
+    """One organisation, for those who see a project of its."""
     return call.answer(plain(call.record))
 
 
 @router.post("/projects", status_code=201, response_model=ProjectShape)
 @requires(Action.PROJECT_CREATE, resources.farm("project"))
 async def create_project(call: CallDep, body: ProjectIn) -> Response:
+    """A project: what work, awards and members belong to."""
     return await call.write(lambda tx, deed: tenancy.create_project(tx, deed, **body.model_dump()), project_document, status=201)
 
 
@@ -90,6 +93,7 @@ async def list_projects(call: CallDep, limit: Limit = 100, cursor: Cursor = "") 
 @router.get("/projects/{id}", response_model=ProjectShape)
 @requires(Action.PROJECT_READ, resources.project)
 async def get_project(call: CallDep, id: str) -> Response:
+    """One project, with its members."""
     return await call.show(lambda reader: project_document(call.record, _members(reader, id)))
 
 

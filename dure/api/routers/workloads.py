@@ -5,29 +5,31 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from dure.access import Action, Resource, visible_projects
 from dure.api import resources
-from dure.api.bodies import WorkloadIn
+from dure.api.bodies import ResubmitIn, WorkloadIn
 from dure.api.call import Call, CallDep
 from dure.api.documents import (
     Plain,
+    attempt_document,
     page,
-    plain,
     quote_document,
     submitted_document,
     why_document,
     workload_document,
     workload_documents,
 )
-from dure.api.jobfile import spec_of
+from dure.api.faults import reasons_of
+from dure.api.jobfile import Job, job_of, merged, spec_of
 from dure.api.listing import Cursor, IdFilter, Limit, project_filter, take_page
 from dure.api.route import DureRoute, requires
-from dure.api.shapes import ArrayShape, Cancelled, Document, Page, SubmittedShape, WorkloadShape
+from dure.api.shapes import ArrayShape, AttemptShape, Cancelled, Document, Page, ResubmittedShape, SubmittedShape, WorkloadShape
 from dure.api.veil import Veil
 from dure.controller.commands import workloads
-from dure.controller.rules import policy_of
+from dure.controller.rules import bad, policy_of
 from dure.model.reason import Reason
 from dure.model.records import WaitNote
 from dure.model.workload import Attempt, Workload, WorkloadState
@@ -41,7 +43,7 @@ StateFilter = Literal["", "waiting", "starting", "running", "succeeded", "failed
 @requires(Action.WORKLOAD_SUBMIT, resources.body_project)
 async def submit(call: CallDep, body: WorkloadIn) -> Response:
     """Submit a job, or with `array` that many of it."""
-    refusal = await _urgent_refusal(call, body)
+    refusal = await _urgent_refusal(call, body.project, body.job)
     if refusal is not None:
         return call.refuse(refusal)
     spec, elements = spec_of(body.job), body.elements()
@@ -52,13 +54,38 @@ async def submit(call: CallDep, body: WorkloadIn) -> Response:
     )
 
 
-async def _urgent_refusal(call: Call, body: WorkloadIn) -> Reason | None:
+async def _urgent_refusal(call: Call, project: str, job: Job) -> Reason | None:
     """A class that preempts others needs a right of its own."""
     policy = await call.api.policy()
-    chosen = policy.priority_class(body.job.priority)
+    chosen = policy.priority_class(job.priority)
     if chosen is None or not chosen.preempts:
         return None
-    return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=body.project)])
+    return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=project)])
+
+
+@router.post("/workloads/{id}/resubmit", status_code=201, response_model=ResubmittedShape)
+@requires(Action.WORKLOAD_SUBMIT, resources.workload_or_array)
+async def resubmit(call: CallDep, id: str, body: ResubmitIn) -> Response:
+    """Submit a workload, or a whole array, once more with changes: with more memory after it ran out of it, say.
+
+    A copy under a new id, whose event names its `origin`. The old one stays as it is: cancel it if it still waits."""
+    old: Workload = call.record
+    if old.array_id and old.array_id != id:
+        return call.refuse(bad("id", "array_element", value=old.array_id))
+    count = await call.read(lambda reader: reader.count(Workload, {"array_id": id})) if old.array_id else 0
+    try:
+        job = Job.model_validate(merged(job_of(old.spec), body.job))
+    except ValidationError as error:
+        return call.refuse(reasons_of(error.errors(include_url=False), Job))
+    refusal = await _urgent_refusal(call, old.project, job)
+    if refusal is not None:
+        return call.refuse(refusal)
+    spec, elements = spec_of(job), body.array or job.array or count
+    return await call.write(
+        lambda tx, deed: workloads.submit(tx, deed, project=old.project, spec=spec, array=elements, origin=id),
+        lambda made: {**submitted_document(made), "origin": id},
+        status=201,
+    )
 
 
 @router.post("/quotes", response_model=Document)
@@ -91,12 +118,13 @@ def veil_of(call: Call, reader: Reader) -> Veil:
 async def list_workloads(
     call: CallDep,
     project: IdFilter = "",
-    state: StateFilter = "",
+    state: Annotated[StateFilter, Query(description="only those in this state; absent: all")] = "",
     array: IdFilter = "",
     newest: Annotated[bool, Query(description="newest first")] = False,
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Response:
+    """Workloads of a project, or of all that the caller sees, with the reason why each waits or how it ended."""
     where = project_filter(call, Action.WORKLOAD_READ, project)
     if isinstance(where, Reason):
         return call.refuse(where)
@@ -115,19 +143,21 @@ async def list_workloads(
 @router.get("/workloads/{id}", response_model=WorkloadShape)
 @requires(Action.WORKLOAD_READ, resources.workload)
 async def get_workload(call: CallDep, id: str) -> Response:
+    """One workload, with the reason why it waits or how it ended."""
     return await call.show(
         lambda reader: workload_document(call.record, reader.get(WaitNote, id), call.lang, veil_of(call, reader))
     )
 
 
-@router.get("/workloads/{id}/attempts", response_model=Page[Attempt])
+@router.get("/workloads/{id}/attempts", response_model=Page[AttemptShape])
 @requires(Action.WORKLOAD_READ, resources.workload)
 async def list_attempts(call: CallDep, id: str) -> Response:
-    """Every try, oldest first, with what it held, cost and got back."""
+    """Every try, oldest first, with what it held, cost and got back, and what a running one has used so far."""
+    now_ms = call.api.clock.now_ms()
 
     def look(reader: Reader) -> Plain | Reason:
-        veil = veil_of(call, reader)
-        return page(veil.attempt(plain(a)) for a in reader.find(Attempt, {"workload": id}, limit=1000))
+        veil, rows = veil_of(call, reader), reader.find(Attempt, {"workload": id}, limit=1000)
+        return page(attempt_document(reader, a, call.record, now_ms, veil) for a in rows)
 
     return await call.show(look)
 

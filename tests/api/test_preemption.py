@@ -1,0 +1,71 @@
+"""Whoever preempts is told who makes room and when; whose work that is stays with those who may see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dure.model.policy import Policy
+from tests.builders.api_plane import JOB, ApiPlane
+
+WHOLE = {"cores": 4, "memory": "1GiB"}
+MIN_RUN_MS = Policy().min_run_ms
+
+
+def urgent_over(plane: ApiPlane, who: str, project: str) -> tuple[str, str, str]:
+    """A job of `who` that runs on the whole node, and an urgent one of alpha's manager: victim, its attempt, urgent."""
+    epoch = plane.join()
+    plane.controller.step()
+    job = {**JOB, "resources": WHOLE, "limit": "1h", "grace": "7s"}
+    victim = plane.submit(who, project, job=job)["ids"][0]
+    plane.controller.step()
+    (order,) = plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"]
+    plane.report(epoch, order["attempt"], order["epoch"], victim, "running")
+    urgent = plane.submit("manager", job={**JOB, "resources": WHOLE, "priority": "urgent"})["ids"][0]
+    plane.controller.step()
+    return victim, order["attempt"], urgent
+
+
+def attempt_of(plane: ApiPlane, who: str, workload: str) -> Any:
+    return plane.get(who, f"/workloads/{workload}/attempts")["items"][-1]
+
+
+def test_an_urgent_job_is_told_who_will_make_room_when_its_guaranteed_run_ends(plane: ApiPlane) -> None:
+    victim, attempt, urgent = urgent_over(plane, "alice", "alpha")
+    event = plane.get("alice", f"/workloads/{urgent}/why")["why"]["next_event"]
+    guaranteed_ms = attempt_of(plane, "alice", victim)["running_ms"] + MIN_RUN_MS
+    assert event == {
+        "kind": "preemption", "subject": attempt, "workload": victim, "at_ms": guaranteed_ms, "basis": "guaranteed_run",
+        "victims": 1,
+    }  # fmt: skip
+
+
+def test_while_others_make_room_it_is_told_until_when_their_grace_runs(plane: ApiPlane) -> None:
+    victim, attempt, urgent = urgent_over(plane, "alice", "alpha")
+    plane.clock.shift_ms += MIN_RUN_MS
+    plane.join()
+    plane.controller.step()
+    plane.controller.step()
+    answer = plane.get("alice", f"/workloads/{urgent}/why")
+    assert answer["workload"]["state"] == "starting"
+    assert (answer["reason"]["kind"], answer["reason"]["facts"]) == ("waits_victims", {"victims": 1})
+    ends_ms = attempt_of(plane, "alice", victim)["stop_asked_ms"] + 7_000
+    assert answer["why"]["next_event"] == {
+        "kind": "victim_leaves", "subject": attempt, "workload": victim, "at_ms": ends_ms, "basis": "grace", "victims": 1,
+    }  # fmt: skip
+    assert answer["why"]["change"] is None and answer["change"] == {}
+
+
+def test_a_stranger_that_makes_room_is_not_named(plane: ApiPlane) -> None:
+    victim, attempt, urgent = urgent_over(plane, "bob", "beta")
+    for state in ("waiting", "starting"):
+        answer = plane.get("alice", f"/workloads/{urgent}/why")
+        event = answer["why"]["next_event"]
+        assert answer["workload"]["state"] == state
+        assert (event["subject"], event["workload"], event["victims"]) == ("…", "…", 1)
+        assert victim not in str(answer) and attempt not in str(answer)
+        seen = plane.get("auditor", f"/workloads/{urgent}/why")["why"]["next_event"]
+        assert (seen["subject"], seen["workload"]) == (attempt, victim)
+        plane.clock.shift_ms += MIN_RUN_MS
+        plane.join()
+        plane.controller.step()
+        plane.controller.step()
