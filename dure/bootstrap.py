@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Mapping
@@ -28,10 +29,10 @@ from dure.agent.settings import AgentSettings
 from dure.api import ApiSettings, PlaneServices, create_app, openapi
 from dure.api.app import end_streams
 from dure.backends.local.driver import LocalDriver
-from dure.backends.local.settings import LocalSettings
+from dure.backends.local.settings import DAY_MS, LocalSettings
 from dure.client.link import HttpLink
 from dure.config import Config
-from dure.controller import Controller, Deed, found
+from dure.controller import Controller, ControllerSettings, Deed, found
 from dure.controller.commands.sites import create_site, drain_farm
 from dure.controller.commands.tenancy import NewToken, create_actor, create_token
 from dure.errors import ConfigError, require
@@ -135,14 +136,22 @@ class PlaneParts:
 
 
 def make_folder(config: Config) -> Path:
-    """The data folder, open to its owner alone. Raises ConfigError when it cannot be made."""
+    """The data folder, open to its owner alone. Raises ConfigError when it cannot be made, or when everybody uses it: closing
+    /tmp to all others would stop the machine."""
     try:
         config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        config.data.chmod(0o700)
+        shared = config.data.stat().st_mode & (stat.S_ISVTX | stat.S_IWOTH)
+        if not shared:
+            config.data.chmod(0o700)
     except OSError as fault:
         raise ConfigError(
             f"DURE_DATA={config.data} cannot be used as the data folder: {fault.strerror}; name another folder"
         ) from fault
+    if shared:
+        raise ConfigError(
+            f"DURE_DATA={config.data} is a folder that everybody may write to, and the farm's has to be its own; "
+            f"name one inside it, such as {config.data / 'dure'}"
+        )
     return config.data
 
 
@@ -156,7 +165,8 @@ def open_plane(config: Config) -> PlaneParts:
         public = public_half(key)
         deed = Deed(actor=BOOT_ACTOR, now_ms=clock.now_ms(), entropy=entropy)
         _settle_in(store, deed, config, public)
-        controller = Controller(store, clock, entropy, lambda body: key.sign(body).hex(), public)
+        bounds = ControllerSettings(why_plans_max=config.why_plans_max)
+        controller = Controller(store, clock, entropy, lambda body: key.sign(body).hex(), public, bounds)
         app = _app(store, controller, clock, entropy, folder)
     except BaseException:
         store.close()
@@ -290,6 +300,12 @@ def run_site(config: Config, url: str, stop: threading.Event) -> None:
         devices=int(devices or 0),
         **_device_facts(accelerator),
         uid_base=config.uid_base,
+        processes_max=config.processes_max,
+        bundle_ms_max=config.bundle_s * 1000,
+        cpu_affinity=config.cpu_affinity,
+        cgroups=config.cgroups,
+        keep_ms=config.keep_days * DAY_MS,
+        keep_bytes_max=config.keep_mib << 20,
     )
     link = HttpLink(url, read_secret(config.site_token))
     run_agent(AgentSettings(folder=config.agent_folder), LocalDriver(local), link, SystemClock(), SystemEntropy(), stop)
@@ -311,7 +327,7 @@ def back_up(config: Config, target: Path) -> Path:
 def restore(config: Config, file: Path, *, force: bool) -> transport.Carried:
     """Fill the database from a backup; agents then report anew what they run. Raises StoreError, ConfigError."""
     make_folder(config)
-    return transport.restore(file, config.store_url, force=force)
+    return transport.restore(file, config.store_url, now_ms=SystemClock().now_ms(), force=force)
 
 
 def move_to(config: Config, url: str) -> transport.Carried:

@@ -56,6 +56,13 @@ class Config:
     memory_mib: int
     devices: str
     uid_base: int
+    processes_max: int
+    bundle_s: int
+    cpu_affinity: bool
+    cgroups: str
+    keep_days: int
+    keep_mib: int
+    why_plans_max: int
     url: str
     token: str
     project: str
@@ -140,6 +147,18 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("on or off")
+    return text == "on"
+
+
+def _cgroups(text: str) -> str:
+    if text not in ("auto", "off") and not text.startswith("/"):
+        raise ValueError("auto, off, or the absolute path of a folder")
+    return text
+
+
 def _size(text: str) -> int:
     if text == "0":
         return 0
@@ -182,6 +201,32 @@ SETTINGS: tuple[Setting, ...] = (
             "First of the 100,000 user ids that jobs run as, one a project, when the farm runs as root. Two farms on one machine "
             "need two ranges.", "팜을 root로 운영할 때 작업이 쓰는 사용자 ID 10만 개 "
             "중 첫째(프로젝트마다 하나). 한 기계에 팜이 둘이면 범위도 둘이어야 함.", _integer(1000, 2_000_000_000)),
+    Setting("why_plans_max", "DURE_WHY_PLANS_MAX", "50", "plans",
+            "How often `dure why` may plan the whole queue to find the smallest change that would start a job. Each costs as "
+            "much as the plan of a step. 0: it looks for none.",
+            "`dure why`가 작업을 시작하게 할 가장 작은 변경을 찾으려고 대기열 전체를 계획할 수 있는 횟수. "
+            "한 번이 한 단계의 계획만큼 걸림. 0이면 찾지 않음.", _integer(0, 10_000)),
+    Setting("processes_max", "DURE_PROCESSES_MAX", "4096", "processes",
+            "Processes and threads that one project may have on this machine, all its jobs together, when the farm runs as root; "
+            "with a cgroup that counts them, also each attempt.",
+            "팜을 root로 운영할 때 한 프로젝트의 모든 작업이 이 기계에서 가질 수 있는 프로세스와 스레드 수. "
+            "이를 세는 cgroup이 있으면 시도마다도 같은 한도.", _integer(64, 1_000_000)),
+    Setting("bundle_s", "DURE_BUNDLE_SECONDS", "300", "seconds", "How long unpacking a code archive may take.",
+            "코드 묶음을 푸는 데 쓸 수 있는 시간.", _integer(1, 86_400)),
+    Setting("cpu_affinity", "DURE_CPU_AFFINITY", "on", "on, off", "Whether each job is given CPUs of its own to run on.",
+            "작업마다 자기 CPU를 정해 줄지 여부.", _switch),
+    Setting("cgroups", "DURE_CGROUPS", "auto", "auto, off, path",
+            "Whether the kernel bounds jobs by cgroup v2: auto where the machine allows it, off, or the folder of a delegated "
+            "cgroup.",
+            "작업을 cgroup v2로 제한할지 여부: auto(기계가 허용하면), off, 또는 위임받은 cgroup 폴더.", _cgroups),
+    Setting("keep_days", "DURE_KEEP_DAYS", "7", "days",
+            "How long logs, results and folders of finished work stay on this machine. Work that may run again is kept 30 days "
+            "at least. 0: for ever.", "끝난 작업의 로그, 결과, 폴더를 이 기계에 두는 기간. 다시 실행될 수 있는 작업은 "
+            "적어도 30일 둠. 0이면 계속 둠.", _integer(0, 3650)),
+    Setting("keep_mib", "DURE_KEEP_SIZE", "50GiB", "MiB, GiB, TiB",
+            "How much of this machine's disk finished work may take; beyond it the oldest of the project that takes most goes "
+            "first. 0: without a bound.", "끝난 작업이 이 기계의 디스크에서 차지할 수 있는 크기. 넘으면 가장 많이 쓰는 "
+            "프로젝트의 가장 오래된 것부터 지움. 0이면 제한 없음.", _size),
     Setting("url", "DURE_URL", "", "URL", "Plane that the commands talk to. Empty: the farm of the data folder.",
             "명령이 접속할 플레인. 비어 있으면 데이터 폴더의 팜.", _url("http://", "https://")),
     Setting("token", "DURE_TOKEN", "", "secret", "API token that the commands present. Empty: admin.token of the data folder.",

@@ -12,22 +12,25 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
 from dure.cli.bundle import BundleError
-from dure.cli.commands import COMMANDS, load_command, wanted
+from dure.cli.commands import COMMANDS, TENANTS, load_command, wanted
 from dure.cli.connecting import connect_http
 from dure.cli.console import Console
 from dure.cli.exits import Exit
 from dure.cli.jobfile import JobFileError
 from dure.cli.run import Connect, Refusal, Run
-from dure.cli.texts import CATALOGUES, Texts
-from dure.config import language, load
-from dure.errors import ApiError, ConfigError, DureError, LinkError
+from dure.cli.stopped import told
+from dure.cli.texts import Texts
+from dure.cli.usage import asks_for_help, complaint, is_usage_error
+from dure.cli.words import JSON_FLAG, arranged, chosen_language, unknown_command, wants_json
+from dure.config import load
+from dure.errors import DureError
 
-JSON_FLAG = "--json"
 COMMON: Mapping[str, Any] = {
     "as_json": Annotated[bool, typer.Option(JSON_FLAG, help="opt.json")],
     "lang": Annotated[str | None, typer.Option("--lang", help="opt.lang")],
@@ -45,30 +48,32 @@ def main() -> None:
 
 def call(words: Sequence[str], environ: Mapping[str, str], connect: Connect = connect_http) -> int:
     """Run one command line; the exit code."""
-    lang = _language(words, environ)
-    as_json = JSON_FLAG in words[: words.index("--")] if "--" in words else JSON_FLAG in words
-    app = build(lang, environ, connect, wanted(list(words)))
+    words = arranged(words)
+    texts = Texts(chosen_language(words, environ))
+    console = Console(as_json=wants_json(words))
+    unknown = unknown_command(words)
+    if unknown is not None:
+        typed, near = unknown
+        hint = texts.say("usage.near", near=", ".join(near)) if near else ""
+        return _usage(console, texts.say("usage.no_command", name=typed) + hint + "\n" + texts.say("usage.help", command="dure"))
+    app = build(texts.lang, environ, connect, wanted(words))
     try:
-        code = app(list(words), standalone_mode=not as_json, prog_name="dure")
+        code = app(words, standalone_mode=False, prog_name="dure")
     except SystemExit as ended:
         return int(ended.code or 0)
-    except Exception as wrong:  # with --json a usage error is a document too; Typer's own classes are not public
-        if not hasattr(wrong, "format_message"):
+    except Exception as wrong:
+        if not is_usage_error(wrong):
             raise
-        Console(as_json=True).document({"error": {"kind": "usage", "detail": wrong.format_message()}})
-        return Exit.USAGE
+        if asks_for_help(wrong) and not console.as_json:
+            console.err.print(str(wrong), soft_wrap=True)
+            return Exit.USAGE
+        return _usage(console, complaint(wrong, texts))
     return int(code or 0)
 
 
-def _language(words: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Help has to be in the right language before the command line is parsed, so --lang is looked for first."""
-    for here, following in zip(words, [*words[1:], ""], strict=True):
-        if here == "--":
-            break
-        chosen = following if here == "--lang" else here.removeprefix("--lang=")
-        if here.startswith("--lang") and chosen in CATALOGUES:
-            return chosen
-    return language(environ)
+def _usage(console: Console, text: str) -> int:
+    console.fail(text, {"kind": "usage", "detail": text})
+    return Exit.USAGE
 
 
 def build(
@@ -85,44 +90,56 @@ def build(
         pretty_exceptions_enable=False,
         context_settings=_HELP,
     )
-    app.callback()(_nothing)  # so that an application with one command is still asked for it by name
+    app.callback()(_takes_common(texts))  # also so that an application with one command is still asked for it by name
     groups: dict[str, typer.Typer] = {}
     for path in commands:
         noun, _, verb = path.rpartition(" ")
         if noun and noun not in groups:
-            groups[noun] = typer.Typer(name=noun, help=texts.say(f"cmd.{noun}"), no_args_is_help=True, rich_markup_mode=None)
+            about = texts.say(f"cmd.{noun}")
+            groups[noun] = typer.Typer(name=noun, help=about, no_args_is_help=True, rich_markup_mode=None)
+            groups[noun].callback()(_takes_common(texts))
             app.add_typer(groups[noun])
         hidden = path.startswith("_")
         about = "" if hidden else texts.say("cmd." + path.replace(" ", "."))
-        wrapped = _wrapped(load_command(path), texts, environ, connect)
+        wrapped = _wrapped(load_command(path), texts, environ, connect, tenant=path in TENANTS)
         (groups[noun] if noun else app).command(verb, help=about, short_help=about, hidden=hidden, context_settings=_HELP)(
             wrapped
         )
     return app
 
 
-def _nothing() -> None:
-    return None
+def _takes_common(texts: Texts) -> Callable[..., None]:
+    """What stands before the command's name, so that help names it there; `arranged` has put the options where they count."""
+
+    def nothing(**given: Any) -> None:
+        return None
+
+    parameters = [_shared(name, kind, texts) for name, kind in COMMON.items()]
+    nothing.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    nothing.__annotations__ = {p.name: p.annotation for p in parameters}
+    return nothing
+
+
+def _shared(name: str, kind: Any, texts: Texts) -> inspect.Parameter:
+    default = False if name == "as_json" else None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=_translated(kind, texts), default=default)
 
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
-def _wrapped(command: Callable[..., Any], texts: Texts, environ: Mapping[str, str], connect: Connect) -> Callable[..., None]:
+def _wrapped(
+    command: Callable[..., Any], texts: Texts, environ: Mapping[str, str], connect: Connect, *, tenant: bool
+) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     taken = {parameter.name for parameter in own}
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=False if name == "as_json" else None)
-        for name, kind in COMMON.items()
-        if name not in taken
-    ]
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_translated(p.annotation, texts)) for p in own]
-    parameters += [p.replace(annotation=_translated(p.annotation, texts)) for p in shared]
+    parameters += [_shared(name, kind, texts) for name, kind in COMMON.items() if name not in taken]
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> None:
         common = {name: given.pop(name, None) for name in COMMON if name not in taken}
-        raise typer.Exit(_guarded(command, given, common, texts, environ, connect))
+        raise typer.Exit(_guarded(command, given, common, _Setting(texts, environ, connect, tenant)))
 
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -139,52 +156,37 @@ def _translated(annotation: Any, texts: Texts) -> Any:
     return Annotated[kind, info]
 
 
-def _guarded(
-    command: Callable[..., Any],
-    given: Mapping[str, Any],
-    common: Mapping[str, Any],
-    texts: Texts,
-    environ: Mapping[str, str],
-    connect: Connect,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all runs of a command have in common."""
+
+    texts: Texts
+    environ: Mapping[str, str]
+    connect: Connect
+    tenant: bool
+
+
+def _guarded(command: Callable[..., Any], given: Mapping[str, Any], common: Mapping[str, Any], setting: _Setting) -> int:
     """Run the command; whatever stops it is told once, here, and becomes an exit code."""
-    console = Console(as_json=bool(common.get("as_json")))
+    columns = setting.environ.get("COLUMNS", "")
+    console = Console(as_json=bool(common.get("as_json")), columns=int(columns) if columns.isdecimal() else 0)
     run: Run | None = None
     try:
         chosen = {name: common.get(name) for name in ("lang", "url", "token", "data", "project")}
-        run = Run(console, texts, load(environ, **chosen), connect, environ)
+        run = Run(
+            console, setting.texts, load(setting.environ, **chosen), setting.connect, setting.environ,
+            tenant=setting.tenant, given_token=chosen["token"],
+        )  # fmt: skip
         return int(command(run, **given) or 0)
-    except (DureError, Refusal, JobFileError, BundleError) as stopped:
-        text, code, error = _told(run, texts, stopped)
-        if console.as_json:
-            console.document({"error": error})
-        else:
-            console.fail(text)
-        return code
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone; nothing more can be told
         return Exit.OK
+    except (DureError, Refusal, JobFileError, BundleError, OSError) as stopped:
+        text, code, error = told(run, setting.texts, stopped)
+        console.fail(text, error)
+        return code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
     finally:
         if run is not None:
             run.close()
-
-
-def _told(run: Run | None, texts: Texts, stopped: Exception) -> tuple[str, Exit, Mapping[str, Any]]:
-    """What people read, the exit code, and what programs read."""
-    if isinstance(stopped, Refusal):
-        return stopped.text, stopped.code, stopped.error
-    if isinstance(stopped, (JobFileError, BundleError)):
-        text = texts.say(stopped.key, **stopped.facts)
-        return text, Exit.USAGE, {"kind": stopped.key, "facts": stopped.facts, "detail": text}
-    if isinstance(stopped, ConfigError):
-        return str(stopped), Exit.USAGE, {"kind": "config", "detail": str(stopped)}
-    if isinstance(stopped, LinkError):
-        text = texts.say("error.unreachable", url=run.address if run else "", detail=str(stopped))
-        return text, Exit.UNREACHABLE, {"kind": "unreachable", "detail": text}
-    if isinstance(stopped, ApiError):
-        reason = stopped.problem.get("reason") or {}
-        text = run.reason(reason) if run and reason else str(stopped.problem.get("detail", stopped))
-        return text, Exit.REFUSED, {"status": stopped.status, "reason": reason, "detail": text}
-    return f"{type(stopped).__name__}: {stopped}", Exit.REFUSED, {"kind": type(stopped).__name__, "detail": str(stopped)}

@@ -9,21 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console as RichConsole
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from dure.cli.tables import Column, field_lines, table_lines
 from dure.model.codec import to_plain
 
+__all__ = ["Column", "Console"]
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """heading; right: numbers stand under each other; keep: never folded (an id has to be copied whole)."""
-
-    heading: str
-    right: bool = False
-    keep: bool = False
-    style: str = ""
+# A pipe or a file has no edge: whoever reads it there (grep, a spreadsheet) wants whole lines.
+WIDTH_MAX = 10_000
 
 
 def _stdout() -> RichConsole:
@@ -37,9 +31,10 @@ def _stderr() -> RichConsole:
 @dataclass
 class Console:
     """out: what was asked for; err: what goes wrong or on. as_json: tables and sentences are for people only, so they are
-    left out and `document` is printed instead."""
+    left out and `document` is printed instead. columns: cells of a line, 0: as the terminal is wide."""
 
     as_json: bool = False
+    columns: int = 0
     out: RichConsole = field(default_factory=_stdout)
     err: RichConsole = field(default_factory=_stderr)
 
@@ -53,7 +48,11 @@ class Console:
         if not self.as_json:
             self.err.print(Text(text, style=style), soft_wrap=not self.err.is_terminal)
 
-    def fail(self, text: str) -> None:
+    def fail(self, text: str, error: Mapping[str, Any] | None = None) -> None:
+        """What went wrong: a sentence on stderr for people; for programs the document {"error": error} when there is one."""
+        if error is not None and self.as_json:
+            self.document({"error": error})
+            return
         self.err.print(Text(text, style="bold red"), soft_wrap=not self.err.is_terminal)
 
     def document(self, value: Any) -> None:
@@ -74,32 +73,24 @@ class Console:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
-        if self.as_json:
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        """A table for people; nothing at all without rows, so that a sentence can say so."""
+        if self.as_json or not rows:
             return
-        table = Table(
-            box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold", title_style="bold"
-        )
-        for column in columns:
-            table.add_column(
-                column.heading,
-                justify="right" if column.right else "left",
-                no_wrap=column.keep or column.right,
-                overflow="fold",
-                style=column.style or None,
-            )
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self.out.print(table)
+        for line in table_lines(columns, rows, self.width):
+            self._line(line.text, "bold" if line.heading else "")
 
-    def fields(self, pairs: Mapping[str, str], indent: int = 0) -> None:
+    def fields(self, pairs: Mapping[str, str]) -> None:
         """Names and values under each other; what is empty is left out."""
-        if self.as_json:
-            return
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True, style="dim")
-        grid.add_column(overflow="fold")
-        for name, value in pairs.items():
-            if value:
-                grid.add_row(Text(name), Text(value))
-        self.out.print(Padding(grid, (0, 0, 0, indent)))
+        if not self.as_json:
+            for line in field_lines(pairs.items(), self.width):
+                self._line(line)
+
+    @property
+    def width(self) -> int:
+        """Cells of a line."""
+        return self.columns or (self.out.width if self.out.is_terminal else WIDTH_MAX)
+
+    def _line(self, text: str, style: str = "") -> None:
+        """A line as it stands: a word that sticks out is left to the terminal, which lets it be copied whole."""
+        self.out.print(Text(text, style=style, end=""), soft_wrap=True)

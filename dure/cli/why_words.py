@@ -10,6 +10,9 @@ from dure.cli.run import Run
 
 Plain = Mapping[str, Any]
 
+HIDDEN = "…"  # what the plane says instead of an id that is not the caller's to know
+PREEMPTIONS = ("preemption", "victim_leaves")  # told by the workload that makes room: its owner knows it by that id
+
 
 def sentences(run: Run, answer: Plain) -> Iterator[str]:
     """Where it stands, what each site says, what was promised, what would start it, what happens next."""
@@ -27,12 +30,24 @@ def sentences(run: Run, answer: Plain) -> Iterator[str]:
         yield run.t("why.promised", when=run.when(why["promised_ms"]))
     if why["change"]:
         yield run.t("why.change", change=run.t("word.and").join(_changes(run, workload, why["change"])))
+        if why.get("stopped"):
+            yield run.t("why.search_stopped", plans=why["plans"])
     elif why["no_change"]:
-        yield run.t(f"why.{why['no_change']}")
+        yield run.t(f"why.{why['no_change']}", plans=why.get("plans", 0))
     if why["next_event"]:
-        event = why["next_event"]
-        key = event["kind"] if event["subject"] else "others"  # who may not see whose it is learns when it is
-        yield run.t(f"why.next.{key}", subject=event["subject"], when=run.when(event["at_ms"]))
+        yield next_sentence(run, why["next_event"])
+
+
+def next_sentence(run: Run, event: Plain) -> str:
+    """What happens next, to whom and when. Who may not see whose work it is learns only when."""
+    kind, when = event["kind"], run.when(event["at_ms"])
+    named = event["workload"] if kind in PREEMPTIONS else event["subject"]
+    hidden = named in ("", HIDDEN)
+    if hidden and kind == "attempt_ends":
+        return run.t("why.next.others", when=when)
+    more = event.get("victims", 0) - 1
+    key = f"why.next.{kind}.more" if more > 0 else f"why.next.{kind}"
+    return run.t(key, subject=run.t("why.somebody") if hidden else named, when=when, more=more)
 
 
 def _site(entry: Any) -> tuple[str, Plain]:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dure.client.transport import Plain, Transport
+from dure.client.transport import Plain, Transport, part
 
 Moment = str | int  # a date, an ISO 8601 moment, or ms since 1970
 
 
-class MoneyMethods:
-    _http: Transport
-
+class MoneyMethods(Transport):
     def create_programme(self, id: str, name: str, budget: int, *, starts: Moment, ends: Moment, currency: str = "KRW") -> Plain:
         body = {"id": id, "name": name, "budget": budget, "starts": starts, "ends": ends, "currency": currency}
-        return self._http.write("POST", "/programmes", body)
+        return self.write("POST", "/programmes", body)
 
     def programmes(self) -> Iterator[Plain]:
-        return self._http.pages("/programmes")
+        return self.pages("/programmes")
 
     def programme(self, id: str) -> Plain:
-        return self._http.get(f"/programmes/{id}")
+        return self.get(f"/programmes/{part(id)}")
 
     def fund_programme(self, id: str, amount: int) -> Plain:
-        return self._http.write("POST", f"/programmes/{id}/funds", {"amount": amount})
+        return self.write("POST", f"/programmes/{part(id)}/funds", {"amount": amount})
 
     def create_award(
         self,
@@ -45,24 +43,24 @@ class MoneyMethods:
             "sites": list(sites),
             "accelerators": list(accelerators),
         }
-        return self._http.write("POST", "/awards", body)
+        return self.write("POST", "/awards", body)
 
     def awards(self, *, project: str = "", programme: str = "") -> Iterator[Plain]:
-        return self._http.pages("/awards", project=project, programme=programme)
+        return self.pages("/awards", project=project, programme=programme)
 
     def award(self, id: str) -> Plain:
-        return self._http.get(f"/awards/{id}")
+        return self.get(f"/awards/{part(id)}")
 
     def statement(self, project: str) -> Plain:
         """jobs, totals, awards, findings; see dure.ledger.statement."""
-        return self._http.get(f"/projects/{project}/ledger")
+        return self.get(f"/projects/{part(project)}/ledger")
 
     def transfers(self, *, project: str = "", workload: str = "", account: str = "") -> Iterator[Plain]:
-        return self._http.pages("/transfers", project=project, workload=workload, account=account)
+        return self.pages("/transfers", project=project, workload=workload, account=account)
 
     def accounts(self) -> Iterator[Plain]:
-        return self._http.pages("/accounts")
+        return self.pages("/accounts")
 
     def verify_ledger(self) -> Plain:
         """{"ok", "transfers", "accounts", "findings": [first bad row, …]}."""
-        return self._http.get("/ledger/verify")
+        return self.get("/ledger/verify")

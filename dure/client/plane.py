@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dure.client.transport import Plain, Transport
+from dure.client.transport import Plain, Transport, part
 
 
-class PlaneMethods:
-    _http: Transport
-
+class PlaneMethods(Transport):
     def healthz(self) -> Plain:
         """Needs no token."""
-        return self._http.get("/healthz")
+        return self.get("/healthz")
 
     def create_site(
         self,
@@ -33,68 +31,68 @@ class PlaneMethods:
             "owner_kind": owner_kind,
             "pue_permille": pue_permille,
         }
-        return self._http.write("POST", "/sites", body)
+        return self.write("POST", "/sites", body)
 
     def sites(self) -> Iterator[Plain]:
-        return self._http.pages("/sites")
+        return self.pages("/sites")
 
     def site(self, id: str) -> Plain:
         """With its nodes, its live attempts and how much is in use."""
-        return self._http.get(f"/sites/{id}")
+        return self.get(f"/sites/{part(id)}")
 
     def drain_site(self, id: str) -> Plain:
-        return self._http.write("POST", f"/sites/{id}/drain")
+        return self.write("POST", f"/sites/{part(id)}/drain")
 
     def undrain_site(self, id: str) -> Plain:
-        return self._http.write("POST", f"/sites/{id}/undrain")
+        return self.write("POST", f"/sites/{part(id)}/undrain")
 
     def site_token(self, id: str) -> Plain:
         """A credential for the site's agent; `token` is shown this once."""
-        return self._http.write("POST", f"/sites/{id}/tokens")
+        return self.write("POST", f"/sites/{part(id)}/tokens")
 
     def nodes(self, *, site: str = "") -> Iterator[Plain]:
-        return self._http.pages("/nodes", site=site)
+        return self.pages("/nodes", site=site)
 
     def drain_node(self, site: str, name: str) -> Plain:
-        return self._http.write("POST", f"/nodes/{site}/{name}/drain")
+        return self.write("POST", f"/nodes/{part(site)}/{part(name)}/drain")
 
     def undrain_node(self, site: str, name: str) -> Plain:
-        return self._http.write("POST", f"/nodes/{site}/{name}/undrain")
+        return self.write("POST", f"/nodes/{part(site)}/{part(name)}/undrain")
 
     def stop_attempt(self, attempt: str) -> Plain:
         """An operator preempts it: refunded by the rule, and its workload waits again."""
-        return self._http.write("POST", f"/attempts/{attempt}/stop")
+        return self.write("POST", f"/attempts/{part(attempt)}/stop")
 
     def attest_lost(self, attempt: str) -> Plain:
         """State that an attempt is dead for certain."""
-        return self._http.write("POST", f"/attempts/{attempt}/attest-lost")
+        return self.write("POST", f"/attempts/{part(attempt)}/attest-lost")
 
     def quarantine(self) -> Iterator[Plain]:
-        return self._http.pages("/quarantine")
+        return self.pages("/quarantine")
 
     def dismiss_quarantine(self, attempt: str) -> Plain:
-        return self._http.write("POST", f"/quarantine/{attempt}/dismiss")
+        return self.write("POST", f"/quarantine/{part(attempt)}/dismiss")
 
     def policy(self) -> Plain:
-        return self._http.get("/policy")
+        return self.get("/policy")
 
     def write_policy(self, policy: Mapping[str, Any]) -> Plain:
         """Put a whole policy in force; members left out take their first value."""
-        return self._http.write("PUT", "/policy", dict(policy))
+        return self.write("PUT", "/policy", dict(policy))
 
     def farm(self) -> Plain:
-        return self._http.get("/farm")
+        return self.get("/farm")
 
     def drain_farm(self) -> Plain:
-        return self._http.write("POST", "/farm/drain")
+        return self.write("POST", "/farm/drain")
 
     def undrain_farm(self) -> Plain:
-        return self._http.write("POST", "/farm/undrain")
+        return self.write("POST", "/farm/undrain")
 
     def events(self, *, after: int = 0, project: str = "", subject: str = "") -> Iterator[Plain]:
         """Sealed events behind number `after`, oldest first."""
         while True:
-            page = self._http.get("/events", after=after, project=project, subject=subject)
+            page = self.get("/events", after=after, project=project, subject=subject)
             yield from page["items"]
             if not page["next"]:
                 return
@@ -102,13 +100,13 @@ class PlaneMethods:
 
     def follow_events(self, *, after: int = 0, project: str = "") -> Iterator[Plain]:
         """Sealed events behind number `after`, and then every new one. Never ends by itself."""
-        stream = self._http.stream("/events/stream", last_id=str(after), project=project)
+        stream = self.stream("/events/stream", last_id=str(after), project=project)
         return (event.data for event in stream if event.event == "event")
 
     def audit_head(self) -> Plain:
         """The last signed head of the event chain; {} before the first."""
-        return self._http.get("/audit/head")
+        return self.get("/audit/head")
 
     def verify_audit(self) -> Plain:
         """What the plane itself finds. `dure.client.audit` proves the same without trusting it."""
-        return self._http.get("/audit/verify")
+        return self.get("/audit/verify")

@@ -4,76 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dure.client.transport import Plain, Transport
+from dure.client.transport import Plain, Transport, part
 
 Grants = Sequence[tuple[str, str]]  # (role, scope)
 
 
-class TenancyMethods:
-    _http: Transport
-
+class TenancyMethods(Transport):
     def me(self) -> Plain:
         """Who the token stands for: actor, kind, name, grants, projects (None: all)."""
-        return self._http.get("/me")
+        return self.get("/me")
 
     def create_organisation(self, id: str, name: str, *, kind: str = "sme", parent: str = "", weight: int = 1) -> Plain:
         body = {"id": id, "name": name, "kind": kind, "parent": parent, "weight": weight}
-        return self._http.write("POST", "/organisations", body)
+        return self.write("POST", "/organisations", body)
 
     def organisations(self) -> Iterator[Plain]:
-        return self._http.pages("/organisations")
+        return self.pages("/organisations")
 
     def organisation(self, id: str) -> Plain:
-        return self._http.get(f"/organisations/{id}")
+        return self.get(f"/organisations/{part(id)}")
 
     def create_project(self, id: str, name: str, organisation: str, *, partners: Sequence[str] = (), weight: int = 1) -> Plain:
         body = {"id": id, "name": name, "organisation": organisation, "partners": list(partners), "weight": weight}
-        return self._http.write("POST", "/projects", body)
+        return self.write("POST", "/projects", body)
 
     def projects(self) -> Iterator[Plain]:
-        return self._http.pages("/projects")
+        return self.pages("/projects")
 
     def project(self, id: str) -> Plain:
         """With its members, as grants."""
-        return self._http.get(f"/projects/{id}")
+        return self.get(f"/projects/{part(id)}")
 
     def add_member(self, project: str, actor: str, role: str = "member") -> Plain:
-        return self._http.write("POST", f"/projects/{project}/members", {"actor": actor, "role": role})
+        return self.write("POST", f"/projects/{part(project)}/members", {"actor": actor, "role": role})
 
     def remove_member(self, project: str, actor: str) -> Plain:
         """Takes every role of the actor within the project."""
-        return self._http.write("DELETE", f"/projects/{project}/members", actor=actor)
+        return self.write("DELETE", f"/projects/{part(project)}/members", actor=actor)
 
     def create_actor(self, name: str, *, email: str = "", kind: str = "person", grants: Grants = ()) -> Plain:
         wanted = [{"role": role, "scope": scope} for role, scope in grants]
-        return self._http.write("POST", "/actors", {"name": name, "email": email, "kind": kind, "grants": wanted})
+        return self.write("POST", "/actors", {"name": name, "email": email, "kind": kind, "grants": wanted})
 
     def actors(self) -> Iterator[Plain]:
-        return self._http.pages("/actors")
+        return self.pages("/actors")
 
     def actor(self, id: str) -> Plain:
-        return self._http.get(f"/actors/{id}")
+        return self.get(f"/actors/{part(id)}")
 
     def erase_actor(self, id: str) -> Plain:
         """Erase who it is; what it did stays under an id that names nobody."""
-        return self._http.write("POST", f"/actors/{id}/erase")
+        return self.write("POST", f"/actors/{part(id)}/erase")
 
     def disable_actor(self, id: str) -> Plain:
-        return self._http.write("POST", f"/actors/{id}/disable")
+        return self.write("POST", f"/actors/{part(id)}/disable")
 
     def grant(self, actor: str, role: str, scope: str = "*") -> Plain:
-        return self._http.write("POST", f"/actors/{actor}/grants", {"role": role, "scope": scope})
+        return self.write("POST", f"/actors/{part(actor)}/grants", {"role": role, "scope": scope})
 
     def revoke_grant(self, id: str) -> Plain:
-        return self._http.write("DELETE", f"/grants/{id}")
+        return self.write("DELETE", f"/grants/{part(id)}")
 
     def create_token(self, actor: str, *, label: str = "", expires: str | int | None = None) -> Plain:
         """`token` of the answer is shown this once. expires: a date (its last day), an ISO moment, or ms; None: never."""
         body = {"label": label} if expires is None else {"label": label, "expires": expires}
-        return self._http.write("POST", f"/actors/{actor}/tokens", body)
+        return self.write("POST", f"/actors/{part(actor)}/tokens", body)
 
     def tokens(self, actor: str) -> Iterator[Plain]:
-        return self._http.pages(f"/actors/{actor}/tokens")
+        return self.pages(f"/actors/{part(actor)}/tokens")
 
     def revoke_token(self, id: str) -> Plain:
-        return self._http.write("DELETE", f"/tokens/{id}")
+        return self.write("DELETE", f"/tokens/{part(id)}")

@@ -8,7 +8,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -56,8 +58,18 @@ def new_key() -> str:
     return str(uuid.uuid4())
 
 
+def part(id: str) -> str:
+    """An id as one part of a path: whatever somebody typed names one thing, and never another route.
+
+    Servers read %2F as a slash before they look for the route, so a slash is quoted twice."""
+    return quote(id.replace("/", "%2F"), safe=":*") if id.strip(".") else id.replace(".", "%2E")
+
+
 class Transport:
-    """One connection pool to one plane. Safe from several threads, as httpx.Client is."""
+    """The plane at `base_url` (without /api/v1), as the holder of `token`: one connection pool, safe from several threads.
+
+    Writes carry a fresh Idempotency-Key from `keys` and are repeated with the same one when the link fails or the plane
+    answers 502, 503 or 504. Answers are the JSON documents of the API. Raises ApiError and LinkError. lang: "en" or "ko"."""
 
     def __init__(
         self,
@@ -80,6 +92,12 @@ class Transport:
 
     def close(self) -> None:
         self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

@@ -6,52 +6,55 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dure.client.transport import LogPiece, Plain, Transport, log_piece
+from dure.client.transport import LogPiece, Plain, Transport, log_piece, part
 
 Job = Mapping[str, Any]
 
 
-class WorkMethods:
-    _http: Transport
-
+class WorkMethods(Transport):
     def quote(self, project: str, job: Job, *, array: int | None = None) -> Plain:
         """What it would cost and when it would start. Changes nothing."""
-        return self._http.ask("/quotes", _work(project, job, array))
+        return self.ask("/quotes", _work(project, job, array))
 
     def submit(self, project: str, job: Job, *, array: int | None = None, key: str = "") -> Plain:
         """{"ids", "array_id", "quoted_won", "limit_ms"}. key: the caller's own Idempotency-Key."""
-        return self._http.write("POST", "/workloads", _work(project, job, array), key=key)
+        return self.write("POST", "/workloads", _work(project, job, array), key=key)
+
+    def resubmit(self, id: str, changes: Job, *, array: int | None = None, key: str = "") -> Plain:
+        """A workload or array once more, with changed members of its job; as `submit`, and {"origin"}."""
+        body = {"job": dict(changes), **({} if array is None else {"array": array})}
+        return self.write("POST", f"/workloads/{part(id)}/resubmit", body, key=key)
 
     def workloads(
         self, *, project: str = "", state: str = "", array: str = "", newest: bool = False, limit: int = 100
     ) -> Iterator[Plain]:
         """limit: items a page, not in all."""
         order = "true" if newest else ""
-        return self._http.pages("/workloads", project=project, state=state, array=array, newest=order, limit=limit)
+        return self.pages("/workloads", project=project, state=state, array=array, newest=order, limit=limit)
 
     def workload(self, id: str) -> Plain:
-        return self._http.get(f"/workloads/{id}")
+        return self.get(f"/workloads/{part(id)}")
 
     def attempts(self, workload: str) -> list[Plain]:
-        return list(self._http.get(f"/workloads/{workload}/attempts")["items"])
+        return list(self.get(f"/workloads/{part(workload)}/attempts")["items"])
 
     def why(self, workload: str) -> Plain:
-        return self._http.get(f"/workloads/{workload}/why")
+        return self.get(f"/workloads/{part(workload)}/why")
 
     def cancel(self, id: str) -> list[Plain]:
         """The workload, or every element of the array, as it is now."""
-        return list(self._http.write("POST", f"/workloads/{id}/cancel")["items"])
+        return list(self.write("POST", f"/workloads/{part(id)}/cancel")["items"])
 
     def array(self, id: str) -> Plain:
         """{"id", "project", "states", "elements", "ids", "next"}: `ids` are the first page."""
-        return self._http.get(f"/arrays/{id}")
+        return self.get(f"/arrays/{part(id)}")
 
     def logs(
         self, workload: str, *, worker: int = 0, attempt: str = "", follow: bool = False, offset: int = 0
     ) -> Iterator[LogPiece]:
         """Pieces of a log from byte `offset` on, the last of kind "end". Reconnects where it was."""
-        events = self._http.stream(
-            f"/workloads/{workload}/logs",
+        events = self.stream(
+            f"/workloads/{part(workload)}/logs",
             last_id=str(offset) if offset else "",
             ends=("end",),
             worker=worker,
@@ -63,7 +66,7 @@ class WorkMethods:
     def upload_bundle(self, project: str, archive: bytes) -> Plain:
         """Upload a tar.gz; {"project", "sha256", "size"}. The same bytes again change nothing."""
         digest = hashlib.sha256(archive).hexdigest()
-        return self._http.upload(f"/projects/{project}/bundles", archive, {"x-content-sha256": digest})
+        return self.upload(f"/projects/{part(project)}/bundles", archive, {"x-content-sha256": digest})
 
 
 def _work(project: str, job: Job, array: int | None) -> Plain:

@@ -15,12 +15,13 @@ COMMANDS: Mapping[str, str] = {
     "down": "farm:down",
     "status": "sites:status",
     "demo": "demo:demo",
+    "quickstart": "quickstart:quickstart",
     "submit": "jobs:submit",
     "quote": "jobs:quote",
-    "jobs": "jobs:jobs",
-    "show": "jobs:show",
-    "why": "jobs:why",
-    "logs": "jobs:logs",
+    "jobs": "looking:jobs",
+    "show": "looking:show",
+    "why": "looking:why",
+    "logs": "looking:logs",
     "cancel": "jobs:cancel",
     "resubmit": "jobs:resubmit",
     "ledger": "money:ledger",
@@ -75,6 +76,9 @@ COMMANDS: Mapping[str, str] = {
     "version": "system:version",
     "_agent": "farm:agent",
 }
+
+# What tenants do all day: these commands speak with the token that `dure quickstart` kept, where there is one.
+TENANTS = frozenset({"submit", "quote", "jobs", "show", "why", "logs", "cancel", "resubmit", "ledger"})
 
 
 def load_command(name: str) -> Callable[..., Any]:

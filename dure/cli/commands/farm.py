@@ -22,15 +22,19 @@ import typer
 from dure.backends.local.sandbox import die_with_parent
 from dure.bootstrap import DRAINED_FOR_STOP, make_folder, open_plane, run_site
 from dure.cli.commands.draining import drain
+from dure.cli.connecting import connect_as_admin
 from dure.cli.exits import Exit
 from dure.cli.farm import lock
 from dure.cli.farm.agent_child import AgentChild
 from dure.cli.farm.answering import answers
 from dure.cli.farm.server import PortTaken, listen, serve, url_of
 from dure.cli.run import Run
+from dure.client import DureClient
 from dure.model.calendar import parse_duration
 
 START_S = 30.0  # a farm that answers nothing for so long after its start has failed
+JOIN_S = 60.0  # its agent joins within a second or two of that; on a machine that is busy it took 15
+QUIET_S = 2.0  # a wait that takes longer is told
 STOP_S = 15.0  # a farm stops in less than five seconds; three times that means that it hangs
 LOOK_S = 0.05
 
@@ -51,7 +55,7 @@ def up(
     chosen = config.port if port is None else port
     if detach:
         words = ["--host", config.host, "--port", str(chosen), *(["--no-agent"] if no_agent else [])]
-        return _detached(run, words)
+        return _detached(run, words, agent=not no_agent)
     if parent:
         die_with_parent(parent, signal.SIGTERM)
     _log_to_stderr(config.log_level)
@@ -118,8 +122,8 @@ def _listening(run: Run, host: str, port: int) -> Iterator[socket.socket]:
         yield bound
 
 
-def _detached(run: Run, words: list[str]) -> int:
-    """Start the farm in a session of its own, and return once it answers."""
+def _detached(run: Run, words: list[str], *, agent: bool) -> int:
+    """Start the farm in a session of its own, and return once it can run a job: it answers, and its agent has joined."""
     data = make_folder(run.config)
     with (data / "farm.log").open("ab") as log:
         (data / "farm.log").chmod(0o600)
@@ -136,10 +140,31 @@ def _detached(run: Run, words: list[str]) -> int:
     while time.monotonic() < deadline_s and process.poll() is None:
         farm = lock.running(data)
         if farm is not None and farm.pid == process.pid and farm.url and answers(farm.url):
+            if agent:
+                _await_agent(run, farm)
             _tell_ready_detached(run, farm)
             return Exit.OK
         time.sleep(LOOK_S)
     raise run.refusal("up.failed", log=str(data / "farm.log"), last=_last_line(data / "farm.log"))
+
+
+def _await_agent(run: Run, farm: lock.Farm) -> None:
+    """Until the site has been heard of since this start: what it said before does not count. Raises Refusal."""
+    began_s, told, log = time.monotonic(), False, run.config.data / "farm.log"
+    with connect_as_admin(run, farm.url) as client:
+        while not _has_joined(client, run.config.site, round(farm.started_s * 1000)):
+            waited_s = time.monotonic() - began_s
+            if waited_s > JOIN_S or lock.process(farm) is None:
+                raise run.refusal("up.no_agent", url=farm.url, site=run.config.site, log=str(log), last=_last_line(log))
+            if waited_s > QUIET_S and not told:
+                run.note("up.awaits_agent", site=run.config.site)
+                told = True
+            time.sleep(LOOK_S)
+
+
+def _has_joined(client: DureClient, id: str, since_ms: int) -> bool:
+    site = client.site(id)
+    return site["reachable"] and site["last_seen_ms"] >= since_ms and any(node["up"] for node in site["nodes"])
 
 
 def _tell_ready_detached(run: Run, farm: lock.Farm) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from dure.cli.run import Run
 
 _RESOURCES = ("cores", "memory", "devices", "accelerators")
 _JOB_FILE = (".yaml", ".yml")
+# Scripts that are named alone: what runs each, for the hint.
+_SCRIPTS = {".py": "python", ".sh": "sh", ".r": "Rscript", ".jl": "julia", ".ipynb": "jupyter execute"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,19 @@ def from_words(run: Run, words: Sequence[str], given: Mapping[str, Any], changes
         if len(words) > 1:
             raise run.refusal("submit.file_and_more", Exit.USAGE, extra=" ".join(words[1:]))
         return _from_file(run, words[0], options, changes)
+    runner = _SCRIPTS.get(Path(words[0]).suffix.lower())
+    if len(words) == 1 and runner and not _can_be_run(folder / words[0]):
+        raise run.refusal("submit.script", Exit.USAGE, file=words[0], runner=runner)
     return _from_command(run, list(words), options, changes, folder)
+
+
+def _can_be_run(path: Path) -> bool:
+    """Whether a script says itself what runs it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"#!" and os.access(path, os.X_OK)
+    except OSError:
+        return False
 
 
 def _from_file(run: Run, name: str, options: Mapping[str, Any], changes: Sequence[str]) -> Request:
@@ -49,9 +64,7 @@ def _from_file(run: Run, name: str, options: Mapping[str, Any], changes: Sequenc
     try:
         text = sys.stdin.read() if name == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        raise run.refusal(
-            "submit.unreadable", Exit.USAGE, file=name, problem=getattr(fault, "strerror", None) or "UTF-8"
-        ) from fault
+        raise run.refusal("submit.unreadable", Exit.USAGE, file=name, problem=run.problem(fault)) from fault
     try:
         file = jobfile.read(path if name != "-" else Path.cwd() / "-", text)
     except jobfile.JobFileError as wrong:
@@ -115,39 +128,11 @@ def _pair(run: Run, word: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def job_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored job as the API takes jobs, so that it can be submitted again."""
-    demand = spec["demand"]
-    job = {
-        "name": spec["name"],
-        "command": list(spec["command"]),
-        "env": dict(spec["env"]),
-        "bundle": spec["bundle"],
-        "resources": {
-            "cores": demand["cores_milli"] / 1000,
-            "memory": f"{demand['memory_mib']}MiB",
-            "devices": demand["devices"],
-            "accelerators": list(demand["accelerators"]),
-        },
-        "workers": spec["workers"],
-        "limit": f"{spec['limit_ms']}ms",
-        "priority": spec["priority"],
-        "preemptible": spec["preemptible"],
-        "depends_on": list(spec["depends_on"]),
-        "retries": spec["retries"],
-        "sites": list(spec["sites"]),
-        "grace": f"{spec['grace_ms']}ms",
-    }
-    if spec["checkpoint_interval_ms"]:
-        job["checkpoint"] = f"{spec['checkpoint_interval_ms']}ms"
-    return job
-
-
-def changed(run: Run, spec: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """A stored job with FIELD=VALUE changes."""
-    job = job_of(spec)
-    _apply(run, job, {}, changes, None)
-    return job
+def changes_of(run: Run, given: Mapping[str, Any], changes: Sequence[str]) -> tuple[dict[str, Any], int | None]:
+    """Options and FIELD=VALUE changes as members of a job that are to be different, and its number of elements."""
+    job: dict[str, Any] = {}
+    elements = _apply(run, job, given, changes, None)
+    return job, elements
 
 
 def upload(run: Run, project: str, request: Request) -> dict[str, Any]:

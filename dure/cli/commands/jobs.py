@@ -1,76 +1,42 @@
-"""Jobs: submit, quote, list, show, why, logs, cancel."""
+"""Jobs: submit, quote, submit again, cancel."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.jobrequest import Request, changed, from_words, upload
-from dure.cli.commands.options import Limit, WorkloadId
+from dure.cli.commands.jobrequest import Request, changes_of, from_words, upload
+from dure.cli.commands.options import JobOptions, Set, WorkloadId, with_job_options
 from dure.cli.commands.waiting import ENDED, follow
-from dure.cli.console import Column
+from dure.cli.commands.work import Work, work_of
 from dure.cli.exits import Exit
+from dure.cli.naming import project_of
+from dure.cli.remedies import after_the_end
 from dure.cli.run import Refusal, Run
-from dure.cli.why_words import sentences, smallest_change_command
 from dure.errors import ApiError
 
 Words = Annotated[list[str] | None, typer.Argument(help="arg.submit_words", metavar="JOB.yaml | -- COMMAND...")]
-JobName = Annotated[str, typer.Option("--name", help="opt.job_name")]
-Cores = Annotated[float, typer.Option("--cores", help="opt.cores", min=0)]
-Memory = Annotated[str, typer.Option("--memory", help="opt.memory", metavar="SIZE")]
-Devices = Annotated[int, typer.Option("--devices", help="opt.devices", min=0)]
-Accelerator = Annotated[list[str] | None, typer.Option("--accelerator", help="opt.accelerator")]
-Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
-Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
-TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
-Priority = Annotated[str, typer.Option("--priority", help="opt.priority")]
-Checkpoint = Annotated[str, typer.Option("--checkpoint", help="opt.checkpoint", metavar="TIME")]
-Env = Annotated[list[str] | None, typer.Option("--env", "-e", help="opt.env", metavar="NAME=VALUE")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="opt.set", metavar="FIELD=VALUE")]
+Watch = Annotated[bool, typer.Option("--follow", "-f", help="opt.follow_job")]
+LIVE = ("starting", "running")
 
 
-def submit(
-    run: Run,
-    words: Words = None,
-    name: JobName = "",
-    cores: Cores = 0,
-    memory: Memory = "",
-    devices: Devices = 0,
-    accelerator: Accelerator = None,
-    workers: Workers = 0,
-    array: Array = 0,
-    limit: TimeLimit = "",
-    priority: Priority = "",
-    checkpoint: Checkpoint = "",
-    env: Env = None,
-    set_: Set = None,
-    watch: Annotated[bool, typer.Option("--follow", "-f", help="opt.follow_job")] = False,
-) -> int:
-    given = {
-        "name": name,
-        "cores": cores,
-        "memory": memory,
-        "devices": devices,
-        "accelerators": accelerator,
-        "workers": workers,
-        "array": array,
-        "limit": limit,
-        "priority": priority,
-        "checkpoint": checkpoint,
-        "env": env,
-    }
+@with_job_options
+def submit(run: Run, given: JobOptions, words: Words = None, set_: Set = None, watch: Watch = False) -> int:
     request = from_words(run, words or [], given, set_ or [], Path.cwd())
-    project = run.project()
+    _require_one_log(run, request.array, watch=watch)
+    project = project_of(run)
     job = upload(run, project, request)
     answer = _pointed(run, request, lambda: run.client.submit(project, job, array=request.array))
-    if not watch:
-        run.console.document(answer)
-    _tell_submitted(run, answer)
-    return _follow_job(run, answer) if watch else Exit.OK
+    return _told_submitted(run, answer, watch=watch)
+
+
+def _require_one_log(run: Run, array: object, *, watch: bool) -> None:
+    if watch and array:
+        raise run.refusal("submit.follow_array", Exit.USAGE)
 
 
 def _pointed(run: Run, request: Request, call: Any) -> Any:
@@ -87,76 +53,60 @@ def _pointed(run: Run, request: Request, call: Any) -> Any:
         raise Refusal(text, Exit.REFUSED, {"status": refused.status, "reason": reason, "line": line, "detail": text}) from refused
 
 
-def _tell_submitted(run: Run, answer: Mapping[str, Any]) -> None:
+def _told_submitted(run: Run, answer: Mapping[str, Any], *, watch: bool, also: Mapping[str, Any] | None = None) -> int:
+    """Say what was submitted; with `watch` go on with what it prints. also: more members for the document."""
     each = run.money(answer["quoted_won"]) if answer["quoted_won"] >= 0 else run.t("submit.no_won")
     if answer["array_id"]:
         run.say("submit.array", id=answer["array_id"], n=len(answer["ids"]), each=each)
     else:
         run.say("submit.one", id=answer["ids"][0], each=each)
+    if watch:
+        return _follow_job(run, str(answer["ids"][0]))
+    run.console.document({**answer, **(also or {})})
+    return Exit.OK
 
 
-def _follow_job(run: Run, answer: Mapping[str, Any]) -> int:
-    if answer["array_id"]:
-        raise run.refusal("submit.follow_array", Exit.USAGE)
-    id = str(answer["ids"][0])
+def _follow_job(run: Run, id: str) -> int:
     for data in follow(run.client, id):
         run.console.bytes(data)
     workload = run.client.workload(id)
     run.console.document(workload)
     run.say("submit.ended", id=id, state=run.texts.word("state", workload["state"]))
-    return Exit.OK if workload["state"] == "succeeded" else Exit.JOB_FAILED
+    if workload["state"] == "succeeded":
+        return Exit.OK
+    run.console.say(run.reason(workload["reason"]))
+    after_the_end(run, workload)
+    return Exit.JOB_FAILED
 
 
-def resubmit(
-    run: Run,
-    id: WorkloadId,
-    set_: Set = None,
-    watch: Annotated[bool, typer.Option("--follow", "-f", help="opt.follow_job")] = False,
-) -> int:
-    """Submit a waiting job again with changes, and cancel the old one once the plane has taken the new."""
-    old = run.client.workload(id)
-    if old["state"] != "waiting" or old["array_id"]:
-        raise run.refusal("resubmit.not_waiting", state=run.texts.word("state", old["state"]))
-    answer = run.client.submit(old["project"], changed(run, old["spec"], set_ or []))
-    run.client.cancel(id)
-    if not watch:
-        run.console.document({**answer, "cancelled": id})
-    _tell_submitted(run, answer)
-    run.say("resubmit.cancelled", id=id)
-    return _follow_job(run, answer) if watch else Exit.OK
+@with_job_options
+def resubmit(run: Run, given: JobOptions, id: WorkloadId, set_: Set = None, watch: Watch = False) -> int:
+    """Submit a job again as it was but for the changes; one that still waits is cancelled once the plane has taken the new."""
+    old = work_of(run, id)
+    _require_resubmittable(run, old, changes=bool(given or set_))
+    changes, elements = changes_of(run, given, set_ or [])
+    _require_one_log(run, elements or old.is_array, watch=watch)
+    answer = run.client.resubmit(old.id, changes, array=elements)
+    waits = [state for state in old.states if state not in ENDED]
+    if waits:
+        run.client.cancel(old.id)
+        run.note("resubmit.cancelled", id=old.id)
+    return _told_submitted(run, answer, watch=watch, also={"cancelled": old.id} if waits else None)
 
 
-def quote(
-    run: Run,
-    words: Words = None,
-    name: JobName = "",
-    cores: Cores = 0,
-    memory: Memory = "",
-    devices: Devices = 0,
-    accelerator: Accelerator = None,
-    workers: Workers = 0,
-    array: Array = 0,
-    limit: TimeLimit = "",
-    priority: Priority = "",
-    checkpoint: Checkpoint = "",
-    env: Env = None,
-    set_: Set = None,
-) -> None:
-    given = {
-        "name": name,
-        "cores": cores,
-        "memory": memory,
-        "devices": devices,
-        "accelerators": accelerator,
-        "workers": workers,
-        "array": array,
-        "limit": limit,
-        "priority": priority,
-        "checkpoint": checkpoint,
-        "env": env,
-    }
+def _require_resubmittable(run: Run, old: Work, *, changes: bool) -> None:
+    if any(state in LIVE for state in old.states):
+        raise run.refusal("resubmit.runs", id=old.id)
+    if old.element_of:
+        raise run.refusal("resubmit.element", id=old.id, array=old.element_of)
+    if not changes and any(state == "waiting" for state in old.states):
+        raise run.refusal("resubmit.no_change", Exit.USAGE, id=old.id)
+
+
+@with_job_options
+def quote(run: Run, given: JobOptions, words: Words = None, set_: Set = None) -> None:
     request = from_words(run, words or [], given, set_ or [], Path.cwd())
-    project = run.project()
+    project = project_of(run)
     answer = _pointed(run, request, lambda: run.client.quote(project, request.job, array=request.array))
     run.console.document(answer)
     tell_quote(run, answer)
@@ -180,127 +130,39 @@ def tell_quote(run: Run, answer: Mapping[str, Any]) -> None:
         run.console.say(run.reason(answer["reason"]))
 
 
-def jobs(
-    run: Run,
-    state: Annotated[str, typer.Option("--state", help="opt.state")] = "",
-    array: Annotated[str, typer.Option("--array", help="opt.of_array", metavar="ID")] = "",
-    limit: Limit = 50,
-) -> None:
-    found = run.client.workloads(project=run.config.project, state=state, array=array, newest=True, limit=min(limit, 500))
-    rows = list(islice(found, limit))
-    run.console.document({"items": rows})
-    columns = [
-        Column(run.t("col.id"), keep=True),
-        Column(run.t("col.name")),
-        Column(run.t("col.state"), keep=True),
-        Column(run.t("col.tries"), right=True),
-        Column(run.t("col.reason")),
-    ]
-    run.console.table(columns, [_job_row(run, row) for row in rows])
-    if not rows:
-        run.say("jobs.none")
-    if len(rows) == limit:
-        run.note("list.cut", n=limit)
-
-
-def _job_row(run: Run, row: Mapping[str, Any]) -> list[str]:
-    reason = row.get("reason") or {}
-    title = (reason.get("text") or {}).get("title", reason.get("kind", "")) if row["state"] not in ("succeeded",) else ""
-    return [row["id"], row["spec"]["name"], run.texts.word("state", row["state"]), str(row["attempts"]), title]
-
-
-def show(run: Run, id: WorkloadId) -> None:
-    row = run.client.workload(id)
-    attempts = run.client.attempts(id)
-    run.console.document({**row, "tries": attempts})
-    spec, demand = row["spec"], row["spec"]["demand"]
-    run.console.fields(
-        {
-            run.t("col.id"): row["id"],
-            run.t("col.name"): spec["name"],
-            run.t("col.project"): row["project"],
-            run.t("col.state"): run.texts.word("state", row["state"]),
-            run.t("col.reason"): run.reason(row["reason"]) if row.get("reason") else "",
-            run.t("col.command"): " ".join(spec["command"]),
-            run.t("col.needs"): run.t(
-                "show.needs",
-                cores=demand["cores_milli"] / 1000,
-                memory=demand["memory_mib"],
-                devices=demand["devices"],
-                workers=spec["workers"],
-            ),
-            run.t("col.limit"): run.texts.duration(spec["limit_ms"]),
-            run.t("col.priority"): spec["priority"],
-            run.t("col.quoted"): run.money(row["quoted_won"]) if row["quoted_won"] >= 0 else "",
-            run.t("col.submitted"): run.when(row["submitted_ms"]),
-            run.t("col.started"): run.when(row["started_ms"]),
-            run.t("col.ended"): run.when(row["ended_ms"]),
-        }
-    )
-    _show_attempts(run, attempts)
-
-
-def _show_attempts(run: Run, attempts: list[Any]) -> None:
-    if not attempts:
-        return
-    columns = [
-        Column(run.t("col.try"), keep=True),
-        Column(run.t("col.site")),
-        Column(run.t("col.state")),
-        Column(run.t("col.ran"), right=True),
-        Column(run.t("col.settled"), right=True),
-        Column(run.t("col.refunded"), right=True),
-        Column(run.t("col.energy"), right=True),
-    ]
-    rows = [
-        [
-            a["id"],
-            a["site"],
-            run.texts.word("outcome", a["outcome"] or a["state"]),
-            run.texts.duration(a["evidence"]["run_ms"]),
-            run.money(a["settled"], a["currency"]),
-            run.money(a["refunded"], a["currency"]),
-            run.t("unit.wh", n=a["energy_mwh"] / 1000),
-        ]
-        for a in attempts
-    ]
-    run.console.say("")
-    run.console.table(columns, rows)
-
-
-def why(run: Run, id: WorkloadId) -> None:
-    answer = run.client.why(id)
-    run.console.document(answer)
-    for sentence in sentences(run, answer):
-        run.console.say(sentence)
-    command = smallest_change_command(run, answer)
-    if command:
-        run.say("why.paste")
-        run.console.say("  " + command)
-
-
-def logs(
-    run: Run,
-    id: WorkloadId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="opt.follow")] = False,
-    worker: Annotated[int, typer.Option("--worker", help="opt.worker", min=0)] = 0,
-    attempt: Annotated[str, typer.Option("--attempt", help="opt.attempt")] = "",
-) -> None:
-    pieces = run.client.logs(id, worker=worker, attempt=attempt, follow=follow)
-    if run.console.as_json:
-        text = b"".join(piece.data for piece in pieces).decode("utf-8", "replace")
-        run.console.document({"workload": id, "worker": worker, "text": text})
-        return
-    for piece in pieces:
-        if piece.kind == "status":
-            run.note("logs.waits", status=str(piece.facts.get("status", "")))
-        run.console.bytes(piece.data)
-
-
 def cancel(run: Run, id: WorkloadId) -> None:
-    items = run.client.cancel(id)
-    run.console.document({"items": items})
-    stopping = sum(1 for item in items if item["state"] not in ENDED)
-    run.say("cancel.done", n=len(items) - stopping)
+    """Cancelling what has ended changes nothing, and is no failure: nothing of it runs, which is what was asked for."""
+    old = work_of(run, id)
+    rows = _cancelled(run, old)
+    run.console.document({"items": rows})
+    stopping = sum(1 for row in rows if row["state"] not in ENDED)
+    asked = sum(1 for state in old.states if state not in ENDED)
+    if not asked:
+        key = "cancel.already" if set(old.states) == {"cancelled"} else "cancel.ended"
+        run.say(key, id=old.id, states=_counted(run, old.states))
+        return
     if stopping:
-        run.say("cancel.stopping", n=stopping)
+        run.say("cancel.stopping", n=stopping, id=old.id)
+    if asked > stopping:
+        run.say("cancel.done", n=asked - stopping, id=old.id)
+    if asked < len(old.states):
+        ended = [state for state in old.states if state in ENDED]
+        run.say("cancel.others", n=len(ended), states=_counted(run, ended))
+
+
+def _cancelled(run: Run, old: Work) -> Sequence[Mapping[str, Any]]:
+    """Its rows, cancelled; as they are when all have ended, also when that happened just now."""
+    if any(state not in ENDED for state in old.states):
+        try:
+            return run.client.cancel(old.id)
+        except ApiError as refused:
+            if (refused.problem.get("reason") or {}).get("kind") != "already_ended":
+                raise
+    return list(run.client.workloads(array=old.id, limit=500)) if old.is_array else [run.client.workload(old.id)]
+
+
+def _counted(run: Run, states: Sequence[str]) -> str:
+    """ "succeeded" for one, "2 succeeded, 1 failed" for several."""
+    if len(states) == 1:
+        return run.texts.word("state", states[0])
+    return run.counted(Counter(states))

@@ -12,7 +12,9 @@ from dure.cli.commands.options import Amount, Id, Name, NewId, Sites, Starts
 from dure.cli.commands.people import done
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.naming import filtered, project_filter, project_of, resolved
 from dure.cli.run import Run
+from dure.model.money import NANO, nano_text
 
 
 class View(StrEnum):
@@ -36,19 +38,19 @@ def programme_create(
     done(run, run.client.create_programme(id, name or id, amount, starts=starts, ends=ends, currency=currency), "done.created")
 
 
-def _purses(run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tuple[tuple[str, str], ...]) -> None:
-    """Things with an amount of money, and what is left of it."""
+def _purses(run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tuple[tuple[str, str, int], ...]) -> None:
+    """Things with an amount of money, and what is left of it. extra: heading, member, whether it can be spared (see `Column`)."""
     run.console.document({"items": rows})
     columns = [
         Column(run.t("col.id"), keep=True),
-        *(Column(run.t(key)) for key, _ in extra),
+        *(Column(run.t(key), slug=True, keep=m.endswith("_ms"), spare=spare) for key, m, spare in extra),
         Column(run.t("col.amount"), right=True),
         Column(run.t("col.available"), right=True),
     ]
     lines = [
         [
             r["id"],
-            *(run.when(r[m]) if m.endswith("_ms") else str(r[m]) for _, m in extra),
+            *(run.last_day(r[m]) if m.endswith("_ms") else str(r[m]) for _, m, _ in extra),
             run.money(r[whole], r["currency"]),
             run.money(r["available"], r["currency"]),
         ]
@@ -60,11 +62,11 @@ def _purses(run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tupl
 
 
 def programme_list(run: Run) -> None:
-    _purses(run, list(run.client.programmes()), "budget", (("col.name", "name"), ("col.ends", "ends_ms")))
+    _purses(run, list(run.client.programmes()), "budget", (("col.name", "name", 0), ("col.ends", "ends_ms", 1)))
 
 
 def programme_show(run: Run, id: Id) -> None:
-    row = run.client.programme(id)
+    row = run.client.programme(resolved(run, "programme", id))
     run.console.document(row)
     run.console.fields(
         {
@@ -73,13 +75,13 @@ def programme_show(run: Run, id: Id) -> None:
             run.t("col.budget"): run.money(row["budget"], row["currency"]),
             run.t("col.available"): run.money(row["available"], row["currency"]),
             run.t("col.starts"): run.when(row["starts_ms"]),
-            run.t("col.ends"): run.when(row["ends_ms"]),
+            run.t("col.ends"): run.last_day(row["ends_ms"]),
         }
     )
 
 
 def programme_fund(run: Run, id: Id, amount: Amount) -> None:
-    row = run.client.fund_programme(id, amount)
+    row = run.client.fund_programme(resolved(run, "programme", id), amount)
     done(run, row, "done.funded", budget=run.money(row["budget"], row["currency"]))
 
 
@@ -93,6 +95,7 @@ def award_create(
     site: Sites = None,
     accelerator: Annotated[list[str] | None, typer.Option("--accelerator", help="opt.award_accelerator")] = None,
 ) -> None:
+    programme, project = resolved(run, "programme", programme), resolved(run, "project", project)
     row = run.client.create_award(
         programme, project, amount, starts=starts, expires=expires, sites=site or [], accelerators=accelerator or []
     )
@@ -100,12 +103,13 @@ def award_create(
 
 
 def award_list(run: Run, programme: Annotated[str, typer.Option("--programme", help="opt.programme")] = "") -> None:
-    rows = list(run.client.awards(project=run.config.project, programme=programme))
-    _purses(run, rows, "amount", (("col.programme", "programme"), ("col.project", "project"), ("col.expires", "expires_ms")))
+    rows = list(run.client.awards(project=project_filter(run), programme=filtered(run, "programme", programme)))
+    extra = (("col.programme", "programme", 2), ("col.project", "project", 0), ("col.expires", "expires_ms", 1))
+    _purses(run, rows, "amount", extra)
 
 
 def award_show(run: Run, id: Id) -> None:
-    row = run.client.award(id)
+    row = run.client.award(resolved(run, "award", id))
     run.console.document(row)
     cash = {member: run.money(row[member], row["currency"]) for member in ("amount", "available", "held", "spent", "refunded")}
     run.console.fields(
@@ -115,7 +119,7 @@ def award_show(run: Run, id: Id) -> None:
             run.t("col.project"): row["project"],
             **{run.t(f"col.{name}"): text for name, text in cash.items()},
             run.t("col.starts"): run.when(row["starts_ms"]),
-            run.t("col.expires"): run.when(row["expires_ms"]),
+            run.t("col.expires"): run.last_day(row["expires_ms"]),
             run.t("col.sites"): ", ".join(row["sites"]),
             run.t("col.accelerators"): ", ".join(row["accelerators"]),
         }
@@ -124,10 +128,11 @@ def award_show(run: Run, id: Id) -> None:
 
 def ledger(run: Run, view: Annotated[View, typer.Argument(help="arg.ledger_view")] = View.STATEMENT) -> int:
     if view is View.VERIFY:
+        run.tenant = False  # the books of all are for auditors
         return _verify(run)
     if view is View.TRANSFERS:
         return _transfers(run)
-    project = run.project()
+    project = project_of(run)
     answer = run.client.statement(project)
     run.console.document(answer)
     tell_statement(run, answer, {w["id"]: w["spec"]["name"] for w in run.client.workloads(project=project, limit=500)})
@@ -137,13 +142,14 @@ def ledger(run: Run, view: Annotated[View, typer.Argument(help="arg.ledger_view"
 def tell_statement(run: Run, answer: Mapping[str, Any], names: Mapping[str, str]) -> None:
     """A project's statement as a table: one line a job, arrays gathered, then the totals, the awards and what is wrong."""
     columns = [
-        Column(run.t("col.job")),
+        Column(run.t("col.job"), slug=True),
         Column(run.t("col.tries"), right=True),
-        Column(run.t("col.quoted"), right=True),
-        Column(run.t("col.held"), right=True),
+        Column(run.t("col.quoted"), right=True, spare=1),
+        Column(run.t("col.held"), right=True, spare=2),
         Column(run.t("col.settled"), right=True),
-        Column(run.t("col.released"), right=True),
+        Column(run.t("col.released"), right=True, spare=3),
         Column(run.t("col.refunded"), right=True),
+        Column(run.t("col.cost"), right=True),
         Column(run.t("col.energy_wh"), right=True),
     ]
     lines = [_statement_row(line, "") for line in gathered(answer["jobs"], names)]
@@ -152,19 +158,29 @@ def tell_statement(run: Run, answer: Mapping[str, Any], names: Mapping[str, str]
     ]
     run.console.table(columns, lines)
     run.say("ledger.unit")
-    for award in answer["awards"]:
-        cash = {
-            name: run.money(award[name], award["currency"])
-            for name in ("granted", "refunded", "spent", "expired", "pending", "available")
-        }
-        run.say("ledger.award", account=award["account"], **cash)
+    _tell_awards(run, answer["awards"])
+    for line in answer["remainders"]:
+        if line["nano"]:
+            run.say("ledger.carried", site=line["site"], amount=run.exact(line["nano"], line["currency"]))
     for finding in answer["findings"]:
         run.console.say(run.t("ledger.finding", kind=finding["kind"], row=finding["subject"], facts=finding["facts"]), "bold red")
     if not answer["findings"]:
         run.say("ledger.adds_up")
 
 
-_SUMS = ("attempts", "quoted", "held", "pending", "settled", "released", "refunded", "net", "energy_mwh")
+def _tell_awards(run: Run, awards: Sequence[Mapping[str, Any]]) -> None:
+    """What each award gave, and what it has left. A narrow terminal is spared what is mostly nothing."""
+    members = (("granted", 0), ("spent", 0), ("refunded", 2), ("expired", 3), ("pending", 1), ("available", 0))
+    columns = [
+        Column(run.t("col.award"), keep=True),
+        *(Column(run.t(f"col.{name}"), right=True, spare=spare) for name, spare in members),
+    ]
+    lines = [[a["account"].removeprefix("award:"), *(run.money(a[name], a["currency"]) for name, _ in members)] for a in awards]
+    run.console.say("")
+    run.console.table(columns, lines)
+
+
+_SUMS = ("attempts", "quoted", "held", "pending", "settled", "released", "refunded", "net", "carried_nano", "energy_mwh")
 
 
 def gathered(jobs: list[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -188,6 +204,7 @@ def _statement_row(line: Mapping[str, Any], title: str) -> list[str]:
         name,
         str(line["attempts"]),
         *(f"{line[m]:,}" for m in ("quoted", "held", "settled", "released", "refunded")),
+        nano_text(line["net"] * NANO + line["carried_nano"], 3),
         f"{line['energy_mwh'] / 1000:,.3f}",
     ]
 
@@ -206,24 +223,26 @@ def _verify(run: Run) -> int:
 
 
 def _transfers(run: Run) -> int:
-    rows = list(run.client.transfers(project=run.project()))
+    rows = list(run.client.transfers(project=project_of(run)))
     run.console.document({"items": rows})
     columns = [
-        Column(run.t("col.when")),
-        Column(run.t("col.kind")),
-        Column(run.t("col.debit")),
-        Column(run.t("col.credit")),
+        Column(run.t("col.when"), keep=True),
+        Column(run.t("col.kind"), keep=True),
+        Column(run.t("col.debit"), keep=True, spare=2),
+        Column(run.t("col.credit"), keep=True, spare=3),
+        Column(run.t("col.subject"), keep=True),
         Column(run.t("col.amount"), right=True),
-        Column(run.t("col.state")),
+        Column(run.t("col.state"), keep=True, spare=1),
     ]
     run.console.table(
         columns,
         [
             [
-                run.when(t["at_ms"]),
+                run.moment(t["at_ms"]),
                 run.texts.word("transfer", t["kind"]),
                 t["debit"],
                 t["credit"],
+                t["workload"] or t["credit"].removeprefix("award:"),
                 run.money(t["amount"], t["currency"]),
                 run.texts.word("transfer", t["state"]),
             ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,3 +19,53 @@ Starts = Annotated[str, typer.Option("--starts", help="opt.starts", metavar="DAT
 Limit = Annotated[int, typer.Option("--limit", "-n", help="opt.page", min=1, max=10_000)]
 Sites = Annotated[list[str] | None, typer.Option("--site", help="opt.award_site")]
 File = Annotated[Path, typer.Argument(help="arg.file", metavar="FILE", dir_okay=False)]
+
+
+# -- a job on the command line: the options that submit, quote and resubmit share; each is the member of a job file with its name
+
+JobOptions = dict[str, Any]  # by the names below, without those that were not given
+JobName = Annotated[str, typer.Option("--name", help="opt.job_name")]
+Cores = Annotated[float, typer.Option("--cores", help="opt.cores", min=0)]
+Memory = Annotated[str, typer.Option("--memory", help="opt.memory", metavar="SIZE")]
+Devices = Annotated[int, typer.Option("--devices", help="opt.devices", min=0)]
+Accelerators = Annotated[list[str] | None, typer.Option("--accelerator", help="opt.accelerator")]
+Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
+Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
+TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
+Priority = Annotated[str, typer.Option("--priority", help="opt.priority")]
+Checkpoint = Annotated[str, typer.Option("--checkpoint", help="opt.checkpoint", metavar="TIME")]
+Env = Annotated[list[str] | None, typer.Option("--env", "-e", help="opt.env", metavar="NAME=VALUE")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="opt.set", metavar="FIELD=VALUE")]
+
+
+def _declared(
+    *,
+    name: JobName = "",
+    cores: Cores = 0,
+    memory: Memory = "",
+    devices: Devices = 0,
+    accelerators: Accelerators = None,
+    workers: Workers = 0,
+    array: Array = 0,
+    limit: TimeLimit = "",
+    priority: Priority = "",
+    checkpoint: Checkpoint = "",
+    env: Env = None,
+) -> None:
+    """Only its signature counts."""
+
+
+def with_job_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """The command, whose parameter `given: JobOptions` becomes one option for each of a job's members."""
+    options = inspect.signature(_declared, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def taking(*args: Any, **words: Any) -> int | None:
+        given = {name: words.pop(name) for name in options if words.get(name)}
+        return command(*args, given=given, **{name: value for name, value in words.items() if name not in options})
+
+    parameters = [p.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) for p in own.values() if p.name != "given"]
+    parameters += options.values()
+    taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return taking

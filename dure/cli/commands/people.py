@@ -10,6 +10,7 @@ import typer
 from dure.cli.commands.options import Id, Name, NewId
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.naming import resolved
 from dure.cli.run import Run
 
 Kind = Annotated[str, typer.Option("--kind", help="opt.org_kind")]
@@ -18,19 +19,37 @@ Roles = Annotated[list[str] | None, typer.Option("--role", help="opt.role", meta
 ActorOption = Annotated[str, typer.Option("--actor", help="opt.actor", metavar="ID")]
 
 
-def listed(run: Run, rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> None:
-    """A table of documents. columns: (heading's key, member); a member that ends in _ms is a moment."""
+_SLUGS = frozenset({"id", "organisation", "parent", "partners", "roles", "site"})
+
+
+def listed(
+    run: Run, rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], spare: Mapping[str, int] | None = None
+) -> None:
+    """A table of documents. columns: (heading's key, member); a member that ends in _ms is a moment. spare: members that a
+    narrow terminal can do without, see `Column`."""
     found = list(rows)
     run.console.document({"items": found})
-    heads = [Column(run.t(key), keep=member == "id") for key, member in columns]
+    numbers = {member for _, member in columns if found and all(type(row.get(member)) is int for row in found)}
+    heads = [
+        Column(
+            run.t(key),
+            keep=member == "id" or member.endswith("_ms"),
+            right=member in numbers and not member.endswith("_ms"),
+            slug=member in _SLUGS,
+            spare=(spare or {}).get(member, 0),
+        )
+        for key, member in columns
+    ]
     run.console.table(heads, [[_cell(run, row.get(member, ""), member) for _, member in columns] for row in found])
     if not found:
         run.say("list.none")
 
 
 def _cell(run: Run, value: Any, member: str) -> str:
+    if member in ("ends_ms", "expires_ms"):
+        return run.last_day(value)
     if member.endswith("_ms"):
-        return run.when(value)
+        return run.moment(value)
     if isinstance(value, bool):
         return run.t("word.yes") if value else ""
     if isinstance(value, list):
@@ -68,6 +87,7 @@ def organisation_list(run: Run) -> None:
         run,
         rows,
         [("col.id", "id"), ("col.name", "name"), ("col.kind", "kind"), ("col.parent", "parent"), ("col.weight", "weight")],
+        {"weight": 2, "parent": 1},
     )
 
 
@@ -79,7 +99,9 @@ def project_create(
     partner: Annotated[list[str] | None, typer.Option("--partner", help="opt.partner")] = None,
     weight: Weight = 1,
 ) -> None:
-    done(run, run.client.create_project(id, name or id, organisation, partners=partner or [], weight=weight), "done.created")
+    leader = resolved(run, "organisation", organisation)
+    partners = [resolved(run, "organisation", word) for word in partner or []]
+    done(run, run.client.create_project(id, name or id, leader, partners=partners, weight=weight), "done.created")
 
 
 def project_list(run: Run) -> None:
@@ -94,11 +116,12 @@ def project_list(run: Run) -> None:
             ("col.partners", "partners"),
             ("col.weight", "weight"),
         ],
+        {"weight": 2, "partners": 1},
     )
 
 
 def project_show(run: Run, id: Id) -> None:
-    row = run.client.project(id)
+    row = run.client.project(resolved(run, "project", id))
     run.console.document(row)
     run.console.fields(
         {
@@ -114,10 +137,12 @@ def project_show(run: Run, id: Id) -> None:
 def project_add(
     run: Run, id: Id, actor: ActorOption, role: Annotated[str, typer.Option("--role", help="opt.member_role")] = "member"
 ) -> None:
+    id, actor = resolved(run, "project", id), resolved(run, "actor", actor)
     done(run, run.client.add_member(id, actor, role), "done.member", id=id, actor=actor, role=role)
 
 
 def project_remove(run: Run, id: Id, actor: ActorOption) -> None:
+    id, actor = resolved(run, "project", id), resolved(run, "actor", actor)
     done(run, run.client.remove_member(id, actor), "done.no_member", id=id, actor=actor)
 
 
@@ -141,11 +166,12 @@ def actor_list(run: Run) -> None:
         run,
         rows,
         [("col.id", "id"), ("col.name", "name"), ("col.kind", "kind"), ("col.roles", "roles"), ("col.disabled", "disabled")],
+        {"kind": 1},
     )
 
 
 def actor_show(run: Run, id: Id) -> None:
-    row = run.client.actor(id)
+    row = run.client.actor(resolved(run, "actor", id))
     run.console.document(row)
     run.console.fields(
         {
@@ -162,25 +188,29 @@ def actor_show(run: Run, id: Id) -> None:
 def actor_erase(run: Run, id: Id, yes: Annotated[bool, typer.Option("--yes", help="opt.yes")] = False) -> None:
     if not yes:
         raise run.refusal("erase.sure", Exit.USAGE, id=id)
+    id = resolved(run, "actor", id)
     done(run, run.client.erase_actor(id), "done.erased", id=id)
 
 
 def actor_disable(run: Run, id: Id) -> None:
+    id = resolved(run, "actor", id)
     done(run, run.client.disable_actor(id), "done.disabled", id=id)
 
 
 def actor_grant(run: Run, id: Id, role: Annotated[str, typer.Argument(help="arg.role", metavar="ROLE[:SCOPE]")]) -> None:
     ((name, scope),) = _grants([role])
+    id = resolved(run, "actor", id)
     done(run, run.client.grant(id, name, scope), "done.granted", id=id, role=role)
 
 
 def actor_revoke(run: Run, id: Id, role: Annotated[str, typer.Argument(help="arg.role", metavar="ROLE[:SCOPE]")]) -> None:
     ((name, scope),) = _grants([role])
+    id = resolved(run, "actor", id)
     done(run, run.client.revoke_grant(f"{id}:{name}:{scope}"), "done.revoked_role", id=id, role=role)
 
 
 def _actor(run: Run, actor: str) -> str:
-    return actor or str(run.client.me()["actor"])
+    return resolved(run, "actor", actor) or str(run.client.me()["actor"])
 
 
 def token_create(
@@ -207,6 +237,7 @@ def token_list(run: Run, actor: Annotated[str, typer.Option("--actor", help="opt
             ("col.expires", "expires_ms"),
             ("col.revoked", "revoked_ms"),
         ],
+        {"created_ms": 1},
     )
 
 

@@ -20,7 +20,9 @@ def simulate(
 ) -> int:
     """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
     if not file.is_file():
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("word.none"))
+        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("os.ENOENT"))
+    if "```scenario" not in file.read_text(encoding="utf-8", errors="replace"):
+        raise run.refusal("simulate.no_scenario", Exit.USAGE, file=str(file))
     result = run_scenario(file, seed=seed)
     run.console.document({"file": str(file), "ok": not result.stale, "stale": result.stale, "page": result.text})
     if update:

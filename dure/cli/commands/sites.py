@@ -10,6 +10,7 @@ from dure.cli.commands.options import Id, Name, NewId
 from dure.cli.commands.people import done, listed
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.naming import resolved
 from dure.cli.run import Run
 
 AttemptId = Annotated[str, typer.Argument(help="arg.attempt", metavar="ATTEMPT")]
@@ -21,14 +22,14 @@ def site_list(run: Run) -> None:
     run.console.document({"items": rows})
     columns = [
         Column(run.t("col.id"), keep=True),
-        Column(run.t("col.region")),
-        Column(run.t("col.backend")),
+        Column(run.t("col.region"), keep=True, spare=1),
+        Column(run.t("col.backend"), spare=2),
         Column(run.t("col.state")),
         Column(run.t("col.nodes"), right=True),
         Column(run.t("col.cores"), right=True),
         Column(run.t("col.memory"), right=True),
         Column(run.t("col.devices"), right=True),
-        Column(run.t("col.attempts"), right=True),
+        Column(run.t("col.attempts"), right=True, spare=3),
     ]
     run.console.table(columns, [_site_row(run, row) for row in rows])
 
@@ -54,7 +55,7 @@ def _site_state(run: Run, row: dict[str, Any]) -> str:
 
 
 def site_show(run: Run, id: Id) -> None:
-    row = run.client.site(id)
+    row = run.client.site(resolved(run, "site", id))
     run.console.document(row)
     run.console.fields(
         {
@@ -74,7 +75,7 @@ def site_show(run: Run, id: Id) -> None:
         Column(run.t("col.cores"), right=True),
         Column(run.t("col.memory"), right=True),
         Column(run.t("col.devices"), right=True),
-        Column(run.t("col.accelerator")),
+        Column(run.t("col.accelerator"), spare=1),
     ]
     lines = [
         [
@@ -87,7 +88,8 @@ def site_show(run: Run, id: Id) -> None:
         ]
         for n in row["nodes"]
     ]
-    run.console.say("")
+    if lines:
+        run.console.say("")
     run.console.table(columns, lines)
     if row["attempts"]:
         run.console.say("")
@@ -119,10 +121,12 @@ def site_add(
 
 
 def site_drain(run: Run, id: Id) -> None:
+    id = resolved(run, "site", id)
     done(run, run.client.drain_site(id), "done.drained", id=id)
 
 
 def site_undrain(run: Run, id: Id) -> None:
+    id = resolved(run, "site", id)
     done(run, run.client.undrain_site(id), "done.undrained", id=id)
 
 
@@ -130,7 +134,7 @@ def _node(run: Run, node: str) -> tuple[str, str]:
     site, slash, name = node.partition("/")
     if not slash:
         raise run.refusal("node.name", Exit.USAGE, node=node)
-    return site, name
+    return resolved(run, "site", site), name
 
 
 def node_list(run: Run) -> None:
@@ -149,6 +153,7 @@ def node_list(run: Run) -> None:
             ("col.accelerator", "accelerator"),
             ("col.devices", "devices"),
         ],
+        {"accelerator": 1},
     )
 
 
@@ -175,6 +180,7 @@ def quarantine_list(run: Run) -> None:
         run,
         run.client.quarantine(),
         [("col.try", "id"), ("col.site", "site"), ("col.job", "workload"), ("col.when", "seen_ms"), ("col.resolved", "resolved")],
+        {"seen_ms": 1, "site": 2},
     )
 
 
@@ -187,20 +193,21 @@ def status(run: Run) -> None:
     row = run.client.farm()
     run.console.document(row)
 
-    def counts(states: dict[str, int], prefix: str) -> str:
-        return ", ".join(f"{n:,} {run.texts.word(prefix, state)}" for state, n in states.items() if n) or run.t("word.none")
-
     run.console.fields(
         {
             run.t("col.sites"): str(row["sites"]),
             run.t("col.nodes"): str(row["nodes"]),
-            run.t("col.jobs"): counts(row["workloads"], "state"),
-            run.t("col.attempts"): counts(row["attempts"], "outcome"),
+            run.t("col.jobs"): run.counted(row["workloads"]) or run.t("word.none"),
+            run.t("col.attempts"): run.counted(row["attempts"], "outcome") or run.t("word.none"),
             run.t("col.events"): f"{row['sealed_seq']:,}",
             run.t("col.incarnation"): str(row["incarnation"]),
             run.t("col.state"): run.t("farm.draining") if row["draining"] else run.t("farm.open"),
         }
     )
+    contradiction = row["controller"].get("contradiction")
+    if contradiction:
+        fault = run.texts.word("fault", contradiction["fault"])
+        run.console.say(run.t("farm.contradicted", seq=contradiction["seq"], fault=fault), "bold red")
 
 
 def farm_drain(run: Run) -> None:

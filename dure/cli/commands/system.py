@@ -14,6 +14,7 @@ from dure.cli.commands.options import File, Limit
 from dure.cli.commands.people import done, listed
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.naming import project_filter
 from dure.cli.run import Run
 from dure.client.audit import prove
 from dure.config import SETTINGS, load, settings_page
@@ -26,14 +27,21 @@ def audit_verify(run: Run, key: Annotated[str, typer.Option("--key", help="opt.p
     journal = run.config.agent_folder
     heads = read_heads(journal) if journal.is_dir() else []
     proof = prove(run.client, heads, public_key=key or str(run.client.farm()["public_key"]))
-    unsealed = run.client.verify_audit()["unsealed"]
-    run.console.document({**to_plain(proof), "unsealed": unsealed, "ok": proof.fault is None})
+    own = run.client.verify_audit()  # the plane's own proof: it knows which head it signed last
+    whole = proof.fault is None and own["fault"] is None
+    run.console.document({**to_plain(proof), "unsealed": own["unsealed"], "plane_fault": own["fault"], "ok": whole})
+    for known in proof.breaks:
+        run.say("audit.break", incarnation=known.incarnation, after=known.after_seq, witnessed=known.witnessed_seq)
     if proof.fault is not None:
         fault = run.texts.word("fault", proof.fault.fault)
-        run.console.say(run.t("audit.broken", seq=proof.fault.seq, event=proof.fault.event, fault=fault), "bold red")
-        return Exit.FAULTY
-    run.say("audit.whole", events=proof.events, heads=proof.heads, unsealed=unsealed)
-    return Exit.OK
+        run.console.say(run.t("audit.broken", seq=proof.fault.seq, event=proof.fault.event or "-", fault=fault), "bold red")
+    if own["fault"] is not None:
+        fault = run.texts.word("fault", own["fault"]["fault"])
+        words = run.t("audit.refused", seq=own["fault"]["seq"], fault=fault, unsealed=own["unsealed"])
+        run.console.say(words, "bold red")
+    if whole:
+        run.say("audit.whole", events=proof.events, heads=proof.heads, unsealed=own["unsealed"])
+    return Exit.OK if whole else Exit.FAULTY
 
 
 def audit_log(
@@ -42,16 +50,16 @@ def audit_log(
     subject: Annotated[str, typer.Option("--subject", help="opt.subject", metavar="ID")] = "",
     limit: Limit = 100,
 ) -> None:
-    rows = list(islice(run.client.events(after=after, project=run.config.project, subject=subject), limit))
+    rows = list(islice(run.client.events(after=after, project=project_filter(run), subject=subject), limit))
     run.console.document({"items": rows})
     columns = [
         Column(run.t("col.seq"), right=True),
-        Column(run.t("col.when")),
+        Column(run.t("col.when"), keep=True),
         Column(run.t("col.event"), keep=True),
-        Column(run.t("col.subject")),
-        Column(run.t("col.actor")),
+        Column(run.t("col.subject"), keep=True),
+        Column(run.t("col.actor"), keep=True, spare=1),
     ]
-    run.console.table(columns, [[str(e["seq"]), run.when(e["at_ms"]), e["kind"], e["subject"], e["actor"]] for e in rows])
+    run.console.table(columns, [[str(e["seq"]), run.moment(e["at_ms"]), e["kind"], e["subject"], e["actor"]] for e in rows])
     if len(rows) == limit:
         run.note("audit.more", after=rows[-1]["seq"])
 
@@ -72,9 +80,10 @@ def policy_set(run: Run, file: File) -> None:
     try:
         policy: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=str(fault).split("\n")[0]) from fault
+        problem = run.problem(fault)
+        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=problem) from fault
     if not isinstance(policy, dict):
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("jobfile.not_mapping", line=1))
+        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("policy.not_mapping"))
     given = {name: value for name, value in policy.items() if name not in ("id", "version", "created_ms")}
     row = run.client.write_policy(given)
     done(run, row, "policy.written", n=row["version"])
@@ -89,7 +98,8 @@ def settings(run: Run, page: Annotated[bool, typer.Option("--page", help="opt.pa
         {"env": s.env, "value": _shown(s.name, getattr(now, s.name)), "unit": s.unit, "about": getattr(s, run.texts.lang)}
         for s in SETTINGS
     ]
-    listed(run, rows, [("col.variable", "env"), ("col.value", "value"), ("col.unit", "unit"), ("col.about", "about")])
+    columns = [("col.variable", "env"), ("col.value", "value"), ("col.unit", "unit"), ("col.about", "about")]
+    listed(run, rows, columns, {"unit": 1})
 
 
 def _shown(name: str, value: Any) -> str:

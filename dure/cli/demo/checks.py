@@ -9,8 +9,7 @@ from typing import Any
 from dure.cli.demo.story import CORES, ELEMENTS, PROJECT, Story
 from dure.cli.demo.tailing import result_of
 from dure.client.audit import prove
-
-LOSS_MS_MIN = 10  # four cores cost 0.13 won a millisecond in the demo
+from dure.model.money import NANO
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ def _work(story: Story) -> Iterator[Check]:
     yield Check("demo.check.preempted", outcomes == ["preempted", "succeeded"], outcomes)
     yield Check("demo.check.resumed", any(line.startswith("resumed from") for line in told.train_lines), told.train_lines[-3:])
     lost_ms = tries[0]["evidence"]["ended_ms"] - tries[0]["evidence"]["checkpoint_ms"]
-    # a job that is stopped within a few ms of a checkpoint has lost less than a won
-    yield Check("demo.check.refund", tries[0]["refunded"] > 0 or lost_ms < LOSS_MS_MIN, tries[0])
+    refund_nano = tries[0]["refunded"] * NANO + tries[0]["refund_rest_nano"]
+    yield Check("demo.check.refund", refund_nano > 0 or lost_ms <= 0, tries[0])
     yield Check("demo.check.quote", told.quote["hold"]["KRW"] == train["quoted_won"] == tries[0]["held"], train["quoted_won"])
 
 
@@ -72,7 +71,8 @@ def _change(story: Story) -> Iterator[Check]:
 
 def _money(story: Story, statement: Mapping[str, Any]) -> Iterator[Check]:
     jobs, totals, awards = statement["jobs"], statement["totals"], statement["awards"]
-    numbers = [v for line in (*jobs, *totals, *awards) for v in line.values() if isinstance(v, int)]
+    numbers = [v for line in (*jobs, *totals, *awards) for k, v in line.items() if isinstance(v, int) and k != "carried_nano"]
+    numbers += [line["net"] * NANO + line["carried_nano"] for line in (*jobs, *totals)]
     yield Check("demo.check.adds_up", not statement["findings"], statement["findings"])
     yield Check("demo.check.no_negative", all(number >= 0 for number in numbers), min(numbers))
     closed = all(line["held"] == line["settled"] + line["released"] and not line["pending"] for line in jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from dure.cli.bundle import Archive, pack
-from dure.cli.commands.jobrequest import job_of
 from dure.cli.commands.waiting import ENDED
 from dure.cli.demo.failure import DemoFailure
 from dure.cli.demo.farm import DemoFarm
@@ -176,11 +176,10 @@ class Story:
         why = self.told.why.get("why") or {}
         if not why.get("change"):
             raise DemoFailure("demo.fail.no_change", answer=self.told.why)
-        spec = self.told.why["workload"]["spec"]
-        job = job_of(spec)
+        changes: dict[str, Any] = {}
         for name, value in changed_fields(self.told.why["workload"], why["change"]).items():
-            _put(job, name, value)
-        self.told.ids["changed"] = self.tenant.submit(PROJECT, job)["ids"][0]
+            _put(changes, name, value)
+        self.told.ids["changed"] = self.tenant.resubmit(big, changes)["ids"][0]
         self.tenant.cancel(big)
         self.until("demo.wait.changed", lambda: self._state("changed") in ENDED)
 
@@ -206,14 +205,14 @@ class Story:
             if states.get(self.told.ids.get("train", "")) == "failed":
                 raise DemoFailure("demo.fail.train", reason=self.tenant.workload(self.told.ids["train"])["reason"])
             if time.monotonic() > self._deadline_s:
-                raise DemoFailure(key, states=states)
+                raise DemoFailure(key, states=", ".join(f"{n} {s}" for s, n in Counter(states.values()).items()))
             time.sleep(LOOK_S)
 
 
 def _put(job: dict[str, Any], name: str, value: Any) -> None:
     head, _, tail = name.partition(".")
     if tail:
-        job[head] = {**job[head], tail: value}
+        job[head] = {**job.get(head, {}), tail: value}
     else:
         job[head] = value
 

@@ -6,19 +6,36 @@ and one prefix for each group of commands. `Reason`s are not here: `dure.model.r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dure.cli.texts.demo_en import TEXTS as DEMO_EN
 from dure.cli.texts.demo_ko import TEXTS as DEMO_KO
 from dure.cli.texts.en import TEXTS as EN
+from dure.cli.texts.help_en import TEXTS as HELP_EN
+from dure.cli.texts.help_ko import TEXTS as HELP_KO
 from dure.cli.texts.ko import TEXTS as KO
+from dure.model.money import nano_text
+from dure.model.render import particle
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {
-    "en": {**EN, **DEMO_EN},
-    "ko": {**KO, **DEMO_KO},
+    "en": {**EN, **HELP_EN, **DEMO_EN},
+    "ko": {**KO, **HELP_KO, **DEMO_KO},
 }
+
+
+class _Speaker(string.Formatter):
+    """Placeholders as `str.format` knows them, and "{name|을/를}": with the Korean particle that the last sound asks for."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        name, bar, pair = field_name.partition("|")
+        value, used = super().get_field(name, args, kwargs)
+        return (f"{value}{particle(str(value), pair)}" if bar else value), used
+
+
+_SPEAKER = _Speaker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +45,18 @@ class Texts:
     lang: str
 
     def say(self, key: str, **facts: Any) -> str:
-        return CATALOGUES[self.lang][key].format(**facts)
+        return _SPEAKER.vformat(CATALOGUES[self.lang][key], (), facts)
 
     def word(self, prefix: str, code: str) -> str:
         """A word for a code such as a state; a code that the catalogue does not know stands for itself."""
         return CATALOGUES[self.lang].get(f"{prefix}.{code}", code)
 
     def money(self, amount: int, currency: str = "KRW") -> str:
-        return self.say(f"money.{currency}", n=amount)
+        return self.say(f"money.{currency}", n=f"{amount:,}")
+
+    def exact(self, nano: int, currency: str = "KRW") -> str:
+        """An amount in nano-units, with its decimals."""
+        return self.say(f"money.{currency}", n=nano_text(nano))
 
     def duration(self, ms: int) -> str:
         """A length of time as people say it: the two largest units."""

@@ -148,3 +148,12 @@ def test_a_first_start_founds_the_plane_and_a_second_goes_on_with_it(tmp_path: P
 
 def test_the_clock_tells_milliseconds_of_this_century() -> None:
     assert 1_700_000_000_000 < SystemClock().now_ms() < 4_100_000_000_000
+
+
+def test_a_folder_that_everybody_uses_is_left_as_it_is(tmp_path: Path) -> None:
+    for mode in (0o1777, 0o777):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data").chmod(mode)
+        with pytest.raises(ConfigError, match=f"name one inside it, such as {tmp_path}/data/dure"):
+            make_folder(config_for(tmp_path))
+        assert (tmp_path / "data").stat().st_mode & 0o7777 == mode

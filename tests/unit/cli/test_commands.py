@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from dure.cli.app import call
 from dure.cli.exits import Exit
@@ -57,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def shell(served: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.chdir(tmp_path)
-    environ = {"DURE_DATA": str(tmp_path / "data"), "DURE_PROJECT": "alpha", "LANG": "C"}
+    environ = {"DURE_DATA": str(tmp_path / "data"), "DURE_PROJECT": "alpha", "LANG": "C", "COLUMNS": "80"}
     return Shell(served, capsys, tmp_path, environ)
 
 
@@ -157,7 +158,9 @@ def test_a_waiting_job_is_explained_and_its_smallest_change_can_be_pasted(shell:
     assert shell.json("show", id, who="alice")["state"] == "cancelled"
     demand = shell.json("show", answer["ids"][0], who="alice")["spec"]["demand"]
     assert demand["cores_milli"] <= 4000
-    assert "waits can be changed" in shell.run("resubmit", id, who="alice", expect=Exit.REFUSED)
+    assert "Cancel it first" in shell.run("resubmit", answer["ids"][0], who="alice", expect=Exit.REFUSED)
+    big = shell.json("submit", "--cores", "64", "--limit", "5m", "--", "true", who="alice")["ids"][0]
+    assert "waits already" in shell.run("resubmit", big, who="alice", expect=Exit.USAGE)
 
 
 def test_a_quote_says_how_much_and_when(shell: Shell) -> None:
@@ -175,13 +178,20 @@ def test_tables_fit_80_columns_and_say_states_in_words(shell: Shell) -> None:
         ["site", "list"],
         ["ledger"],
         ["audit", "log"],
+        ["ledger", "transfers"],
         ["award", "list"],
         ["policy", "show"],
         ["actor", "list"],
+        ["token", "list"],
+        ["settings"],
     ):
-        told = shell.run(*words)
-        assert max(len(line.rstrip()) for line in told.splitlines()) <= 80 or words == ["ledger"], told
-        assert "\x1b" not in told
+        for lang in ("en", "ko"):
+            told = shell.run(*words, "--lang", lang)
+            sentences = [
+                line for line in told.splitlines() if line.endswith(".") and "  " not in line
+            ]  # the terminal folds these
+            assert max(cell_len(line) for line in told.splitlines() if line not in sentences) <= 80, told
+            assert "\x1b" not in told
     assert "waiting" in shell.run("jobs")
     assert "대기" in shell.run("jobs", "--lang", "ko")
 
@@ -226,6 +236,8 @@ def test_people_get_roles_and_tokens_and_lose_them(shell: Shell) -> None:
     token = shell.json("token", "create", "--actor", actor, "--label", "laptop")
     assert token["token"].startswith("dure_")
     assert "laptop" in shell.run("token", "list", "--actor", actor)
+    (listed,) = shell.json("token", "list", "--actor", actor)["items"]
+    assert listed["made_with"] == token["made_with"] == shell.served.plane.tokens["admin"].split("_")[1]
     shell.run("token", "revoke", token["id"])
     shell.run("actor", "disable", actor)
     shell.run("actor", "erase", actor, "--yes")
@@ -293,3 +305,105 @@ def test_a_project_that_is_not_named_is_the_only_one(shell: Shell) -> None:
     shell.environ = {k: v for k, v in shell.environ.items() if k != "DURE_PROJECT"}
     assert shell.json("submit", "--limit", "5m", "--", "true", who="alice")["ids"]
     assert "--project" in shell.run("submit", "--limit", "5m", "--", "true", expect=Exit.USAGE)
+
+
+def test_common_options_stand_before_or_behind_the_command(shell: Shell) -> None:
+    for words in (["--lang", "ko", "jobs", "--state", "cancelled"], ["jobs", "--state", "cancelled", "--lang=ko"]):
+        assert HANGUL.search(shell.run(*words, "-p", "beta"))
+    assert json.loads(shell.run("--json", "project", "list")) == json.loads(shell.run("project", "--json", "list"))
+
+
+def test_a_thing_may_be_named_by_its_name_when_only_one_has_it(shell: Shell) -> None:
+    shell.run("organisation", "create", "named-org", "--name", "한성정밀공업")
+    shell.run("project", "create", "named-project", "--name", "강판 결함 검출", "-o", "한성정밀공업")
+    assert shell.json("project", "show", "강판 결함 검출")["id"] == "named-project"
+    assert shell.json("jobs", "-p", "강판 결함 검출") == {"items": []}
+    id = shell.json("submit", "--name", "only-one", "--cores", "64", "--limit", "5m", "--", "true", who="alice")["ids"][0]
+    assert shell.json("show", "only-one", who="alice")["id"] == id
+    assert "64 cores" in shell.run("why", "only-one", who="alice")
+    assert shell.json("cancel", "only-one", who="alice")["items"][0]["id"] == id
+
+
+def test_a_name_that_several_have_lists_them_and_one_that_none_has_lists_the_nearest(shell: Shell) -> None:
+    ids = [shell.json("submit", "--name", "twice", "--limit", "5m", "--", "true", who="alice")["ids"][0] for _ in range(2)]
+    told = shell.run("show", "twice", who="alice", expect=Exit.USAGE)
+    assert all(id in told for id in ids)
+    told = shell.run("show", "twise", who="alice", expect=Exit.REFUSED)
+    assert ids[1] in told
+    assert shell.json("show", ids[0][:-1], who="alice", expect=Exit.REFUSED)["error"]["near"]
+    assert shell.json("show", "twice/why", who="alice", expect=Exit.REFUSED)["error"]["reason"]["kind"] == "not_found"
+    for words in (["jobs", "-p", "alphaa"], ["award", "list", "--programme", "nothing"], ["ledger", "-p", "없는 과제"]):
+        assert shell.json(*words, expect=Exit.REFUSED)["error"]["status"] == 404
+
+
+def test_cancelling_again_changes_nothing_and_says_so(shell: Shell) -> None:
+    id = shell.json("submit", "--cores", "64", "--limit", "5m", "--", "true", who="alice")["ids"][0]
+    assert "Cancelled: 1" in shell.run("cancel", id, who="alice")
+    for _ in range(2):
+        assert "already cancelled" in shell.run("cancel", id, who="alice")
+    assert "이미 취소" in shell.run("cancel", id, "--lang", "ko", who="alice")
+    assert [row["state"] for row in shell.json("cancel", id, who="alice")["items"]] == ["cancelled"]
+
+
+def test_an_array_is_shown_listed_explained_and_submitted_again_as_one(shell: Shell) -> None:
+    words = ["submit", "--array", "3", "--cores", "64", "--limit", "5m", "--name", "swept", "--", "true"]
+    array = shell.json(*words, who="alice")["array_id"]
+    assert "swept × 3" in shell.run("jobs", who="alice")
+    told = shell.run("show", "swept", who="alice")
+    assert array in told
+    assert "3 waiting" in told
+    assert "64 cores" in shell.run("why", array, who="alice")
+    assert f"{array}.00000" in shell.run("logs", array, who="alice", expect=Exit.USAGE)
+    assert "dure resubmit " + array in shell.run("resubmit", f"{array}.00001", who="alice", expect=Exit.REFUSED)
+    again = shell.json("resubmit", array, "--memory", "64MiB", who="alice")
+    assert (len(again["ids"]), again["cancelled"]) == (3, array)
+    assert shell.json("show", array, who="alice")["states"]["cancelled"] == 3
+
+
+def test_a_job_that_ended_is_submitted_again_with_changes(shell: Shell) -> None:
+    words = ["submit", "--cores", "64", "--limit", "5m", "--checkpoint", "60s", "-e", "A=1", "--", "true"]
+    id = shell.json(*words, who="alice")["ids"][0]
+    shell.run("cancel", id, who="alice")
+    assert f"dure resubmit {id}" in shell.run("why", id, who="alice")
+    answer = shell.json("resubmit", id, "--cores", "0.5", "--memory", "96MiB", "-e", "B=2", who="alice")
+    assert answer["origin"] == id
+    old, new = (shell.json("show", one, who="alice")["spec"] for one in (id, answer["ids"][0]))
+    assert new["demand"] == {**old["demand"], "cores_milli": 500, "memory_mib": 96}
+    assert new["env"] == {"A": "1", "B": "2"}
+    assert {k: v for k, v in new.items() if k not in ("demand", "env")} == {
+        k: v for k, v in old.items() if k not in ("demand", "env")
+    }
+
+
+def test_a_script_that_is_given_as_a_job_file_gets_a_hint(shell: Shell) -> None:
+    (shell.folder / "train.py").write_text("print(1)")
+    assert "dure submit -- python train.py" in shell.run("submit", "train.py", who="alice", expect=Exit.USAGE)
+    assert shell.json("submit", "--", "true", "train.py", who="alice")["ids"]
+
+
+def test_what_is_wrong_is_said_without_names_of_classes_and_in_both_languages(shell: Shell) -> None:
+    for lang in ("en", "ko"):
+        for words, code in (
+            (["jobs", "--state", "foo"], Exit.USAGE),
+            (["simulate", "nofile"], Exit.USAGE),
+            (["policy", "set", "nofile"], Exit.USAGE),
+            (["openapi", "--out", "nowhere/at/all"], Exit.REFUSED),
+            (["restore", "nofile", "--data", "/tmp"], Exit.REFUSED),
+            (["submit", "--cores", "x", "--", "true"], Exit.USAGE),
+            (["jobs", "--limit", "0"], Exit.USAGE),
+            (["jobs", "more"], Exit.USAGE),
+            (["why"], Exit.USAGE),
+            (["jbos"], Exit.USAGE),
+            (["award", "frobnicate"], Exit.USAGE),
+            (["submit", "--follow", "--array", "2", "--", "true"], Exit.USAGE),
+        ):
+            told = shell.run("--lang", lang, *words, expect=code)
+            assert not re.search(r"[A-Z][a-z]+Error|Traceback|known: ,|\bnone\b", told), told
+            assert bool(HANGUL.search(told)) == (lang == "ko"), told
+    assert "jobs" in shell.run("jbos", expect=Exit.USAGE)
+
+
+def test_a_log_that_is_empty_or_cannot_be_is_said(shell: Shell) -> None:
+    id = shell.json("submit", "--cores", "64", "--limit", "5m", "--", "true", who="alice")["ids"][0]
+    shell.run("logs", id, "--worker", "3", who="alice", expect=Exit.USAGE)
+    assert shell.json("logs", id, who="alice")["text"] == ""

@@ -46,6 +46,12 @@ def test_the_command_line_goes_before_the_environment() -> None:
         ("DURE_URL", "ftp://x"),
         ("DURE_LANG", "fr"),
         ("DURE_UID_BASE", "0"),
+        ("DURE_PROCESSES_MAX", "63"),
+        ("DURE_BUNDLE_SECONDS", "0"),
+        ("DURE_CPU_AFFINITY", "yes"),
+        ("DURE_CGROUPS", "relative/path"),
+        ("DURE_KEEP_DAYS", "-1"),
+        ("DURE_KEEP_SIZE", "50GB"),
     ],
 )
 def test_a_wrong_value_names_setting_value_and_remedy(name: str, value: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SPEAKERS = {"t", "say", "note", "refusal", "step", "event", "JobFileError", "Bun
 
 
 def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+    return {name.partition("|")[0] for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
 def spoken_keys() -> dict[str, str]:
@@ -52,6 +53,18 @@ def test_both_languages_use_the_same_facts(key: str) -> None:
     assert placeholders(english) - {"subject"} <= placeholders(korean)
     assert english.strip()
     assert korean.strip()
+
+
+def test_korean_particles_follow_the_last_sound_of_a_fact() -> None:
+    assert Texts("ko").say("done.created", id="강판") == "강판을 만들었습니다."
+    assert Texts("ko").say("done.created", id="두레") == "두레를 만들었습니다."
+
+
+@pytest.mark.parametrize("key", sorted(CATALOGUES["ko"]))
+def test_korean_names_no_particle_twice_and_keeps_to_the_glossary(key: str) -> None:
+    text = CATALOGUES["ko"][key]
+    assert not re.search(r"\}(을\(를\)|이\(가\)|은\(는\)|와\(과\)|\(으\)로)", text) or re.search(r"[:!][^}]*\}[은이을]\(", text)
+    assert not [word for word in ("프로젝트", "환불", "보류", "플레인", "사슬", "화신") if word in text]
 
 
 def test_korean_is_korean() -> None:

@@ -1,0 +1,61 @@
+"""What happens next, in words: who it happens to when that may be known, and when in any case."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dure.cli.texts import Texts
+from dure.cli.why_words import HIDDEN, next_sentence, sentences
+from dure.model.calendar import people_text
+
+AT_MS = 1_800_000_000_000
+
+
+def speaker(lang: str) -> Any:
+    texts = Texts(lang)
+    return SimpleNamespace(
+        t=texts.say, texts=texts, when=people_text, reason=lambda plain: plain["kind"], money=lambda won: f"{won} won"
+    )
+
+
+def event(kind: str, subject: str, workload: str = "", victims: int = 0) -> dict[str, Any]:
+    return {"kind": kind, "subject": subject, "workload": workload, "at_ms": AT_MS, "basis": "limit", "victims": victims}
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("kind", ["preemption", "victim_leaves"])
+@pytest.mark.parametrize("victims", [1, 3])
+def test_a_preemption_names_the_workload_and_counts_the_others(lang: str, kind: str, victims: int) -> None:
+    told = next_sentence(speaker(lang), event(kind, "at-1", "wl-1", victims))
+    assert "wl-1" in told and "at-1" not in told and people_text(AT_MS) in told
+    assert ("2" in told.replace(people_text(AT_MS), "")) == (victims == 3)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("kind", ["preemption", "victim_leaves", "attempt_ends", "promise_starts"])
+def test_somebody_elses_work_is_told_without_an_id(lang: str, kind: str) -> None:
+    told = next_sentence(speaker(lang), event(kind, HIDDEN, HIDDEN if kind != "promise_starts" else "", 1))
+    assert HIDDEN not in told and people_text(AT_MS) in told
+    assert {"en": "somebody else's work", "ko": "다른 이용자의 작업"}[lang] in told
+
+
+def test_what_happens_to_ones_own_is_told_by_its_id() -> None:
+    assert "at-1" in next_sentence(speaker("en"), event("attempt_ends", "at-1", "wl-1"))
+    assert "wl-1" in next_sentence(speaker("en"), event("promise_starts", "wl-1"))
+
+
+@pytest.mark.parametrize("change", [None, {"all_sites": True}])
+def test_a_search_that_was_cut_short_is_said(change: dict[str, Any] | None) -> None:
+    plain = dict.fromkeys(
+        ("accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "workers", "funds_won", "priority"), ""
+    )
+    why = {
+        "reasons": [{"kind": "waits_cores"}], "sites": [], "promised_ms": 0, "change": change and {**plain, **change},
+        "no_change": None if change else "search_ended", "plans": 50, "stopped": True, "next_event": None,
+    }  # fmt: skip
+    workload = {"id": "wl-1", "state": "waiting", "spec": {"name": "job", "demand": {}}}
+    told = "\n".join(sentences(speaker("en"), {"workload": workload, "why": why}))
+    assert f"The search stopped after 50 tries: no small{'er' if change else ''} change found so far." in told
