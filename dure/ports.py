@@ -155,6 +155,23 @@ class LogReader(Protocol):
         """Up to `size` bytes from `offset`; b"" when there is nothing (yet)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep dropped. more: there is more to drop, and another sweep is wanted soon."""
+
+    attempts: tuple[str, ...] = ()
+    more: bool = False
+
+
+@runtime_checkable
+class Sweeper(Protocol):
+    """What a driver can do besides: keep what ended attempts leave within its own bounds of time and size."""
+
+    def sweep(self, billed: Callable[[Collection[str]], Collection[str]], now_ms: int) -> Swept:
+        """A short step, to be repeated. billed: those of some attempts whose end the plane has durably recorded; nothing else is
+        ever dropped. Raises BackendError."""
+
+
 @runtime_checkable
 class Forgetter(Protocol):
     """What a driver can do besides: drop what it keeps of attempts that are settled."""

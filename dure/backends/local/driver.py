@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,18 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import dure
-from dure.backends.local import files, isolation, limits, machine, orders, processes
+from dure.backends.local import cgroups, cpus, files, isolation, limits, machine, orders, processes
+from dure.backends.local.housekeeping import Billed, Housekeeping
 from dure.backends.local.settings import LocalSettings
 from dure.errors import BackendError
 from dure.model.codec import from_plain
 from dure.model.workload import Evidence, Outcome
-from dure.ports import LaunchOrder, Observation
+from dure.ports import LaunchOrder, Observation, Swept
 
+# A farm that was started with signals ignored (from a script in the background, say) must not hand that on.
+SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 SHIM_LOCK_FD = 3  # where the shim finds its lock
 ASIDE_FD = 10  # the lock is kept above the descriptors that the shim is given
 KILL_LOOKS = 50  # looks, KILL_PAUSE_S apart, for leftovers of a dead shim before "not yet" is the answer
 KILL_PAUSE_S = 0.01
-FORGOTTEN_MAX = 10_000  # tombstones kept: far more than orders that can still be on their way
 LOG_READ_MAX = 4 << 20
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -35,7 +39,7 @@ _children_guard = threading.Lock()
 
 
 class LocalDriver:
-    """Driver, LogReader and Forgetter for this machine. Safe to call from several threads and, on one root, from several
+    """Driver, LogReader, Forgetter and Sweeper for this machine. Safe to call from several threads and, on one root, from several
     processes. Making one finds out the isolation by a trial run. `close` is not needed: everything that lasts is in files."""
 
     def __init__(self, settings: LocalSettings) -> None:
@@ -47,6 +51,10 @@ class LocalDriver:
         self._ended: dict[str, Observation] = {}  # ends do not change, so they are read once
         self._refused: dict[str, Observation] = {}  # what could not even be written down
         self._pause = threading.Event()  # never set: a wait that needs no clock
+        self._house = Housekeeping(settings)
+        self._claims = cpus.Claims()
+        # By the root's name: several farms may divide one place, and none may take another's groups for its own.
+        self._groups = cgroups.find(settings.cgroups, f"dure-{hashlib.sha256(str(settings.root).encode()).hexdigest()[:8]}-")
         self._broken = self._make_folders()
         self._isolation = isolation.Isolation(isolation.NONE, self._broken) if self._broken else isolation.decide(settings)
         self._node = machine.inventory(settings, machine.find_accelerators())
@@ -60,7 +68,7 @@ class LocalDriver:
             "authority": "exact",
             "isolation": str(self._isolation),
             "isolation_why": self._isolation.why,
-            "limits": limits.describe(self._settings, self._isolation),
+            "limits": limits.describe(self._settings, self._isolation, self._groups),
         }
 
     def inventory(self) -> Sequence[Mapping[str, Any]]:
@@ -104,11 +112,14 @@ class LocalDriver:
     def read_log(self, attempt: str, worker: int, offset: int, size: int) -> bytes:
         if not orders.is_name(attempt) or worker < 0 or offset < 0:
             return b""
+        folder = self._attempts / attempt
         try:
-            with (self._attempts / attempt / f"log.{worker}").open("rb") as log:
-                return os.pread(log.fileno(), min(max(0, size), LOG_READ_MAX), offset)
+            with (folder / f"log.{worker}").open("rb") as log:
+                kept = (files.read_record(str(folder / "exit")) or {}).get("log_bytes", [])
+                wanted = min(max(0, size), LOG_READ_MAX, *[max(0, end - offset) for end in kept[worker : worker + 1]])
+                return os.pread(log.fileno(), wanted, offset)
         except OSError:
-            return b""
+            return self._house.epitaph(attempt)[offset : offset + max(0, size)]
 
     def forget(self, attempt: str) -> None:
         """Drop the folder of an attempt that has ended; what its workload made stays. A live attempt is not forgotten."""
@@ -116,12 +127,32 @@ class LocalDriver:
         if not orders.is_name(attempt) or (seen := self._look(attempt)) is None or seen.phase != "ended":
             return
         with contextlib.suppress(OSError):
-            self._forgotten.joinpath(attempt).touch(mode=0o600)
-        shutil.rmtree(self._attempts / attempt, ignore_errors=True)
-        for folder in ("tmp", "shm"):
-            shutil.rmtree(self._settings.root / folder / attempt, ignore_errors=True)
-        self._ended.pop(attempt, None)
-        self._refused.pop(attempt, None)
+            self._house.bury(attempt)
+            self._ended.pop(attempt, None)
+        self._house.empty_trash()
+
+    def sweep(self, billed: Billed, now_ms: int) -> Swept:
+        if self._broken:
+            return Swept()
+        try:
+            self._house.begin()
+            seen = {o.attempt: o for o in self.observe() if o.attempt not in self._refused}
+            gone, more = self._house.sweep(seen, billed, now_ms)
+            gone += self._drop_refused(billed)
+        except OSError as fault:
+            raise BackendError(f"{self._settings.root} cannot be swept: {fault}") from fault
+        for attempt in gone:
+            self._ended.pop(attempt, None)
+        return Swept(tuple(gone), more)
+
+    def _drop_refused(self, billed: Billed) -> list[str]:
+        """They have no folders, only this process's memory, which must not grow for ever."""
+        gone = list(billed(list(self._refused))) if self._refused else []
+        for attempt in gone:
+            if orders.is_name(attempt):
+                self._house.bury(attempt)
+            self._refused.pop(attempt, None)
+        return gone
 
     # -- launching ----------------------------------------------------------------------------------------------------------
 
@@ -129,7 +160,7 @@ class LocalDriver:
         try:
             if (seen := self._look(order.attempt)) is not None:
                 return seen
-            return _refusal(order, "forgotten") if (self._forgotten / order.attempt).exists() else None
+            return _refusal(order, "forgotten") if self._house.is_buried(order.attempt) else None
         except OSError:
             return None  # the launch will meet it too, and say so
 
@@ -137,7 +168,13 @@ class LocalDriver:
         if self._broken:
             self._broken = self._make_folders()
             self._isolation = isolation.decide(self._settings) if not self._broken else self._isolation
-        plain = orders.shim_order(order, self._settings, self._isolation)
+        with self._house.preparing(order):
+            return self._prepare(order)
+
+    def _prepare(self, order: LaunchOrder) -> Observation:
+        wanted = orders.cores_milli(order)
+        chosen = self._claims.take(order.attempt, wanted, cpus.allowed()) if self._settings.cpu_affinity else ()
+        plain = orders.shim_order(order, self._settings, self._isolation, self._groups, chosen)
         folder = self._attempts / f".new-{order.attempt}.{os.getpid()}.{threading.get_ident()}"
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -157,6 +194,7 @@ class LocalDriver:
             folder.rename(claimed)  # refused when it exists: it is never empty
         except OSError as fault:
             if fault.errno in (errno.ENOTEMPTY, errno.EEXIST) and (seen := self._look(order.attempt)) is not None:
+                self._adopt_cpus(order.attempt, seen)
                 return seen
             raise
         try:
@@ -178,13 +216,16 @@ class LocalDriver:
         ]
         try:
             with _children_guard:
-                pid = os.posix_spawn(command[0], command, isolation.SHIM_ENV, file_actions=actions, setsid=True, setsigmask=())
+                pid = os.posix_spawn(
+                    command[0], command, isolation.SHIM_ENV, file_actions=actions, setsid=True, setsigmask=(), setsigdef=SIGNALS
+                )
                 _children.add(pid)
         finally:
             os.close(aside)
 
     def _refuse(self, order: LaunchOrder, detail: str) -> Observation:
         """Nothing was claimed. Remembered while this process lives, so that the same question gets the same answer."""
+        self._claims.release(order.attempt)
         self._refused[order.attempt] = _refusal(order, detail)
         return self._refused[order.attempt]
 
@@ -226,6 +267,7 @@ class LocalDriver:
         """The shim is gone (we hold its lock) and has not said how it ended. None while something of it still lives."""
         run = files.read_record(str(folder / "run"))
         if run is None:
+            self._end_group(attempt)
             return self._write_end(folder, Outcome.REJECTED, {"detail": "never_started"})
         same_boot = run.get("boot_id") == files.boot_id()
         if same_boot and run.get("start_ticks") and processes.start_ticks(run.get("pid", 0)) == run["start_ticks"]:
@@ -241,10 +283,19 @@ class LocalDriver:
         """init: pid and start ticks of the namespace's, where there is one; it dies with its shim, so as a rule it is gone."""
         marker = f"DURE_ATTEMPT={attempt}".encode()
         for _ in range(KILL_LOOKS):
-            if (init is None or processes.kill_space(*init)) and processes.kill_marked(marker):
+            grouped = self._end_group(attempt)
+            if (init is None or processes.kill_space(*init)) and processes.kill_marked(marker) and grouped:
                 return True
             self._pause.wait(KILL_PAUSE_S)
         return False
+
+    def _end_group(self, attempt: str) -> bool:
+        """End and remove the cgroup that a shim left: True when there is none (any more)."""
+        if not self._groups.base:
+            return True
+        group = cgroups.Group(self._groups.path(attempt))
+        group.kill()
+        return group.is_empty() and group.remove()
 
     def _write_end(self, folder: Path, outcome: Outcome, evidence: Mapping[str, Any]) -> dict[str, Any]:
         end = {"outcome": outcome.value, "evidence": dict(evidence)}
@@ -256,6 +307,7 @@ class LocalDriver:
         return self._remember(attempt, order, self._write_end(folder, outcome, evidence))
 
     def _remember(self, attempt: str, order: Mapping[str, Any], end: Mapping[str, Any]) -> Observation:
+        self._claims.release(attempt)
         outcome = Outcome(end.get("outcome", Outcome.LOST.value))
         self._ended[attempt] = _seen(attempt, order, "ended", outcome, end.get("evidence", {"detail": "exit_unreadable"}))
         return self._ended[attempt]
@@ -269,20 +321,30 @@ class LocalDriver:
             for folder in (self._attempts, self._forgotten):
                 folder.mkdir(mode=0o700, exist_ok=True)
             orders.make_python_command(self._settings)
-            self._sweep()
+            self._clean_up()
         except OSError as fault:
             return f"the backend's folder cannot be used: {fault}"
         return ""
 
-    def _sweep(self) -> None:
+    def _clean_up(self) -> None:
         for entry in list(os.scandir(self._attempts)):
             if entry.name.startswith(".new-"):
                 with self._lock(Path(entry.path)) as free:  # another process may be preparing it this moment
                     if free:
                         shutil.rmtree(entry.path, ignore_errors=True)
-        tombs = sorted(self._forgotten.iterdir(), key=lambda p: p.stat().st_mtime_ns)
-        for tomb in tombs[: max(0, len(tombs) - FORGOTTEN_MAX)]:
-            tomb.unlink(missing_ok=True)
+        self._house.sweep_tombstones()
+        for attempt in [e.name for e in os.scandir(self._attempts) if orders.is_name(e.name)]:
+            if not (self._attempts / attempt / "exit").exists():
+                self._adopt_cpus(attempt)
+        for attempt in self._groups.attempts():
+            if (self._attempts / attempt / "exit").exists() or not (self._attempts / attempt).exists():
+                self._end_group(attempt)
+
+    def _adopt_cpus(self, attempt: str, seen: Observation | None = None) -> None:
+        order = files.read_record(str(self._attempts / attempt / "order.json")) or {}
+        self._claims.adopt(attempt, order.get("cpus", ()))
+        if seen is not None and seen.phase == "ended":
+            self._claims.release(attempt)
 
 
 def _reap() -> None:

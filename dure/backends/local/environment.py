@@ -17,6 +17,8 @@ VISIBLE_DEVICES: Mapping[str, tuple[str, ...]] = {
     "rebellions": ("RBLN_VISIBLE_DEVICES", "RBLN_DEVICES"),
     "furiosa": ("FURIOSA_DEVICES",),
 }
+# What numerical libraries read to learn how many threads to start; without it, one for each CPU of the machine.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # How one device is written; most take its index.
 DEVICE_WORD: Mapping[str, Callable[[int], str]] = {"furiosa": lambda index: f"npu:{index}"}
 
@@ -46,7 +48,7 @@ def _defaults(order: LaunchOrder, workload_folder: Path, tmp: str, path: str) ->
         "LOGNAME": user,
         "LANG": "C.UTF-8",
         "TMPDIR": tmp,
-        "OMP_NUM_THREADS": threads,
+        **dict.fromkeys(THREADS, threads),
         "PYTHONUNBUFFERED": "1",  # logs are followed live, and a killed job has said what it printed
     }
 

@@ -8,9 +8,12 @@ import contextlib
 import fcntl
 import json
 import os
-from typing import Any
 
-RESERVED_BYTES = 4096  # kept for `exit`, so that a full disk cannot hide how an attempt ended
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs every start of a shim 3 ms
+    from typing import Any
+
+RESERVED_BYTES = 4096  # kept for `exit` and `stop`: a full disk hides no end, and keeps nobody from ending what filled it
 
 
 def write_record(path: str, value: dict[str, Any]) -> None:
@@ -31,8 +34,10 @@ def write_record(path: str, value: dict[str, Any]) -> None:
 
 
 def write_record_once(path: str, value: dict[str, Any]) -> bool:
-    """As write_record, but the first writer wins: False when the record was there."""
+    """As write_record, but the first writer wins: False when the record was there. Uses the space reserved for it."""
     mine = f"{path}.{os.getpid()}"
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path + ".kept", mine + ".tmp")
     write_record(mine, value)
     try:
         os.link(mine, path)
@@ -56,8 +61,9 @@ def read_record(path: str) -> dict[str, Any] | None:
 
 
 def reserve(path: str) -> None:
-    """Take disk space now for the temporary file of a record that must be writable later."""
-    fd = os.open(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Take disk space now for a record that must be writable later: a temporary file (`.tmp` for write_record, `.kept` for
+    write_record_once)."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, RESERVED_BYTES)
     finally:

@@ -6,10 +6,11 @@ import os
 import re
 import shlex
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dure.backends.local import files, isolation
+from dure.backends.local import cgroups, files, isolation
 from dure.backends.local.environment import SYSTEM_PATH, worker_env
 from dure.backends.local.isolation import Isolation, Places
 from dure.backends.local.settings import LocalSettings
@@ -48,19 +49,30 @@ def places_of(settings: LocalSettings, workload: str, attempt: str) -> Places:
     return Places(settings.root / "workloads" / workload, settings.root / "tmp" / attempt)
 
 
-def shim_order(order: LaunchOrder, settings: LocalSettings, level: Isolation) -> dict[str, Any]:
-    """Make the places of the attempt and say everything that its shim must know. Raises OSError."""
+def cores_milli(order: LaunchOrder) -> int:
+    """Of the whole attempt, all its workers together."""
+    return order.spec.demand.cores_milli * len(order.workers)
+
+
+def shim_order(
+    order: LaunchOrder, settings: LocalSettings, level: Isolation, groups: cgroups.Place, cpus: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """Make the places of the attempt and say everything that its shim must know. cpus: (CPU, thousandths of it), [] for any.
+    Raises OSError."""
     uid = isolation.project_uid(settings, order.project) if level.level != isolation.NONE else None
     places = places_of(settings, order.workload, order.attempt)
     isolation.make_places(places, uid)
     tmp = "/tmp" if level.level == isolation.NAMESPACE else str(places.tmp)
     port = _free_port() if len(order.workers) > 1 else 0
     path = job_path(settings)
+    memory_mib = order.spec.demand.memory_mib * len(order.workers)
     return {
         "format": FORMAT,
         "attempt": order.attempt,
         "epoch": order.epoch,
         "workload": order.workload,
+        "project": order.project,
+        "retries": order.spec.retries,
         "command": list(order.spec.command),
         "cwd": str(places.workload / "work"),
         "workload_folder": str(places.workload),
@@ -72,7 +84,11 @@ def shim_order(order: LaunchOrder, settings: LocalSettings, level: Isolation) ->
         ],
         "limit_ms": order.limit_ms,
         "grace_ms": order.spec.grace_ms,
-        "memory_mib": order.spec.demand.memory_mib * len(order.workers),
+        "memory_mib": memory_mib,
+        "cpus": [list(pair) for pair in cpus],
+        "cgroup": groups.plan(order.attempt, memory_mib=memory_mib, processes_max=settings.processes_max,
+                              cores_milli=cores_milli(order), cpus=[cpu for cpu, _ in cpus])
+                  if cgroups.is_useful(groups, level.level == isolation.NAMESPACE) else None,
         "log_bytes_max": settings.log_bytes_max,
         "evidence_ms": settings.evidence_ms,
         "processes_max": settings.processes_max if uid is not None else 0,
@@ -118,7 +134,8 @@ def prepare(folder: Path, plain: dict[str, Any]) -> int | None:
     lock = files.try_lock(str(folder / "lock"))
     try:
         os.mkfifo(folder / "wake", 0o600)
-        files.reserve(str(folder / "exit"))
+        files.reserve(str(folder / "exit.tmp"))
+        files.reserve(str(folder / "stop.kept"))
         files.write_record(str(folder / "order.json"), plain)
     except BaseException:
         if lock is not None:

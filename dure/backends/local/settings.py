@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GIB = 1 << 30
+DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,14 @@ class LocalSettings:
     # Processes and threads of one project on this machine, all its jobs together: far more than training needs, far fewer than
     # the 32,768 process numbers of a small machine. Where jobs have no user of their own it does not hold.
     processes_max: int = 4096
+    # Each attempt is given CPUs of its own to run on. Off: jobs may use every CPU of this process.
+    cpu_affinity: bool = True
+    cgroups: str = "auto"  # "auto": where the machine allows it; "off"; or the folder of a delegated cgroup v2
+    # What ended attempts leave (log, evidence, work, checkpoint, out). 0: without a bound.
+    keep_ms: int = 7 * DAY_MS
+    keep_resumable_ms: int = 30 * DAY_MS  # of work that was preempted or lost, whose checkpoint may still be wanted
+    keep_bytes_max: int = 50 * GIB
+    keep_attempts_max: int = 10_000  # each costs a look at every sweep
     evidence_ms: int = 5_000  # between two notes of what an attempt has used: what a dead shim may cost the farm
 
     @property

@@ -26,10 +26,12 @@ import select
 import signal
 import sys
 import time
-import traceback
-from typing import Any, NoReturn
 
-from dure.backends.local import files, memory, processes, sandbox, space, workers
+from dure.backends.local import cgroups, files, memory, processes, sandbox, space, workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs every start 3 ms
+    from typing import Any, NoReturn
 
 LOCK_FD = 3
 TICK_MS = 500  # between two looks at logs and memory
@@ -48,8 +50,13 @@ def main() -> None:
     try:
         shim.run()
     except BaseException:
-        traceback.print_exc()
+        say_fault()
         shim.give_up()
+
+
+def say_fault() -> None:
+    """The exception being handled, on standard error: by the interpreter itself, since `traceback` costs every start 5 ms."""
+    sys.excepthook(*sys.exc_info())
 
 
 def now_ms() -> int:
@@ -78,6 +85,7 @@ class Shim:
         self.rss_max_mib = self.cpu_ms = 0
         self.init = 0  # pid of the namespace's init while it lives; 0 too where there is no namespace
         self.shm = ""  # where the attempt's own shared memory is; "" where it has none
+        self.group: cgroups.Group | None = None  # what the ranks are members of, where there are cgroups
 
     def _listen(self) -> None:
         """Signals and the FIFO become readable descriptors, so that one poll waits for everything. First, before any other
@@ -109,7 +117,9 @@ class Shim:
         if self.outcome or not self._unpack():
             self._finish()
             return
-        lacking = self._enclose() or self.gang.fork(self.order, self.folder, 0 if self.init else os.getpid())
+        self._make_group()
+        parent = os.getpid()
+        lacking = self._enclose() or self.gang.fork(self.order, self.folder, 0 if self.init else parent, self.group)
         self.alive = set(self.gang.ranks)
         if lacking:
             self._not_ready(lacking)
@@ -122,6 +132,13 @@ class Shim:
             sys.stderr.write(f"rank {rank}: {os.strerror(number)}\n")
         self._watch()
         self._finish()
+
+    def _make_group(self) -> None:
+        if (plan := self.order["cgroup"]) is not None:
+            group = cgroups.Group(plan["path"])
+            for fault in group.make(plan["bounds"]):
+                sys.stderr.write(fault + "\n")  # watched as where there are no cgroups
+            self.group = group if group.door is not None else None
 
     def _enclose(self) -> str:
         """The namespaces of the attempt, where its level has them: "" or what went wrong. After the bundle: the unpacker is ours
@@ -188,7 +205,7 @@ class Shim:
             unpack.unpack(archive, bundle["bytes_max"], bundle["files_max"])
             code = 0
         except BaseException:
-            traceback.print_exc()
+            say_fault()
         os._exit(code)
 
     def _watch(self) -> None:
@@ -268,6 +285,8 @@ class Shim:
         since = now_ms()
         while True:
             for _ in range(1 if self.init else STRIKES):
+                if self.group is not None:
+                    self.group.kill()
                 if self.init:
                     os.kill(self.init, signal.SIGKILL)
                 else:
@@ -334,7 +353,10 @@ class Shim:
 
     def _bound_memory(self) -> None:
         limit = self.order["memory_mib"]
-        mib = memory.used_mib(self._members(), self.shm, limit)
+        if self.group is not None and self.group.bounds_memory:
+            mib = self.group.used_mib()  # for the record: the kernel keeps the bound, without a look
+        else:
+            mib = memory.used_mib(self._members(), self.shm, limit)
         self.rss_max_mib = max(self.rss_max_mib, mib)
         if self.started and mib > limit and self.detail != "memory_limit":
             self.detail = "memory_limit" if not self.outcome else self.detail
@@ -367,19 +389,42 @@ class Shim:
         """Write how it ended. A cause that was acted upon names the outcome, whatever the command made of its signal:
         a preempted job that saves and exits 0 has not succeeded."""
         self._bound_logs()
+        self._leave_group()
         outcome = self.outcome or ("failed" if self.failure or self.detail == "memory_limit" else "succeeded")
         code, number = self.failure or (0, 0)
         ran = outcome != "rejected"
         end = {"ended_ms": wall_ms() if ran else 0, "exit_code": code if ran else None, "signal": number, "detail": self.detail}
         if ran and not self.started:
             end["started_ms"] = end["ended_ms"]
-        files.write_record(f"{self.folder}/exit", {"outcome": outcome, "evidence": {**self._evidence(), **end}})
+        logs = [log_bytes(f"{self.folder}/log.{rank}") for rank in range(len(self.order["workers"]))]
+        record = {"outcome": outcome, "evidence": {**self._evidence(), **end}, "log_bytes": logs}
+        files.write_record(f"{self.folder}/exit", record)
+
+    def _leave_group(self) -> None:
+        """What the kernel says of a death for want of memory: the job's own, or the machine's, which is nobody's failure here and
+        no reason not to run it elsewhere."""
+        if self.group is None:
+            return
+        oom = self.group.oom() if self.failure and not self.outcome else ""
+        if oom == "job":
+            self.detail, self.rss_max_mib = "memory_limit", max(self.rss_max_mib, self.order["memory_mib"])
+        elif oom == "machine" and self.detail != "memory_limit":
+            self.outcome, self.detail = "lost", "machine_memory"
+        self.group.remove()
 
     def give_up(self) -> None:
         """The shim itself is broken: leave no process behind and say so. If even that fails, the driver finds it lost."""
         self._kill_all()
         self.outcome, self.detail = ("lost" if self.started else "rejected"), "shim_error"
         self._finish()
+
+
+def log_bytes(path: str) -> int:
+    """What a log holds at the end: whatever is written later, by one to whom a job has handed its open file, is not the job's."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def kill_user(uid: int) -> NoReturn:

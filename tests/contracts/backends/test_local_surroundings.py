@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 
 import dure
+from dure.backends.local import environment
 from dure.backends.local.driver import LocalDriver
 from dure.model.workload import Demand, Outcome, Worker
 
 PRINT_ENV = "import json, os; print(json.dumps(dict(os.environ)))"
 ALWAYS = {
-    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "PYTHONUNBUFFERED", "LC_CTYPE"),
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "LC_CTYPE"),
+    *environment.THREADS,
     *("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES"),
     *("RBLN_VISIBLE_DEVICES", "RBLN_DEVICES", "FURIOSA_DEVICES"),
 }
@@ -264,6 +266,7 @@ def test_where_no_trial_succeeds_that_is_said(isolated: Any, monkeypatch: pytest
 WITHOUT_MOUNTS = """
 import json, sys, time
 from pathlib import Path
+from dure.backends.local import environment
 from dure.backends.local.driver import LocalDriver
 from dure.backends.local.settings import LocalSettings
 from dure.model.workload import Worker, WorkloadSpec

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dure.backends.local import environment, files, isolation, limits, machine, orders, processes, shim, unpack, workers
+from dure.backends.local import cgroups, environment, files, isolation, limits, machine, orders, processes, shim, unpack, workers
 from dure.backends.local.isolation import Isolation, Places
 from dure.backends.local.machine import Accelerators
 from dure.backends.local.settings import LocalSettings
@@ -104,10 +104,20 @@ def test_the_first_of_two_writers_wins(tmp_path: Path) -> None:
 
 def test_the_space_for_an_exit_is_taken_before_it_is_needed(tmp_path: Path) -> None:
     path = tmp_path / "exit"
-    files.reserve(str(path))
+    files.reserve(f"{path}.tmp")
     assert Path(f"{path}.tmp").stat().st_size == files.RESERVED_BYTES
     files.write_record(str(path), {"outcome": "succeeded"})
     assert json.loads(path.read_bytes()) == {"outcome": "succeeded"}
+
+
+def test_the_space_for_a_stop_is_taken_too_and_used_once(tmp_path: Path) -> None:
+    path = tmp_path / "stop"
+    files.reserve(f"{path}.kept")
+    reserved = Path(f"{path}.kept").stat().st_ino
+    assert files.write_record_once(str(path), {"cause": "cancelled"})
+    assert path.stat().st_ino == reserved and [p.name for p in tmp_path.iterdir()] == ["stop"]
+    assert not files.write_record_once(str(path), {"cause": "timed_out"})
+    assert json.loads(path.read_bytes()) == {"cause": "cancelled"}
 
 
 def test_a_lock_is_held_until_every_copy_of_its_file_is_closed(tmp_path: Path) -> None:
@@ -207,11 +217,24 @@ def count_entries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_limits_say_what_holds_at_each_level(tmp_path: Path) -> None:
     made = settings(tmp_path, processes_max=77)
-    said = {n: limits.describe(made, Isolation(n)) for n in (isolation.NAMESPACE, isolation.UID, isolation.NONE)}
+    levels = (isolation.NAMESPACE, isolation.UID, isolation.NONE)
+    said = {n: limits.describe(made, Isolation(n), cgroups.Place(why="switched off")) for n in levels}
     assert said["namespace+uid"]["kill"].startswith("complete") and said["none"]["kill"].startswith("best effort")
-    assert (said["namespace+uid"]["processes"], said["uid"]["processes"]) == (77, 77)
+    assert said["namespace+uid"]["processes"] == said["uid"]["processes"] == "77 for each project on this machine"
     assert said["none"]["processes"].startswith("not bounded")
     assert said["uid"]["shared_memory"].startswith("the machine's") and "own" in said["namespace+uid"]["shared_memory"]
+    assert said["uid"]["cgroup"] == "none: switched off" and said["uid"]["memory"].startswith("watchdog")
+    place = cgroups.Place("/groups", "dure-", ("memory", "pids", "cpu"))
+    grouped = {n: limits.describe(made, Isolation(n), place) for n in levels}
+    assert grouped["uid"]["kill"].startswith("complete") and not grouped["none"]["kill"].startswith("complete")
+    assert grouped["none"]["processes"] == "77 for each attempt, by cgroup"
+    assert all(told["memory"].startswith("the kernel") and told["cores"].startswith("the kernel") for told in grouped.values())
+
+
+def test_a_group_that_bounds_nothing_is_made_only_where_it_completes_the_kill() -> None:
+    bare = cgroups.Place("/groups", "dure-")
+    assert not cgroups.is_useful(bare, True) and cgroups.is_useful(bare, False)
+    assert cgroups.is_useful(cgroups.Place("/groups", "dure-", ("pids",)), True) and not cgroups.is_useful(cgroups.Place(), False)
 
 
 def test_commands_are_found_as_a_shell_would(tmp_path: Path) -> None:
@@ -300,6 +323,7 @@ def test_a_shim_loads_little(tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-S", "-c", code, isolation.PACKAGE_ROOT]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert not loaded & {"dataclasses", "pathlib", "tarfile", "shutil", "subprocess", "socket", "psutil", "numpy", "inspect"}
+    assert not loaded & {"typing", "traceback", "logging", "threading", "random", "hashlib"}
     assert {m for m in loaded if m.startswith("dure.backends.local.")} == {
-        f"dure.backends.local.{m}" for m in ("shim", "files", "memory", "processes", "sandbox", "space", "workers")
+        f"dure.backends.local.{m}" for m in ("shim", "cgroups", "files", "memory", "processes", "sandbox", "space", "workers")
     }
