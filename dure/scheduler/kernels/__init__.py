@@ -1,0 +1,6 @@
+"""The hot loops: compiled once by numba, each of which also runs uncompiled and then gives the same bytes.
+
+What lives here: functions over arrays of integers (and of floats where an order needs them) that `plan` and the simulator's fast
+path both call. What may never: an object, a string, an allocation per waiting workload, a random number, a sum whose order is not
+fixed, or a rule that only one of its two callers knows. `jit` says how they are compiled, `ground` what they work on.
+"""

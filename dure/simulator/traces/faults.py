@@ -1,0 +1,95 @@
+"""What can be wrong with a trace or a fleet file, said so that a person can mend it: file, place, field, remedy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dure.errors import ConfigError
+
+FAULTS_KEPT_MAX = 20  # of those passed over: enough to see what is wrong with a file, whatever its length
+VALUE_SHOWN_MAX = 60
+
+
+class FaultKind(StrEnum):
+    """Kinds of fault in a row, which `skip_bad` counts; `UNREADABLE` is of the file, and is never passed over."""
+
+    UNREADABLE = "unreadable"
+    BROKEN_ROW = "broken_row"
+    ENCODING = "encoding"
+    MISSING = "missing"
+    NOT_A_NUMBER = "not_a_number"
+    NOT_FINITE = "not_finite"
+    NEGATIVE = "negative"
+    TOO_LARGE = "too_large"
+    NOT_WHOLE = "not_whole"
+    UNKNOWN_WORD = "unknown_word"
+    UNKNOWN_QUEUE = "unknown_queue"
+    DUPLICATE = "duplicate"
+    CONTRADICTION = "contradiction"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. place: "line 17" or "row 3", "" when it is the whole file; field: "" when it is the whole row."""
+
+    kind: FaultKind
+    file: str
+    place: str
+    field: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.file, self.place) if part)
+        verb = "" if self.problem.startswith("is ") else ":"
+        what = f"{self.field}{verb} {self.problem}" if self.field else self.problem
+        return f"{where}: {what}. {self.remedy}"
+
+
+class TraceError(ConfigError):
+    """A trace cannot be read. fault: what is wrong first."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class FleetError(ConfigError):
+    """A fleet contradicts itself. faults: everything that is wrong with it."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: of bounded length."""
+    text = repr(value)
+    return text if len(text) <= VALUE_SHOWN_MAX else text[: VALUE_SHOWN_MAX - 1] + "…"
+
+
+class Faults:
+    """Collects the faults of one file: the first one ends the reading, or every one is counted."""
+
+    def __init__(self, file: str, *, skip_bad: bool, unit: str = "line") -> None:
+        self.file = file
+        self.unit = unit
+        self.skip_bad = skip_bad
+        self.skipped: Counter[FaultKind] = Counter()
+        self.first: list[Fault] = []
+
+    def unreadable(self, problem: str, remedy: str, place: str = "") -> TraceError:
+        """The error to raise when nothing of the file can be used."""
+        return TraceError(Fault(FaultKind.UNREADABLE, self.file, place, "", problem, remedy))
+
+    def row(self, kind: FaultKind, number: int, field: str, problem: str, remedy: str) -> None:
+        """A row that cannot be used. Raises TraceError unless bad rows are passed over."""
+        skip = "Or pass over such rows with skip_bad."
+        fault = Fault(kind, self.file, f"{self.unit} {number}", field, problem, f"{remedy} {skip}")
+        if not self.skip_bad:
+            raise TraceError(fault)
+        self.skipped[kind] += 1
+        if len(self.first) < FAULTS_KEPT_MAX:
+            self.first.append(fault)
