@@ -160,10 +160,11 @@ def test_descendants_by_the_kernels_list_and_by_scanning_are_the_same(monkeypatc
 
 
 def test_only_processes_with_the_marker_are_killed() -> None:
-    marked = subprocess.Popen(["sleep", "60"], env={"DURE_ATTEMPT": "a_unit_marked"})
-    other = subprocess.Popen(["sleep", "60"], env={"DURE_ATTEMPT": "a_unit_marked2"})
+    marker = f"DURE_ATTEMPT=a_unit_{os.getpid()}_"  # nobody else's who runs these tests now
+    marked = subprocess.Popen(["sleep", "60"], env=dict([marker.split("=")]))
+    other = subprocess.Popen(["sleep", "60"], env=dict([f"{marker}2".split("=")]))
     try:
-        while not processes.kill_marked(b"DURE_ATTEMPT=a_unit_marked"):
+        while not processes.kill_marked(marker.encode()):
             marked.poll()
         assert marked.wait(10) == -9 and other.poll() is None
     finally:

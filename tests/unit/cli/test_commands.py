@@ -381,14 +381,14 @@ def test_a_script_that_is_given_as_a_job_file_gets_a_hint(shell: Shell) -> None:
     assert shell.json("submit", "--", "true", "train.py", who="alice")["ids"]
 
 
-def test_what_is_wrong_is_said_without_names_of_classes_and_in_both_languages(shell: Shell) -> None:
+def test_what_is_wrong_is_said_without_names_of_classes_and_in_both_languages(shell: Shell, tmp_path: Path) -> None:
     for lang in ("en", "ko"):
         for words, code in (
             (["jobs", "--state", "foo"], Exit.USAGE),
             (["simulate", "nofile"], Exit.USAGE),
             (["policy", "set", "nofile"], Exit.USAGE),
             (["openapi", "--out", "nowhere/at/all"], Exit.REFUSED),
-            (["restore", "nofile", "--data", "/tmp"], Exit.REFUSED),
+            (["restore", "nofile", "--data", str(tmp_path / "new")], Exit.REFUSED),
             (["submit", "--cores", "x", "--", "true"], Exit.USAGE),
             (["jobs", "--limit", "0"], Exit.USAGE),
             (["jobs", "more"], Exit.USAGE),

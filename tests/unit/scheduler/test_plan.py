@@ -180,6 +180,20 @@ def test_nothing_starts_on_an_unusable_node_and_no_moment_is_promised() -> None:
     assert told_.promises == {}
 
 
+def test_what_is_short_is_what_no_node_has_beside_the_rest() -> None:
+    """`a` has cores and no memory, `b` memory and no cores. Cores are what more of would help most; `b` alone has the rest."""
+    world = World().site("s").node("a", "s", cores=8, memory=4096).node("b", "s", cores=8, memory=16_384)
+    world.attempt("x", [("a", 0)], cores=2, memory=4096).attempt("y", [("b", 0)], cores=7, memory=1024)
+    facts = {"workers": 1, "workers_fit_now": 0, "wanted_milli": 4000, "free_milli": 1000}
+    assert told(world.pending("job", cores=4, memory=4096)).waits["job"] == (ReasonKind.WAITS_CORES, facts)
+
+
+def test_where_no_node_has_the_rest_of_anything_the_scarcest_is_named() -> None:
+    world = farm(devices=2, accelerator="h100").attempt("x", [("pohang/n0", 3)], cores=8, memory=30_000)
+    facts = {"workers": 1, "workers_fit_now": 0, "wanted": 1, "free": 0}
+    assert told(world.pending("job", devices=1, cores=1, memory=8192)).waits["job"] == (ReasonKind.WAITS_DEVICES, facts)
+
+
 def test_nothing_starts_while_the_plane_drains() -> None:
     world = farm().pending("job")
     world.draining = True

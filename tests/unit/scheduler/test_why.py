@@ -9,10 +9,23 @@ import pytest
 from dure.errors import InvariantViolated
 from dure.model.money import Currency
 from dure.model.reason import Reason, ReasonKind
-from dure.scheduler import Change, NextEvent, NoChange, Why, apply_change, plan, smallest_change, suggest, why
+from dure.scheduler import (
+    Basis,
+    Change,
+    NextEvent,
+    NextKind,
+    NoChange,
+    Why,
+    apply_change,
+    plan,
+    smallest_change,
+    suggest,
+    why,
+    why_claimed,
+)
 from dure.scheduler.plan import CAPACITY
 from dure.scheduler.snapshot import DEPENDENCY_WAITS, STOPPING, Snapshot
-from tests.builders.world import World
+from tests.builders.world import HOUR_S, World
 
 
 def rate(
@@ -31,9 +44,23 @@ def told(world: World, id: str = "job") -> Why:
     return why(s, plan(s), row_of(s, id))
 
 
-def change(world: World, id: str = "job", **more: object) -> Change | NoChange:
+def ends(attempt: str, at_ms: int, basis: Basis = Basis.LIMIT) -> NextEvent:
+    return NextEvent(NextKind.ATTEMPT_ENDS, attempt, at_ms, basis, f"w-{attempt}")
+
+
+def asks(attempt: str, at_ms: int, victims: int = 1) -> NextEvent:
+    return NextEvent(NextKind.PREEMPTION, attempt, at_ms, Basis.GUARANTEED_RUN, f"w-{attempt}", victims)
+
+
+def promised(workload: str, at_ms: int) -> NextEvent:
+    return NextEvent(NextKind.PROMISE_STARTS, workload, at_ms, Basis.PROMISE)
+
+
+def change(world: World, id: str = "job", **more: object) -> Change | NoChange | None:
     s = world.snapshot()
-    return suggest(s, row_of(s, id), **{"rate": rate, **more})
+    found = suggest(s, row_of(s, id), **{"rate": rate, **more})
+    assert (found.change is None) != (found.no_change is None)
+    return found.change or found.no_change
 
 
 def farm(**node: object) -> World:
@@ -84,6 +111,12 @@ def test_money_that_a_project_mate_would_take_first_is_counted() -> None:
     world = farm().award("lab", 0).pending("first", hold=20, limit=60).pending("job", hold=30, limit=60)
     world.pending("other", project="other", hold=0)
     assert change(world, rate=None) == Change(funds_won=50)
+
+
+def test_no_more_money_is_asked_for_than_lets_it_start_before_a_project_mate() -> None:
+    """With money for both, `first` would take the only place; the gap alone leaves it to `job`."""
+    world = farm().award("lab", 0).pending("first", cores=8, hold=90, limit=60).pending("job", cores=8, hold=30, limit=60)
+    assert change(world, rate=None) == Change(funds_won=30)
 
 
 def test_merit_alone_cannot_be_helped_with_won() -> None:
@@ -137,7 +170,9 @@ def test_a_change_touches_nothing_of_the_others() -> None:
 def test_what_starts_needs_no_reason_and_a_claim_names_how_many_make_room() -> None:
     assert told(farm().pending("job")) == Why(reasons=(), no_change=NoChange.STARTS_ALREADY)
     world = farm().attempt("v", [("pohang/n0", 0)], cores=8).pending("job", priority="urgent")
-    assert told(world).reasons == (Reason.of(ReasonKind.WAITS_VICTIMS, victims=1),)
+    answer = told(world)
+    assert answer.reasons == (Reason.of(ReasonKind.WAITS_VICTIMS, victims=1),)
+    assert answer.next_event == asks("v", world.now_ms)
 
 
 def test_each_site_gives_its_own_answer() -> None:
@@ -152,7 +187,7 @@ def test_each_site_gives_its_own_answer() -> None:
     }  # fmt: skip
     assert answer.reasons[0].kind in CAPACITY
     assert answer.promised_ms == world.now_ms + 90_000
-    assert answer.next_event == NextEvent("attempt_ends", "x", world.now_ms + 90_000)
+    assert answer.next_event == ends("x", world.now_ms + 90_000)
     assert answer.change == Change(cores_milli=1000)
 
 
@@ -160,7 +195,7 @@ def test_all_that_stands_in_the_way_is_said_what_the_owner_can_do_first() -> Non
     world = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=90).award("lab", 4).pending("job", hold=5, eligible=30)
     answer = told(world)
     assert [r.kind for r in answer.reasons] == [ReasonKind.FUNDS_SHORT, ReasonKind.WAITS_PAUSE, ReasonKind.WAITS_CORES]
-    assert answer.next_event == NextEvent("pause_ends", "job", world.now_ms + 30_000)
+    assert answer.next_event == NextEvent(NextKind.PAUSE_ENDS, "job", world.now_ms + 30_000, Basis.PAUSE)
     assert answer.no_change is NoChange.NOT_YET
 
 
@@ -169,17 +204,17 @@ def test_a_workload_behind_a_promise_hears_of_it_and_never_of_its_own() -> None:
     world.policy = replace(world.policy, reservations_max=1)
     answer = told(world)
     assert answer.reasons == (Reason.of(ReasonKind.WAITS_RESERVED, for_workload="wide", until_ms=world.now_ms + 100_000),)
-    assert answer.next_event == NextEvent("promise_starts", "wide", world.now_ms + 100_000)
+    assert answer.next_event == promised("wide", world.now_ms + 100_000)
     assert told(world, "wide").sites[0][1].kind in CAPACITY
     world.policy = replace(world.policy, reservations_max=2)
-    promised = told(world)
-    assert promised.promised_ms == world.now_ms + (100 + 3600) * 1000
-    assert promised.next_event == NextEvent("attempt_ends", "a", world.now_ms + 100_000)
+    later = told(world)
+    assert later.promised_ms == world.now_ms + (100 + 3600) * 1000
+    assert later.next_event == ends("a", world.now_ms + 100_000)
 
 
 def test_a_promise_that_rests_on_starts_of_this_plan_names_itself() -> None:
     world = farm().pending("first", cores=8, limit=50).pending("job", cores=8)
-    assert told(world).next_event == NextEvent("promise_starts", "job", world.now_ms + 50_000)
+    assert told(world).next_event == promised("job", world.now_ms + 50_000)
 
 
 def test_what_fits_but_for_its_turn_is_told_so() -> None:
@@ -195,3 +230,67 @@ def test_nothing_helps_where_no_end_is_known() -> None:
     world = farm().attempt("a", [("pohang/n0", 0)], cores=8, ends=None, state=STOPPING).pending("job", cores=1)
     assert told(world).next_event is None
     assert told(World().site("bare").pending("job")).next_event is None
+
+
+# -- the preemption that comes ----------------------------------------------------------------------------------------------
+
+
+def test_an_urgent_job_hears_who_is_asked_to_make_room_and_when() -> None:
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=8, started=-20).pending("job", priority="urgent", cores=4)
+    guaranteed_ms = world.now_ms - 20_000 + world.policy.min_run_ms
+    answer = told(world)
+    assert answer.promised_ms == world.now_ms + HOUR_S * 1000  # what it would be without preemption
+    assert answer.next_event == asks("v", guaranteed_ms)
+    world.now_ms = guaranteed_ms
+    s = world.snapshot()
+    assert plan(s).victim_attempt.tolist() == [0]
+
+
+def test_of_several_victims_the_one_whose_guarantee_ends_last_decides() -> None:
+    world = (
+        farm().attempt("old", [("pohang/n0", 0)], cores=4, started=-200).attempt("new", [("pohang/n0", 0)], cores=4, started=-10)
+    )
+    world.pending("job", priority="urgent", cores=8)
+    assert told(world).next_event == asks("new", world.now_ms - 10_000 + world.policy.min_run_ms, victims=2)
+
+
+def test_what_ends_by_itself_before_the_guarantee_does_comes_first() -> None:
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=8, started=-20, ends=30)
+    assert told(world.pending("job", priority="urgent", cores=4)).next_event == ends("v", world.now_ms + 30_000)
+
+
+def test_room_that_others_leave_beside_a_victim_comes_first() -> None:
+    """At its guarantee's end `v` alone is not enough; `leaves` goes a little later, and then `v` is asked."""
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=4, started=-50)
+    world.attempt("leaves", [("pohang/n0", 0)], cores=4, preemptible=False, ends=40).pending("job", priority="urgent", cores=8)
+    assert told(world).next_event == ends("leaves", world.now_ms + 40_000)
+
+
+def test_nobody_is_asked_for_work_that_may_not_preempt_or_cannot_pay_or_has_no_turn() -> None:
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=8, started=-20)
+    assert told(world.pending("job", priority="high", cores=4)).next_event == ends("v", world.now_ms + HOUR_S * 1000)
+    world.waiting.clear()
+    assert told(world.pending("job", priority="urgent", hold=5)).next_event == ends("v", world.now_ms + HOUR_S * 1000)
+    world.waiting.clear()
+    world.policy = replace(world.policy, backfill_depth=0)
+    assert told(world.pending("job", priority="urgent")).next_event == ends("v", world.now_ms + HOUR_S * 1000)
+
+
+def test_a_preemption_keeps_off_the_promises_of_those_before_it() -> None:
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=8, started=-20)
+    world.pending("first", priority="urgent", cores=8).pending("job", priority="urgent", cores=8)
+    guaranteed_ms = world.now_ms - 20_000 + world.policy.min_run_ms
+    assert told(world, "first").next_event == asks("v", guaranteed_ms)
+    assert told(world).next_event == ends("v", world.now_ms + HOUR_S * 1000)
+
+
+def test_a_claimed_workload_hears_who_makes_room_until_when() -> None:
+    world = farm().attempt("v", [("pohang/n0", 0)], cores=4, state=STOPPING, ends=9)
+    world.attempt("u", [("pohang/n0", 0)], cores=4, state=STOPPING, ends=4)
+    world.claim("c", [("pohang/n0", 0)], ["u", "v"], cores=8).attempt("x", [("pohang/n0", 0)], cores=0)
+    answer = why_claimed(world.snapshot(), "w-c")
+    assert answer is not None and answer.reasons == (Reason.of(ReasonKind.WAITS_VICTIMS, victims=2),)
+    assert answer.next_event == NextEvent(NextKind.VICTIM_LEAVES, "v", world.now_ms + 9000, Basis.GRACE, "w-v", 2)
+    assert why_claimed(world.snapshot(), "w-x") is None
+    world.sites["pohang"]["reachable"] = False
+    assert why_claimed(world.snapshot(), "w-c") is None
