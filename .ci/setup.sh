@@ -31,5 +31,5 @@ fi
 
 # Dependency groups need pip 25.1.
 "$venv/bin/python" -m pip install -q --upgrade 'pip>=25.1'
-"$venv/bin/python" -m pip install -q --group dev -e '.[demo]'
+"$venv/bin/python" -m pip install -q --group dev -e '.[demo,simulate]'
 echo "setup: ready in $venv"

@@ -1,4 +1,4 @@
-"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm)."""
+"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench import storm, submissions
+from bench import fgd, philly, storm, submissions
 from bench.farm import describe_machine
 from bench.results import Result, write
 
@@ -17,12 +17,14 @@ MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
     "latency": submissions.latency,
     "throughput": submissions.throughput,
     "storm": storm.storm,
+    "fgd": fgd.fgd,
+    "philly": philly.philly,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; none: all but storm")
+    parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; none: latency and throughput")
     chosen = parser.parse_args().what or ["latency", "throughput"]
     for name in chosen:
         results = MEASUREMENTS[name]()

@@ -19,6 +19,7 @@ import walk  # beside this file
 from dure.access import RIGHTS, Action
 from dure.cli.app import build
 from dure.cli.exits import Exit
+from dure.model.event import RESTORED
 from dure.model.reason import ReasonKind
 from dure.model.reason_texts import REASON_TEXTS, Helper, ReasonText
 from dure.model.tenancy import Role
@@ -50,17 +51,18 @@ EVENTS: Mapping[str, str] = {
     "node.drained": "Nothing new is started on a node.",
     "node.undrained": "A node takes work again.",
     "organisation.created": "An organisation was made.",
+    "plane.restored": "The plane went on from a backup: the first event of its incarnation, behind the backup's last.",
     "plane.founded": "A plane was founded in an empty store, with its first rules and its signing key.",
     "policy.written": "A new version of the rules is in force.",
     "programme.created": "A programme was made.",
     "programme.funded": "Money came from the treasury into a programme.",
     "project.created": "A project was made.",
-    "quarantine.resolved": "What was set aside was accounted for: reported by its site after all, or attested lost.",
-    "quarantine.dismissed": "An operator looked at an attempt that the plane did not know, and dismissed it.",
+    "quarantine.resolved": "What was set aside was accounted for: adopted from its site's report, attested lost, or dismissed.",
     "site.created": "A site was made.",
     "site.drained": "Nothing new is started at a site.",
     "site.inventory": "The nodes of a site changed.",
     "site.joined": "An agent took charge of its site; whoever did before is fenced off.",
+    "site.joining": "An agent took charge of its site and is still telling what it knows; `site.joined` follows.",
     "site.returned": "A site that was unknown spoke again.",
     "site.undrained": "A site takes work again.",
     "site.unknown": "A site has not been heard of for too long. What runs there is left alone.",
@@ -149,9 +151,12 @@ def recorded() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "dure").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if "record(" not in text:
+        if "record(" not in text and "Event(" not in text:
             continue
         tree = ast.parse(text)
+        for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and _name(n.func) == "Event"):
+            if any(k.arg == "kind" and _name(k.value) == "RESTORED" for k in call.keywords):  # the only one that is not recorded
+                found.setdefault(RESTORED, set()).update(_members(call, tree))
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name != "record"):
             for call in (n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) == "record"):
                 for kind in _kinds(call.args[2], tree):
@@ -179,7 +184,7 @@ def _words(node: ast.AST) -> set[str]:
     return {word for word in constants if EVENT_KIND.fullmatch(word)}
 
 
-def _members(call: ast.Call, function: ast.FunctionDef) -> set[str]:
+def _members(call: ast.Call, function: ast.AST) -> set[str]:
     data = next((k.value for k in call.keywords if k.arg == "data"), None)
     if isinstance(data, ast.Name):
         named = [

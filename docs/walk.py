@@ -10,7 +10,7 @@ from dure.ledger import (
     available,
     award_account,
     award_transfer,
-    charge,
+    charge_nano,
     divide,
     expire_transfer,
     fund_transfer,
@@ -20,15 +20,16 @@ from dure.ledger import (
     policy_account,
     post_all,
     programme_account,
-    refund_amount,
+    refund_nano,
     refund_transfers,
+    settle_exact,
     settle_transfers,
     site_account,
     treasury_account,
 )
 from dure.model.calendar import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from dure.model.funding import Account, Award, Programme, Transfer, TransferKind
-from dure.model.money import NANO
+from dure.model.money import NANO, nano_text
 from dure.model.policy import Policy, Price
 from dure.model.reason import Reason
 from dure.model.workload import Attempt
@@ -82,28 +83,38 @@ def table() -> str:
     walk.post("**fund** the programme", [fund_transfer(PROGRAMME, 1_000_000, id="fund:1", rule_version=1, at_ms=0)])
     walk.post("**award** a voucher", [award_transfer(AWARD, 100_000, id="award:lab", rule_version=1, at_ms=0)])
     first, held = _hold(walk, "first")
-    settled = charge(POLICY, **DEMAND, duration_ms=FIRST_MS) or 0
-    walk.post(f"**settle** {settled:,} for 10 min 1 s; the rest is released", settle_transfers(held, settled, at_ms=2))
-    refund = refund_amount(POLICY, settled=settled, run_ms=FIRST_MS, lost_ms=LOST_MS, checkpoint_interval_ms=15 * MINUTE_MS)
-    paid = [replace(h, settled=settled) for h in walk.holds(first.id)]
-    walk.post(f"**refund** {refund:,} for 2 min 1 s that were lost", refund_transfers(paid, refund, payer=COLUMNS[-1], at_ms=2))
-    _, held = _hold(walk, "second")
-    settled = charge(POLICY, **DEMAND, duration_ms=SECOND_MS_RUN) or 0
-    walk.post(f"**settle** {settled:,} for 52 min; the rest is released", settle_transfers(held, settled, at_ms=4))
+    charge = charge_nano(POLICY, **DEMAND, duration_ms=FIRST_MS) or 0
+    back = refund_nano(POLICY, charged_nano=charge, run_ms=FIRST_MS, lost_ms=LOST_MS, checkpoint_interval_ms=15 * MINUTE_MS)
+    made = settle_exact(0, charge, back, first.held)
+    settles = settle_transfers(held, made.settled, at_ms=2)
+    walk.post(f"**settle** {_of(made.settled, charge)} for 10 min 1 s; the rest is released", settles)
+    paid = [replace(h, settled=made.settled) for h in walk.holds(first.id)]
+    refunds = refund_transfers(paid, made.refunded, payer=COLUMNS[-1], at_ms=2)
+    walk.post(f"**refund** {_of(made.refunded, back)} for 2 min 1 s that were lost", refunds)
+    second, held = _hold(walk, "second")
+    charge = charge_nano(POLICY, **DEMAND, duration_ms=SECOND_MS_RUN) or 0
+    made = settle_exact(made.carry_nano, charge, 0, second.held)
+    settles = settle_transfers(held, made.settled, at_ms=4)
+    walk.post(f"**settle** {_of(made.settled, charge)} for 52 min; the rest is released", settles)
     left = available(walk.accounts[award_account("lab")])
     walk.post("**expire**: what is left goes back", _expired(left))
     names = " | ".join(("treasury", "programme", "award", "site", "policy"))
     return f"| deed | {names} | award may still hold |\n|---|--:|--:|--:|--:|--:|--:|\n" + "\n".join(walk.rows) + "\n"
 
 
+def _of(posted: int, exact_nano: int) -> str:
+    """Whole units that are posted, and what they are of when the exact amount is no whole number."""
+    return f"{posted:,}" if posted * NANO == exact_nano else f"{posted:,} of {nano_text(exact_nano)}"
+
+
 def _expired(left: int) -> list[Transfer]:
-    return [expire_transfer(AWARD, left, id="expire:lab:0", rule_version=1, at_ms=DAY_MS)]
+    return [expire_transfer(AWARD, left, id="expire:lab", rule_version=1, at_ms=DAY_MS)]
 
 
 def _hold(walk: Walk, id: str) -> tuple[Attempt, tuple[Transfer, ...]]:
     """Hold for two hours and ten seconds of grace, as at every placement."""
     amount = hold_amount(POLICY, **DEMAND, limit_ms=2 * HOUR_MS, grace_ms=10 * SECOND_MS) or 0
-    attempt = Attempt(id=id, workload="train", project="lab", site=SITE, epoch=1, policy_version=1)
+    attempt = Attempt(id=id, workload="train", project="lab", site=SITE, epoch=1, held=amount, policy_version=1)
     parts = divide(amount, [(AWARD, available(walk.accounts[award_account("lab")]))], site=SITE, accelerator="h100", now_ms=1)
     require(not isinstance(parts, Reason), f"the hold was refused: {parts}")
     assert not isinstance(parts, Reason)

@@ -2,7 +2,7 @@
 
 DureError
 ├── InvariantViolated   the program is wrong: a `require(...)` failed; nothing was committed
-├── ConfigError         a setting is wrong; the message names it and the remedy
+├── ConfigError         a setting, or a file that it names, is wrong; the message names it and the remedy
 ├── StoreError
 │   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
 │   ├── DuplicateKey    a unique key is taken

@@ -11,13 +11,14 @@ from dure.model.tenancy import Grant, Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at. expires_ms: when the token that
-    it showed ends, 0: never."""
+    """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at. credential: the token that it
+    showed; expires_ms: when that ends, 0: never."""
 
     id: str
     disabled: bool = False
     grants: tuple[Grant, ...] = ()
     site: str = ""
+    credential: str = ""
     expires_ms: int = 0
 
     def own(self) -> frozenset[Action]:

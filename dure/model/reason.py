@@ -50,6 +50,7 @@ class ReasonKind(StrEnum):
     MISSING_FIELD = "missing_field"
     BODY_TOO_LARGE = "body_too_large"
     BODY_NOT_JSON = "body_not_json"
+    BAD_CURSOR = "bad_cursor"
     NOT_SIGNED_IN = "not_signed_in"
     NOT_ALLOWED = "not_allowed"
     NOT_FOUND = "not_found"

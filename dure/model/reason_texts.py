@@ -74,14 +74,15 @@ _WAITING: dict[K, ReasonText] = {
         "No site is allowed", "None of the sites that it allows exists or takes new work.", "Allow other sites."), (
         "허용된 사이트 없음", "작업이 허용한 사이트 가운데 새 작업을 받는 곳이 없습니다.", "다른 사이트도 허용하십시오.")),
     K.NO_SITE_REACHABLE: _text("", _OPERATOR, (
-        "No site can be reached", "None of the allowed sites has been heard of lately.",
+        "No site can be reached", "None of the allowed sites that are large enough has been heard of lately.",
         "Wait until a link is back, or ask an operator."), (
-        "연결된 사이트 없음", "허용된 사이트에서 최근 소식이 없습니다.",
+        "연결된 사이트 없음", "충분히 큰 허용 사이트에서 최근 소식이 없습니다.",
         "연결이 돌아올 때까지 기다리거나 운영자에게 문의하십시오.")),
     K.SITES_DRAINED: _text("", _OPERATOR, (
-        "The sites are being drained", "Every allowed site that is large enough has been drained: nothing new starts there.",
+        "The sites are being drained",
+        "Every allowed site that is large enough has been drained or cannot be reached: nothing new starts there.",
         "Wait until a site is opened again, or ask an operator."), (
-        "사이트 비우는 중", "충분히 큰 허용 사이트가 모두 비우는 중이라 새 작업을 시작하지 않습니다.",
+        "사이트 비우는 중", "충분히 큰 허용 사이트가 모두 비우는 중이거나 연결되지 않아 새 작업을 시작하지 않습니다.",
         "사이트가 다시 열릴 때까지 기다리거나 운영자에게 문의하십시오.")),
     K.NO_SUCH_ACCELERATOR: _text("", _SELF, (
         "No such accelerator", "No allowed site has any of the accelerator types that it accepts.",
@@ -110,25 +111,25 @@ _WAITING: dict[K, ReasonText] = {
         "워커를 {workers_fit_empty}개 이하로 하거나 더 작게 요청하십시오.")),
     K.WAITS_CORES: _text("workers workers_fit_now wanted_milli free_milli", _WAIT, (
         "Waits for cores", "It needs {workers} × {wanted_milli} at one site; there is room for {workers_fit_now} now. "
-        "The most that is free on one node: {free_milli}.",
+        "The most that is free on one node with room for the rest: {free_milli}.",
         "Wait until others end, or ask for less."), (
         "코어 대기", "한 사이트에 {workers} × {wanted_milli} 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
-        "한 노드에 남은 최대: {free_milli}.",
+        "나머지를 갖춘 한 노드에 남은 최대: {free_milli}.",
         "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
     K.WAITS_MEMORY: _text("workers workers_fit_now wanted_mib free_mib", _WAIT, (
         "Waits for memory", "It needs {workers} × {wanted_mib} at one site; there is room for {workers_fit_now} now. "
-        "The most that is free on one node: {free_mib}.",
+        "The most that is free on one node with room for the rest: {free_mib}.",
         "Wait until others end, or ask for less."), (
         "메모리 대기", "한 사이트에 {workers} × {wanted_mib} 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
-        "한 노드에 남은 최대: {free_mib}.",
+        "나머지를 갖춘 한 노드에 남은 최대: {free_mib}.",
         "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
     K.WAITS_DEVICES: _text("workers workers_fit_now wanted free", _WAIT, (
         "Waits for accelerators",
         "It needs {workers} × {wanted} accelerators at one site; there is room for {workers_fit_now} now. "
-        "The most that is free on one node: {free}.",
+        "The most that is free on one node with room for the rest: {free}.",
         "Wait until others end, or ask for less."), (
         "가속기 대기", "한 사이트에 {workers} × 가속기 {wanted}개의 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
-        "한 노드에 남은 최대: {free}개.",
+        "나머지를 갖춘 한 노드에 남은 최대: {free}개.",
         "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
     K.WAITS_RESERVED: _text("for_workload until_ms", _WAIT, (
         "Room is promised to another", "There is room, but it is kept for {for_workload}, which starts by {until_ms}.",
@@ -212,9 +213,11 @@ _REFUSED: dict[K, ReasonText] = {
     K.BAD_FIELD: _text("field problem", _SELF, (
         "A field is wrong", "{field}: {problem}.", "[{remedy}]"), (
         "잘못된 항목", "{field} 항목: {problem}.", "[{remedy}]")),
-    K.UNKNOWN_FIELD: _text("field known", _SELF, (
-        "Unknown field", "There is no field {field}[; known are {known}].", "Correct its name or leave it out."), (
-        "알 수 없는 항목", "{field|이라는/라는} 항목은 없습니다[. 가능한 항목: {known}].", "이름을 고치거나 빼십시오.")),
+    K.UNKNOWN_FIELD: _text("field known nearest", _SELF, (
+        "Unknown field", "There is no field {field} here.[ Did you mean {nearest}?][ Known: {known}.]",
+        "Correct its name or leave it out."), (
+        "알 수 없는 항목", "{field|이라는/라는} 항목은 없습니다.[ {nearest|을/를} 뜻하셨습니까?][ 가능한 항목: {known}.]",
+        "이름을 고치거나 빼십시오.")),
     K.MISSING_FIELD: _text("field", _SELF, (
         "A field is missing", "{field} is required.", "Add it and send the request again."), (
         "항목 누락", "{field|이/가} 필요합니다.", "추가해 다시 보내십시오.")),
@@ -224,6 +227,11 @@ _REFUSED: dict[K, ReasonText] = {
     K.BODY_NOT_JSON: _text("problem", _SELF, (
         "Not valid JSON", "The request's body could not be read[: {problem}].", "Send a JSON object in UTF-8."), (
         "올바른 JSON이 아님", "요청 본문을 읽을 수 없습니다[: {problem}].", "UTF-8로 된 JSON 객체를 보내십시오.")),
+    K.BAD_CURSOR: _text("", _SELF, (
+        "Not a cursor of this list", "The cursor was not given out for this list with these filters.",
+        "Send the `next` of the page before, with the same filters; or leave `cursor` out to begin at the first page."), (
+        "이 목록의 커서가 아님", "이 목록과 조건에서 받은 커서가 아닙니다.",
+        "앞 쪽의 `next` 값을 같은 조건으로 보내거나, `cursor` 없이 첫 쪽부터 시작하십시오.")),
     K.NOT_SIGNED_IN: _text("problem", _SELF, (
         "Not signed in", "The request carries no valid token[: {problem}].",
         "Send a valid API token: Authorization: Bearer TOKEN."), (
@@ -314,17 +322,26 @@ PROBLEMS: Pairs = MappingProxyType({
     "too_many": ("too many entries[; at most {limit}]", "항목이 너무 많습니다[ (최대 {limit})]"),
     "too_early": ("too early[; not before {limit}]", "너무 이릅니다[ ({limit} 이후)]"),
     "too_late": ("too late[; not after {limit}]", "너무 늦습니다[ ({limit} 이전)]"),
-    "wrong_type": ("wrong type[; expected: {expected}]", "형식이 다릅니다[ (필요: {expected})]"),
+    "wrong_type": ("wrong type[; expected: {expected}][, {least} to {limit}][; write it in quotes: {quoted}]"
+                   "[; for example {example}]",
+                   "형식이 다릅니다[ (필요: {expected})][ ({least}~{limit})][ (따옴표로 쓰십시오: {quoted})]"
+                   "[ (예: {example})]"),
     "empty": ("empty", "비어 있습니다"),
-    "bad_format": ("wrong form[: {detail}][; pattern {pattern}][; for example {example}]",
-                   "표기가 잘못되었습니다[: {detail}][ (형식 {pattern})][ (예: {example})]"),
+    "bad_format": ("wrong form[: {detail}][; for example {example}]", "표기가 잘못되었습니다[: {detail}][ (예: {example})]"),
+    "control_characters": ("has a character that cannot be seen, {code}", "보이지 않는 문자 {code|이/가} 들어 있습니다"),
+    "not_over_the_api": ("is of job files alone; over the API, upload the archive and name it in {needs}",
+                         "작업 파일에만 쓰는 항목입니다. API에서는 묶음을 올리고 {needs}에 적으십시오"),
+    "array_element": ("is one element of an array; resubmit the array {value} as a whole",
+                      "배열의 원소입니다. 배열 {value|을/를} 통째로 다시 제출하십시오"),
+    "no_body": ("this request takes no body", "이 요청은 본문을 받지 않습니다"),
     "unknown_value": ("unknown value[ {value}][; known: {allowed}]", "알 수 없는 값입니다[: {value}][ (가능: {allowed})]"),
     "not_a_date": ("not a date[; for example {example}]", "날짜가 아닙니다[ (예: {example})]"),
     "in_the_past": ("in the past", "이미 지난 때입니다"),
     "ends_before_start": ("ends before it starts", "끝이 시작보다 앞섭니다"),
     "contradiction": ("contradicts another field[; it needs {needs}]", "다른 항목과 모순됩니다[ (필요: {needs})]"),
     "duplicate": ("the same thing twice", "같은 것이 두 번 나옵니다"),
-    "reserved": ("a reserved name", "쓸 수 없는 예약된 이름입니다"),
+    "reserved": ("a reserved name[: {value}… is the plane's own]",
+                 "쓸 수 없는 예약된 이름입니다[ ({value}… 는 제어면이 씁니다)]"),
     "disabled": ("disabled", "사용이 중지되었습니다"),
     "missing": ("missing", "없습니다"),
     "unknown": ("unknown", "알 수 없습니다"),
@@ -335,6 +352,7 @@ PROBLEMS: Pairs = MappingProxyType({
 NOUNS: Pairs = MappingProxyType({
     "workload": ("workload", "작업"), "attempt": ("attempt", "시도"), "project": ("project", "과제"),
     "organisation": ("organisation", "기관"), "programme": ("programme", "사업"), "award": ("award", "바우처"),
+    "transfer": ("transfer", "이체"),
     "site": ("site", "사이트"), "node": ("node", "노드"), "actor": ("actor", "행위자"), "token": ("token", "토큰"),
     "grant": ("grant", "역할 부여"), "bundle": ("code archive", "코드 묶음"),
     "quarantine": ("quarantined attempt", "격리된 시도"),
@@ -342,7 +360,7 @@ NOUNS: Pairs = MappingProxyType({
     "hold": ("hold", "예약금"), "amount": ("amount", "금액"), "waiting": ("waiting workloads", "대기 작업 수"),
     "array_bytes": ("bytes of an array (description × elements)", "배열의 바이트(설명 × 원소 수)"),
     "workers": ("workers", "워커 수"), "array": ("array elements", "배열 크기"), "backup": ("backup", "백업"),
-    "log": ("log", "로그"),
+    "log": ("log", "로그"), "address": ("address", "주소"),
     "object": ("object", "객체"), "string": ("text", "문자열"), "integer": ("whole number", "정수"),
     "number": ("number", "수"), "boolean": ("true or false", "참/거짓"), "list": ("list", "목록"),
 })  # fmt: skip
@@ -361,13 +379,42 @@ ROLES: Pairs = MappingProxyType({
     "agent": ("site agent", "사이트 에이전트"),
 })  # fmt: skip
 
+# What a text has to look like, in words: no reader is shown a regular expression. Beside BAD_FIELD "bad_format".
+FORMS: Mapping[str, tuple[str, str]] = {
+    "form_slug": ("1 to 63 of a–z, 0–9 and -, beginning with a letter", "a–z, 0–9, - 로 1~63자, 영문자로 시작"),
+    "form_word": ("1 to 63 of a–z, 0–9, - and _, beginning with a letter or digit",
+                  "a–z, 0–9, -, _ 로 1~63자, 영문자나 숫자로 시작"),
+    "form_id": ("1 to 128 of letters, digits and _ . : @ -, beginning with a letter or digit",
+                "영문자, 숫자, _ . : @ - 로 1~128자, 영문자나 숫자로 시작"),
+    "form_filter": ("the id of one thing, or nothing", "대상 하나의 ID, 또는 빈 값"),
+    "form_scope": ("the id of a project, programme or site, or * for everywhere", "과제·사업·사이트의 ID, 또는 전체를 뜻하는 *"),
+    "form_email": ("an e-mail address, or nothing", "전자우편 주소, 또는 빈 값"),
+    "form_sha256": ("64 of 0–9 and a–f: the SHA-256 that the upload answered", "0–9, a–f 64자: 올릴 때 받은 SHA-256"),
+    "form_region": ("a region of ISO 3166-2, or nothing", "ISO 3166-2 지역 부호, 또는 빈 값"),
+    "form_country": ("two capital letters, ISO 3166-1", "ISO 3166-1 대문자 두 자"),
+    "form_resource": ("core, memory_gib, or device: and a type or *", "core, memory_gib, 또는 device:에 가속기 종류나 *"),
+    "form_env_name": ("names of variables are letters, digits and _, do not begin with a digit, and have at most 128",
+                      "변수 이름은 영문자, 숫자, _ 로 128자 이하이며 숫자로 시작하지 않음"),
+    "form_key": ("1 to 128 visible ASCII characters without spaces, sent once", "공백 없는 ASCII 1~128자를 한 번만"),
+    "form_duration": ("numbers with units d, h, m, s, ms in this order, without spaces or fractions",
+                      "d, h, m, s, ms 순서로 단위를 붙인 정수, 공백과 소수점 없이"),
+    "form_memory": ("a number with KiB, MiB, GiB, TiB, KB, MB, GB or TB", "KiB, MiB, GiB, TiB, KB, MB, GB, TB 단위를 붙인 수"),
+    "form_cores": ("at most three decimals", "소수점 아래 세 자리까지"),
+    "form_moment": ("a day, an ISO 8601 moment, or milliseconds since 1970", "날짜, ISO 8601 시각, 또는 1970년부터의 밀리초"),
+    "form_quotes": ("a quote is left open, or nothing follows the last backslash",
+                    "따옴표가 닫히지 않았거나 마지막 \\ 뒤가 비어 있음"),
+    "form_archive": ("not a tar.gz archive", "tar.gz 묶음이 아님"),
+}  # fmt: skip
+
 # `Evidence.detail`: what backends and the plane say beside an outcome.
 DETAILS: Pairs = MappingProxyType({
+    **FORMS,
     "no_such_command": ("there is no such command", "그런 명령이 없습니다"),
     "not_executable": ("the command cannot be executed", "실행할 수 없는 명령입니다"),
     "isolation_failed": ("it could not be isolated", "격리하지 못했습니다"),
     "bad_bundle": ("the code archive could not be unpacked", "코드 묶음을 풀 수 없습니다"),
     "memory_limit": ("it used more memory than it asked for", "요청한 메모리를 넘었습니다"),
+    "machine_memory": ("its machine ran out of memory", "기계의 메모리가 바닥났습니다"),
     "shim_terminated": ("its supervisor was ended from outside", "감독 프로세스가 밖에서 종료되었습니다"),
     "shim_error": ("its supervisor failed", "감독 프로세스에 오류가 있었습니다"),
     "never_launched": ("it was never launched", "실행되지 않았습니다"),

@@ -6,29 +6,36 @@ What may never: a clock, chance, I/O, logging, a change of anything that was pas
 than the snapshot. If a fact is needed, it becomes a column. "No" is a reason with true facts, never an exception.
 
 The parts, from the bottom: `place` (nodes and devices of a gang), `capacity` (what is left, now and at each promise),
-`funds`, `shapes` (what an empty farm says), `turns` (order), `victims`, `promises` (earliest moments), `cycle` (the plan).
+`funds`, `shapes` (what an empty farm says), `turns` (order), `victims`, `promises` (earliest moments), `cycle` (the plan), and
+upon it `upcoming` (which event comes next), `smallest` (which change would help), `why` and `quote`.
 """
 
 from dure.scheduler.change import Change, NoChange, Rater, apply_change
 from dure.scheduler.check import check
-from dure.scheduler.cycle import plan
+from dure.scheduler.cycle import Pace, plan
 from dure.scheduler.plan import WAIT_CODE, WAIT_CODES, Plan, make_reason, reason_of
 from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetical
-from dure.scheduler.smallest import smallest_change, suggest
+from dure.scheduler.smallest import PLANS_MAX, Suggestion, smallest_change, suggest
 from dure.scheduler.snapshot import Snapshot, freeze
-from dure.scheduler.why import NextEvent, Why, why
+from dure.scheduler.upcoming import Basis, NextEvent, NextKind
+from dure.scheduler.why import Why, why, why_claimed
 
 __all__ = [
+    "PLANS_MAX",
     "WAIT_CODE",
     "WAIT_CODES",
+    "Basis",
     "Change",
     "Hypothetical",
     "NextEvent",
+    "NextKind",
     "NoChange",
     "Outlook",
+    "Pace",
     "Plan",
     "Rater",
     "Snapshot",
+    "Suggestion",
     "Why",
     "apply_change",
     "check",
@@ -40,5 +47,6 @@ __all__ = [
     "smallest_change",
     "suggest",
     "why",
+    "why_claimed",
     "with_hypothetical",
 ]

@@ -3,6 +3,8 @@ told why it waits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -12,13 +14,28 @@ from dure.model.reason import ReasonKind
 from dure.scheduler.capacity import Ground, Promise
 from dure.scheduler.decisions import STARTS, Decisions, Start, assemble
 from dure.scheduler.funds import KRW, PAY_ORDER, Funds
-from dure.scheduler.place import CORES, DEVICES, MEMORY, emptiness, workers_in
+from dure.scheduler.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
 from dure.scheduler.plan import CAPACITY, WAIT_CODE, WAIT_CODES, Plan
 from dure.scheduler.promises import Spot, earliest, tightest
 from dure.scheduler.shapes import Group, Shape, Verdict, Way, groups_of
 from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, Bool, Snapshot
 from dure.scheduler.turns import Turns
-from dure.scheduler.victims import Candidates
+from dure.scheduler.victims import Candidates, Taking, cheapest
+
+Pace = Callable[[], None]
+PACE_EVERY = 64  # turns: a few milliseconds
+
+
+def at_once() -> None:
+    """The pace of a plan that nothing is more urgent than."""
+
+
+class Chance(Enum):
+    """What a workload would get if it were its turn."""
+
+    WAITS = 0
+    STARTS = 1
+    CLAIMS = 2  # it would start behind victims
 
 
 def plan(snapshot: Snapshot) -> Plan:
@@ -29,10 +46,12 @@ def plan(snapshot: Snapshot) -> Plan:
 
 
 class Cycle:
-    """The state of one plan while it is made."""
+    """The state of one plan while it is made. pace: called again and again while it is, so that a question can let something more
+    urgent go first; it changes nothing."""
 
-    def __init__(self, s: Snapshot) -> None:
-        self.s = s
+    def __init__(self, s: Snapshot, pace: Pace = at_once) -> None:
+        pace()
+        self.s, self._pace = s, pace
         self.ground, self.funds = Ground(s), Funds(s)
         self.groups, self.group_of = groups_of(s, self.ground)
         self.done = Decisions()
@@ -51,15 +70,42 @@ class Cycle:
     def run(self, until: int = -1) -> None:
         """Give every workload its turn, or stop after that of `until`: whoever comes later cannot change what it got."""
         turns = Turns(self.s, self._eligible())
-        waiting = 0
         while (row := turns.next()) is not None:
-            if self._looked < self.s.policy.backfill_depth and self._decide(row):
-                turns.charge(row, self._use(row))
-            if row not in self.done.starts:
-                self.done.ahead[row] = waiting
-                waiting += 1
+            self._turn(turns, row)
             if row == until:
                 return
+
+    def lead_up(self, to: int) -> None:
+        """Give those before `to` their turn, as though nothing but its turn kept it waiting: until then its demand, limit, sites
+        and types cannot have changed anything, so `chance` may ask about any of them."""
+        turns = Turns(self.s, sorted({*self._eligible(), to}))
+        row = turns.next()
+        while row is not None and row != to:
+            self._turn(turns, row)
+            row = turns.next()
+        self.funds.forget()  # what it asks for may be more than the largest hold that those answers were kept for
+
+    def chance(self, group: Group) -> Chance:
+        """Whether a workload of this group would start if it were its turn. Changes nothing."""
+        if group.standing.verdict is not None or not self._tries_left or not self.ways(group):
+            return Chance.WAITS
+        if not self._known_full(group) and self._spot(group) is not None:
+            return Chance.STARTS
+        return Chance.CLAIMS if group.preempts and self._forced(group) is not None else Chance.WAITS
+
+    def _turn(self, turns: Turns, row: int) -> None:
+        if len(self.done.ahead) % PACE_EVERY == 0:
+            self._pace()
+        tried = self._tries_left
+        if tried and self._decide(row):
+            turns.charge(row, self._use(row))
+        if row not in self.done.starts:
+            self.done.ahead[row] = len(self.done.ahead)
+            self.done.tried += tried
+
+    @property
+    def _tries_left(self) -> bool:
+        return self._looked < self.s.policy.backfill_depth
 
     def _eligible(self) -> list[int]:
         """Rows that may start at all, if there is room and money."""
@@ -119,20 +165,26 @@ class Cycle:
     # -- 3. starting ----------------------------------------------------------------------------------------------------
 
     def _start(self, row: int, group: Group) -> bool:
-        shape, end_ms = group.shape, self.s.now_ms + group.limit_ms
         self._looked += bool(self.done.promises)
-        layer = self.ground.layer(end_ms)
+        spot = self._spot(group)
+        if spot is None:
+            self._full[group.key] = group.limit_ms
+            return False
+        way, site, seats = spot
+        masks = self.ground.start(seats, group.shape.need, self.s.now_ms + group.limit_ms)
+        self._record(Start(row, way, site, seats, tuple(masks)))
+        return True
+
+    def _spot(self, group: Group) -> tuple[Way, int, Seats] | None:
+        """Where it would start now: on the first of its ways that has room."""
+        shape, layer = group.shape, self.ground.layer(self.s.now_ms + group.limit_ms)
         for way in group.ways:
             fit = self.ground.fit(shape.need, way.accelerator, layer)
             sites = way.sites & (fit.per_site >= shape.workers)
             if sites.any():
                 site = tightest(fit.per_site, sites)
-                seats = self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
-                masks = self.ground.start(seats, shape.need, end_ms)
-                self._record(Start(row, way, site, seats, tuple(masks)))
-                return True
-        self._full[group.key] = group.limit_ms
-        return False
+                return way, site, self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
+        return None
 
     def _record(self, start: Start) -> None:
         self.done.starts[start.row] = start
@@ -143,29 +195,23 @@ class Cycle:
     # -- 4. preempting --------------------------------------------------------------------------------------------------
 
     def _preempt(self, row: int, group: Group) -> bool:
-        """Claim the place of the cheapest victims, on the best alternative that has any. Claims keep off the nodes of every
-        promise: how soon a victim leaves is not known well enough to go below one."""
-        key = (group.priority, *group.key)
-        if key in self._spared:
+        found = self._forced(group)
+        if found is None:
+            self._spared.add((group.priority, *group.key))
             return False
-        promised = [node for p in self.done.promises.values() for node in p.seats.nodes]
-        for way in group.ways:
-            usable = self.ground.usable(way.accelerator).copy()
-            usable[promised] = False
-            found = []
-            for site in np.flatnonzero(way.sites).tolist():
-                victims = self.candidates.choose(group.shape.need, group.shape.workers, group.priority, site, usable)
-                if victims:
-                    found.append((sum(self.candidates.lost[v] for v in victims), len(victims), site, victims))
-            if found:
-                _, _, site, victims = min(found)
-                self._claim(row, way, site, victims, usable)
-                return True
-        self._spared.add(key)
-        return False
+        self._claim(row, group.shape, *found)
+        return True
 
-    def _claim(self, row: int, way: Way, site: int, victims: list[int], usable: Bool) -> None:
-        shape, ground = self.groups[self.group_of[row]].shape, self.ground
+    def _forced(self, group: Group) -> Taking | None:
+        """Whose place it could take. Claims keep off the nodes of every promise: how soon a victim leaves is not known well
+        enough to go below one."""
+        if (group.priority, *group.key) in self._spared:
+            return None
+        promised = [node for p in self.done.promises.values() for node in p.seats.nodes]
+        return cheapest(self.candidates, self.ground, group, promised)
+
+    def _claim(self, row: int, shape: Shape, way: Way, site: int, victims: list[int], usable: Bool) -> None:
+        ground = self.ground
         room = self.candidates.room(victims)
         seats = ground.seats(site, workers_in(room, shape.need) * usable, emptiness(room), shape.workers)
         rows = self.candidates.workers(victims)
@@ -213,13 +259,15 @@ class Cycle:
         return WAIT_CODE[ReasonKind.WAITS_FOR_TURN], ()
 
     def _scarcest(self, shape: Shape, ways: list[Way], fits: int) -> Verdict:
-        """Of what there is least: how much each worker wants, and the most that is free on one node. Devices are scarcest, so
-        they are named when several dimensions are equally short."""
+        """The dimension of which more would help most: how much of it each worker wants, and the most that is free on one node
+        that has the rest. Where no node has the rest of any, that of which there is least. Devices go first among equals."""
         nodes = np.logical_or.reduce([self.ground.usable(w.accelerator) & w.sites[self.ground.site] for w in ways])
         free = np.maximum(self.ground.layers[0][:, nodes], 0)
-        asked = [d for d in (DEVICES, CORES, MEMORY) if shape.need[d]]
-        least = min(asked, key=lambda d: int((free[d] // shape.need[d]).sum()))
-        return WAIT_CODE[CAPACITY[least]], (shape.workers, fits, shape.need[least], int(free[least].max(initial=0)))
+        asked = [d for d in (DEVICES, CORES, MEMORY) if shape.need[d]] or [CORES]  # of nothing: no node is usable
+        rest = {d: workers_in(free, without(shape.need, d)) for d in asked}
+        short = max(asked, key=lambda d: (int(rest[d].sum()), -int((free[d] // max(1, shape.need[d])).sum())))
+        most = int(free[short][rest[short] > 0].max(initial=0))
+        return WAIT_CODE[CAPACITY[short]], (shape.workers, fits, shape.need[short], most)
 
     def _most(self, shape: Shape, ways: list[Way], layer: int) -> int:
         """The most workers that fit at one site."""

@@ -34,6 +34,7 @@ class Decisions:
     promises: dict[int, Promise] = field(default_factory=dict)
     blocked: dict[int, tuple[Verdict, list[Way]]] = field(default_factory=dict)  # promised rows: why, and how they could run
     ahead: dict[int, int] = field(default_factory=dict)  # by row: how many waiting ones had their turn before it
+    tried: int = 0  # how many of those, the first ones, had a turn within the depth bound
 
 
 def assemble(s: Snapshot, done: Decisions, verdicts: list[Verdict]) -> Plan:

@@ -27,6 +27,10 @@ class Funds:
             self._rows.setdefault((int(a.project[row]), int(a.currency[row])), []).append(row)
         self._kept: dict[tuple[int, int, int], tuple[int, I64, int]] = {}
 
+    def forget(self) -> None:
+        """Look again at everything that was kept."""
+        self._kept.clear()
+
     def eligible(self, project: int, accelerator: int, currency: int) -> list[int]:
         """Award rows good for this type, at one site or another, by order of expiry."""
         rows = self._rows.get((project, currency), [])

@@ -35,6 +35,12 @@ def workers_in(room: I64, need: Need) -> I64:
     return fit
 
 
+def without(need: Need, dimension: int) -> Need:
+    """The rest of a need."""
+    cores_milli, memory_mib, devices = (0 if d == dimension else amount for d, amount in enumerate(need))
+    return cores_milli, memory_mib, devices
+
+
 def emptiness(room: I64) -> I64:
     """One number a node that grows with what is free on it, devices before cores: best fit takes the smallest, so that work
     without devices keeps off free ones and big holes remain."""

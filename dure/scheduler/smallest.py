@@ -1,20 +1,28 @@
 """The smallest change that would start a waiting workload now.
 
 Smallest: fewest fields, one or two; then the field that stands first in FIELDS, which goes from what costs nobody anything to
-what costs others their turn; of a number, the value nearest to what was asked. Numbers are found by bisection. Every
-change is proved by planning again on the changed snapshot, so what is suggested does start, at once or as a claim.
+what costs others their turn; of a number, the value nearest to what was asked. Numbers are found by bisection.
+
+Those whose turn is earlier are the same for every change but of money (a project mate may take it) and of priority (another
+turn). So the plan up to its turn is made once for each priority, and what else it could ask for is tried there. In the end every
+suggestion is proved by planning again on the changed snapshot, so what is suggested does start, at once or as a claim.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
+
+from dure.errors import require
 from dure.scheduler.change import Change, NoChange, Rater, apply_change, only
-from dure.scheduler.cycle import Cycle, not_yet
+from dure.scheduler.cycle import Chance, Cycle, Pace, at_once, not_yet
 from dure.scheduler.decisions import Start
 from dure.scheduler.funds import KRW
+from dure.scheduler.shapes import groups_of
 from dure.scheduler.snapshot import Snapshot
 
 FIELDS = (
@@ -22,94 +30,192 @@ FIELDS = (
 )  # fmt: skip
 # A suggestion below these would start something that can do no work.
 LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "workers": 1}
-PLANS_MAX = 400  # plans of the whole queue per search; those of the workload alone, which come first, are cheap
-TAKES_ALL = 1 << 50  # won that covers anything that a project could ask for
+PLANS_MAX = 50  # plans of the whole queue per search; one for each priority tried, and some dozens where money moves others
+SOME_WON = 1  # stands for however much is needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What a search found. Either a change or the reason why there is none."""
+
+    change: Change | None = None
+    no_change: NoChange | None = None
+    plans: int = 0  # plans of the whole queue that it made
+    stopped: bool = False  # the bound on them was reached: a smaller change than what was found may exist
 
 
 def smallest_change(snapshot: Snapshot, row: int, rate: Rater | None = None, plans_max: int = PLANS_MAX) -> Change | None:
     """The smallest change that starts the workload in `row` now, or None; `suggest` says why None."""
-    found = suggest(snapshot, row, rate, plans_max)
-    return found if isinstance(found, Change) else None
+    return suggest(snapshot, row, rate, plans_max).change
 
 
-def suggest(snapshot: Snapshot, row: int, rate: Rater | None = None, plans_max: int = PLANS_MAX) -> Change | NoChange:
-    """The smallest change, or why there is none."""
+def suggest(
+    snapshot: Snapshot, row: int, rate: Rater | None = None, plans_max: int = PLANS_MAX, pace: Pace = at_once
+) -> Suggestion:
+    """The smallest change, or why there is none. plans_max bounds how often the whole queue is planned; the proof of what was
+    found comes on top. pace: as in `Cycle`."""
     if not_yet(snapshot, row) is not None:
-        return NoChange.NOT_YET
-    if start_of(snapshot, row) is not None:
-        return NoChange.STARTS_ALREADY
-    search = Search(snapshot, row, rate, plans_max)
+        return Suggestion(no_change=NoChange.NOT_YET)
+    search = Search(snapshot, row, rate, plans_max, pace)
+    if search.chance(Change()) is not Chance.WAITS:
+        return Suggestion(no_change=NoChange.STARTS_ALREADY, plans=search.plans)
     values = _values(snapshot, row, rate)
+    found = next((f for extreme in _extremes(values) if (f := search.nearest(extreme)) is not None), None)
+    if found is not None:
+        return Suggestion(change=search.proved(found), plans=search.plans, stopped=search.stopped)
+    no_change = NoChange.SEARCH_ENDED if search.stopped else NoChange.NONE_SUFFICES
+    return Suggestion(no_change=no_change, plans=search.plans, stopped=search.stopped)
+
+
+def _extremes(values: dict[str, list[object]]) -> Iterator[dict[str, Any]]:
+    """One or two fields with values as far as they may go, the smaller change first."""
     for names in (*combinations(values, 1), *combinations(values, 2)):
         for chosen in product(*(values[name] for name in names)):
-            found = search.nearest(dict(zip(names, chosen, strict=True)))
-            if found is not None:
-                return found
-    return NoChange.NONE_SUFFICES if search.plans_left else NoChange.SEARCH_ENDED
+            yield dict(zip(names, chosen, strict=True))
 
 
-def start_of(snapshot: Snapshot, row: int) -> Start | None:
+def start_of(snapshot: Snapshot, row: int, pace: Pace = at_once) -> Start | None:
     """How the plan starts this workload, if it does. Those whose turn comes later are not looked at: they change nothing."""
-    cycle = Cycle(snapshot)
+    cycle = Cycle(snapshot, pace)
     cycle.run(until=row)
     return cycle.done.starts.get(row)
 
 
 class Search:
-    """Plans on changed snapshots of one workload, a bounded number of them."""
+    """What changes of one workload would get it, with a bounded number of plans of the whole queue."""
 
-    def __init__(self, snapshot: Snapshot, row: int, rate: Rater | None, plans_max: int) -> None:
-        self._snapshot, self._row, self._rate = snapshot, row, rate
-        self._tried: dict[Change, Start | None] = {}
-        self.plans_left = plans_max
+    def __init__(self, snapshot: Snapshot, row: int, rate: Rater | None, plans_max: int, pace: Pace) -> None:
+        self._snapshot, self._row, self._rate, self._pace = snapshot, row, rate, pace
+        self._tried: dict[Change, Chance] = {}
+        self._turns: dict[str, Cycle] = {}  # by the priority asked for: the plan up to its turn
+        self._plans_max = plans_max
+        self.plans = 0
+        self.stopped = False  # something was left out, as its plan would have gone beyond the bound
 
-    def start(self, change: Change) -> Start | None:
+    def chance(self, change: Change) -> Chance:
         if change not in self._tried:
-            self._tried[change] = self._plan(change)
+            self._tried[change] = self._with_money(change) if change.funds_won else self._at_its_turn(change)
         return self._tried[change]
 
-    def _plan(self, change: Change) -> Start | None:
-        changed = apply_change(self._snapshot, self._row, change, self._rate)
-        # Others only use up: what does not start alone does not start among them.
-        if start_of(only(changed, self._row), 0) is None or self.plans_left == 0:
-            return None
-        self.plans_left -= 1
-        return start_of(changed, self._row)
+    def proved(self, change: Change) -> Change:
+        """The change, after planning with it as the next step would. What was tried with money has been planned so already."""
+        if not change.funds_won:
+            start = start_of(self._changed(change), self._row, self._pace)
+            require(start is not None and bool(start.victims) == change.claims, f"it does not start with {change}")
+        return change
 
     def nearest(self, extreme: dict[str, Any]) -> Change | None:
-        """From values as far as they may go, the nearest ones that still start it; None when not even the farthest do."""
-        change = Change(**extreme)
-        if self.start(change) is None:
-            return None
-        for name in extreme:
+        """From values as far as they may go, the nearest ones that still start it; None when not even the farthest do, or when
+        too few plans are left to tell how near they are."""
+        stopped, self.stopped = self.stopped, False
+        reached = self._reached(Change(**extreme))
+        change = None if reached is None else self._narrowed(reached, list(extreme))
+        told, self.stopped = not self.stopped, self.stopped or stopped
+        return change if told else None
+
+    # -- trying ---------------------------------------------------------------------------------------------------------
+
+    def _at_its_turn(self, change: Change) -> Chance:
+        alone = only(self._changed(change), self._row)
+        if change.priority not in self._turns and not _starts_alone(alone):
+            return Chance.WAITS
+        cycle = self._lead_up(change.priority)
+        return Chance.WAITS if cycle is None else cycle.chance(groups_of(alone, cycle.ground)[0][0])
+
+    def _with_money(self, change: Change) -> Chance:
+        changed = self._changed(change)
+        if not _starts_alone(only(changed, self._row)) or not self._may_plan():
+            return Chance.WAITS
+        start = start_of(changed, self._row, self._pace)
+        return Chance.WAITS if start is None else Chance.CLAIMS if start.victims else Chance.STARTS
+
+    def _changed(self, change: Change) -> Snapshot:
+        return apply_change(self._snapshot, self._row, change, self._rate)
+
+    def _lead_up(self, priority: str) -> Cycle | None:
+        """The plan up to its turn in that class ("": its own); None when it would be one too many."""
+        if priority not in self._turns:
+            if not self._may_plan():
+                return None
+            cycle = Cycle(self._changed(Change(priority=priority)), self._pace)
+            cycle.lead_up(self._row)
+            self._turns[priority] = cycle
+        return self._turns[priority]
+
+    def _may_plan(self) -> bool:
+        if self.plans == self._plans_max:
+            self.stopped = True
+            return False
+        self.plans += 1
+        return True
+
+    # -- narrowing ------------------------------------------------------------------------------------------------------
+
+    def _narrowed(self, change: Change, names: list[str]) -> Change:
+        for name in names:
             if name in LEAST:
-                asked = int(getattr(self._snapshot.pending, name)[self._row])
-                change = self._bisect(change, name, asked)
+                change = self._bisect(change, name, int(getattr(self._snapshot.pending, name)[self._row]))
             elif name == "funds_won":
                 change = self._least_money(change)
-        start = self.start(change)
-        return replace(change, claims=bool(start and start.victims))
+        return replace(change, claims=self.chance(change) is Chance.CLAIMS)
+
+    def _reached(self, change: Change) -> Change | None:
+        """The change if it starts it; one with money with the least of the amounts that are tried: the gaps at its turn, then all
+        that its project could ask for. Mostly both do or neither, but more than the gap may let a project mate take its place."""
+        for won in self._amounts(change) if change.funds_won else (0,):
+            tried = replace(change, funds_won=won)
+            if self.chance(tried) is not Chance.WAITS:
+                return tried
+        return None
+
+    def _amounts(self, change: Change) -> list[int]:
+        most = self._pays_all(change)
+        paid = only(self._changed(replace(change, funds_won=most)), self._row)
+        return [*self._gaps(change), most] if most and _starts_alone(paid) else []
 
     def _bisect(self, change: Change, name: str, fails: int) -> Change:
         """The value nearest to one that fails, between it and the one in `change`, which starts."""
         starts = int(getattr(change, name))
         while abs(starts - fails) > 1:
             middle = (starts + fails) // 2
-            if self.start(_with(change, name, middle)) is not None:
-                starts = middle
-            else:
-                fails = middle
-        return _with(change, name, starts)
+            reached = self._reached(_with(change, name, middle))
+            change, starts, fails = (change, starts, middle) if reached is None else (reached, middle, fails)
+        return change
 
     def _least_money(self, change: Change) -> Change:
-        """The gap at its turn is nearly always the answer; where money also moves others, bisection finds it."""
-        cycle = Cycle(apply_change(self._snapshot, self._row, replace(change, funds_won=0), self._rate))
-        cycle.run(until=self._row)
-        for gap in cycle.gaps(cycle.groups[cycle.group_of[self._row]]):
-            exact = replace(change, funds_won=gap)
-            if self.start(exact) is not None and (gap == 1 or self.start(replace(change, funds_won=gap - 1)) is None):
-                return exact
-        return self._bisect(change, "funds_won", 0)
+        """The amount in `change`, which starts it, is nearly always the gap at its turn, and one won less would not do. Where it
+        is more, as money also moves others, bisection finds it."""
+        starts, fails = change.funds_won, 0
+        if starts in self._gaps(change) and self._fails_with(change, starts - 1):
+            return change
+        while starts - fails > 1:
+            middle = (starts + fails) // 2
+            starts, fails = (starts, middle) if self._fails_with(change, middle) else (middle, fails)
+        return replace(change, funds_won=starts)
+
+    def _fails_with(self, change: Change, won: int) -> bool:
+        return won == 0 or self.chance(replace(change, funds_won=won)) is Chance.WAITS
+
+    def _gaps(self, change: Change) -> list[int]:
+        """Won that is missing when it is its turn, smallest first, for one alternative and site or another."""
+        cycle = self._lead_up(change.priority)
+        if cycle is None:
+            return []
+        unpaid = only(self._changed(replace(change, funds_won=0)), self._row)
+        return cycle.gaps(groups_of(unpaid, cycle.ground)[0][0])
+
+    def _pays_all(self, change: Change) -> int:
+        """Won that its whole project could not ask for more of: as good as any larger amount."""
+        s, unpaid = self._snapshot, only(self._changed(replace(change, funds_won=0)), self._row)
+        owner = np.repeat(np.arange(len(s.pending.ids)), np.diff(s.pending.alt_ptr))
+        mates = (s.pending.project[owner] == s.pending.project[self._row]) & (owner != self._row)
+        won = np.maximum(s.alternatives.hold[mates, KRW], 0)
+        return int(won.sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
+
+
+def _starts_alone(s: Snapshot) -> bool:
+    """Others only use up: what does not start alone does not start among them, and need not be planned."""
+    return start_of(s, 0) is not None
 
 
 def _with(change: Change, name: str, value: int) -> Change:
@@ -127,7 +233,8 @@ def _values(s: Snapshot, row: int, rate: Rater | None) -> dict[str, list[object]
     found["accelerators"] = [(a,) for a in s.accelerators if a not in accepted] if rate and p.devices[row] else []
     for name, least in LEAST.items():
         found[name] = [least] if getattr(p, name)[row] > least else []
-    found["funds_won"] = [TAKES_ALL] if (s.alternatives.hold[low:high, KRW] > 0).any() else []
+    # with a rater, another demand may cost money where this one does not
+    found["funds_won"] = [SOME_WON] if rate or (s.alternatives.hold[low:high, KRW] > 0).any() else []
     higher = sorted((c.value, c.name) for c in s.policy.classes if c.value > p.priority[row])
     found["priority"] = [name for _, name in higher]
     return {name: found[name] for name in FIELDS if found[name]}

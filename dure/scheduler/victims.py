@@ -9,28 +9,37 @@ rest still suffice, so no victim could be spared.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
-from dure.scheduler.capacity import Ground
+from dure.scheduler.capacity import Ground, latest_ends
 from dure.scheduler.place import Need, workers_in
+from dure.scheduler.shapes import Group, Way
 from dure.scheduler.snapshot import I32, I64, RUNNING, Bool, Snapshot
+
+Taking = tuple[Way, int, list[int], Bool]  # way, site, victims, the nodes that may be used
 
 
 class Candidates:
-    """The attempts of a snapshot that may be preempted, cheapest first."""
+    """The attempts of a snapshot that may be preempted now, or at a later moment if nothing but time changes; cheapest first.
 
-    def __init__(self, s: Snapshot, ground: Ground) -> None:
+    taken: those that make room for somebody already."""
+
+    def __init__(self, s: Snapshot, ground: Ground, at_ms: int | None = None, taken: Collection[int] = ()) -> None:
         a = s.attempts
         self._ground, self._priority = ground, a.priority
-        legal = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0) & (s.now_ms >= a.started_ms + s.policy.min_run_ms)
-        self.lost = _lost_work(s)
+        self._at_ms = s.now_ms if at_ms is None else at_ms
+        self._later = self._at_ms > s.now_ms
+        self.lost = _lost_work(s, self._at_ms)
+        legal = preemptible(s) & (guaranteed_until(s) <= self._at_ms) & (latest_ends(s) > self._at_ms)
         rows = np.flatnonzero(legal).tolist()
         rows.sort(key=lambda i: (self.lost[i], a.priority[i], -a.started_ms[i], a.ids[i]))
         self._order: list[int] = rows
         self._ptr = a.worker_ptr
         self._node = a.worker_node
         self._site = [int(s.nodes.site[a.worker_node[ptr]]) for ptr in a.worker_ptr[:-1].tolist()]
-        self._taken: set[int] = set()
+        self.taken: set[int] = set(taken)
 
     def workers(self, attempts: list[int]) -> I64:
         """Rows of the snapshot's workers that belong to these attempts."""
@@ -38,11 +47,21 @@ class Candidates:
         return np.array(rows, np.int64)
 
     def take(self, attempts: list[int]) -> None:
-        self._taken.update(attempts)
+        self.taken.update(attempts)
+
+    def suffice(self, group: Group, kept: list[int]) -> bool:
+        """Whether a workload of this group would find room off the `kept` nodes if all who may be preempted for it left."""
+        room = self.room([i for i in self._order if self._priority[i] < group.priority and i not in self.taken])
+        fits = workers_in(room, group.shape.need)
+        fits[kept] = 0
+        return any(
+            (way.sites & (self._ground.by_site(fits * self._ground.usable(way.accelerator)) >= group.shape.workers)).any()
+            for way in group.ways
+        )
 
     def choose(self, need: Need, workers: int, priority: int, site: int, usable: Bool) -> list[int]:
         """Victims at a site, dearest first, whose leaving makes room on its `usable` nodes; empty when none suffice."""
-        ranked = [i for i in self._order if self._site[i] == site and self._priority[i] < priority and i not in self._taken]
+        ranked = [i for i in self._order if self._site[i] == site and self._priority[i] < priority and i not in self.taken]
 
         def enough(chosen: list[int]) -> bool:
             return int((workers_in(self.room(chosen), need) * usable).sum()) >= workers
@@ -66,15 +85,46 @@ class Candidates:
         rows = self.workers(attempts)
         node, load = self._ground.tenures.node[rows], self._ground.tenures.load[:, rows]
         freed = [np.bincount(node, column, self._ground.size).astype(np.int64) for column in load]
-        room: I64 = self._ground.rooms[0] + np.array(freed)
+        free = self._ground.floor(self._at_ms) if self._later else self._ground.rooms[0]
+        room: I64 = free + np.array(freed)
         return room
 
 
-def _lost_work(s: Snapshot) -> list[float]:
+def preemptible(s: Snapshot) -> Bool:
+    """Attempts that may be asked to make room once they have run their guaranteed time."""
+    a = s.attempts
+    may: Bool = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0)
+    return may
+
+
+def guaranteed_until(s: Snapshot) -> I64:
+    """By attempt: until when it is left alone."""
+    until: I64 = s.attempts.started_ms + s.policy.min_run_ms
+    return until
+
+
+def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[int]) -> Taking | None:
+    """Whose place a workload takes: that of the cheapest victims, on the best of its ways that has any. `kept` are nodes that it
+    has to keep off."""
+    for way in group.ways:
+        usable = ground.usable(way.accelerator).copy()
+        usable[kept] = False
+        found = []
+        for site in np.flatnonzero(way.sites).tolist():
+            victims = candidates.choose(group.shape.need, group.shape.workers, group.priority, site, usable)
+            if victims:
+                found.append((sum(candidates.lost[v] for v in victims), len(victims), site, victims))
+        if found:
+            _, _, site, victims = min(found)
+            return way, site, victims, usable
+    return None
+
+
+def _lost_work(s: Snapshot, at_ms: int) -> list[float]:
     """By attempt, in normalised core-seconds."""
     a = s.attempts
     owner: I32 | I64 = np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))
     rate = a.cores_milli[owner] / 1000 + np.bitwise_count(a.worker_mask) * s.core_rate[s.nodes.accelerator[a.worker_node]]
     per_attempt = np.bincount(owner, rate, len(a.ids))
-    lost: list[float] = (per_attempt * np.maximum(s.now_ms - a.checkpoint_ms, 0) / 1000).tolist()
+    lost: list[float] = (per_attempt * np.maximum(at_ms - a.checkpoint_ms, 0) / 1000).tolist()
     return lost

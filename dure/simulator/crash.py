@@ -14,6 +14,7 @@ from dure.controller.commands import workloads
 from dure.controller.commands.idempotency import Answer, once
 from dure.controller.verify import verify_audit, verify_store_books
 from dure.errors import DureError, require
+from dure.model.funding import Remainder
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, Workload, WorkloadSpec
 from dure.ports import Reader, Store, Tx
@@ -113,10 +114,11 @@ def _encode(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a story ended: for each workload its state, and for each of its attempts the outcome and the money."""
+    """How a story ended: for each workload its state, and for each of its attempts the outcome and the money; what is carried."""
 
     workloads: dict[str, tuple[str, tuple[tuple[str, int, int], ...]]]
     faults: tuple[str, ...]
+    carried: tuple[tuple[str, int], ...] = ()  # remainder and nano-units
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ def ending_of(world: World) -> Ending:
         )
         for w in rows
     }
-    return Ending(dict(sorted(told.items())), tuple(faults))
+    carried = tuple((r.id, r.nano) for r in world.store.read(lambda r: r.find(Remainder)))
+    return Ending(dict(sorted(told.items())), tuple(faults), carried)
 
 
 def _difference(calm: Ending, other: Ending) -> str:
@@ -178,4 +181,7 @@ def _difference(calm: Ending, other: Ending) -> str:
         return "; ".join(other.faults[:3])
     names = sorted(calm.workloads.keys() | other.workloads.keys())
     wrong = [n for n in names if calm.workloads.get(n) != other.workloads.get(n)]
-    return "; ".join(f"{n}: {other.workloads.get(n)} instead of {calm.workloads.get(n)}" for n in wrong[:3])
+    told = [f"{n}: {other.workloads.get(n)} instead of {calm.workloads.get(n)}" for n in wrong[:3]]
+    if other.carried != calm.carried:
+        told.append(f"carried: {other.carried} instead of {calm.carried}")
+    return "; ".join(told)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dure.ledger import award_account, statement
 from dure.model.calendar import SEOUL, people_text
 from dure.model.event import Event
-from dure.model.funding import Account, Award, Transfer
+from dure.model.funding import Account, Award, Remainder, Transfer
+from dure.model.money import NANO, nano_text
 from dure.model.reason import Reason
 from dure.model.render import render
 from dure.model.workload import Attempt, Outcome, Workload, WorkloadState
@@ -121,9 +122,11 @@ class Teller:
     def _ended(self, event: Event) -> str:
         name = self._name(event.data["workload"])
         attempt = self._attempt(event.subject)
-        paid = f"{event.data['settled']:_} won"
-        if event.data["refunded"]:
-            paid += f", {event.data['refunded']:_} of them refunded"
+        charge = event.data["settled"] * NANO + event.data["charge_rest_nano"]
+        refund = event.data["refunded"] * NANO + event.data["refund_rest_nano"]
+        paid = f"{_amount(charge)} won"
+        if refund:
+            paid += f", {_amount(refund)} of them refunded"
         words = {
             Outcome.SUCCEEDED: "succeeds",
             Outcome.FAILED: f"fails with exit code {event.data['exit_code']}",
@@ -159,6 +162,7 @@ class Teller:
         awards = self._world.store.read(lambda r: r.find(Award, {"project": project}))
         accounts = self._world.store.read(lambda r: r.get_many(Account, [award_account(a.id) for a in awards]))
         transfers = self._world.store.read(lambda r: r.find(Transfer, {"project": project}))
+        remainders = self._world.store.read(lambda r: r.find(Remainder, {"project": project}))
         told = statement(transfers, accounts.values())
         sums = {
             "held": sum(a.pending for a in told.awards),
@@ -166,8 +170,14 @@ class Teller:
             "refunded": sum(a.refunded for a in told.awards),
             "available": sum(a.available for a in told.awards),
         }
-        faults = [f.kind for f in told.findings]
-        return "; ".join([", ".join(f"{k} {v:_}" for k, v in sums.items()), *faults])
+        words = [f"{k} {v:_}" for k, v in sums.items()]
+        words += [f"carried {_amount(r.nano)}" for r in remainders if r.nano]
+        return "; ".join([", ".join(words), *(f.kind for f in told.findings)])
+
+
+def _amount(nano: int) -> str:
+    """As stories write numbers: 3_846.4."""
+    return nano_text(nano).replace(",", "_")
 
 
 def _nodes(attempt: Attempt) -> str:

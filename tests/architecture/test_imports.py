@@ -27,6 +27,8 @@ VIOLATIONS = {
     "home-of-terminal": ("dure/simulator/story.py", "import rich"),
     "home-of-server": ("dure/api/sse.py", "import uvicorn"),
     "home-of-machine": ("dure/agent/settings.py", "import psutil"),
+    "home-of-compilation": ("dure/scheduler/turns.py", "import numba"),
+    "home-of-parquet": ("dure/simulator/world.py", "import pyarrow"),
     "home-of-signatures": ("dure/controller/sealer.py", "import cryptography"),
 }
 OUTSIDE = "a-package-that-nobody-placed"  # not an import: the layers are exhaustive

@@ -14,7 +14,6 @@ from dure.controller import verify_audit, verify_store_books
 from dure.controller.commands import funding, sites, tenancy, workloads
 from dure.controller.drift import drift
 from dure.controller.mirror import Mirror
-from dure.controller.sealer import seal_events
 from dure.model.reason import Reason
 from dure.model.workload import TERMINAL, Attempt, AttemptState, Demand, Workload, WorkloadSpec
 from dure.simulator.world import World
@@ -130,7 +129,7 @@ class Life(RuleBasedStateMachine):
         memory = self.world.controller._memory if hasattr(self, "world") else None
         if memory is not None:
             epoch = self.world.controller.epoch
-            seal_events(self.world.store, epoch)
+            self.world.controller.sealer.seal(self.world.store, epoch, self.world.clock.ms)
             found = self.world.store.read(lambda r: _drift(r, memory, self.world.clock.ms))
             assert found == ""
 

@@ -9,6 +9,8 @@ import os
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from dure.backends.local.settings import LocalSettings
+
 CORE = 1000  # thousandths of a core
 
 
@@ -53,6 +55,12 @@ class Claims:
     def release(self, attempt: str) -> None:
         with self._lock:
             self._claims.pop(attempt, None)
+
+
+def pins(settings: LocalSettings, cpus: Collection[int]) -> bool:
+    """Whether attempts are given CPUs of their own. Not where the operator declared more cores than there are: jobs then share what
+    there is, and bound to one CPU they would wait for it while another stands idle."""
+    return settings.cpu_affinity and settings.cores_milli <= CORE * len(cpus)
 
 
 def allowed() -> frozenset[int]:

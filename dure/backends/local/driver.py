@@ -173,7 +173,8 @@ class LocalDriver:
 
     def _prepare(self, order: LaunchOrder) -> Observation:
         wanted = orders.cores_milli(order)
-        chosen = self._claims.take(order.attempt, wanted, cpus.allowed()) if self._settings.cpu_affinity else ()
+        have = cpus.allowed()
+        chosen = self._claims.take(order.attempt, wanted, have) if cpus.pins(self._settings, have) else ()
         plain = orders.shim_order(order, self._settings, self._isolation, self._groups, chosen)
         folder = self._attempts / f".new-{order.attempt}.{os.getpid()}.{threading.get_ident()}"
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dure.backends.local.cpus import CORE, allowed
 from dure.ports import LaunchOrder
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -40,7 +41,7 @@ def worker_env(
 
 def _defaults(order: LaunchOrder, workload_folder: Path, tmp: str, path: str) -> dict[str, str]:
     user = f"dure-{order.project}"
-    threads = str(max(1, -(-order.spec.demand.cores_milli // 1000)))
+    threads = str(min(max(1, -(-order.spec.demand.cores_milli // CORE)), len(allowed())))
     return {
         "PATH": path,
         "HOME": str(workload_folder / "work"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dure.backends.local import isolation
+from dure.backends.local import cpus, isolation
 from dure.backends.local.cgroups import Place, is_useful
 from dure.backends.local.isolation import Isolation
 from dure.backends.local.settings import DAY_MS, LocalSettings
@@ -64,7 +64,7 @@ def _processes(settings: LocalSettings, level: Isolation, groups: Place) -> str:
 
 def _cores(settings: LocalSettings, groups: Place) -> str:
     threads = "thread counts in the environment"
-    if not settings.cpu_affinity:
+    if not cpus.pins(settings, cpus.allowed()):
         weighed = "; a share by cgroup when cores are short" if "cpu" in groups.controllers else ""
         return f"advisory: {threads}{weighed}"
     if "cpuset" in groups.controllers or "cpu" in groups.controllers:

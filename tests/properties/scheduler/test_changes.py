@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 
-from dure.scheduler import Change, NoChange, apply_change, check, plan, smallest_change, suggest, why
+from dure.scheduler import NextKind, NoChange, Snapshot, apply_change, check, plan, smallest_change, suggest, why
+from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
+from tests.properties.scheduler.oracle import later, priced, smaller, starts
 
 
 def rate(
@@ -64,5 +66,68 @@ def test_a_suggestion_or_a_typed_no(world: World) -> None:
     started = plan(s).start_pending.tolist()
     for row in range(len(s.pending.ids)):
         found = suggest(s, row)
-        assert isinstance(found, Change | NoChange)
-        assert (found is NoChange.STARTS_ALREADY) == (row in started)
+        assert (found.change is None) != (found.no_change is None)
+        assert (found.no_change is NoChange.STARTS_ALREADY) == (row in started)
+
+
+@given(worlds(waiting_max=3))
+@examples(6)
+def test_no_smaller_change_starts_it(world: World) -> None:
+    """By brute force: nothing smaller than what is suggested starts it, and where nothing is suggested nothing at all does."""
+    s = priced(world.snapshot(), rate)
+    for row in range(len(s.pending.ids)):
+        found = suggest(s, row, rate, plans_max=1000)
+        assert not found.stopped
+        if found.no_change not in (NoChange.STARTS_ALREADY, NoChange.NOT_YET):
+            less = next((c for c in smaller(s, row, found.change) if starts(s, row, c, rate)), None)
+            assert less is None or (less.funds_won and mates(s, row)), (s.pending.ids[row], found.change, less)
+
+
+def mates(s: Snapshot, row: int) -> bool:
+    """Whether others of its project wait. Money may help them and hinder it: not every amount that would do is found then."""
+    return int((s.pending.project == s.pending.project[row]).sum()) > 1
+
+
+@given(worlds(waiting_max=4))
+@examples(10)
+def test_a_search_that_is_cut_short_says_so_and_still_suggests_only_what_starts(world: World) -> None:
+    s = world.snapshot()
+    for row in range(len(s.pending.ids)):
+        whole = suggest(s, row, rate, plans_max=1000)
+        for plans_max in range(4):
+            found = suggest(s, row, rate, plans_max)
+            assert found.plans <= plans_max
+            if not found.stopped:
+                assert (found.change, found.no_change) == (whole.change, whole.no_change)
+            elif found.change is not None:
+                assert starts(s, row, found.change, rate)
+            else:
+                assert found.no_change is NoChange.SEARCH_ENDED
+
+
+@given(worlds(waiting_max=5, money=False))
+@examples(60)
+def test_a_preemption_that_was_told_comes_and_not_before(world: World) -> None:
+    """For the one workload that is most important: nothing but time passes, and then it gets the place that it was told of."""
+    s = world.snapshot()
+    urgent = np.flatnonzero(s.pending.preempts).tolist()
+    p = plan(s)
+    if len(urgent) != 1 or p.wait_code[urgent[0]] < 0:
+        return
+    answer = why(s, p, urgent[0], plans_max=0)
+    event, id = answer.next_event, s.pending.ids[urgent[0]]
+    until_ms = min(answer.promised_ms or 1 << 62, event.at_ms if event else 1 << 62)
+    moments = s.attempts.started_ms[s.attempts.state == RUNNING] + s.policy.min_run_ms
+    for at_ms in sorted({m for m in moments.tolist() if s.now_ms < m < until_ms}):
+        then = later(s, p, at_ms)
+        assert then.pending.ids.index(id) not in plan(then).start_pending, "it was told of nothing before"
+    if event is None or event.kind is not NextKind.PREEMPTION:
+        return
+    before, then = later(s, p, event.at_ms - 1), later(s, p, event.at_ms)
+    assert before.pending.ids.index(id) not in plan(before).start_pending
+    carried = plan(then)
+    assert check(then, carried) == ()
+    at = carried.start_pending.tolist().index(then.pending.ids.index(id))
+    victims = carried.victim_attempt[carried.start_victim_ptr[at] : carried.start_victim_ptr[at + 1]].tolist()
+    assert event.subject in {then.attempts.ids[v] for v in victims} and event.victims == len(victims)
+    assert event.workload == then.attempts.workloads[then.attempts.ids.index(event.subject)]

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -220,3 +221,49 @@ def test_who_waits_for_room_really_finds_none(world: World) -> None:
         reason = reason_of(s, p, row)
         if reason is not None and reason.kind in CAPACITY:
             assert most_workers(s, row, left, up=True) < workers
+            _, fits, wanted, free = reason.facts.values()
+            most, rooms = scarcest(s, row, left)[CAPACITY.index(reason.kind)]
+            assert (wanted, free) == (needed(s, row)[CAPACITY.index(reason.kind)], most)
+            assert rooms == max(r for _, r in scarcest(s, row, left).values()), "more of something else would help more"
+            places: Counter[tuple[int, int]] = Counter()
+            for n in in_question(s, row):
+                places[int(s.nodes.site[n]), kind_of(s, row, n)] += fitting(left[:, n], needed(s, row))
+            assert fits == max(places.values(), default=0)
+
+
+def kind_of(s: Snapshot, row: int, node: int) -> int:
+    """The accepted type that a node is of; -1 for work that runs on any."""
+    return int(s.nodes.accelerator[node]) if s.pending.devices[row] else -1
+
+
+def needed(s: Snapshot, row: int) -> tuple[int, int, int]:
+    return int(s.pending.cores_milli[row]), int(s.pending.memory_mib[row]), int(s.pending.devices[row])
+
+
+def scarcest(s: Snapshot, row: int, room: np.ndarray) -> dict[int, tuple[int, int]]:
+    """By dimension that it needs: the most that is free on one node with room for the rest, and how many workers would have room
+    if there were plenty of it."""
+    wanted, nodes, found = needed(s, row), in_question(s, row), {}
+    for d in [d for d in range(3) if wanted[d]] or [0]:
+        rest = {n: fitting(room[:, n], wanted, besides=d) for n in nodes}
+        found[d] = (max((int(room[d, n]) for n in nodes if rest[n]), default=0), sum(rest.values()))
+    return found
+
+
+def fitting(room: np.ndarray, wanted: tuple[int, int, int], besides: int = -1) -> int:
+    return max(0, min((int(room[d]) // x for d, x in enumerate(wanted) if x and d != besides), default=1 << 24))
+
+
+def in_question(s: Snapshot, row: int) -> list[int]:
+    """Nodes on which it could start now, at sites that would hold it whole when empty."""
+    w, sites = s.pending, s.sites
+    empty = np.array([s.nodes.cores_milli, s.nodes.memory_mib, np.bitwise_count(s.nodes.device_mask)], np.int64)
+    allowed = w.site_row[w.site_ptr[row] : w.site_ptr[row + 1]].tolist() or range(len(sites.ids))
+    found = set()
+    for type_ in s.alternatives.accelerator[w.alt_ptr[row] : w.alt_ptr[row + 1]].tolist():
+        for site in (x for x in allowed if x >= 0 and sites.reachable[x] and not sites.drained[x]):
+            there = (s.nodes.site == site) & ((s.nodes.accelerator == type_) | (type_ < 0)) & (type_ >= 0 or not w.devices[row])
+            nodes = np.flatnonzero(there).tolist()
+            if sum(fitting(empty[:, n], needed(s, row)) for n in nodes) >= w.workers[row]:
+                found |= {n for n in nodes if s.nodes.usable[n]}
+    return sorted(found)

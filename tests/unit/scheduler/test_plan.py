@@ -180,6 +180,11 @@ def test_nothing_starts_on_an_unusable_node_and_no_moment_is_promised() -> None:
     assert told_.promises == {}
 
 
+def test_work_that_asks_for_nothing_waits_where_no_node_is_usable() -> None:
+    facts = {"workers": 1, "workers_fit_now": 0, "wanted_milli": 0, "free_milli": 0}
+    assert told(farm(usable=False).pending("job", cores=0, memory=0)).waits["job"] == (ReasonKind.WAITS_CORES, facts)
+
+
 def test_what_is_short_is_what_no_node_has_beside_the_rest() -> None:
     """`a` has cores and no memory, `b` memory and no cores. Cores are what more of would help most; `b` alone has the rest."""
     world = World().site("s").node("a", "s", cores=8, memory=4096).node("b", "s", cores=8, memory=16_384)

@@ -1,0 +1,140 @@
+"""What the properties compare with: slow and plain, by planning the whole queue again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from dure.scheduler import Change, Plan, Rater, Snapshot, apply_change, plan
+from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze
+
+FIELDS = tuple(f.name for f in fields(Change) if f.name != "claims")  # cheapest for others first
+NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "limit_ms")
+LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "workers": 1}
+
+
+# -- changes ----------------------------------------------------------------------------------------------------------------
+
+
+def priced(s: Snapshot, rate: Rater) -> Snapshot:
+    """The snapshot with the holds that the rater asks for, as those of a plane are."""
+    p, names = s.pending, (*s.accelerators, "")
+    holds = [
+        rate(names[a], *(int(getattr(p, n)[row]) for n in NUMBERS), bool(p.preemptible[row]))
+        for row in range(len(p.ids))
+        for a in s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
+    ]
+    return freeze(replace(s, alternatives=replace(s.alternatives, hold=np.array(holds, np.int64))))
+
+
+def starts(s: Snapshot, row: int, change: Change, rate: Rater) -> bool:
+    return row in plan(apply_change(s, row, change, rate)).start_pending.tolist()
+
+
+def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
+    """By field: what it could be changed to, nearest first. Every value of the small numbers, steps of the rest."""
+    p = s.pending
+    own = s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
+    found: dict[str, list[Any]] = {"all_sites": [True] if p.site_ptr[row] < p.site_ptr[row + 1] else []}
+    others = [(a,) for i, a in enumerate(s.accelerators) if i not in own]
+    found["accelerators"] = others if p.devices[row] else []
+    for name, least in LEAST.items():
+        asked = int(getattr(p, name)[row])
+        step = 1 if asked <= 8 else max(1, (asked - least) // 7)
+        found[name] = [*range(asked - 1, least, -step), least] if asked > least else []
+    found["funds_won"] = [1, 10, 40, 90, 500, 10_000, 1 << 40]
+    found["priority"] = [c.name for c in sorted(s.policy.classes, key=lambda c: c.value) if c.value > p.priority[row]]
+    return {name: found[name] for name in FIELDS if found[name]}
+
+
+def smaller(s: Snapshot, row: int, than: Change | None) -> Iterator[Change]:
+    """Changes that are smaller than one, in order; all of one or two fields when there is none."""
+    known = values(s, row)
+    changed = than.changed() if than else ()
+    for names in (*combinations(known, 1), *combinations(known, 2)):
+        for chosen in product(*(known[name] for name in names)):
+            change = Change(**dict(zip(names, chosen, strict=True)))
+            if names != changed or _nearer(known, change, than):
+                yield change
+        if names == changed:
+            return
+
+
+def _nearer(known: dict[str, list[Any]], change: Change, than: Change | None) -> bool:
+    """Whether the first field that differs is nearer to what was asked."""
+    for name in change.changed():
+        mine, its = getattr(change, name), getattr(than, name)
+        if mine != its:
+            if name in LEAST:
+                return bool(mine > its)
+            return bool(mine < its) if name == "funds_won" else known[name].index(mine) < known[name].index(its)
+    return False
+
+
+# -- what comes -------------------------------------------------------------------------------------------------------------
+
+
+def later(s: Snapshot, p: Plan, at_ms: int) -> Snapshot:
+    """The snapshot at a later moment when the plan, without victims, was carried out and attempts left only by their limits."""
+    ends = np.maximum(s.attempts.ends_ms, s.now_ms + 1000)
+    for i, claim in enumerate(s.attempts.beneficiary.tolist()):
+        if claim >= 0:
+            ends[claim] = max(ends[claim], ends[i] + s.attempts.ends_ms[claim] - s.attempts.started_ms[claim])
+    waiting = np.setdiff1d(np.arange(len(s.pending.ids)), p.start_pending)
+    after = replace(s, now_ms=at_ms, attempts=_live(s, p, np.flatnonzero(ends > at_ms), at_ms))
+    low, high = s.pending.alt_ptr[:-1][waiting], s.pending.alt_ptr[1:][waiting]
+    rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+    alternatives = replace(s.alternatives, accelerator=s.alternatives.accelerator[rows], hold=s.alternatives.hold[rows])
+    return freeze(replace(after, pending=_taken(s.pending, waiting), alternatives=alternatives))
+
+
+def _taken(p: Pending, rows: np.ndarray) -> Pending:
+    plain = {f.name: getattr(p, f.name)[rows] for f in fields(p) if f.name not in ("ids", "site_ptr", "site_row", "alt_ptr")}
+    sites = [p.site_row[p.site_ptr[r] : p.site_ptr[r + 1]] for r in rows]
+    return Pending(
+        ids=tuple(p.ids[r] for r in rows),
+        site_ptr=np.cumsum([0, *(len(x) for x in sites)]).astype(np.int32),
+        site_row=np.concatenate([np.zeros(0, np.int32), *sites]).astype(np.int32),
+        alt_ptr=np.cumsum([0, *(p.alt_ptr[1:] - p.alt_ptr[:-1])[rows]]).astype(np.int32),
+        **plain,
+    )
+
+
+def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
+    """Those that stay, and what the plan has started, which sorts behind them."""
+    a, w = s.attempts, s.pending
+    new = [(i, row) for i, row in enumerate(p.start_pending.tolist()) if s.now_ms + w.limit_ms[row] > at_ms]
+    rows = [row for _, row in new]
+    seats = [range(a.worker_ptr[i], a.worker_ptr[i + 1]) for i in stay]
+    mine = [range(p.start_worker_ptr[i], p.start_worker_ptr[i + 1]) for i, _ in new]
+    at = {int(old): i for i, old in enumerate(stay)}
+
+    def column(old: np.ndarray, more: Any) -> np.ndarray:
+        return np.concatenate([old[stay], np.array(more, old.dtype)])
+
+    now = [s.now_ms] * len(new)
+    return Attempts(
+        ids=(*(a.ids[i] for i in stay), *(f"~{w.ids[row]}" for row in rows)),
+        workloads=(*(a.workloads[i] for i in stay), *(w.ids[row] for row in rows)),
+        state=column(a.state, [LAUNCHING] * len(new)),
+        project=column(a.project, w.project[rows]),
+        priority=column(a.priority, w.priority[rows]),
+        preemptible=column(a.preemptible, w.preemptible[rows]),
+        started_ms=column(a.started_ms, now),
+        ends_ms=column(a.ends_ms, s.now_ms + w.limit_ms[rows]),
+        checkpoint_ms=column(a.checkpoint_ms, now),
+        cores_milli=column(a.cores_milli, w.cores_milli[rows]),
+        memory_mib=column(a.memory_mib, w.memory_mib[rows]),
+        beneficiary=np.array([*(at.get(int(b), -1) for b in a.beneficiary[stay]), *[-1] * len(new)], np.int32),
+        worker_ptr=np.cumsum([0, *map(len, seats), *map(len, mine)]).astype(np.int32),
+        worker_node=np.array(
+            [*(a.worker_node[k] for r in seats for k in r), *(p.start_node[k] for r in mine for k in r)], np.int32
+        ),
+        worker_mask=np.array(
+            [*(a.worker_mask[k] for r in seats for k in r), *(p.start_mask[k] for r in mine for k in r)], np.uint64
+        ),
+    )
