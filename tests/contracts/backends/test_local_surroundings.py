@@ -64,7 +64,11 @@ def test_every_rank_of_a_gang_knows_its_place_as_under_torchrun(local: Any) -> N
     second = json.loads(local.log(order.attempt, 1))
     for rank, env in enumerate((first, second)):
         assert (env["RANK"], env["LOCAL_RANK"], env["WORLD_SIZE"], env["LOCAL_WORLD_SIZE"]) == (str(rank), str(rank), "2", "2")
-        assert (env["DURE_WORKER"], env["DURE_WORKERS"], env["OMP_NUM_THREADS"]) == (str(rank), "2", str(min(2, len(os.sched_getaffinity(0)))))
+        assert (env["DURE_WORKER"], env["DURE_WORKERS"], env["OMP_NUM_THREADS"]) == (
+            str(rank),
+            "2",
+            str(min(2, len(os.sched_getaffinity(0)))),
+        )
         assert env["MASTER_ADDR"] == "127.0.0.1" and env["MASTER_PORT"] == first["MASTER_PORT"]
     assert 1024 < int(first["MASTER_PORT"]) < 65536
     assert (first["CUDA_VISIBLE_DEVICES"], second["CUDA_VISIBLE_DEVICES"]) == ("0,1", "3")

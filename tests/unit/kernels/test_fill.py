@@ -8,7 +8,7 @@ import pytest
 from dure.errors import InvariantViolated
 from dure.scheduler.kernels.packing import BEST_FIT, FGD, FIRST_FIT, RANDOM
 from dure.scheduler.kernels.room import ANY
-from dure.simulator.fill import Filled, Workloads, arrivals, curve, fill, typical, workloads_of
+from dure.simulator.fill import Filled, Workloads, arrivals, curve, fill, luck_of, typical, workloads_of
 from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site
 from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import Trace, make_trace
@@ -81,7 +81,7 @@ def test_a_trace_that_asks_for_too_much_loses_workloads_until_it_does_not(jobs: 
 @pytest.mark.parametrize("policy", [FIRST_FIT, BEST_FIT, RANDOM, FGD])
 def test_a_full_fleet_turns_away_and_holds_no_more_than_it_has(jobs: Workloads, policy: int) -> None:
     order = arrivals(jobs, 16_000, 1)
-    filled = fill(fleet(), jobs, order, policy, typical(jobs, jobs.shape_of), 3)
+    filled = fill(fleet().nodes(), jobs, order, policy, typical(jobs, jobs.shape_of), luck_of(3, len(order), 3))
     placed = filled.node >= 0
     assert 0 < placed.sum() < len(order)
     assert filled.used[-1] == jobs.milli[order[placed]].sum() <= 8_000
@@ -93,7 +93,7 @@ def test_a_full_fleet_turns_away_and_holds_no_more_than_it_has(jobs: Workloads, 
         here = order[filled.node == node]
         assert jobs.shapes.cores[here].sum() <= cores
         assert jobs.milli[here].sum() <= milli
-    again = fill(fleet(), jobs, order, policy, typical(jobs, jobs.shape_of), 3)
+    again = fill(fleet().nodes(), jobs, order, policy, typical(jobs, jobs.shape_of), luck_of(3, len(order), 3))
     assert again.node.tolist() == filled.node.tolist()
 
 
