@@ -58,8 +58,8 @@ class Claims:
 
 
 def pins(settings: LocalSettings, cpus: Collection[int]) -> bool:
-    """Whether attempts are given CPUs of their own. Not where the operator declared more cores than there are: jobs then share what
-    there is, and bound to one CPU they would wait for it while another stands idle."""
+    """Whether attempts are given CPUs of their own. Not where the operator declared more cores than there are: jobs then share
+    what there is, and bound to one CPU they would wait for it while another stands idle."""
     return settings.cpu_affinity and settings.cores_milli <= CORE * len(cpus)
 
 
