@@ -19,6 +19,16 @@ __all__ = ["Column", "Console"]
 # A pipe or a file has no edge: whoever reads it there (grep, a spreadsheet) wants whole lines.
 WIDTH_MAX = 10_000
 
+# What steers a terminal, or turns the direction in which a line is read, is shown as its number: names and commands are
+# whatever somebody typed elsewhere. What a job printed is another matter, see `Console.bytes`.
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_SHOWN = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS if chr(code) not in "\n\t"}
+
+
+def harmless(text: str) -> str:
+    """The text without anything that a terminal would obey."""
+    return text.translate(_SHOWN)
+
 
 def _stdout() -> RichConsole:
     return RichConsole(file=sys.stdout, highlight=False, markup=False, emoji=False)
@@ -41,19 +51,19 @@ class Console:
     def say(self, text: str, style: str = "") -> None:
         """A sentence of the answer."""
         if not self.as_json:
-            self.out.print(Text(text, style=style), soft_wrap=not self.out.is_terminal)
+            self.out.print(Text(harmless(text), style=style), soft_wrap=not self.out.is_terminal)
 
     def note(self, text: str, style: str = "") -> None:
         """What goes on beside the answer; on stderr, so that pipes stay clean."""
         if not self.as_json:
-            self.err.print(Text(text, style=style), soft_wrap=not self.err.is_terminal)
+            self.err.print(Text(harmless(text), style=style), soft_wrap=not self.err.is_terminal)
 
     def fail(self, text: str, error: Mapping[str, Any] | None = None) -> None:
         """What went wrong: a sentence on stderr for people; for programs the document {"error": error} when there is one."""
         if error is not None and self.as_json:
             self.document({"error": error})
             return
-        self.err.print(Text(text, style="bold red"), soft_wrap=not self.err.is_terminal)
+        self.err.print(Text(harmless(text), style="bold red"), soft_wrap=not self.err.is_terminal)
 
     def document(self, value: Any) -> None:
         """The one JSON document of a command, on stdout. Nothing happens when people read."""
@@ -93,4 +103,4 @@ class Console:
 
     def _line(self, text: str, style: str = "") -> None:
         """A line as it stands: a word that sticks out is left to the terminal, which lets it be copied whole."""
-        self.out.print(Text(text, style=style, end=""), soft_wrap=True)
+        self.out.print(Text(harmless(text), style=style, end=""), soft_wrap=True)

@@ -86,9 +86,9 @@ _WAITING: dict[K, ReasonText] = {
         "사이트가 다시 열릴 때까지 기다리거나 운영자에게 문의하십시오.")),
     K.NO_SUCH_ACCELERATOR: _text("", _SELF, (
         "No such accelerator", "No allowed site has any of the accelerator types that it accepts.",
-        "Accept further types or allow further sites."), (
+        "Accept further types or allow further sites; if it can do without devices, ask for none."), (
         "해당 가속기 없음", "허용된 사이트에 요청한 종류의 가속기가 없습니다.",
-        "다른 종류의 가속기나 다른 사이트를 허용하십시오.")),
+        "다른 종류의 가속기나 다른 사이트를 허용하십시오. 장치 없이도 되는 작업이면 장치를 요청하지 마십시오.")),
     K.NODE_TOO_SMALL_CORES: _text("wanted_milli largest_milli", _SELF, (
         "No node has so many cores", "One worker asks for {wanted_milli}; the largest node has {largest_milli}.",
         "Ask for at most {largest_milli} per worker."), (

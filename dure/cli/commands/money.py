@@ -135,7 +135,7 @@ def ledger(run: Run, view: Annotated[View, typer.Argument(help="arg.ledger_view"
     project = project_of(run)
     answer = run.client.statement(project)
     run.console.document(answer)
-    tell_statement(run, answer, {w["id"]: w["spec"]["name"] for w in run.client.workloads(project=project, limit=500)})
+    tell_statement(run, answer, {job["workload"]: job["name"] for job in answer["jobs"]})
     return Exit.OK if not answer["findings"] else Exit.FAULTY
 
 

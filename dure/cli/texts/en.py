@@ -195,7 +195,8 @@ TEXTS: dict[str, str] = {
     "why.change": "The smallest change that would start it now: {change}.",
     "why.starts_already": "It starts with the next step.",
     "why.not_yet": "No change of the job would start it now.",
-    "why.none_suffices": "No change of one or two of its fields would start it now.",
+    "why.none_suffices": "No change of one or two of its fields would start it now; nothing below 1 device, 0.1 cores, 64 MiB "
+    "and 1 minute was tried.",
     "why.search_ended": "The search stopped after {plans} tries: no small change found so far.",
     "why.search_stopped": "The search stopped after {plans} tries: no smaller change found so far.",
     "why.somebody": "somebody else's work",

@@ -199,7 +199,7 @@ TEXTS: dict[str, str] = {
     "why.change": "지금 시작하게 하는 가장 작은 변경: {change}.",
     "why.starts_already": "다음 단계에서 시작합니다.",
     "why.not_yet": "작업을 바꾸어도 지금 시작할 수는 없습니다.",
-    "why.none_suffices": "필드 한두 개를 바꾸어서는 지금 시작할 수 없습니다.",
+    "why.none_suffices": "필드 한두 개를 바꾸어서는 지금 시작할 수 없습니다(장치 1개, 0.1코어, 64 MiB, 1분까지 줄여 보았습니다).",
     "why.search_ended": "{plans}번 시도하고 탐색을 멈췄습니다. 아직 작은 변경을 찾지 못했습니다.",
     "why.search_stopped": "{plans}번 시도하고 탐색을 멈췄습니다. 아직 더 작은 변경을 찾지 못했습니다.",
     "why.somebody": "다른 이용자의 작업",

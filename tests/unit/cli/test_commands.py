@@ -196,6 +196,13 @@ def test_tables_fit_80_columns_and_say_states_in_words(shell: Shell) -> None:
     assert "대기" in shell.run("jobs", "--lang", "ko")
 
 
+def test_an_officer_reads_the_bill_without_reading_the_workloads(shell: Shell) -> None:
+    submitted = shell.json("submit", "--name", "steel", "--", "true", who="alice")["ids"][0]
+    told = shell.run("ledger", "-p", "alpha", who="officer")
+    assert "steel" in told and submitted not in told
+    assert shell.run("jobs", "-p", "alpha", who="officer", expect=Exit.REFUSED)
+
+
 def test_an_officer_sets_up_a_programme_from_nothing(shell: Shell) -> None:
     shell.run("organisation", "create", "foundry", "--kind", "sme", who="officer")
     shell.run("project", "create", "castings", "-o", "foundry", who="officer")
@@ -407,3 +414,10 @@ def test_a_log_that_is_empty_or_cannot_be_is_said(shell: Shell) -> None:
     id = shell.json("submit", "--cores", "64", "--limit", "5m", "--", "true", who="alice")["ids"][0]
     shell.run("logs", id, "--worker", "3", who="alice", expect=Exit.USAGE)
     assert shell.json("logs", id, who="alice")["text"] == ""
+
+
+def test_what_others_typed_does_not_steer_the_terminal(shell: Shell) -> None:
+    id = shell.json("submit", "--", "printf", "a\x1b]52;c;eA==\x07\x9b2A\u202e나", who="alice")["ids"][0]
+    told = shell.run("show", id, who="alice")
+    assert r"a\x1b]52;c;eA==\x07\x9b2A\u202e나" in "".join(line.strip() for line in told.splitlines())
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(told)
