@@ -91,3 +91,11 @@ def test_a_heap_gives_the_smallest_first_and_the_lowest_row_of_equals(moves: lis
         assert pop(keys, rows, base, size) == kept.pop(0)[1]
         size -= 1
     assert not keys[:base].any()
+
+
+def test_a_walk_goes_on_over_words_without_anybody() -> None:
+    ground = ground_of([(0, 0, 0)] * 200 + [(0, 0, 2)] + [(0, 0, 0)] * 5)
+    index = make_index(ground, np.zeros(206, np.int32), 1)
+    assert walk(index, 0, 2) == [200]
+    assert next_node(index, 0, 0, 200) == 201
+    assert next_node(index, 0, 2, 201) == -1
