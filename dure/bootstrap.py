@@ -14,7 +14,7 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from dure.backends.local.settings import DAY_MS, LocalSettings
 from dure.client.link import HttpLink
 from dure.config import Config
 from dure.controller import Controller, ControllerSettings, Deed, found
+from dure.controller.commands.bundles import BundleLimits
 from dure.controller.commands.sites import create_site, drain_farm
 from dure.controller.commands.tenancy import NewToken, create_actor, create_token
 from dure.errors import ConfigError, require
@@ -166,8 +167,8 @@ def open_plane(config: Config) -> PlaneParts:
         deed = Deed(actor=BOOT_ACTOR, now_ms=clock.now_ms(), entropy=entropy)
         _settle_in(store, deed, config, public)
         bounds = ControllerSettings(why_plans_max=config.why_plans_max)
-        controller = Controller(store, clock, entropy, lambda body: key.sign(body).hex(), public, bounds)
-        app = _app(store, controller, clock, entropy, folder)
+        controller = Controller(store, clock, entropy, _sign(key), public, bounds)
+        app = _app(store, controller, clock, entropy, config)
     except BaseException:
         store.close()
         raise
@@ -181,8 +182,9 @@ def open_store(config: Config) -> Store:
     return SqlStore.open(config.store_url)
 
 
-def _app(store: Store, controller: Controller, clock: Clock, entropy: Entropy, folder: Path) -> FastAPI:
-    settings = ApiSettings(blobs=folder / "bundles")
+def _app(store: Store, controller: Controller, clock: Clock, entropy: Entropy, config: Config) -> FastAPI:
+    limits = BundleLimits(bytes_max=config.bundles_mib << 20)
+    settings = ApiSettings(blobs=config.data / "bundles", bundle_limits=limits)
     return create_app(PlaneServices(store=store, controller=controller, clock=clock, entropy=entropy, settings=settings))
 
 
@@ -197,6 +199,8 @@ def signing_key(path: Path, plane: Plane | None) -> Ed25519PrivateKey:
         return key
     try:
         key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+    except FileNotFoundError as fault:
+        raise ConfigError(f"{path} is missing, the signing key of this plane; {_KEY_REMEDY}") from fault
     except (OSError, ValueError) as fault:
         raise ConfigError(f"{path} is not the signing key of this plane; {_KEY_REMEDY}") from fault
     if plane is not None and plane.public_key != public_half(key):
@@ -205,6 +209,10 @@ def signing_key(path: Path, plane: Plane | None) -> Ed25519PrivateKey:
 
 
 _KEY_REMEDY = "copy signing.key from the data folder in which the plane was founded, or from its backup"
+
+
+def _sign(key: Ed25519PrivateKey) -> Callable[[bytes], str]:
+    return lambda body: key.sign(body).hex()
 
 
 def public_half(key: Ed25519PrivateKey) -> str:
@@ -325,9 +333,14 @@ def back_up(config: Config, target: Path) -> Path:
 
 
 def restore(config: Config, file: Path, *, force: bool) -> transport.Carried:
-    """Fill the database from a backup; agents then report anew what they run. Raises StoreError, ConfigError."""
+    """Fill the database from a backup; agents then report anew what they run. The restore is signed with the plane's key, which
+    lies beside the backup or in the data folder. Raises StoreError, ConfigError (also when it is in neither)."""
     make_folder(config)
-    return transport.restore(file, config.store_url, now_ms=SystemClock().now_ms(), force=force)
+    beside = file.resolve().parent / SIGNING_KEY
+    path = beside if beside.exists() else config.data / SIGNING_KEY
+    return transport.restore(
+        file, config.store_url, now_ms=SystemClock().now_ms(), key_of=lambda plane: _sign(signing_key(path, plane)), force=force
+    )
 
 
 def move_to(config: Config, url: str) -> transport.Carried:

@@ -58,6 +58,7 @@ class Config:
     uid_base: int
     processes_max: int
     bundle_s: int
+    bundles_mib: int
     cpu_affinity: bool
     cgroups: str
     keep_days: int
@@ -213,6 +214,11 @@ SETTINGS: tuple[Setting, ...] = (
             "이를 세는 cgroup이 있으면 시도마다도 같은 한도.", _integer(64, 1_000_000)),
     Setting("bundle_s", "DURE_BUNDLE_SECONDS", "300", "seconds", "How long unpacking a code archive may take.",
             "코드 묶음을 푸는 데 쓸 수 있는 시간.", _integer(1, 86_400)),
+    Setting("bundles_mib", "DURE_BUNDLES_SIZE", "2GiB", "MiB, GiB, TiB",
+            "What the code archives of one project may take on the plane's disk. One goes 30 days after its last use. "
+            "0: no new code is taken.",
+            "한 프로젝트의 코드 묶음이 제어면의 디스크에서 차지할 수 있는 크기. 마지막으로 쓴 지 30일 뒤에 지워짐. "
+            "0이면 새 코드를 받지 않음.", _size),
     Setting("cpu_affinity", "DURE_CPU_AFFINITY", "on", "on, off", "Whether each job is given CPUs of its own to run on.",
             "작업마다 자기 CPU를 정해 줄지 여부.", _switch),
     Setting("cgroups", "DURE_CGROUPS", "auto", "auto, off, path",

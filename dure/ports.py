@@ -112,6 +112,7 @@ class LaunchOrder:
     limit_ms: int
     bundle_path: str = ""  # local file with the code archive, "" when there is none
     env: Mapping[str, str] = field(default_factory=dict)  # DURE_* variables that the plane adds
+    origin: str = ""  # ended workload of the same project from whose checkpoint it goes on, where that is here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,6 +124,8 @@ def _blank(order: Order) -> AttemptReport:
         workers=order.workers,
         accelerator=order.accelerator,
         limit_ms=order.limit_ms,
+        cores_milli=order.spec.demand.cores_milli if order.spec else 0,
+        memory_mib=order.spec.demand.memory_mib if order.spec else 0,
     )
 
 
@@ -184,6 +186,7 @@ def launch_order(order: Order, bundle_path: str) -> LaunchOrder | None:
         limit_ms=order.limit_ms,
         bundle_path=bundle_path,
         env=_env(order),
+        origin=order.origin,
     )
 
 

@@ -54,6 +54,8 @@ class AttemptWords(_Words):
     workers: list[WorkerWords] = Field(default=[], max_length=16_384)
     accelerator: Short = ""
     limit_ms: Count = 0
+    cores_milli: Count = 0
+    memory_mib: Count = 0
 
 
 class NodeWords(_Words):

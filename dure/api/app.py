@@ -16,6 +16,7 @@ from starlette.routing import Match, Route
 
 from dure import __version__
 from dure.api.apidoc import document
+from dure.api.blobs import keep_swept
 from dure.api.intake import language
 from dure.api.problems import PAGE, problem, reasons_page
 from dure.api.route import refuse_broken
@@ -50,7 +51,9 @@ def create_app(plane: PlaneServices) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     bind(app.state.api)
+    sweeper = asyncio.create_task(keep_swept(app.state.api))
     yield
+    sweeper.cancel()
     app.state.api.close()
 
 

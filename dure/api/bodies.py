@@ -136,6 +136,12 @@ class ResubmitIn(Body):
     array: Count | None = Field(default=None, ge=1, description="how many elements; absent: as many as it had")
 
 
+class DismissIn(Body):
+    """Nothing: only of one that has ended."""
+
+    force: bool = Field(default=False, description="also while its site was last heard to run it: its place is given away")
+
+
 class SiteIn(Body):
     id: Slug
     name: Label = ""

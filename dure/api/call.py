@@ -17,7 +17,8 @@ from dure.api.cursors import sealed
 from dure.api.lanes import Lane
 from dure.api.problems import problem
 from dure.api.state import ApiState
-from dure.controller.commands.idempotency import Answer, once
+from dure.controller.commands.idempotency import LEFT_OUT, Answer, once
+from dure.controller.commands.workloads import element_ids
 from dure.controller.deed import Deed
 from dure.errors import require
 from dure.model.reason import Reason, ReasonKind
@@ -123,7 +124,7 @@ class Call:
     def _written(self, outcome: Answer, seal: Callable[[Plain], Plain] | None) -> Response:
         body = dict(outcome.body)
         if outcome.repeated:
-            return self.answer(body, outcome.status, {"idempotency-replayed": "true"})
+            return self.answer(restored(body), outcome.status, {"idempotency-replayed": "true"})
         return self.answer(seal(body) if seal else body, outcome.status)
 
     def deed(self) -> Deed:
@@ -135,6 +136,17 @@ class Call:
         scope = self.request.scope
         target = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
         return hashlib.sha256(target + self.raw).hexdigest()[:32]
+
+
+def restored(kept: Plain) -> Plain:
+    """A kept answer as it was at first, where its long member follows from the others: the ids of an array's elements.
+
+    Any other is answered as it was kept: its `left_out` tells which members are not repeated, and how many items each had."""
+    left_out = kept.get(LEFT_OUT)
+    if not isinstance(left_out, dict) or left_out.keys() != {"ids"} or not kept.get("array_id"):
+        return kept
+    return {**{name: value for name, value in kept.items() if name != LEFT_OUT},
+            "ids": element_ids(kept["array_id"], left_out["ids"])}  # fmt: skip
 
 
 async def current(request: Request) -> Call:  # async, or FastAPI would run it on a thread

@@ -16,7 +16,7 @@ from dure.model.codec import field_names, to_plain
 from dure.model.funding import Account, Award, Programme
 from dure.model.reason import Reason
 from dure.model.records import Bundle, WaitNote
-from dure.model.site import Node, Site
+from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Actor, Credential, Grant, Person, Project
 from dure.model.workload import TERMINAL, Attempt, AttemptState, Workload
 from dure.ports import Reader
@@ -173,9 +173,16 @@ def bundle_document(bundle: Bundle) -> Plain:
 # -- sites ------------------------------------------------------------------------------------------------------------
 
 
-def site_document(site: Site, nodes: Iterable[Node], attempts: Iterable[Attempt], now_ms: int, silent_max_ms: int) -> Plain:
+def site_document(
+    site: Site,
+    nodes: Iterable[Node],
+    attempts: Iterable[Attempt],
+    strange: Iterable[Quarantine],
+    now_ms: int,
+    silent_max_ms: int,
+) -> Plain:
     """A site with what stands and lives there, and how much of it is in use."""
-    nodes, attempts = list(nodes), list(attempts)
+    nodes, attempts, strange = list(nodes), list(attempts), list(strange)
     silent_ms = max(0, now_ms - site.last_seen_ms)
     return {
         **plain(site),
@@ -183,19 +190,23 @@ def site_document(site: Site, nodes: Iterable[Node], attempts: Iterable[Attempt]
         "reachable": site.agent_epoch > 0 and silent_ms <= silent_max_ms,
         "nodes": [plain(n) for n in nodes],
         "attempts": [plain(a) for a in attempts],
-        "use": _use(nodes, attempts),
+        "quarantined": [plain(q) for q in strange],
+        "use": _use(nodes, attempts, strange),
     }
 
 
-def _use(nodes: Iterable[Node], attempts: Iterable[Attempt]) -> dict[str, int]:
+def _use(nodes: Iterable[Node], attempts: Iterable[Attempt], strange: Iterable[Quarantine]) -> dict[str, int]:
+    """What waits for an operator and may still run is in use like anything else."""
     up = [n for n in nodes if n.up]
     live = [a for a in attempts if a.state != AttemptState.ENDED]
+    others = [q.observation.get("workers") or [] for q in strange]
     return {
         "nodes_up": len(up),
         "cores_milli": sum(n.cores_milli for n in up),
         "memory_mib": sum(n.memory_mib for n in up),
         "devices": sum(n.devices for n in up),
-        "attempts": len(live),
-        "workers": sum(len(a.workers) for a in live),
-        "devices_used": sum(len(w.devices) for a in live for w in a.workers),
+        "attempts": len(live) + len(others),
+        "workers": sum(len(a.workers) for a in live) + sum(map(len, others)),
+        "devices_used": sum(len(w.devices) for a in live for w in a.workers)
+        + sum(len(w.get("devices") or ()) for workers in others for w in workers),
     }

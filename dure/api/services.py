@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dure.controller import Controller
+from dure.controller.commands.bundles import BundleLimits
 from dure.ports import Clock, Entropy, Store
 
 
@@ -16,6 +17,8 @@ class ApiSettings:
     blobs: Path  # folder of the code archives, one sub-folder a project
     body_bytes_max: int = 1 << 20  # a job with a long environment stays far below it
     bundle_bytes_max: int = 16 << 20  # code, not data
+    bundle_limits: BundleLimits = field(default_factory=BundleLimits)  # of all archives of one project
+    disk_reserve_bytes: int = 1 << 30  # below it no code is taken in: the plane's database may be on the same disk
     log_body_bytes_max: int = 1 << 20  # one chunk of a log, base64 and JSON included
     hello_body_bytes_max: int = 64 << 20  # everything that a site knows: about a hundred thousand attempts
     stranger_body_bytes_max: int = 16 << 10  # of callers whom no body could make allowed: enough to tell them why

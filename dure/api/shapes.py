@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dure.controller import SoFar
 from dure.model.funding import Account, Award, Programme
-from dure.model.site import Node, Site
+from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Actor, Grant, Project
 from dure.model.workload import Attempt, Workload
 
@@ -148,7 +148,17 @@ class ArrayShape(Shape):
 
 
 class Cancelled(Shape):
+    """Of a workload by itself, or one element."""
+
     items: list[WorkloadShape]
+
+
+class CancelledArray(Shape):
+    """`states`: how many elements are in each, those with none left out. The elements are listed by `/workloads?array=`."""
+
+    array_id: str
+    states: dict[str, int]
+    elements: int
 
 
 class BundleShape(Shape):
@@ -163,6 +173,7 @@ class SiteShape(Site):
     reachable: bool = False
     nodes: tuple[Node, ...] = ()
     attempts: tuple[Attempt, ...] = ()  # those that have not ended
+    quarantined: tuple[Quarantine, ...] = ()  # those set aside that may still run; for who operates the site
     use: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -41,9 +41,9 @@ class WorkMethods(Transport):
     def why(self, workload: str) -> Plain:
         return self.get(f"/workloads/{part(workload)}/why")
 
-    def cancel(self, id: str) -> list[Plain]:
-        """The workload, or every element of the array, as it is now."""
-        return list(self.write("POST", f"/workloads/{part(id)}/cancel")["items"])
+    def cancel(self, id: str) -> Plain:
+        """{"items"} with the workload as it is now; of an array {"array_id", "states", "elements"}."""
+        return self.write("POST", f"/workloads/{part(id)}/cancel")
 
     def array(self, id: str) -> Plain:
         """{"id", "project", "states", "elements", "ids", "next"}: `ids` are the first page."""

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from dure.controller.lifecycle import decayed, normalised_cores
 from dure.controller.mirror import Mirror, Waiting
 from dure.controller.rates import accepted, hold_amounts, occupy_ms
+from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
 from dure.ledger import available, award_account
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
+from dure.model.policy import Policy
 from dure.model.workload import Attempt, AttemptState, WorkloadSpec
 from dure.scheduler.snapshot import (
     CLAIMED,
@@ -111,6 +113,8 @@ class Columns:
         site_row = {id: row for row, id in enumerate(sites)}
         nodes = sorted(m.nodes.values(), key=lambda n: (site_row[n.site], n.id))
         node_row = {n.id: row for row, n in enumerate(nodes)}
+        strange = self._strangers()
+        closed = frozenset(chain.from_iterable(s.closes for s in strange))
         pending, alternatives = self._pending(project_row, site_row, accelerators)
         shares, leaf = self._shares(now_ms, ordered)
         return freeze(
@@ -123,8 +127,8 @@ class Columns:
                 accelerators=accelerators,
                 core_rate=np.array([core_rate(a) for a in (*accelerators, "")], dtype=np.float64),
                 sites=self._sites(sites, now_ms),
-                nodes=_nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}),
-                attempts=self._attempts(project_row, node_row),
+                nodes=_nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed),
+                attempts=_with(self._attempts(project_row, node_row), strange, project_row, node_row, m.policy),
                 pending=pending,
                 alternatives=alternatives,
                 projects=Projects(ids=tuple(ordered), share=_i32(leaf)),
@@ -220,6 +224,16 @@ class Columns:
             worker_mask=np.array([mask for _, mask in flat], dtype=np.uint64),
         )
 
+    def _strangers(self) -> list[Stranger]:
+        m = self._mirror
+        rows = [q for q in m.strangers.values() if q.id not in m.attempts]
+        if not rows:
+            return []
+        taken: dict[str, int] = {}
+        for worker in chain.from_iterable(a.workers for a in m.attempts.values()):
+            taken[worker.node] = taken.get(worker.node, 0) | _mask(worker.devices)
+        return strangers(rows, m.nodes, taken)
+
     def _shares(self, now_ms: int, projects: Sequence[str]) -> tuple[Shares, list[int]]:
         """The tree, parents first: the root, organisations by depth, then the projects."""
         m = self._mirror
@@ -274,7 +288,7 @@ class Columns:
         )
 
 
-def _nodes(nodes: Sequence[Any], site_row: dict[str, int], accelerator_row: dict[str, int]) -> Nodes:
+def _nodes(nodes: Sequence[Any], site_row: dict[str, int], accelerator_row: dict[str, int], closed: frozenset[str]) -> Nodes:
     return Nodes(
         ids=tuple(n.id for n in nodes),
         site=_i32([site_row[n.site] for n in nodes]),
@@ -282,7 +296,35 @@ def _nodes(nodes: Sequence[Any], site_row: dict[str, int], accelerator_row: dict
         cores_milli=_i64([n.cores_milli for n in nodes]),
         memory_mib=_i64([n.memory_mib for n in nodes]),
         device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
-        usable=_bool([n.up and not n.drained for n in nodes]),
+        usable=_bool([n.up and not n.drained and n.id not in closed for n in nodes]),
+    )
+
+
+def _with(
+    live: Attempts, strange: Sequence[Stranger], project_row: dict[str, int], node_row: dict[str, int], policy: Policy
+) -> Attempts:
+    """The attempts, and behind them those of which only their sites know: they run, and nobody may ask them to leave."""
+    if not strange:
+        return live
+    flat = list(chain.from_iterable(s.workers for s in strange))
+    ends = live.worker_ptr[-1] + np.cumsum([len(s.workers) for s in strange])
+    none = [-1] * len(strange)
+    return Attempts(
+        ids=(*live.ids, *(s.id for s in strange)),
+        workloads=(*live.workloads, *(s.workload for s in strange)),
+        state=_i32([*live.state, *(RUNNING for _ in strange)]),
+        project=_i32([*live.project, *(project_row.get(s.project, -1) for s in strange)]),
+        priority=_i64([*live.priority, *(policy.classes[0].value for _ in strange)]),
+        preemptible=_bool([*live.preemptible, *(False for _ in strange)]),
+        started_ms=_i64([*live.started_ms, *(s.started_ms for s in strange)]),
+        ends_ms=_i64([*live.ends_ms, *(s.ends_ms for s in strange)]),
+        checkpoint_ms=_i64([*live.checkpoint_ms, *(s.started_ms for s in strange)]),
+        cores_milli=_i64([*live.cores_milli, *(s.cores_milli for s in strange)]),
+        memory_mib=_i64([*live.memory_mib, *(s.memory_mib for s in strange)]),
+        beneficiary=_i32([*live.beneficiary, *none]),
+        worker_ptr=_i32([*live.worker_ptr, *ends]),
+        worker_node=_i32([*live.worker_node, *(node_row[node] for node, _ in flat)]),
+        worker_mask=np.array([*live.worker_mask, *(mask for _, mask in flat)], dtype=np.uint64),
     )
 
 

@@ -270,9 +270,10 @@ class Controller:
 
     def _quarantined(self, workload: Workload) -> WhyAnswer | None:
         memory = self._memory
-        attempt = memory.mirror.quarantined.get(workload.id) if memory else None
-        if attempt is None or workload.state in TERMINAL:
+        held_back = memory.mirror.quarantined.get(workload.id) if memory else None
+        if not held_back or workload.state in TERMINAL:
             return None
+        attempt = min(held_back)
         reason = Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=attempt)
         if workload.attempt == attempt:
             row = self.store.read(lambda r: r.get(Attempt, attempt))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from dure.controller.commands import bundles
+from dure.controller.commands.bundles import last_use_ms, remove_bundle
 from dure.controller.commands.funding import expire_award
 from dure.controller.commands.idempotency import KEPT_MS
 from dure.controller.deed import Deed, record, touch
@@ -12,18 +14,19 @@ from dure.controller.lifecycle import move_workload
 from dure.controller.mirror import Mirror, Waiting
 from dure.ledger import award_account
 from dure.model.reason import Reason, ReasonKind
-from dure.model.records import Idempotency, WaitNote
+from dure.model.records import Bundle, Idempotency, WaitNote
 from dure.model.site import Site
 from dure.model.workload import Workload, WorkloadState
-from dure.ports import Store, Tx
+from dure.ports import Reader, Store, Tx
 from dure.scheduler import Plan, Snapshot, reason_of
 from dure.scheduler.snapshot import DEPENDENCY_FAILED
 
 T = TypeVar("T")
 
 NOTES_AT_ONCE = 200  # waiting notes written in one step: the rest follows in the next ones
-PRUNED_AT_ONCE = 500  # in one transaction, so that nobody waits long behind it
-PRUNE_ROUNDS = 40  # in one sweep: 20,000 a minute, more than come in
+PRUNED_AT_ONCE = 100  # in one transaction, so that nobody waits long behind it; as many bodies are in memory
+BUNDLES_AT_ONCE = 200  # code archives looked at in one step
+PRUNE_ROUNDS = 200  # in one sweep: 20,000 a minute, more than come in
 NOTE_EVERY_MS = 10_000  # a note whose numbers alone have changed is written again after this long at the earliest
 
 
@@ -76,22 +79,41 @@ def _tell(tx: Tx, deed: Deed, site: str, kind: str) -> None:
 
 
 def prune_answers(store: Store, deed: Deed, fence: int) -> int:
-    """Forget the answers to writes that nobody can be repeating any more."""
+    """Forget the answers to writes that nobody can be repeating any more.
 
-    def prune(tx: Tx) -> int:
-        oldest = tx.find(Idempotency, order="at_ms", limit=PRUNED_AT_ONCE)
-        old = [row.id for row in oldest if deed.now_ms - row.at_ms > KEPT_MS]
-        for id in old:
-            tx.delete(Idempotency, id)
-        return len(old)
-
-    total = 0
+    They are looked for outside of the writer, of which only their deletion takes time; when none is old, one row is read."""
+    total, wanted = 0, 1
     for _ in range(PRUNE_ROUNDS):
-        pruned = store.transact(prune, fence=fence)
-        total += pruned
-        if pruned < PRUNED_AT_ONCE:
+        old = store.read(lambda reader, limit=wanted: _old_answers(reader, deed.now_ms - KEPT_MS, limit))  # type: ignore[misc]
+        if old:
+            store.transact(lambda tx, ids=old: each(ids, lambda id: tx.delete(Idempotency, id)), fence=fence)  # type: ignore[misc]
+        total += len(old)
+        if len(old) < wanted:
             break
+        wanted = PRUNED_AT_ONCE
     return total
+
+
+def _old_answers(reader: Reader, before_ms: int, limit: int) -> list[str]:
+    return [row.id for row in reader.find(Idempotency, order="at_ms", limit=limit) if row.at_ms < before_ms]
+
+
+def remove_bundles(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
+    """Forget the code archives that nothing has named for `bundles.KEPT_MS` and that nothing which waits or runs needs.
+
+    The mirror may be a moment old: whatever was submitted since has noted its use, which `remove_bundle` heeds."""
+    live = [*(w.workload for w in mirror.waiting.values()), *mirror.placed.values()]
+    needed = {f"{w.project}:{w.spec.bundle}" for w in live if w.spec.bundle}
+    removed, after = 0, ""
+    while page := store.read(lambda reader, after=after: reader.find(Bundle, after=after, limit=BUNDLES_AT_ONCE)):  # type: ignore[misc]
+        after = page[-1].id
+        old = [b.id for b in page if deed.now_ms - last_use_ms(b) >= bundles.KEPT_MS and b.id not in needed]
+        if old:
+            removed += store.transact(
+                lambda tx, ids=old: sum(remove_bundle(tx, deed, id=id) for id in ids),  # type: ignore[misc]
+                fence=fence,
+            )
+    return removed
 
 
 class NoteKeeper:

@@ -26,6 +26,7 @@ from dure.model.workload import (
     Evidence,
     Outcome,
     Workload,
+    WorkloadSpec,
     WorkloadState,
 )
 from dure.ports import Reader, Tx
@@ -264,7 +265,7 @@ def after_attempt(
     policy: Policy, workload: Workload, attempt: Attempt, now_ms: int
 ) -> tuple[WorkloadState, Reason, dict[str, Any]]:
     """Pure: (next state, why, further fields) of a workload whose live attempt ended as `attempt.outcome`."""
-    reason = ended_reason(attempt, workload.spec.demand.memory_mib)
+    reason = ended_reason(attempt, workload.spec)
     if workload.cancel_asked_ms and attempt.outcome != Outcome.SUCCEEDED:
         return WorkloadState.CANCELLED, Reason.of(ReasonKind.ENDED_CANCELLED), {}
     match attempt.outcome:
@@ -289,20 +290,21 @@ def after_attempt(
     return WorkloadState.WAITING, reason, {"rejections": 0}
 
 
-def ended_reason(attempt: Attempt, memory_mib: int) -> Reason:
-    """Why an attempt ended, for people. memory_mib: what each worker asked for."""
+def ended_reason(attempt: Attempt, spec: WorkloadSpec) -> Reason:
+    """Why an attempt ended, for people."""
     evidence = attempt.evidence
     match attempt.outcome:
         case Outcome.SUCCEEDED:
             return Reason.of(ReasonKind.ENDED_SUCCEEDED)
         case Outcome.FAILED if evidence.detail == "memory_limit":
-            return Reason.of(ReasonKind.ENDED_MEMORY, wanted_mib=memory_mib, used_mib=evidence.rss_max_mib)
+            return Reason.of(ReasonKind.ENDED_MEMORY, wanted_mib=spec.demand.memory_mib, used_mib=evidence.rss_max_mib)
         case Outcome.FAILED if evidence.signal:
             return Reason.of(ReasonKind.ENDED_SIGNAL, signal=evidence.signal)
         case Outcome.FAILED:
             return Reason.of(ReasonKind.ENDED_EXIT_CODE, exit_code=evidence.exit_code, detail=evidence.detail)
         case Outcome.TIMED_OUT:
-            return Reason.of(ReasonKind.ENDED_TIMED_OUT, limit_ms=attempt.limit_ms)
+            saved_at = attempt.site if spec.checkpoint_interval_ms and evidence.checkpoint_ms else ""
+            return Reason.of(ReasonKind.ENDED_TIMED_OUT, limit_ms=attempt.limit_ms, site=saved_at)
         case Outcome.CANCELLED:
             return Reason.of(ReasonKind.ENDED_CANCELLED)
         case Outcome.PREEMPTED | Outcome.WITHDRAWN:

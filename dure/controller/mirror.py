@@ -51,7 +51,8 @@ class Mirror:
         self.waiting: dict[str, Waiting] = {}
         self.attempts: dict[str, Attempt] = {}  # live ones
         self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
-        self.quarantined: dict[str, str] = {}  # workload → attempt that waits for an operator
+        self.quarantined: dict[str, set[str]] = {}  # workload → attempts that wait for an operator
+        self.strangers: dict[str, Quarantine] = {}  # of all those, by attempt, which may still run and hold their places
         self._dependents: dict[str, set[str]] = defaultdict(set)
         self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
@@ -159,10 +160,15 @@ class Mirror:
             self.accounts[row.id] = row
 
     def _take_quarantine(self, _: Reader, row: Quarantine) -> None:
+        self.strangers.pop(row.id, None)
         if not row.resolved:
-            self.quarantined[row.workload] = row.id
-        elif self.quarantined.get(row.workload) == row.id:
-            del self.quarantined[row.workload]
+            self.quarantined.setdefault(row.workload, set()).add(row.id)
+            if row.may_run:
+                self.strangers[row.id] = row
+        elif row.workload in self.quarantined:
+            self.quarantined[row.workload].discard(row.id)
+            if not self.quarantined[row.workload]:
+                del self.quarantined[row.workload]
 
     def _take_attempt(self, reader: Reader, row: Attempt) -> None:
         if row.state != AttemptState.ENDED:

@@ -42,9 +42,13 @@ class Signer:
 
     def signed(self, head: Head) -> bool:
         """Whether this head is one of this plane's."""
-        return head.key == self.public_key and head.signature == self.sign(
-            head_bytes(head.seq, head.hash, head.at_ms, head.incarnation)
+        return head.key == self.public_key and self.made(
+            head_bytes(head.seq, head.hash, head.at_ms, head.incarnation), head.signature
         )
+
+    def made(self, body: bytes, signature: str) -> bool:
+        """Whether this is the plane's signature over `body`."""
+        return signature == self.sign(body)
 
 
 class Sealer:
@@ -91,39 +95,37 @@ def contradiction(reader: Reader, plane: Plane, signer: Signer, known: Head = NO
     """Why the stored chain does not extend the head in the plane's row, or None when it does.
 
     known: a head of which is known that it was signed; the stored one must not be older, unless a restore went back behind it.
-    Events before the head are not read: their hashes are in its own. Behind it stand only those that restores left."""
+    Events before the head are not read: their hashes are in its own. Sealing signs, so behind it may stand only what restores
+    left, and that is signed too."""
     if plane.head == NO_HEAD:
-        return _never_signed(reader, plane)
+        # an empty chain, or nothing but what restores said of themselves
+        return _onwards(reader, plane, ChainProver(signed=signer.made), "no_head")
     if not signer.signed(plane.head):
         return ChainFault(seq=plane.head.seq, event="", fault="bad_signature")
-    fault = _extends(reader, plane, plane.head)
+    fault = _extends(reader, plane, plane.head, signer)
     if fault is None and plane.incarnation <= known.incarnation and plane.head.seq < known.seq:
         return ChainFault(seq=known.seq, event="", fault="rolled_back")
     return fault
 
 
-def _never_signed(reader: Reader, plane: Plane) -> ChainFault | None:
-    """Sealing signs, so a chain without a head is empty, or holds nothing but what restores said of themselves."""
-    for events in sealed_events(reader):
-        other = next((e for e in events if e.kind != RESTORED), None)
-        if other is not None:
-            return ChainFault(seq=other.seq, event=other.id, fault="no_head")
-    return _onwards(reader, plane, ChainProver())
-
-
-def _extends(reader: Reader, plane: Plane, head: Head) -> ChainFault | None:
+def _extends(reader: Reader, plane: Plane, head: Head, signer: Signer) -> ChainFault | None:
     stands = reader.find(Event, {"seq": [head.seq]})
     if not stands or head.seq > plane.sealed_seq:
         return ChainFault(seq=head.seq, event="", fault="head_beyond_end")
     if stands[0].hash != head.hash:
         return ChainFault(seq=head.seq, event=stands[0].id, fault="head_mismatch")
-    return _onwards(reader, plane, ChainProver(seq=head.seq, hash=head.hash, incarnation=head.incarnation))
+    prover = ChainProver(signed=signer.made, seq=head.seq, hash=head.hash, incarnation=head.incarnation)
+    return _onwards(reader, plane, prover, "unsigned")
 
 
-def _onwards(reader: Reader, plane: Plane, prover: ChainProver) -> ChainFault | None:
-    for events in sealed_events(reader, after=prover.seq):
-        prover.take(events)
-    return prover.fault or row_fault(plane, prover)
+def _onwards(reader: Reader, plane: Plane, prover: ChainProver, unsigned: str) -> ChainFault | None:
+    """What does not hold behind where the prover stands. unsigned: what to call an event there that no restore left."""
+    for event in (e for events in sealed_events(reader, after=prover.seq) for e in events):
+        if event.kind != RESTORED:
+            return ChainFault(seq=event.seq, event=event.id, fault=unsigned)
+        if not prover.take([event]):
+            return prover.fault
+    return row_fault(plane, prover)
 
 
 def row_fault(plane: Plane, prover: ChainProver) -> ChainFault | None:

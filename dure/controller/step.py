@@ -20,6 +20,7 @@ from dure.scheduler import Plan, Snapshot, check, plan
 
 SITES_EVERY_MS = 2_000  # how often the sites' heartbeats are read
 SWEEP_EVERY_MS = 60_000  # how often what is rarely due is looked for
+BUNDLES_EVERY_MS = 3_600_000  # how often code archives that nothing names are looked for
 DRIFT_EVERY_MS = 600_000  # how often the followed state is compared with a rebuilt one: rare, as it reads everything that is live
 
 
@@ -48,6 +49,7 @@ class Memory:
     sites_ms: int = 0
     sweep_ms: int = 0
     drift_ms: int = 0
+    bundles_ms: int = 0
     reachable: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,10 @@ def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Se
     if deed.now_ms - memory.sweep_ms >= SWEEP_EVERY_MS:
         memory.sweep_ms = deed.now_ms
         housekeeping.prune_answers(store, deed, epoch)
+    if deed.now_ms - (memory.bundles_ms or deed.now_ms) >= BUNDLES_EVERY_MS:
+        memory.bundles_ms = deed.now_ms
+        changed += housekeeping.remove_bundles(store, deed, memory.mirror, epoch)
+    memory.bundles_ms = memory.bundles_ms or deed.now_ms
     if changed:
         sealer.seal(store, epoch, deed.now_ms)
         store.read(memory.mirror.follow)

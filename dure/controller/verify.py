@@ -20,7 +20,7 @@ from dure.ledger import (
     verify_ends,
     verify_remainders,
 )
-from dure.model.chain import ChainProver
+from dure.model.chain import ChainProver, believed
 from dure.model.event import NO_HEAD, ChainFault, Event, Head
 from dure.model.funding import Account, Award, Remainder, Transfer
 from dure.model.policy import Policy
@@ -48,9 +48,9 @@ class BooksReport:
 def verify_audit(reader: Reader, signer: Signer | None = None, known: Head = NO_HEAD) -> AuditReport:
     """Hash the chain again from its beginning, and hold it against the plane's row and the signed head in it.
 
-    signer: the plane's key, without which the head is believed to be signed; known: as of `contradiction`."""
+    signer: the plane's key, without which head and restores are believed to be signed; known: as of `contradiction`."""
     plane = plane_of(reader)
-    prover = ChainProver([plane.head] if plane.head != NO_HEAD else ())
+    prover = ChainProver([plane.head] if plane.head != NO_HEAD else (), signed=signer.made if signer is not None else believed)
     for events in sealed_events(reader):
         if not prover.take(events):
             break

@@ -2,15 +2,30 @@
 
 A restore goes on from an earlier moment and says so in an event of its own (`event.RESTORED`), the first of its incarnation. So
 each incarnation's part of the chain has to agree with the heads that were signed in it, up to where the next restore went on;
-what heads witnessed beyond that is gone, and that is known. Every other disagreement is a fault."""
+what heads witnessed beyond that is gone, and that is known. Every other disagreement is a fault.
+
+A restore excuses what it dropped, so it has to be signed with the plane's key, as a head is: who can only write to the database
+cannot make one."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from dure.model.event import GENESIS, RESTORED, ChainFault, Event, Head, verify_chain
+from dure.model.event import GENESIS, RESTORED, ChainFault, Event, Head, canonical, verify_chain
+
+Signed = Callable[[bytes, str], bool]  # whether the second (hex) is the plane's signature over the first
+
+
+def restored_bytes(incarnation: int, after_seq: int, after_hash: str, at_ms: int) -> bytes:
+    """What a restore signs of itself: the incarnation that it begins, behind which event, and when (ms since 1970)."""
+    return canonical(["dure-restored", incarnation, after_seq, after_hash, at_ms])
+
+
+def believed(body: bytes, signature: str) -> bool:
+    """For a proof where nobody has the key: whatever a restore carries as its signature is taken for one."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +64,15 @@ class _Span:
 
 
 class ChainProver:
-    """Takes sealed events in order, and at the end gives the proof. Looks at no signature: heads are believed to be signed.
+    """Takes sealed events in order, and at the end gives the proof. Heads are believed to be signed; restores are not.
 
-    seq, hash, incarnation: where to begin, for a part of a chain."""
+    signed: holds the signature of a restore against the plane's key; seq, hash, incarnation: where to begin, for a part of a
+    chain."""
 
-    def __init__(self, heads: Iterable[Head] = (), *, seq: int = 0, hash: str = GENESIS, incarnation: int = 1) -> None:
+    def __init__(
+        self, heads: Iterable[Head] = (), *, signed: Signed, seq: int = 0, hash: str = GENESIS, incarnation: int = 1
+    ) -> None:
+        self._signed = signed
         self.seq, self.hash = seq, hash
         self.fault: ChainFault | None = None
         self._events = 0
@@ -82,11 +101,15 @@ class ChainProver:
         return self.fault is None
 
     def _restored(self, event: Event) -> ChainFault | None:
-        """A restore begins an incarnation. What it says of where it went on has to be so."""
+        """A restore begins an incarnation. What it says of where it went on has to be so, and the plane's key has to say it."""
         if event.kind != RESTORED:
             return None
         incarnation, told = event.data.get("incarnation"), (event.data.get("after_seq"), event.data.get("after_hash"))
         if not isinstance(incarnation, int) or incarnation <= self.incarnation or told != (self.seq, self.hash):
+            return ChainFault(seq=event.seq, event=event.id, fault="bad_restore")
+        signature = event.data.get("signature")
+        body = restored_bytes(incarnation, self.seq, self.hash, event.at_ms)
+        if not isinstance(signature, str) or not self._signed(body, signature):
             return ChainFault(seq=event.seq, event=event.id, fault="bad_restore")
         self._spans.append(_Span(incarnation, self.seq, event.id))
         return None

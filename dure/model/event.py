@@ -51,7 +51,7 @@ NO_HEAD = Head(seq=0, hash=GENESIS, at_ms=0, incarnation=0, signature="", key=""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainFault:
-    """The first event at which the chain does not hold. fault: gap, altered, bad_restore (of the events themselves);
+    """The first event at which the chain does not hold. fault: gap, altered, bad_restore, unsigned (of the events themselves);
     head_mismatch, head_beyond_end, head_fork, bad_signature (of heads); no_head, rolled_back, wrong_incarnation (of the plane's
     own row)."""
 

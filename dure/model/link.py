@@ -54,6 +54,8 @@ class AttemptReport:
     workers: tuple[Worker, ...] = ()
     accelerator: str = ""
     limit_ms: int = 0
+    cores_milli: int = 0  # per worker; 0: not told, by an older agent or of an attempt without its order
+    memory_mib: int = 0  # per worker, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class Order:
     limit_ms: int = 0
     cause: Outcome = field(default=Outcome.NONE, metadata=INFORMATIONAL)  # of a stop, carried out whatever its cause
     grace_ms: int = 0
+    origin: str = ""  # of a launch: the workload whose checkpoint it goes on from; "": none. An older agent starts from nothing
 
 
 GRACE_MS = 10_000  # of a stop that can be read no further

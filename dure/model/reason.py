@@ -60,7 +60,11 @@ class ReasonKind(StrEnum):
     KEY_MISSING = "key_missing"
     KEY_REUSED = "key_reused"
     ALREADY_ENDED = "already_ended"
+    STILL_RUNS = "still_runs"  # attempt, site: set aside, and its end has not been seen
     LIMIT_EXCEEDED = "limit_exceeded"
+    BUNDLES_FULL = "bundles_full"
+    BUNDLE_GONE = "bundle_gone"
+    DISK_LOW = "disk_low"
     EPOCH_STALE = "epoch_stale"
     PROTOCOL_UNSUPPORTED = "protocol_unsupported"
     BUDGET_SHORT = "budget_short"

@@ -182,11 +182,11 @@ _ENDED: dict[K, ReasonText] = {
         "Ended by a signal", "The command was ended by {signal}.",
         "Read its log; if it was killed for memory, ask for more and submit it again."), (
         "신호로 종료", "명령이 {signal} 신호로 끝났습니다.", "로그를 보고, 메모리가 모자랐다면 더 요청해 다시 제출하십시오.")),
-    K.ENDED_TIMED_OUT: _text("limit_ms", _SELF, (
+    K.ENDED_TIMED_OUT: _text("limit_ms site", _SELF, (
         "Reached its time limit", "It was stopped after its limit of {limit_ms}.",
-        "Submit it with a longer limit, or write checkpoints."), (
+        "Submit it again with a longer limit (`dure resubmit`)[; at site {site} it goes on from its last checkpoint]."), (
         "제한 시간 초과", "제한 시간 {limit_ms|이/가} 지나 중지되었습니다.",
-        "제한 시간을 늘리거나 체크포인트를 쓰도록 해 다시 제출하십시오.")),
+        "제한 시간을 늘려 다시 제출하십시오(`dure resubmit`).[ 사이트 {site}에서는 마지막 체크포인트부터 이어 갑니다.]")),
     K.ENDED_CANCELLED: _text("", _SELF, (
         "Cancelled", "Somebody with the right to do so cancelled it.", "Submit it again if it is still needed."), (
         "취소됨", "권한이 있는 사람이 취소했습니다.", "아직 필요하면 다시 제출하십시오.")),
@@ -267,9 +267,35 @@ _REFUSED: dict[K, ReasonText] = {
     K.ALREADY_ENDED: _text("what id state", _SELF, (
         "Already ended", "The {what} {id} has ended already[: {state}].", "Nothing has to be done."), (
         "이미 끝남", "{what} {id|은/는} 이미 끝났습니다[: {state}].", "할 일이 없습니다.")),
+    K.STILL_RUNS: _text("attempt site", _OPERATOR, (
+        "Still runs", "Site {site} was last heard to run attempt {attempt}, and what it uses would be given to others.",
+        "Have it stopped and wait for its end; use force only when you know that it is gone."), (
+        "아직 실행 중", "{site} 사이트가 시도 {attempt|을/를} 실행 중이라 했고, 그 자리가 다른 작업에 넘어갑니다.",
+        "중지시키고 끝나기를 기다리십시오. 이미 없다는 것이 확실할 때만 강제하십시오.")),
     K.LIMIT_EXCEEDED: _text("what limit asked", _SELF, (
         "Over a limit", "{what}: {asked} is more than the limit of {limit}.", "Ask for at most {limit}."), (
         "한도 초과", "{what}: {asked|은/는} 한도 {limit|을/를} 넘습니다.", "{limit} 이하로 요청하십시오.")),
+    K.BUNDLES_FULL: _text("asked_bytes limit_bytes count limit kept_ms", _OPERATOR, (
+        "Too much code kept", "The project's {count} code archives would take {asked_bytes} with this one; "
+        "the bounds are {limit} and {limit_bytes}.",
+        "Leave data out of the code folder. An archive goes {kept_ms} after its last use; "
+        "an operator can raise DURE_BUNDLES_SIZE."), (
+        "보관 중인 코드가 너무 많음", "이것까지 프로젝트의 코드 묶음 {count}개가 {asked_bytes|을/를} 차지하게 됩니다. "
+        "한도는 {limit}개, {limit_bytes}입니다.",
+        "코드 폴더에서 데이터를 빼십시오. 묶음은 마지막으로 쓴 지 {kept_ms} 뒤에 지워지며, "
+        "운영자가 DURE_BUNDLES_SIZE를 올릴 수 있습니다.")),
+    K.BUNDLE_GONE: _text("id kept_ms", _SELF, (
+        "The code is not kept any more", "The code archive {id} was removed: nothing had named it for {kept_ms}.",
+        "Submit the job from its folder, which uploads the code again."), (
+        "코드가 더는 보관되어 있지 않음", "코드 묶음 {id|은/는} {kept_ms} 동안 쓰이지 않아 지워졌습니다.",
+        "코드가 있는 폴더에서 작업을 다시 제출해 코드를 새로 올리십시오.")),
+    K.DISK_LOW: _text("free_bytes reserve_bytes", _OPERATOR, (
+        "The plane's disk is nearly full", "{free_bytes} are free where code is kept, "
+        "and {reserve_bytes} are held back for the plane.",
+        "An operator has to make room on that disk; jobs without new code are taken as before."), (
+        "제어면의 디스크가 거의 참", "코드를 두는 디스크에 {free_bytes|이/가} 남았고, "
+        "그중 {reserve_bytes|은/는} 제어면 몫입니다.",
+        "운영자가 디스크를 비워야 합니다. 새 코드가 없는 작업은 그대로 받습니다.")),
     K.EPOCH_STALE: _text("epoch current", _OPERATOR, (
         "A later session has taken over", "This session has epoch {epoch}, but {current} is in force.",
         "Say hello again; if two agents run at the site, stop one."), (

@@ -46,6 +46,7 @@ class Bundle:
     sha256: str
     size: int
     created_ms: int = 0
+    used_ms: int = 0  # when it was last uploaded or named by a submission, to the day; 0: not since it was created
     version: int = 1
 
 

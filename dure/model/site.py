@@ -55,4 +55,10 @@ class Quarantine:
     seen_ms: int
     observation: Mapping[str, Any] = field(default_factory=dict)
     resolved: str = ""  # "", "adopted" (reported after all), "attested" (lost), "dismissed" by an operator
+    stopping: bool = False  # an operator wants it stopped, and its end has not been seen
     version: int = 1
+
+    @property
+    def may_run(self) -> bool:
+        """Its site has told of it, and not of its end: it still has what it was given there."""
+        return self.observation.get("phase") in ("launching", "running")

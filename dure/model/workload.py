@@ -111,6 +111,7 @@ class Workload:
     state: WorkloadState = WorkloadState.WAITING
     array_id: str = ""  # the id under which all elements were submitted; "" outside arrays
     array_index: int = -1
+    origin: str = ""  # the workload of which it is a changed copy, and from whose checkpoint it may go on; "" when of none
     submitted_ms: int = 0
     eligible_ms: int = 0  # not placed before this moment (pause after a rejected or lost attempt)
     started_ms: int = 0  # first time that it ran

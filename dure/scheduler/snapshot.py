@@ -50,7 +50,7 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Attempts:
-    """Live attempts (not ended), sorted by id."""
+    """Live attempts (not ended), sorted by id; behind them, sorted by id, those that only their sites know of."""
 
     ids: tuple[str, ...]
     workloads: tuple[str, ...]

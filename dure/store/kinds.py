@@ -36,7 +36,7 @@ INDEXES: Mapping[type[Any], tuple[tuple[str, ...], ...]] = {
     Credential: (("actor",),),
     Award: (("project",), ("programme",)),
     Node: (("site",),),
-    Quarantine: (("site",),),
+    Quarantine: (("site",), ("site", "stopping")),
     WaitNote: (("project",),),
     Bundle: (("project",),),
 }

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dure.controller.commands.idempotency import KEPT_MS
+from dure.controller.commands.idempotency import KEPT_BYTES_MAX, KEPT_MS
 from dure.controller.housekeeping import prune_answers
+from dure.model.event import canonical
 from dure.model.funding import Transfer, TransferKind
+from dure.model.records import Idempotency
 from dure.model.workload import Workload
 from tests.builders.api_plane import JOB, ApiPlane, problem
 
@@ -92,3 +94,35 @@ def test_many_at_once_under_one_key_are_one(plane: ApiPlane) -> None:
     assert {a.status_code for a in answers} == {201}
     assert len({a.json()["ids"][0] for a in answers}) == 1
     assert plane.store.read(lambda reader: reader.count(Workload)) == 1
+
+
+def rows(plane: ApiPlane) -> list[Idempotency]:
+    return plane.store.read(lambda reader: reader.find(Idempotency, order="at_ms"))
+
+
+def test_cancelling_a_large_array_again_keeps_next_to_nothing(plane: ApiPlane) -> None:
+    job = {**JOB, "env": {"NOTE": "x" * 2000}}
+    array = plane.submit(job=job, array=500)["array_id"]
+    for _ in range(3):
+        answer = plane.post("alice", f"/workloads/{array}/cancel")
+        assert answer == {"array_id": array, "states": {"cancelled": 500}, "elements": 500}
+        assert len(canonical(rows(plane)[-1].answer)) < 200
+
+
+def test_a_long_answer_is_kept_short_and_told_again_whole(plane: ApiPlane) -> None:
+    headers, body = plane.headers("alice"), {**BODY, "array": 3000}
+    first, again = (plane.http.post("/api/v1/workloads", json=body, headers=headers) for _ in range(2))
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json() and len(first.json()["ids"]) == 3000
+    assert max(len(canonical(row.answer)) for row in rows(plane)) < KEPT_BYTES_MAX
+
+
+def test_an_answer_is_forgotten_after_its_time_and_not_before(plane: ApiPlane) -> None:
+    for _ in range(3):
+        plane.submit()
+    plane.controller.step()
+    deed, kept = plane.controller.deed("controller"), len(rows(plane))
+    oldest = rows(plane)[0].at_ms
+    assert prune_answers(plane.store, replace(deed, now_ms=oldest + KEPT_MS), plane.controller.epoch) == 0
+    assert prune_answers(plane.store, replace(deed, now_ms=deed.now_ms + KEPT_MS + 1), plane.controller.epoch) == kept
+    assert rows(plane) == []

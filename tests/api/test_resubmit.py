@@ -27,6 +27,22 @@ def test_what_ran_out_of_memory_is_submitted_again_with_more(plane: ApiPlane) ->
     assert after == before
     (event,) = plane.store.read(lambda reader: reader.find(Event, {"subject": made["ids"][0]}))
     assert (event.kind, event.data["origin"]) == ("workload.submitted", old)
+    assert [plane.get("alice", f"/workloads/{id}")["origin"] for id in (old, made["ids"][0])] == ["", old]
+
+
+@pytest.mark.parametrize(("saved_ms", "checkpoint"), [(5, "5m"), (0, "5m"), (5, "")])
+def test_what_hit_its_limit_is_told_to_go_on_where_it_can_and_its_copy_is_ordered_to(
+    plane: ApiPlane, saved_ms: int, checkpoint: str
+) -> None:
+    workload, attempt, epoch = plane.run_one(job={**JOB, **({"checkpoint": checkpoint} if checkpoint else {})})
+    evidence = {"run_ms": 10, "checkpoint_ms": saved_ms}
+    plane.report(epoch, attempt, 1, workload, "ended", outcome="timed_out", evidence=evidence)
+    reason = plane.get("alice", f"/workloads/{workload}")["reason"]
+    assert ("at site pohang it goes on from its last checkpoint" in reason["text"]["remedy"]) == bool(saved_ms and checkpoint)
+    plane.post("alice", f"/workloads/{workload}/resubmit", {"job": {"limit": "2h"}})
+    plane.controller.step()
+    (order,) = plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"]
+    assert order["origin"] == (workload if checkpoint else "")
 
 
 def test_without_changes_it_is_the_same_again(plane: ApiPlane) -> None:

@@ -142,8 +142,8 @@ def test_arrays_are_counted_listed_and_cancelled_whole(plane: ApiPlane) -> None:
     assert len(submitted["ids"]) == 5
     shown = plane.get("alice", f"/arrays/{array}")
     assert (shown["elements"], shown["states"]["waiting"], shown["ids"]) == (5, 5, submitted["ids"])
-    cancelled = plane.post("alice", f"/workloads/{array}/cancel")["items"]
-    assert {w["state"] for w in cancelled} == {"cancelled"}
+    cancelled = plane.post("alice", f"/workloads/{array}/cancel")
+    assert cancelled == {"array_id": array, "states": {"cancelled": 5}, "elements": 5}
     assert len(plane.get("alice", "/workloads", array=array, state="cancelled")["items"]) == 5
 
 
@@ -217,7 +217,12 @@ def test_unknown_attempts_are_quarantined_and_dismissed(plane: ApiPlane) -> None
     (ghost,) = plane.get("operator", "/quarantine")["items"]
     assert ghost["id"] == "at_ghost"
     assert plane.get("alice", "/quarantine")["items"] == []
-    assert plane.post("operator", "/quarantine/at_ghost/dismiss")["resolved"] == "dismissed"
+    refused = plane.call("operator", "POST", "/quarantine/at_ghost/dismiss", {})
+    assert (refused.status_code, refused.json()["reason"]["kind"]) == (409, "still_runs")
+    assert [q["id"] for q in plane.get("operator", "/sites/pohang")["quarantined"]] == ["at_ghost"]
+    assert plane.get("alice", "/sites/pohang")["quarantined"] == []
+    assert plane.post("operator", "/quarantine/at_ghost/stop")["stopping"] is True
+    assert plane.post("operator", "/quarantine/at_ghost/dismiss", {"force": True})["resolved"] == "dismissed"
 
 
 def test_the_policy_is_replaced_as_a_whole(plane: ApiPlane) -> None:

@@ -125,11 +125,11 @@ class ApiPlane:
         hello = {"protocol": 1, "agent_version": "1", "boot_id": "b", "describe": {"name": "fake"}, "nodes": [node]}
         return int(self.post("agent", "/agent/hello", hello)["epoch"])
 
-    def run_one(self) -> tuple[str, str, int]:
+    def run_one(self, **more: Any) -> tuple[str, str, int]:
         """Submit a job and have it running at pohang: workload, attempt, the agent's epoch."""
         epoch = self.join()
         self.controller.step()
-        workload = self.submit()["ids"][0]
+        workload = self.submit(**more)["ids"][0]
         self.controller.step()
         (order,) = self.post("agent", "/agent/poll", {"epoch": epoch})["orders"]
         self.report(epoch, order["attempt"], order["epoch"], workload, "running")

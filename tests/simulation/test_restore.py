@@ -9,10 +9,10 @@ import pytest
 
 from dure.backends.fake import Script
 from dure.controller import WhyAnswer, verify_audit, verify_store_books
-from dure.controller.commands.sites import attest_lost, resolve_quarantine
+from dure.controller.commands.sites import attest_lost, resolve_quarantine, stop_quarantined
 from dure.model.chain import AuditProof, ChainProver
 from dure.model.event import RESTORED, Event, Head
-from dure.model.reason import ReasonKind
+from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Quarantine
 from dure.ports import Tx
@@ -36,7 +36,7 @@ def _restore(world: World, tmp_path: Path, saved: Path) -> None:
     """The plane comes back from its backup; the site and its agent never noticed."""
     world.store.close()
     url = f"sqlite:///{tmp_path}/b.db"
-    restore(saved, url, now_ms=world.clock.ms)
+    restore(saved, url, now_ms=world.clock.ms, key_of=lambda plane: lambda body: "")  # the world's signature
     world.store = SqlStore.open(url)
     world.restart_controller()
 
@@ -119,7 +119,7 @@ def _witnessed(world: World) -> Head:
 
 
 def _proved(world: World, heads: list[Head]) -> AuditProof:
-    prover = ChainProver(heads)
+    prover = ChainProver(heads, signed=lambda body, signature: signature == "")
     prover.take(sorted((e for e in world.store.read(lambda r: r.find(Event)) if e.seq), key=lambda e: e.seq))
     return prover.proof()
 
@@ -168,3 +168,47 @@ def test_whoever_changes_what_the_restored_plane_sealed_is_found_behind_the_know
     fault = _proved(world, heads).fault
     assert fault is not None and (fault.seq, fault.event, fault.fault) == (at, altered, "altered")
     assert world.store.read(verify_audit).fault == fault
+
+
+def _forgotten(tell: Teller, tmp_path: Path) -> str:
+    """Something that runs on all devices there are, and of which the restored plane knows nothing but what the site tells."""
+    world = tell.world
+    world.sites["north"].driver.script("job", Script(run_ms=10 * MINUTE_MS))
+    id = tell.submit(spec("job", devices=4))
+    saved = backup(f"sqlite:///{tmp_path}/a.db", tmp_path / "saved.jsonl.gz", now_ms=NOW_MS)
+    world.settle()
+    assert world.workload(id).state == "running"
+    _restore(world, tmp_path, saved)
+    world.settle()
+    return id
+
+
+def test_devices_on_which_forgotten_work_still_runs_are_given_to_nobody_until_it_has_ended(tell: Teller, tmp_path: Path) -> None:
+    world = tell.world
+    _forgotten(tell, tmp_path)
+    world.sites["north"].driver.script("other", Script(run_ms=MINUTE_MS))
+    other = tell.submit(spec("other"))
+    world.advance(NOW_MS + 5 * MINUTE_MS)
+    assert world.workload(other).state == "waiting"
+    why = world.controller.why(other)
+    assert isinstance(why, WhyAnswer)
+    assert why.reason.kind == ReasonKind.WAITS_DEVICES
+    (row,) = world.store.read(lambda r: r.find(Quarantine))
+    assert (row.observation["phase"], row.observation["cores_milli"]) == ("running", 1000)
+    world.advance(NOW_MS + 30 * MINUTE_MS)
+    assert world.workload(other).state == "succeeded"
+
+
+def test_forgotten_work_is_dismissed_while_it_runs_only_by_force_and_can_be_stopped(tell: Teller, tmp_path: Path) -> None:
+    world = tell.world
+    _forgotten(tell, tmp_path)
+    (row,) = world.store.read(lambda r: r.find(Quarantine))
+    deed = world.deed()
+    refused = world.store.transact(lambda tx: resolve_quarantine(tx, deed, attempt=row.id))
+    assert refused == Reason.of(ReasonKind.STILL_RUNS, attempt=row.id, site="north")
+    world.store.transact(lambda tx: stop_quarantined(tx, deed, attempt=row.id))
+    world.advance(NOW_MS + 2 * MINUTE_MS)
+    (ended,) = world.store.read(lambda r: r.find(Quarantine))
+    assert (ended.observation["phase"], ended.stopping) == ("ended", False)
+    settled = world.store.transact(lambda tx: resolve_quarantine(tx, deed, attempt=row.id))
+    assert isinstance(settled, Quarantine) and settled.resolved == "dismissed"

@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from dure.access import Action
 from dure.api import resources
+from dure.api.blobs import PART, no_room
 from dure.api.call import Call, CallDep
 from dure.api.documents import bundle_document
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import BundleShape
-from dure.controller.commands.bundles import register_bundle
+from dure.controller.commands.bundles import bundle_refusal, register_bundle
 from dure.model.reason import Reason, ReasonKind
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["work"])
@@ -39,19 +40,46 @@ async def upload(call: CallDep, id: str) -> Response:
     """Upload a tar.gz. The header X-Content-SHA256, when given, must be its hash. The same bytes again change nothing."""
     folder = call.api.settings.blobs / id
     await call.api.beside(lambda: folder.mkdir(parents=True, exist_ok=True))
-    part = folder / f".part-{call.api.services.entropy.new_id('up', call.api.clock.now_ms())}"
+    refusal = await _refusal(call, id, _declared(call.request))
+    if refusal is not None:
+        return call.refuse(refusal)
+    part = folder / f"{PART}{call.api.services.entropy.new_id('up', call.api.clock.now_ms())}"
     try:
         received = await _receive(call, part)
         if isinstance(received, Reason):
             return call.refuse(received)
         sha256, size = received
+        refusal = await _refusal(call, id, size, sha256)  # before it takes its place: the length need not have been declared
+        if refusal is not None:
+            return call.refuse(refusal)
         await call.api.beside(lambda: _keep(part, blob_path(call.api.settings.blobs, id, sha256)))
     finally:
         part.unlink(missing_ok=True)
     call.raw = sha256.encode()  # stands for the body in the request's digest
+    limits = call.api.settings.bundle_limits
     return await call.write(
-        lambda tx, deed: register_bundle(tx, deed, project=id, sha256=sha256, size=size), bundle_document, status=201
+        lambda tx, deed: register_bundle(tx, deed, project=id, sha256=sha256, size=size, limits=limits),
+        bundle_document,
+        status=201,
     )
+
+
+def _declared(request: Request) -> int:
+    """The length that the request's head tells; 0 when it tells none."""
+    told = request.headers.get("content-length", "")
+    return int(told[:20]) if told.isascii() and told.isdigit() else 0
+
+
+async def _refusal(call: Call, project: str, size: int, sha256: str = "") -> Reason | None:
+    """Why these bytes are not to be taken in: they are too many, or the disk or the project's share of it is full."""
+    settings = call.api.settings
+    if size > settings.bundle_bytes_max:
+        return Reason.of(ReasonKind.BODY_TOO_LARGE, limit_bytes=settings.bundle_bytes_max)
+    sha256 = sha256 or call.request.headers.get("x-content-sha256", "").lower()
+    full = await call.read(
+        lambda reader: bundle_refusal(reader, settings.bundle_limits, project=project, size=size, sha256=sha256)
+    )
+    return full or await call.api.beside(lambda: no_room(settings.blobs, size, settings.disk_reserve_bytes))
 
 
 async def _receive(call: Call, part: Path) -> tuple[str, int] | Reason:

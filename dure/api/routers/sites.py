@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from dure.access import Action, Resource, visible_projects
 from dure.api import resources
-from dure.api.bodies import SiteIn
+from dure.api.bodies import DismissIn, SiteIn
 from dure.api.call import Call, CallDep
 from dure.api.documents import Plain, new_token_document, plain, site_document
 from dure.api.listing import Cursor, IdFilter, Limit, find_page
@@ -56,7 +56,10 @@ async def get_site(call: CallDep, id: str) -> Response:
 
     def look(reader: Reader) -> Plain | Reason:
         nodes, attempts = reader.find(Node, {"site": id}), reader.find(Attempt, {"site": id, "state": LIVE})
-        document = site_document(call.record, nodes, attempts, now_ms, silent_ms_max)
+        strange = [q for q in reader.find(Quarantine, {"site": id, "resolved": ""}) if q.may_run]
+        document = site_document(call.record, nodes, attempts, strange, now_ms, silent_ms_max)
+        if not call.sees(Action.SITE_OPERATE, Resource(kind="site", id=id, site=id)):
+            document["quarantined"] = []
         veil = Veil(reader, visible_projects(call.identity, Action.WORKLOAD_READ))
         document["attempts"] = [veil.attempt(plain(a)) for a in attempts if _sees(call, a)]
         return _unless_inspector(call, document)
@@ -165,6 +168,13 @@ async def list_quarantine(call: CallDep, limit: Limit = 100, cursor: Cursor = ""
 
 @router.post("/quarantine/{id}/dismiss", response_model=Quarantine)
 @requires(Action.SITE_OPERATE, resources.quarantined)
-async def dismiss_quarantine(call: CallDep, id: str) -> Response:
+async def dismiss_quarantine(call: CallDep, id: str, body: DismissIn) -> Response:
     """State that the attempt has been looked at and may be left alone. Again changes nothing."""
-    return await call.write(lambda tx, deed: sites.resolve_quarantine(tx, deed, attempt=id), plain)
+    return await call.write(lambda tx, deed: sites.resolve_quarantine(tx, deed, attempt=id, force=body.force), plain)
+
+
+@router.post("/quarantine/{id}/stop", response_model=Quarantine)
+@requires(Action.SITE_OPERATE, resources.quarantined)
+async def stop_quarantined(call: CallDep, id: str) -> Response:
+    """Have its site stop the attempt. It stays in the quarantine, to be dismissed once it has ended. Again changes nothing."""
+    return await call.write(lambda tx, deed: sites.stop_quarantined(tx, deed, attempt=id), plain)

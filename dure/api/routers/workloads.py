@@ -26,7 +26,17 @@ from dure.api.faults import reasons_of
 from dure.api.jobfile import Job, job_of, merged, spec_of
 from dure.api.listing import Cursor, IdFilter, Limit, project_filter, take_page
 from dure.api.route import DureRoute, requires
-from dure.api.shapes import ArrayShape, AttemptShape, Cancelled, Document, Page, ResubmittedShape, SubmittedShape, WorkloadShape
+from dure.api.shapes import (
+    ArrayShape,
+    AttemptShape,
+    Cancelled,
+    CancelledArray,
+    Document,
+    Page,
+    ResubmittedShape,
+    SubmittedShape,
+    WorkloadShape,
+)
 from dure.api.veil import Veil
 from dure.controller.commands import workloads
 from dure.controller.rules import bad, policy_of
@@ -176,11 +186,18 @@ async def why(call: CallDep, id: str) -> Response:
     return await call.ask(look)
 
 
-@router.post("/workloads/{id}/cancel", response_model=Cancelled)
+@router.post("/workloads/{id}/cancel", response_model=Cancelled | CancelledArray)
 @requires(Action.WORKLOAD_CANCEL, resources.workload_or_array)
 async def cancel(call: CallDep, id: str) -> Response:
-    """Cancel a workload, or every element of an array. Cancelling again changes nothing."""
-    lang = call.lang
+    """Cancel a workload, or every element of an array: of an array, how many elements are in which state then.
+
+    Cancelling again changes nothing."""
+    lang, found = call.lang, call.record
+    if found.id != id:
+        return await call.write(
+            lambda tx, deed: workloads.cancel_array(tx, deed, array=id),
+            lambda states: {"array_id": id, "states": dict(states), "elements": sum(states.values())},
+        )
     return await call.write(
         lambda tx, deed: workloads.cancel(tx, deed, id=id),
         lambda rows: {"items": [workload_document(w, None, lang) for w in rows]},

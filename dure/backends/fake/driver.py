@@ -51,7 +51,7 @@ class FakeDriver:
         self._default = default
         self._records: dict[str, Record] = {}
         self._forgotten: set[str] = set()
-        self._saved: dict[str, int] = {}  # workload → work in its checkpoints, of forgotten attempts
+        self._saved: dict[tuple[str, str], int] = {}  # project, workload → work in its checkpoints, of forgotten attempts
         self._rejections: deque[str] = deque()
         self._lost_requests: Counter[str] = Counter()
         self._lost_replies: Counter[str] = Counter()
@@ -114,8 +114,8 @@ class FakeDriver:
             now_ms = self._clock.now_ms()
             if record is None or fate(record, now_ms).phase != "ended":
                 return
-            workload = record.order.workload
-            self._saved[workload] = max(self._saved.get(workload, 0), progress_ms(record, now_ms))
+            key = (record.order.project, record.order.workload)
+            self._saved[key] = max(self._saved.get(key, 0), progress_ms(record, now_ms))
             self._forgotten.add(attempt)
             del self._records[attempt]
 
@@ -184,8 +184,10 @@ class FakeDriver:
         return replace(self._default, run_ms=run_ms)
 
     def _saved_ms(self, order: LaunchOrder, now_ms: int) -> int:
-        earlier = [progress_ms(r, now_ms) for r in self._records.values() if r.order.workload == order.workload]
-        return max([self._saved.get(order.workload, 0), *earlier])
+        names = {order.workload, order.origin} if order.spec.checkpoint_interval_ms else {order.workload}
+        mine = [r for r in self._records.values() if r.order.workload in names and r.order.project == order.project]
+        forgotten = [self._saved.get((order.project, name), 0) for name in names]
+        return max([*forgotten, *(progress_ms(r, now_ms) for r in mine)])
 
     def _fault_of(self, order: LaunchOrder) -> str:
         nodes = [self._nodes.get(node_name(w)) for w in order.workers]

@@ -1,8 +1,8 @@
 """The backend of one machine: every attempt runs under a small shim process of its own.
 
 What lives here: the driver (`driver`, called by the agent), the shim (`shim` and what it imports: `files`, `processes`,
-`memory`, `cgroups`, `sandbox`, `space`, `workers`, `unpack`, standard library only and quick to load), what the driver needs to
-make an order of a LaunchOrder and to describe itself (`cpus`, `environment`, `isolation`, `limits`, `machine`, `orders`,
+`memory`, `cgroups`, `sandbox`, `space`, `workers`, `unpack`, `inherit`, standard library only and quick to load), what the driver
+needs to make an order of a LaunchOrder and to describe itself (`cpus`, `environment`, `isolation`, `limits`, `machine`, `orders`,
 `settings`), and what becomes of ended attempts (`retention` decides, `housekeeping` carries out, `trash` deletes). What may
 never live here: a decision about which work runs, money, the network, a tenant's code inside the agent's process. This file
 imports nothing, so that a shim starts fast.
@@ -10,8 +10,9 @@ imports nothing, so that a shim starts fast.
 **State is files only.** `<root>/attempts/<attempt>/` holds `order.json`, `lock`, `wake` (a FIFO), `log.<rank>`, `run`, `stop`,
 `exit`, `shim.log`; each of `run`, `stop` and `exit` is written to a temporary file, synced and renamed. One shim runs all ranks
 of a gang: the machine is one node, so "all ranks or none" is decided in one place and there is one record to adopt.
-`<root>/workloads/<workload>/{work,checkpoint,out}` outlives the attempt until it is swept; `<root>/tmp/<attempt>` and
-`<root>/shm/<attempt>` (where the shim, in its own view of mounts, keeps the attempt's /dev/shm) do not.
+`<root>/workloads/<workload>/{work,checkpoint,out}` outlives the attempt until it is swept (beside them the farm's notes:
+`project`, `unpacked`, `inherited`; `inherited.new` is a copy of an origin's checkpoint, not whole yet); `<root>/tmp/<attempt>`
+and `<root>/shm/<attempt>` (where the shim, in its own view of mounts, keeps the attempt's /dev/shm) do not.
 
 **The lock is the truth about life.** The driver takes a `flock` on `lock` *before* the attempt becomes visible and hands that
 open file to the shim; the kernel frees it when the last process that holds it is gone, whatever killed it. So: lock busy = a

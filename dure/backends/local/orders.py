@@ -17,6 +17,8 @@ from dure.backends.local.settings import LocalSettings
 from dure.ports import LaunchOrder
 
 FORMAT = 1  # of order.json; a shim reads only what the same release wrote, the driver reads also what an older one did
+INHERIT_MS_MAX = 300_000  # to copy an origin's checkpoint: as long as a bundle may take to unpack
+INHERIT_ENTRIES_MAX = 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -62,6 +64,7 @@ def shim_order(
     uid = isolation.project_uid(settings, order.project) if level.level != isolation.NONE else None
     places = places_of(settings, order.workload, order.attempt)
     isolation.make_places(places, uid)
+    _note_project(places.workload, order.project)
     tmp = "/tmp" if level.level == isolation.NAMESPACE else str(places.tmp)
     port = _free_port() if len(order.workers) > 1 else 0
     path = job_path(settings)
@@ -93,6 +96,7 @@ def shim_order(
         "evidence_ms": settings.evidence_ms,
         "processes_max": settings.processes_max if uid is not None else 0,
         "bundle": _bundle(order, settings),
+        "inherit": _inherit(order, settings),
         "sandbox": isolation.sandbox_plan(settings, level, uid, places),
     }  # fmt: skip
 
@@ -102,6 +106,27 @@ def _bundle(order: LaunchOrder, settings: LocalSettings) -> dict[str, Any] | Non
         return None
     bounds = {"bytes_max": settings.bundle_bytes_max, "files_max": settings.bundle_files_max, "ms_max": settings.bundle_ms_max}
     return {"path": order.bundle_path, **bounds}
+
+
+def _note_project(workload: Path, project: str) -> None:
+    """Whose the folder is, for who wants to go on from its checkpoint. A note torn by a power cut is replaced."""
+    note = workload / "project"
+    if not note.exists() or note.read_text(errors="replace") != project:
+        note.write_text(project)
+
+
+def _inherit(order: LaunchOrder, settings: LocalSettings) -> dict[str, Any] | None:
+    """What to begin with, where there is a checkpoint of the origin here: of the same project, whoever asks for another's."""
+    if order.spec.checkpoint_interval_ms <= 0 or not is_name(order.origin) or order.origin == order.workload:
+        return None
+    origin = places_of(settings, order.origin, order.attempt).workload
+    try:
+        if (origin / "project").read_text(errors="replace") != order.project or not any((origin / "checkpoint").iterdir()):
+            return None
+    except OSError:
+        return None  # never here, or swept
+    bounds = {"bytes_max": settings.keep_bytes_max, "entries_max": INHERIT_ENTRIES_MAX, "ms_max": INHERIT_MS_MAX}
+    return {"from": str(origin / "checkpoint"), **bounds}
 
 
 def _free_port() -> int:

@@ -72,23 +72,10 @@ def cpu_ms(pids: list[int]) -> int:
     return ticks * 1000 // TICKS
 
 
-def rss_mib(pids: list[int]) -> int:
-    """Sum of resident sizes: an upper bound, since pages that processes share are counted once for each."""
-    return sum(int(fields[RSS]) for p in pids if (fields := stat(p)) is not None) * PAGE >> 20
-
-
-def pss_mib(pids: list[int]) -> int:
-    """Sum of proportional sizes: shared pages counted once in all. Costly; where it is not readable, the resident size."""
-    return sum(_pss_kib(p) for p in pids) >> 10
-
-
-def _pss_kib(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            return next((int(line.split()[1]) for line in file if line.startswith(b"Pss:")), 0)
-    except OSError:
-        fields = stat(pid)
-        return 0 if fields is None else int(fields[RSS]) * PAGE >> 10
+def rss_bytes(pid: int) -> int:
+    """Resident size: an upper bound, since pages that processes share are counted for each. 0 when it is gone."""
+    fields = stat(pid)
+    return 0 if fields is None else int(fields[RSS]) * PAGE
 
 
 def signal_all(pids: list[int], number: int) -> None:

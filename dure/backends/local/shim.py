@@ -31,6 +31,7 @@ from dure.backends.local import cgroups, files, memory, processes, sandbox, spac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs every start 3 ms
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 LOCK_FD = 3
@@ -39,7 +40,7 @@ REAP_MS = 20  # between two looks while processes are being killed
 STRIKES = 50  # without a pause, so that what forks without a pause is outrun
 EVASION_MS = 2_000  # for which an attempt without a namespace may evade the kill before all of its user's processes go
 CHECKPOINT_LOOK_NS = 50_000_000  # one look for the newest checkpoint; nothing else is watched meanwhile
-UNPACK_AS_BYTES = 512 << 20  # address space of the unpacker: Python and tarfile take 60 MiB
+ASIDE_AS_BYTES = 512 << 20  # address space of what unpacks and copies: Python and tarfile take 60 MiB
 CHECKPOINT_FILES_MAX = 10_000  # looked at for the newest checkpoint; beyond, the newest of those seen counts
 LOG_NOTICE = b"\n[dure: the log has reached its bound; what followed is not kept]\n"
 
@@ -80,10 +81,11 @@ class Shim:
         self.detail = ""
         self.failure: tuple[int, int] | None = None  # exit code and signal of the first rank that failed
         self.kill_at: int | None = None  # monotonic; not None: it is being ended
-        self.deadline: int | None = None  # monotonic; of what runs now: the unpacker or the command
+        self.deadline: int | None = None  # monotonic; of what runs now: what prepares it, or the command
         self.started = self.started_wall = self.tick_at = self.evidence_at = 0
         self.rss_max_mib = self.cpu_ms = 0
         self.init = 0  # pid of the namespace's init while it lives; 0 too where there is no namespace
+        self.memory = memory.Watch()
         self.shm = ""  # where the attempt's own shared memory is; "" where it has none
         self.group: cgroups.Group | None = None  # what the ranks are members of, where there are cgroups
 
@@ -111,10 +113,10 @@ class Shim:
     # -- the life of an attempt -----------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """1. a stop that came first; 2. the bundle; 3. all ranks ready; 4. the record that it runs; 5. let go;
-        6. watch; 7. the end."""
+        """1. a stop that came first; 2. the bundle, and an origin's checkpoint; 3. all ranks ready; 4. the record that it runs;
+        5. let go; 6. watch; 7. the end."""
         self._read_stop()
-        if self.outcome or not self._unpack():
+        if self.outcome or not self._unpack() or not self._inherit():
             self._finish()
             return
         self._make_group()
@@ -177,32 +179,61 @@ class Shim:
             sys.stderr.write(f"{fault}\n")
             self.outcome, self.detail = "rejected", "bad_bundle"
             return False
-        if (pid := os.fork()) == 0:
-            self._be_unpacker(unpack, archive, bundle)
+        done = self._aside(
+            self.order["cwd"], bundle["ms_max"], lambda: unpack.unpack(archive, bundle["bytes_max"], bundle["files_max"])
+        )
         os.close(archive)
-        self.alive, self.deadline = {pid}, now_ms() + bundle["ms_max"]
-        self._watch()
-        failed, self.failure, self.kill_at = self.failure, None, None
-        self.children = True
         if self.outcome:
             return False  # stopped meanwhile
-        if failed:
+        if not done:
             self.outcome, self.detail = "rejected", "bad_bundle"
             return False
         files.write_record(marker, {"path": bundle["path"]})
         return True
 
-    def _be_unpacker(self, unpack: Any, archive: int, bundle: dict[str, Any]) -> None:
+    def _inherit(self) -> bool:
+        """Begin with what the origin saved, on the workload's first launch. False when stopped meanwhile; a checkpoint that
+        cannot be had whole is done without."""
+        plan, folder = self.order["inherit"], self.order["workload_folder"]
+        checkpoint, fresh, marker = self.order["checkpoint_folder"], f"{folder}/inherited.new", f"{folder}/inherited"
+        if plan is None or os.path.exists(marker) or os.listdir(checkpoint):  # noqa: PTH208
+            return True
+        inherit = importlib.import_module("dure.backends.local.inherit")
+        try:
+            source = os.open(plan["from"], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            inherit.begin(fresh, self.order["sandbox"]["uid"])
+        except OSError as fault:
+            sys.stderr.write(f"{fault}\n")
+            return True
+        done = self._aside(fresh, plan["ms_max"], lambda: inherit.copy(source, plan["bytes_max"], plan["entries_max"]))
+        whole = inherit.end(fresh, checkpoint, plan["from"], source, whole=done and not self.outcome)
+        os.close(source)
+        if self.outcome:
+            return False
+        files.write_record(marker, {"from": plan["from"], "whole": whole})
+        return True
+
+    def _aside(self, folder: str, ms_max: int, act: Callable[[], None]) -> bool:
+        """Let a fork act in a folder as the job's user: whether it did what it was to do, in time."""
+        if (pid := os.fork()) == 0:
+            self._be_aside(folder, ms_max, act)
+        self.alive, self.deadline = {pid}, now_ms() + ms_max
+        self._watch()
+        failed, self.failure, self.kill_at = self.failure, None, None
+        self.children = True
+        return not failed
+
+    def _be_aside(self, folder: str, ms_max: int, act: Callable[[], None]) -> None:
         shim, code = os.getppid(), 1
         try:
             workers.be_fresh(shim)
-            folder = os.open(self.order["cwd"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             sandbox.set_limits(0)
-            resource.setrlimit(resource.RLIMIT_AS, (UNPACK_AS_BYTES, UNPACK_AS_BYTES))
-            resource.setrlimit(resource.RLIMIT_CPU, (-(-bundle["ms_max"] // 1000),) * 2)
-            workers.as_user(self.order["sandbox"], folder)
+            resource.setrlimit(resource.RLIMIT_AS, (ASIDE_AS_BYTES, ASIDE_AS_BYTES))
+            resource.setrlimit(resource.RLIMIT_CPU, (-(-ms_max // 1000),) * 2)
+            workers.as_user(self.order["sandbox"], here)
             sandbox.die_with_parent(shim, signal.SIGKILL)
-            unpack.unpack(archive, bundle["bytes_max"], bundle["files_max"])
+            act()
             code = 0
         except BaseException:
             say_fault()
@@ -251,7 +282,7 @@ class Shim:
             if self.started:
                 self._end("timed_out", self.order["grace_ms"])
             else:
-                self._terminate(0)  # the unpacker: a bad bundle
+                self._terminate(0)  # what prepares it: a bad bundle, no checkpoint
 
     def _read_stop(self) -> None:
         stop = None if self.outcome else files.read_record(f"{self.folder}/stop")
@@ -298,7 +329,7 @@ class Shim:
             # A user of its own only: else this would end the farm.
             if not self.init and uid is not None and now_ms() - since > EVASION_MS and os.fork() == 0:
                 kill_user(uid)
-            self._tick()
+            self._note()
             self.poller.poll(REAP_MS)
             with contextlib.suppress(BlockingIOError):
                 os.read(self.woken, 4096)
@@ -329,12 +360,19 @@ class Shim:
     # -- bounds and evidence ----------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        """Costly looks come in slices: until this one is over, the next turn of the watch, causes first, goes on with it."""
+        if now_ms() < self.tick_at:
+            return
+        self._note()
+        if not self._bound_memory():
+            self.tick_at = now_ms()
+
+    def _note(self) -> None:
         now = now_ms()
         if now < self.tick_at:
             return
         self.tick_at = now + TICK_MS
         self._bound_logs()
-        self._bound_memory()
         if self.started and now >= self.evidence_at:
             with contextlib.suppress(OSError):  # a full disk: the next one may succeed
                 self._write_run()
@@ -351,16 +389,21 @@ class Shim:
                     os.pwrite(fd, LOG_NOTICE, bound)
                     os.close(fd)
 
-    def _bound_memory(self) -> None:
+    def _bound_memory(self) -> bool:
+        """False: not done, it takes another slice."""
         limit = self.order["memory_mib"]
+        mib: int | None
         if self.group is not None and self.group.bounds_memory:
             mib = self.group.used_mib()  # for the record: the kernel keeps the bound, without a look
         else:
-            mib = memory.used_mib(self._members(), self.shm, limit)
+            mib = self.memory.used_mib(self._members, self.shm, limit)
+        if mib is None:
+            return False
         self.rss_max_mib = max(self.rss_max_mib, mib)
         if self.started and mib > limit and self.detail != "memory_limit":
             self.detail = "memory_limit" if not self.outcome else self.detail
             self.kill_at = now_ms()  # no polite signal: it would go on allocating
+        return True
 
     def _write_run(self) -> None:
         pid = os.getpid()

@@ -63,6 +63,7 @@ COMMANDS: Mapping[str, str] = {
     "attempt attest-lost": "sites:attempt_attest",
     "quarantine list": "sites:quarantine_list",
     "quarantine dismiss": "sites:quarantine_dismiss",
+    "quarantine stop": "sites:quarantine_stop",
     "audit verify": "system:audit_verify",
     "audit log": "system:audit_log",
     "policy show": "system:policy_show",

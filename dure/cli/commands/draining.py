@@ -19,18 +19,23 @@ def drain(run: Run, patience_ms: int) -> list[str]:
     run.note("down.draining")
     live = _wait_idle(run, patience_ms / 1000)
     for attempt in live:
-        run.note("down.preempting", id=attempt["workload"])
-        run.client.stop_attempt(attempt["id"])
+        if "resolved" in attempt:
+            run.note("down.stopping", id=attempt["id"])
+            run.client.stop_quarantined(attempt["id"])
+        else:
+            run.note("down.preempting", id=attempt["workload"])
+            run.client.stop_attempt(attempt["id"])
     while live and (left := _wait_idle(run, TELL_S)):
         run.note("down.waiting", n=len(left))
-    return sorted(attempt["workload"] for attempt in live)
+    return sorted(attempt["workload"] for attempt in live if "resolved" not in attempt)
 
 
 def _wait_idle(run: Run, patience_s: float) -> list[dict[str, Any]]:
-    """The attempts that still live when patience is over; empty as soon as none does."""
+    """The attempts that still live when patience is over, quarantined ones too; empty as soon as none does."""
     deadline_s = time.monotonic() + patience_s
     while True:
-        live = [attempt for site in run.client.sites() for attempt in run.client.site(site["id"])["attempts"]]
+        sites = [run.client.site(site["id"]) for site in run.client.sites()]
+        live = [attempt for site in sites for attempt in (*site["attempts"], *site.get("quarantined", ()))]
         if not live or time.monotonic() >= deadline_s:
             return live
         time.sleep(LOOK_S)

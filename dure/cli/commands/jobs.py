@@ -133,9 +133,10 @@ def tell_quote(run: Run, answer: Mapping[str, Any]) -> None:
 def cancel(run: Run, id: WorkloadId) -> None:
     """Cancelling what has ended changes nothing, and is no failure: nothing of it runs, which is what was asked for."""
     old = work_of(run, id)
-    rows = _cancelled(run, old)
-    run.console.document({"items": rows})
-    stopping = sum(1 for row in rows if row["state"] not in ENDED)
+    answer = _cancelled(run, old)
+    run.console.document(answer)
+    states = answer["states"] if old.is_array else Counter(row["state"] for row in answer["items"])
+    stopping = sum(count for state, count in states.items() if state not in ENDED)
     asked = sum(1 for state in old.states if state not in ENDED)
     if not asked:
         key = "cancel.already" if set(old.states) == {"cancelled"} else "cancel.ended"
@@ -150,15 +151,19 @@ def cancel(run: Run, id: WorkloadId) -> None:
         run.say("cancel.others", n=len(ended), states=_counted(run, ended))
 
 
-def _cancelled(run: Run, old: Work) -> Sequence[Mapping[str, Any]]:
-    """Its rows, cancelled; as they are when all have ended, also when that happened just now."""
+def _cancelled(run: Run, old: Work) -> Mapping[str, Any]:
+    """The plane's answer; the same of how things are when all have ended, also when that happened just now."""
     if any(state not in ENDED for state in old.states):
         try:
             return run.client.cancel(old.id)
         except ApiError as refused:
             if (refused.problem.get("reason") or {}).get("kind") != "already_ended":
                 raise
-    return list(run.client.workloads(array=old.id, limit=500)) if old.is_array else [run.client.workload(old.id)]
+    if not old.is_array:
+        return {"items": [run.client.workload(old.id)]}
+    array = run.client.array(old.id)
+    states = {state: count for state, count in array["states"].items() if count}
+    return {"array_id": old.id, "states": states, "elements": array["elements"]}
 
 
 def _counted(run: Run, states: Sequence[str]) -> str:

@@ -109,6 +109,7 @@ def show(run: Run, id: WorkloadId) -> None:
         {
             run.t("col.id"): row["id"],
             **_described(run, work),
+            run.t("col.origin"): row.get("origin", ""),
             run.t("col.state"): run.texts.word("state", row["state"]),
             run.t("col.reason"): run.reason(row["reason"]) if row.get("reason") else "",
             run.t("col.quoted"): run.money(row["quoted_won"]) if row["quoted_won"] >= 0 else "",

@@ -175,17 +175,36 @@ def attempt_attest(run: Run, attempt: AttemptId, yes: Annotated[bool, typer.Opti
     done(run, run.client.attest_lost(attempt), "done.attested", id=attempt)
 
 
-def quarantine_list(run: Run) -> None:
-    listed(
-        run,
-        run.client.quarantine(),
-        [("col.try", "id"), ("col.site", "site"), ("col.job", "workload"), ("col.when", "seen_ms"), ("col.resolved", "resolved")],
-        {"seen_ms": 1, "site": 2},
-    )
+def quarantine_list(run: Run, all: Annotated[bool, typer.Option("--all", help="opt.all_resolved")] = False) -> None:
+    rows = [_set_aside(row) for row in run.client.quarantine() if all or not row["resolved"]]
+    columns = [
+        ("col.try", "id"),
+        ("col.site", "site"),
+        ("col.job", "workload"),
+        ("col.project", "project"),
+        ("col.phase", "phase"),
+        ("col.devices", "devices"),
+        ("col.when", "seen_ms"),
+    ]
+    listed(run, rows, [*columns, ("col.resolved", "resolved")] if all else columns, {"seen_ms": 1, "site": 2, "project": 3})
 
 
-def quarantine_dismiss(run: Run, attempt: AttemptId) -> None:
-    done(run, run.client.dismiss_quarantine(attempt), "done.dismissed", id=attempt)
+def _set_aside(row: dict[str, Any]) -> dict[str, Any]:
+    """With what its site told of it: whose it is, how far it has come, and on which devices of which nodes."""
+    seen = row["observation"]
+    places = [f"{w['node']}:{','.join(map(str, w.get('devices') or ()))}" for w in seen.get("workers") or ()]
+    told = {"project": seen.get("project", ""), "phase": seen.get("phase", ""), "devices": " ".join(places)}
+    return {**row, **told, "workload": row["workload"] or seen.get("workload", "")}
+
+
+def quarantine_dismiss(
+    run: Run, attempt: AttemptId, force: Annotated[bool, typer.Option("--force", help="opt.force_dismiss")] = False
+) -> None:
+    done(run, run.client.dismiss_quarantine(attempt, force=force), "done.dismissed", id=attempt)
+
+
+def quarantine_stop(run: Run, attempt: AttemptId) -> None:
+    done(run, run.client.stop_quarantined(attempt), "done.stopping", id=attempt)
 
 
 def status(run: Run) -> None:

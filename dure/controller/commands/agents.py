@@ -8,9 +8,11 @@ from typing import Any
 
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, move_attempt, move_workload, plausible
+from dure.controller.origins import checkpoint_of
 from dure.controller.rules import not_found, plane_of
 from dure.model.codec import field_names, to_plain
 from dure.model.link import (
+    GRACE_MS,
     PROTOCOL,
     PROTOCOL_OLDEST,
     AttemptReport,
@@ -115,14 +117,16 @@ def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reas
     launches = _due(reader, site, AttemptState.LAUNCHING, "launch", busy)
     chosen = [*stops, *launches][:ORDERS_MAX]
     workloads = reader.get_many(Workload, {a.workload for a in chosen})
-    return tuple(_order(a, workloads[a.workload]) for a in chosen)
+    unknown = [q for q in reader.find(Quarantine, {"site": site, "stopping": True}) if f"{q.id}:stop" not in busy]
+    told = (*(_order(reader, a, workloads[a.workload]) for a in chosen), *(_stop_unknown(q) for q in unknown))
+    return told[:ORDERS_MAX]
 
 
 def _due(reader: Reader, site: str, state: AttemptState, verb: str, busy: frozenset[str]) -> list[Attempt]:
     return [a for a in reader.find(Attempt, {"site": site, "state": state}) if f"{a.id}:{verb}" not in busy]
 
 
-def _order(attempt: Attempt, workload: Workload) -> Order:
+def _order(reader: Reader, attempt: Attempt, workload: Workload) -> Order:
     stop = attempt.state == AttemptState.STOPPING
     return Order(
         verb="stop" if stop else "launch",
@@ -137,6 +141,21 @@ def _order(attempt: Attempt, workload: Workload) -> Order:
         limit_ms=attempt.limit_ms,
         cause=attempt.stop_cause,
         grace_ms=workload.spec.grace_ms,
+        origin="" if stop else checkpoint_of(reader, workload),
+    )
+
+
+def _stop_unknown(row: Quarantine) -> Order:
+    """To stop what the plane has forgotten: named as its site reported it, or the site would take the order for an older one."""
+    seen = row.observation
+    return Order(
+        verb="stop",
+        attempt=row.id,
+        epoch=seen.get("epoch", 0),
+        workload=seen.get("workload", ""),
+        project=seen.get("project", ""),
+        cause=Outcome.CANCELLED,
+        grace_ms=GRACE_MS,
     )
 
 
@@ -226,7 +245,8 @@ def _running(tx: Tx, deed: Deed, attempt: Attempt, seen: AttemptReport) -> None:
 def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
     """A site has an attempt that the plane does not know: after a restore, it was placed later than the backup.
 
-    It is set aside for an operator, never relaunched; its workload is kept from starting until then (see `quarantined`)."""
+    It is set aside for an operator, never relaunched; its workload is kept from starting until then (see `quarantined`), and its
+    place from being given away until the site tells of its end (see `strangers`)."""
     known = tx.get(Quarantine, seen.attempt)
     plain = to_plain(seen)
     if known is None:
@@ -237,9 +257,29 @@ def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
         tx.insert(row)
         data = {"workload": workload}
         record(tx, deed, "attempt.quarantined", seen.attempt, site=site.id, data=data, touched=touch(row))
-    elif seen.phase == "ended" and known.observation.get("phase") != "ended":
-        tx.update(replace(known, observation=plain))
+    elif known.site == site.id and _tells_more(known.observation, seen):
+        kept = {name: known.observation[name] for name in _PLACE if known.observation.get(name) and not plain.get(name)}
+        stopping = known.stopping and seen.phase != "ended"
+        row = tx.update(replace(known, observation={**plain, **kept}, stopping=stopping))
+        record(tx, deed, "quarantine.observed", row.id, site=site.id, data={"phase": seen.phase}, touched=touch(row))
     return seen.phase == "ended"
+
+
+_PHASES = {"launching": 0, "running": 1, "ended": 2}
+_PLACE = (
+    "project",
+    "workers",
+    "accelerator",
+    "limit_ms",
+    "cores_milli",
+    "memory_mib",
+)  # told once: a short hello leaves them out
+
+
+def _tells_more(known: Mapping[str, Any], seen: AttemptReport) -> bool:
+    """It has come farther, or its place is told for the first time. Reports may come in any order, a phase never goes back."""
+    before, now = _PHASES.get(known.get("phase", ""), -1), _PHASES.get(seen.phase, -1)
+    return now > before or (now == before and bool(seen.workers) and not known.get("workers"))
 
 
 UNACCOUNTED = "unaccounted"  # phase of a quarantined attempt that its site does not report
@@ -267,7 +307,7 @@ def settle_quarantine(tx: Tx, deed: Deed, attempt: str, resolved: str) -> Quaran
     row = tx.get(Quarantine, attempt)
     if row is None or row.resolved:
         return row
-    known: Quarantine = tx.update(replace(row, resolved=resolved))
+    known: Quarantine = tx.update(replace(row, resolved=resolved, stopping=False))
     record(tx, deed, "quarantine.resolved", attempt, site=row.site, data={"as": resolved}, touched=touch(known))
     return known
 

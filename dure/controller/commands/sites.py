@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dure.controller.commands.agents import settle_quarantine
+from dure.controller.commands.agents import UNACCOUNTED, settle_quarantine
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, preempt, withdraw_claim
 from dure.controller.rules import bad, exists, not_found, plane_of
@@ -108,6 +108,31 @@ def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
     return end_attempt(tx, deed, row, outcome, evidence)
 
 
-def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str) -> Quarantine | Reason:
-    """An operator has looked at an attempt that the plane did not know, and dismisses it."""
+def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str, force: bool = False) -> Quarantine | Reason:
+    """An operator has looked at an attempt that the plane did not know, and dismisses it.
+
+    Its place is given to others from then on, so STILL_RUNS of one whose end its site has not told of, unless `force`: the
+    operator knows better. Dismissed again, it stays as it was."""
+    row = tx.get(Quarantine, attempt)
+    if row is not None and row.may_run and not row.resolved and not force:
+        return Reason.of(ReasonKind.STILL_RUNS, attempt=attempt, site=row.site)
     return settle_quarantine(tx, deed, attempt, "dismissed") or not_found("quarantine", attempt)
+
+
+def stop_quarantined(tx: Tx, deed: Deed, *, attempt: str) -> Quarantine | Reason:
+    """Have the site stop an attempt that the plane does not know. It stays set aside: somebody still has to dismiss it.
+
+    Again changes nothing. ALREADY_ENDED of one that ended or was resolved; UNACCOUNTED of one that its site knows nothing of."""
+    row = tx.get(Quarantine, attempt)
+    if row is None:
+        return not_found("quarantine", attempt)
+    phase = row.observation.get("phase", "")
+    if not row.resolved and phase == UNACCOUNTED:
+        return Reason.of(ReasonKind.UNACCOUNTED, attempt=attempt, site=row.site)
+    if row.resolved or not row.may_run:
+        return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.resolved or phase)
+    if row.stopping:
+        return row
+    changed: Quarantine = tx.update(replace(row, stopping=True))
+    record(tx, deed, "quarantine.stopping", attempt, site=row.site, touched=touch(changed))
+    return changed

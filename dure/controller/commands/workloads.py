@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dure.controller.commands.bundles import bundle_gone, use_bundle
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_attempt, move_workload, withdraw_claim
+from dure.controller.origins import origins_of
 from dure.controller.rates import quoted_won
 from dure.controller.rules import bad, known_accelerators, not_found, policy_of
 from dure.model.codec import to_plain
@@ -28,6 +30,7 @@ GRACE_MS_MAX = 600_000
 CHECKPOINT_MS_MAX = 24 * 3_600_000
 DEPENDENCIES_MAX = 100
 SITES_TOLD = 20  # names of sites that a refusal tells
+LIVE = tuple(state for state in WorkloadState if state not in TERMINAL)
 ARRAY_BYTES_MAX = 32 << 20  # description times elements: every element is a row of its own
 
 
@@ -45,13 +48,18 @@ class Submitted:
 def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int = 0, origin: str = "") -> Submitted | Reason:
     """Admit a workload, or an array of `array` elements (0: no array), to wait for its place.
 
-    origin: the workload or array of which it is a changed copy; the event tells it."""
+    origin: the workload or array of which it is a changed copy, element by element; the event tells it, too."""
     if tx.get(Project, project) is None:
         return not_found("project", project)
     policy = policy_of(tx)
+    if spec.bundle and use_bundle(tx, deed, project=project, sha256=spec.bundle) is None and origin:
+        return bundle_gone(spec.bundle)
     fault = spec_fault(tx, policy, project, spec, array)
     if fault is not None:
         return fault
+    origins = origins_of(tx, project, origin)
+    if isinstance(origins, Reason):
+        return origins
     waiting = deed.waiting(project) + max(array, 1)
     if waiting > policy.waiting_max:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="waiting", limit=policy.waiting_max, asked=waiting)
@@ -71,6 +79,7 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
                 spec=spec,
                 array_id=base if array else "",
                 array_index=index,
+                origin=origins.get(index, ""),
                 submitted_ms=deed.now_ms,
                 quoted_won=quote,
                 policy_version=policy.version,
@@ -83,8 +92,12 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
 
 
 def _elements(base: str, array: int) -> list[tuple[str, int]]:
-    # the index is padded so that elements sort by it
-    return [(f"{base}.{i:05d}", i) for i in range(array)] if array else [(base, -1)]
+    return [(id, i) for i, id in enumerate(element_ids(base, array))] if array else [(base, -1)]
+
+
+def element_ids(array: str, elements: int) -> list[str]:
+    """The ids of an array's elements, in order: the index is padded so that they sort by it."""
+    return [f"{array}.{i:05d}" for i in range(elements)]
 
 
 def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> Reason | None:
@@ -181,6 +194,27 @@ def cancel(tx: Tx, deed: Deed, *, id: str) -> tuple[Workload, ...] | Reason:
         return Reason.of(ReasonKind.ALREADY_ENDED, what="workload", id=id, state=_common_state(rows))
     cancelled = {w.id: _cancel_one(tx, deed, w) for w in live}
     return tuple(cancelled.get(w.id, w) for w in rows)
+
+
+def cancel_array(tx: Tx, deed: Deed, *, array: str) -> Mapping[str, int] | Reason:
+    """Cancel every element that has not ended, as `cancel` does; how many are in each state then.
+
+    Reads only what it may have to change: cancelling ten thousand that were cancelled before costs counts."""
+    live = tx.find(Workload, {"array_id": array, "state": LIVE})
+    states = _counted(tx, array)
+    if not live and not states.get(WorkloadState.CANCELLED.value):
+        if not states:
+            return not_found("workload", array)
+        return Reason.of(ReasonKind.ALREADY_ENDED, what="workload", id=array, state=", ".join(sorted(states)))
+    changed = [workload for workload in live if not workload.cancel_asked_ms]
+    for workload in changed:
+        _cancel_one(tx, deed, workload)
+    return _counted(tx, array) if changed else states
+
+
+def _counted(reader: Reader, array: str) -> dict[str, int]:
+    counts = {state.value: reader.count(Workload, {"array_id": array, "state": state}) for state in WorkloadState}
+    return {state: count for state, count in counts.items() if count}
 
 
 def _common_state(rows: Iterable[Workload]) -> str:

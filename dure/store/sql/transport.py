@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import IO, Any
 from sqlalchemy import Connection, text
 
 from dure.errors import StoreError, require
+from dure.model.chain import restored_bytes
 from dure.model.codec import from_plain, to_plain
 from dure.model.event import RESTORED, Event, canonical, seal
 from dure.model.records import Plane
@@ -38,6 +39,8 @@ from dure.store.sql.tables import TABLES, table_name
 
 FORMAT = 1
 PAGE = 1_000  # records held in memory at a time
+
+Sign = Callable[[bytes], str]  # Ed25519 signature, hex
 
 _KIND_OF = {table_name(kind): kind for kind in KINDS}
 
@@ -76,15 +79,18 @@ def backup(url: str, target: Path, *, now_ms: int) -> Path:
     return path
 
 
-def restore(file: Path, url: str, *, now_ms: int, force: bool = False) -> Carried:
+def restore(file: Path, url: str, *, now_ms: int, key_of: Callable[[Plane], Sign], force: bool = False) -> Carried:
     """Fill the database with a backup and raise the plane's incarnation, so that agents report everything anew. All or nothing.
-    The restore is the first sealed event of the new incarnation: it says behind which number the chain goes on.
+    The restore is the first sealed event of the new incarnation: it says behind which number the chain goes on, and is signed.
 
+    key_of: gives the key of the plane in the backup, before anything is touched; what it raises when it has none passes through.
     The database has to be empty, unless `force`: then what it held is lost. Refuses while a controller leads there.
     Raises StoreError when the file is not whole or made by a newer Dure, or the database is in use."""
     header = check_backup(file)
+    plane = next((r for page in _pages(file) for r in page if isinstance(r, Plane)), None)
+    raised = _Raised(now_ms, key_of(plane)) if plane is not None else None
     with _engines(url) as engines, _alone(engines), _writing(engines) as connection:
-        return _fill(connection, header, file, force=force, restored_ms=now_ms)
+        return _fill(connection, header, file, force=force, raised=raised)
 
 
 def migrate_to(source_url: str, target_url: str, *, now_ms: int) -> Carried:
@@ -206,8 +212,16 @@ def _header(line: bytes) -> Header:
 # -- filling a database -----------------------------------------------------------------------------------------------
 
 
-def _fill(connection: Connection, header: Header, file: Path, *, force: bool, restored_ms: int | None = None) -> Carried:
-    """restored_ms: when the plane becomes another incarnation; None: it stays what it was."""
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """That the plane becomes another incarnation."""
+
+    at_ms: int
+    sign: Sign
+
+
+def _fill(connection: Connection, header: Header, file: Path, *, force: bool, raised: _Raised | None = None) -> Carried:
+    """raised: None: the plane stays the incarnation that it was."""
     statements = Statements(connection.dialect)
     reader = SqlReader(Link(connection, statements))
     old_plane = reader.get(Plane, PLANE_ID)
@@ -219,8 +233,8 @@ def _fill(connection: Connection, header: Header, file: Path, *, force: bool, re
         unit.finish()
         unit.forget()
     _require_same(header, reader)
-    if restored_ms is not None:
-        _raise_incarnation(unit, old_plane, header, restored_ms)
+    if raised is not None:
+        _raise_incarnation(unit, old_plane, header, raised)
     plane = reader.get(Plane, PLANE_ID)
     return Carried(counts=header.counts, incarnation=plane.incarnation if plane is not None else 0)
 
@@ -258,25 +272,26 @@ def _require_same(header: Header, reader: SqlReader) -> None:
         raise StoreError("the database does not hold what the backup says; nothing was restored")
 
 
-def _raise_incarnation(unit: Unit, old_plane: Plane | None, header: Header, now_ms: int) -> None:
+def _raise_incarnation(unit: Unit, old_plane: Plane | None, header: Header, raised: _Raised) -> None:
     """Above the backup's and above that of the plane it replaces: agents must not take the new plane for either of them."""
     tx = SqlTx(unit, [])
     plane = tx.get(Plane, PLANE_ID)
     if plane is not None:
         past = [plane, *([old_plane] if old_plane is not None else [])]
         incarnation, epoch = max(p.incarnation for p in past) + 1, max(p.leader_epoch for p in past)
-        (told,) = seal(plane.sealed_seq, plane.sealed_hash, [_restored(plane, incarnation, header, now_ms)])
+        (told,) = seal(plane.sealed_seq, plane.sealed_hash, [_restored(plane, incarnation, header, raised)])
         tx.insert(told)
-        # unsigned: the next leader, who has the key, signs it
+        # the row's head stays the one that was signed last: the next leader signs what now stands behind it
         tx.update(replace(plane, incarnation=incarnation, leader_epoch=epoch, sealed_seq=told.seq, sealed_hash=told.hash))
         unit.finish()
 
 
-def _restored(plane: Plane, incarnation: int, header: Header, now_ms: int) -> Event:
-    """What a restore says of itself. Who verifies the chain knows by it that heads of later events are no contradiction."""
+def _restored(plane: Plane, incarnation: int, header: Header, raised: _Raised) -> Event:
+    """What a restore says of itself. Who verifies the chain knows by it that heads of later events are no contradiction, so it
+    is signed: otherwise whoever can write to the database could excuse whatever he removed."""
     return Event(
         id=f"ev_restored_{incarnation}",  # no chain restores the same incarnation twice
-        at_ms=now_ms,
+        at_ms=raised.at_ms,
         actor="restore",
         kind=RESTORED,
         subject=PLANE_ID,
@@ -286,6 +301,7 @@ def _restored(plane: Plane, incarnation: int, header: Header, now_ms: int) -> Ev
             "after_hash": plane.sealed_hash,
             "backup": header.sha256,
             "backup_ms": header.created_ms,
+            "signature": raised.sign(restored_bytes(incarnation, plane.sealed_seq, plane.sealed_hash, raised.at_ms)),
         },
         touched=(f"Plane:{PLANE_ID}",),
     )

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,82 @@ def test_the_ranks_of_a_gang_share_memory_and_see_each_other(namespaced: Any) ->
     order = namespaced.shell(script + " || exit 5; sleep 0.2", workers=2)
     namespaced.driver.launch(order)
     assert namespaced.ended(order.attempt).outcome is Outcome.SUCCEEDED, namespaced.log(order.attempt)
+
+
+# What is written into a private mapping is a copy of the job's own; its file stays as small as it was.
+COPIED = """
+import mmap, os, time
+{file}
+os.ftruncate(file, 1 << 20)
+held = [mmap.mmap(file, 1 << 20, flags=mmap.MAP_PRIVATE) for _ in range(300)]
+for part in held:
+    part[:] = b"x" * (1 << 20)
+time.sleep(60)
+"""
+OF_MEMFD = 'file = os.memfd_create("x"); os.write(file, b"x")'
+OF_SHM = 'file = os.open("/dev/shm/x", os.O_RDWR | os.O_CREAT); os.write(file, b"x")'
+NAMED = """
+s = os.memfd_create("x"); os.write(s, b"x")
+os.mkdir("a "); file = os.open("a /SYSVb", os.O_RDWR | os.O_CREAT); os.write(file, b"x")
+"""
+
+
+def test_private_copies_of_a_file_in_memory_count(local: Any) -> None:
+    hits_its_memory_limit(local, COPIED.format(file=OF_MEMFD))
+
+
+def test_private_copies_of_shared_memory_count(namespaced: Any) -> None:
+    hits_its_memory_limit(namespaced, COPIED.format(file=OF_SHM))
+
+
+def test_a_file_that_is_named_like_a_segment_counts(namespaced: Any) -> None:
+    hits_its_memory_limit(namespaced, COPIED.format(file=NAMED))
+
+
+SPLITS, SPLITTERS, SPLIT_S = 30_000, 10, 3
+SPLIT_MIB = 110
+SPLIT = f"""
+import ctypes, mmap, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+file = os.memfd_create("x")
+os.write(file, bytes({SPLIT_MIB} << 20))  # mapped by all: only a look at every mapping tells that they are within the limit
+size = {SPLITS} * 4096
+place = libc.mmap(None, size, 3, 2, file, 0)
+for at in range(0, min({SPLIT_MIB} << 20, size), 4096):
+    ctypes.c_char.from_address(place + at).value
+for at in range(0, size, 8192):
+    libc.mprotect(ctypes.c_void_p(place + at), 4096, 1)
+for _ in range({SPLITTERS} - 1):
+    if os.fork() == 0:
+        for at in range(0, min({SPLIT_MIB} << 20, size), 4096):
+            ctypes.c_char.from_address(place + at).value
+        break
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_job_of_very_many_mappings_ends_at_its_limit_all_the_same(namespaced: Any) -> None:
+    order = namespaced.run("python", "-c", SPLIT, demand=Demand(memory_mib=200), limit_ms=SPLIT_S * 1000)
+    namespaced.driver.launch(order)
+    end = namespaced.ended(order.attempt)
+    assert end.outcome is Outcome.TIMED_OUT, (namespaced.log(order.attempt), end)
+    assert end.evidence.run_ms < (SPLIT_S + 10) * 1000 + order.spec.grace_ms  # seconds of these are the kernel's own
+
+
+def test_and_hears_a_stop_meanwhile(namespaced: Any) -> None:
+    order = namespaced.run("python", "-c", SPLIT, demand=Demand(memory_mib=200))
+    namespaced.driver.launch(order)
+    for _ in namespaced.tries():
+        if namespaced.log(order.attempt).count("ready") == SPLITTERS:
+            break
+        namespaced.let_pass()
+    since = time.monotonic()
+    namespaced.driver.stop(order.attempt, Outcome.CANCELLED, 0)
+    assert namespaced.ended(order.attempt).outcome is Outcome.CANCELLED
+    assert time.monotonic() - since < 15  # the kernel itself takes seconds to take so many mappings down
 
 
 # -- bundles that are bombs -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ from tests.builders.postgres import PostgresServer
 from tests.builders.records import account, filled
 
 Everything = dict[type[Any], list[Any]]
+
+
+def key_of(plane: Plane) -> transport.Sign:
+    return lambda body: hashlib.sha256(plane.public_key.encode() + body).hexdigest()
 
 
 def read_all(url: str) -> Everything:
@@ -73,12 +78,12 @@ def but_the_plane(everything: Everything) -> Everything:
 
 def test_a_backup_restored_elsewhere_and_back_is_the_same_record_for_record(source: str, target: str, tmp_path: Path) -> None:
     before = read_all(source)
-    carried = restore(backup(source, tmp_path / "there.gz", now_ms=1), target, now_ms=9)
+    carried = restore(backup(source, tmp_path / "there.gz", now_ms=1), target, now_ms=9, key_of=key_of)
     assert carried.incarnation == 4
     assert sum(carried.counts.values()) == len(full_records())
     assert but_the_plane(read_all(target)) == but_the_plane(before)
     home = f"sqlite:///{tmp_path}/home.db"
-    restore(backup(target, tmp_path / "back.gz", now_ms=2), home, now_ms=9)
+    restore(backup(target, tmp_path / "back.gz", now_ms=2), home, now_ms=9, key_of=key_of)
     assert but_the_plane(read_all(home)) == but_the_plane(before)
     assert read_all(home)[Plane][0].incarnation == 5
 
@@ -88,7 +93,7 @@ def test_a_restore_is_the_sealed_first_event_of_its_incarnation(sqlite_url: str,
     sealed = seal(0, Plane().sealed_hash, fresh[:3])
     write(sqlite_url, Plane(sealed_seq=3, sealed_hash=sealed[-1].hash), *sealed, fresh[3])
     file = backup(sqlite_url, tmp_path / "a.gz", now_ms=1)
-    restore(file, target, now_ms=9)
+    restore(file, target, now_ms=9, key_of=key_of)
     after = read_all(target)
     chain, (plane,) = sorted((e for e in after[Event] if e.seq), key=lambda e: e.seq), after[Plane]
     told = chain[-1]
@@ -98,15 +103,24 @@ def test_a_restore_is_the_sealed_first_event_of_its_incarnation(sqlite_url: str,
     }  # fmt: skip
     assert told.data["backup"] == check_backup(file).sha256
     assert (plane.sealed_seq, plane.sealed_hash, plane.incarnation) == (4, told.hash, 2)
-    prover = ChainProver()
+    prover = ChainProver(signed=lambda body, signature: signature == key_of(plane)(body))
     assert prover.take(chain) and prover.incarnation == 2
     assert [e.id for e in after[Event] if not e.seq] == ["ev_3"]  # sealed behind it, by the next leader
+
+
+def test_a_restore_without_the_planes_key_is_refused_before_the_target_is_touched(file: Path, tmp_path: Path) -> None:
+    def no_key(plane: Plane) -> transport.Sign:
+        raise ConfigError(f"no key of incarnation {plane.incarnation}")
+
+    with pytest.raises(ConfigError, match="no key of incarnation 3"):
+        restore(file, f"sqlite:///{tmp_path}/target.db", now_ms=9, key_of=no_key)
+    assert not (tmp_path / "target.db").exists()
 
 
 def test_pages_larger_than_memory_should_hold_are_walked(sqlite_url: str, target: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(transport, "PAGE", 7)
     write(sqlite_url, *(account(f"{n:03}", debits_posted=n) for n in range(50)))
-    restore(backup(sqlite_url, tmp_path / "all.gz", now_ms=1), target, now_ms=9)
+    restore(backup(sqlite_url, tmp_path / "all.gz", now_ms=1), target, now_ms=9, key_of=key_of)
     assert read_all(target) == read_all(sqlite_url)
 
 
@@ -179,7 +193,7 @@ def test_an_altered_backup_is_refused_and_changes_nothing(file: Path, tmp_path: 
     write(url, account("old"))
     before = read_all(url)
     with pytest.raises(StoreError):
-        restore(file, url, now_ms=9, force=True)
+        restore(file, url, now_ms=9, key_of=key_of, force=True)
     assert read_all(url) == before
 
 
@@ -187,7 +201,7 @@ def test_an_altered_backup_is_refused_and_changes_nothing(file: Path, tmp_path: 
 def test_a_truncated_backup_is_refused_before_the_target_is_touched(file: Path, tmp_path: Path, size: int) -> None:
     file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(StoreError, match=r"no whole backup|cut short"):
-        restore(file, f"sqlite:///{tmp_path}/target.db", now_ms=9)
+        restore(file, f"sqlite:///{tmp_path}/target.db", now_ms=9, key_of=key_of)
     assert not (tmp_path / "target.db").exists()
 
 
@@ -201,11 +215,11 @@ def test_a_plain_file_and_no_file_are_no_backups(tmp_path: Path) -> None:
 def test_a_target_that_holds_something_is_kept_unless_forced(file: Path, source: str, target: str) -> None:
     write(target, Plane(incarnation=8, leader_epoch=2), account("old"))
     with pytest.raises(StoreError, match=r"not empty \(plane, account\)"):
-        restore(file, target, now_ms=9)
+        restore(file, target, now_ms=9, key_of=key_of)
     with pytest.raises(StoreError, match="not empty"):
         migrate_to(source, target, now_ms=1)
     assert [a.id for a in read_all(target)[Account]] == ["old"]
-    carried = restore(file, target, now_ms=9, force=True)
+    carried = restore(file, target, now_ms=9, key_of=key_of, force=True)
     assert carried.incarnation == 9  # above both the backup's and that of the plane it replaced
     after = read_all(target)
     assert but_the_plane(after) == but_the_plane(read_all(source))
@@ -215,7 +229,11 @@ def test_a_target_that_holds_something_is_kept_unless_forced(file: Path, source:
 def test_nothing_is_carried_while_a_plane_leads(file: Path, source: str, target: str) -> None:
     leader = SqlStore.open(target)
     assert leader.try_lead() == 1
-    for carry in (lambda: restore(file, target, now_ms=9, force=True), lambda: migrate_to(source, target, now_ms=1)):
+    carries = (
+        lambda: restore(file, target, now_ms=9, key_of=key_of, force=True),
+        lambda: migrate_to(source, target, now_ms=1),
+    )
+    for carry in carries:
         with pytest.raises(StoreError, match="a plane is running"):
             carry()
     assert leader.leads()
@@ -237,7 +255,7 @@ def test_a_backup_without_later_members_is_restored_with_their_defaults(
     file = backup(sqlite_url, tmp_path / "old.gz", now_ms=1)
     monkeypatch.undo()
     url = f"sqlite:///{tmp_path}/target.db"
-    restore(file, url, now_ms=9)
+    restore(file, url, now_ms=9, key_of=key_of)
     assert read_all(url)[Account] == [account("a")]
 
 

@@ -154,7 +154,7 @@ def test_descendants_by_the_kernels_list_and_by_scanning_are_the_same(monkeypatc
         below = processes.descendants(child.pid)
         monkeypatch.setattr(processes, "_children", processes._children_by_scan)
         assert processes.descendants(child.pid) == below and len(below) == 1
-        assert processes.rss_mib([child.pid, *below]) >= 1 and processes.pss_mib(below) >= 0
+        assert processes.rss_bytes(child.pid) >= 1 << 10 and processes.rss_bytes(2**30) == 0
         child.stdin.close()
     assert processes.start_ticks(child.pid) == 0
 

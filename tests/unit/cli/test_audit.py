@@ -11,6 +11,7 @@ import pytest
 from dure.agent.journal import Journal
 from dure.cli.exits import Exit
 from dure.config import load
+from dure.model.chain import restored_bytes
 from dure.model.event import RESTORED, Event, Head, seal
 from dure.model.records import Plane
 from dure.ports import Tx
@@ -50,9 +51,12 @@ def later(served: Served, events: int, hash: str = "f" * 64) -> Head:
     return served.plane.controller.sealer.signer.head(replace(row, sealed_seq=row.sealed_seq + events, sealed_hash=hash), 1)
 
 
-def restore(served: Served) -> None:
+def restore(served: Served, *, forged: bool = False) -> None:
+    """forged: by somebody who can write to the database and has no key."""
     row = plane_row(served)
-    data = {"incarnation": 2, "after_seq": row.sealed_seq, "after_hash": row.sealed_hash}
+    body = restored_bytes(2, row.sealed_seq, row.sealed_hash, 1)
+    signature = "ab" * 64 if forged else served.plane.controller.sealer.signer.sign(body)
+    data = {"incarnation": 2, "after_seq": row.sealed_seq, "after_hash": row.sealed_hash, "signature": signature}
     told = Event(id="restored", at_ms=1, actor="restore", kind=RESTORED, subject="plane", data=data)
     (told,) = seal(row.sealed_seq, row.sealed_hash, [told])
 
@@ -81,6 +85,17 @@ def test_what_a_restore_dropped_is_a_known_break_and_no_fault(served: Served, sh
     said = shell.run("audit", "verify")
     assert said.count("Known break") == 1 and str(kept) in said and str(kept + 9) in said
     assert "알려진 단절" in shell.run("audit", "verify", "--lang", "ko")
+
+
+def test_who_removed_events_without_the_key_cannot_call_it_a_restore(served: Served, shell: Shell) -> None:
+    kept = plane_row(served).sealed_seq
+    witnessed(shell, plane_row(served).head, later(served, 9))
+    restore(served, forged=True)
+    proof = shell.json("audit", "verify", expect=Exit.FAULTY)
+    told = {"seq": kept + 1, "event": "restored", "fault": "bad_restore"}
+    assert (proof["ok"], proof["fault"], proof["plane_fault"], proof["breaks"]) == (False, told, told, [])
+    assert plane_row(served).head.seq == kept, "nor does the plane sign it"
+    assert "restored" in shell.run("audit", "verify", expect=Exit.FAULTY)
 
 
 def test_another_divergence_beside_a_known_break_is_a_fault_that_names_the_row(served: Served, shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,20 @@ import pytest
 
 from dure.bootstrap import (
     DEVICE_WON_PER_HOUR,
+    SIGNING_KEY,
     SystemClock,
     SystemEntropy,
+    back_up,
     default_policy,
     make_folder,
     open_plane,
     public_half,
+    restore,
     signing_key,
     write_secret,
 )
 from dure.config import Config, load
+from dure.controller import verify_audit
 from dure.controller.commands.policy import policy_fault
 from dure.errors import ConfigError
 from dure.model.accelerators import ACCELERATORS
@@ -119,6 +124,28 @@ def test_a_signing_key_that_is_not_the_planes_is_refused(tmp_path: Path) -> None
     path.write_text("nonsense")
     with pytest.raises(ConfigError, match=r"copy signing\.key"):
         signing_key(path, plane)
+
+
+def test_a_restore_is_signed_with_the_key_of_the_plane_in_the_backup_or_refused(tmp_path: Path) -> None:
+    config, other = config_for(tmp_path), config_for(tmp_path / "other")
+    parts = open_plane(config)
+    parts.close()
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    file = back_up(config, folder)
+    with pytest.raises(ConfigError, match=r"signing\.key is missing.*copy signing\.key"):
+        restore(other, file, force=False)
+    assert not other.database.exists()
+    signing_key(folder / SIGNING_KEY, None)
+    with pytest.raises(ConfigError, match="another plane"):
+        restore(other, file, force=False)
+    shutil.copy(config.data / SIGNING_KEY, folder / SIGNING_KEY)
+    assert restore(other, file, force=False).incarnation == 2
+    shutil.copy(config.data / SIGNING_KEY, other.data / SIGNING_KEY)
+    restored = open_plane(other)
+    proof = restored.store.read(lambda r: verify_audit(r, restored.controller.sealer.signer))
+    restored.close()
+    assert (proof.fault, proof.incarnation) == (None, 2)
 
 
 def test_a_first_start_founds_the_plane_and_a_second_goes_on_with_it(tmp_path: Path) -> None:

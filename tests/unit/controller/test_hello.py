@@ -37,7 +37,7 @@ def world() -> World:
 
 def _restored(tx: Tx) -> None:
     plane = _plane(tx)
-    data = {"incarnation": 2, "after_seq": plane.sealed_seq, "after_hash": plane.sealed_hash}
+    data = {"incarnation": 2, "after_seq": plane.sealed_seq, "after_hash": plane.sealed_hash, "signature": ""}
     told = Event(id="restored", at_ms=NOW_MS, actor="restore", kind=RESTORED, subject="plane", data=data)
     (told,) = seal(plane.sealed_seq, plane.sealed_hash, [told])
     tx.insert(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dure.controller.commands.idempotency import Answer, once
+from dure.controller.commands.idempotency import Answer, once, shortened
 from dure.controller.commands.tenancy import create_organisation
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Organisation
@@ -51,3 +51,9 @@ def test_a_refusal_is_not_kept_so_that_asking_again_is_asking_anew() -> None:
     assert isinstance(refused, Reason)
     assert refused.kind == ReasonKind.ALREADY_EXISTS
     assert isinstance(_ask(world, "ann", "k2", "r3", "firm"), Answer)
+
+
+def test_of_an_answer_that_is_too_long_the_short_members_are_kept_and_the_others_named() -> None:
+    body = {"id": "a", "count": 3, "items": ["x" * 100] * 1000}
+    assert shortened(body) == {"id": "a", "count": 3, "left_out": {"items": 1000}}
+    assert shortened({"items": ["x"] * 1000}) == {"items": ["x"] * 1000}

@@ -13,8 +13,8 @@ from dure.controller import Controller, Deed, found, verify_audit
 from dure.controller.commands.tenancy import create_organisation
 from dure.controller.sealer import Sealer, Signer
 from dure.errors import ChainContradicted
-from dure.model.chain import ChainProver
-from dure.model.event import GENESIS, NO_HEAD, RESTORED, Event, Head, seal
+from dure.model.chain import ChainProver, restored_bytes
+from dure.model.event import GENESIS, NO_HEAD, RESTORED, ChainFault, Event, Head, seal
 from dure.model.policy import Policy
 from dure.model.records import Plane
 from dure.ports import Tx
@@ -102,6 +102,32 @@ def cut(tx: Tx, plane: Plane) -> Plane:
     return replace(plane, sealed_seq=before.seq, sealed_hash=before.hash)
 
 
+def by_hand(seq: int, hash: str, kind: str, signature: str = "") -> Event:
+    """A sealed event that says what a restore of incarnation 2 would say."""
+    data = {"incarnation": 2, "after_seq": seq, "after_hash": hash, "signature": signature}
+    (told,) = seal(seq, hash, [Event(id="by_hand", at_ms=NOW_MS, actor="restore", kind=kind, subject="plane", data=data)])
+    return told
+
+
+def went_back(tx: Tx, plane: Plane, told: Event, head: Head) -> Plane:
+    """`told` is put in the place of everything behind the event that it follows, and `head` is said to be the last one signed."""
+    for event in tx.find(Event):
+        if event.seq >= told.seq:
+            tx.delete(Event, event.id)
+    tx.insert(told)
+    incarnation = 2 if told.kind == RESTORED else plane.incarnation
+    return replace(plane, sealed_seq=told.seq, sealed_hash=told.hash, incarnation=incarnation, head=head)
+
+
+def added(tx: Tx, plane: Plane) -> Plane:
+    """An event is sealed by hand behind the signed head, and the plane's row fits."""
+    return went_back(tx, plane, by_hand(plane.sealed_seq, plane.sealed_hash, "award.made"), plane.head)
+
+
+def called_a_restore(tx: Tx, plane: Plane) -> Plane:
+    return went_back(tx, plane, by_hand(plane.sealed_seq, plane.sealed_hash, RESTORED, "f" * 64), plane.head)
+
+
 def other_incarnation(tx: Tx, plane: Plane) -> Plane:
     return replace(plane, incarnation=plane.incarnation + 1)
 
@@ -121,7 +147,7 @@ def numbered_by_hand(tx: Tx, plane: Plane) -> Plane:
 TAMPERED = [
     (rewritten, "head_mismatch"), (with_its_head, "bad_signature"), (without_head, "no_head"), (cut, "head_beyond_end"),
     (other_incarnation, "wrong_incarnation"), (of_another_key, "bad_signature"), (sealed_by_hand, "head_mismatch"),
-    (numbered_by_hand, "gap"),
+    (numbered_by_hand, "gap"), (added, "unsigned"), (called_a_restore, "bad_restore"),
 ]  # fmt: skip
 
 
@@ -205,22 +231,38 @@ def test_a_database_that_went_back_in_time_is_noticed_by_who_saw_it_later(bench:
     assert fault is not None and fault.fault == "rolled_back"
 
 
+@pytest.mark.parametrize("fresh", [False, True], ids=["running", "started anew"])
+def test_a_tail_that_was_removed_without_the_key_is_not_excused_by_calling_it_a_restore(fresh: bool) -> None:
+    """A genuine older head, and behind it a restore that nobody signed: all of it can be done with the database alone."""
+    bench = Bench()
+    bench.happen("a")
+    assert bench.step()
+    old = bench.plane.head
+    bench.happen("b")
+    assert bench.step()
+    witnessed = bench.plane.head
+    told = by_hand(old.seq, old.hash, RESTORED)
+    bench.tamper(lambda tx, plane: went_back(tx, plane, told, old))
+    if fresh:
+        bench.controller = bench.another()
+    assert not bench.step(), "nothing is put behind it"
+    assert bench.plane.head == old
+    made = bench.controller.sealer.signer.made
+    prover = ChainProver([witnessed], signed=made)
+    prover.take(bench.chain())
+    assert verified(bench) == prover.proof().fault == ChainFault(seq=told.seq, event="by_hand", fault="bad_restore")
+    assert prover.proof().breaks == ()
+
+
 def test_what_a_restore_went_back_behind_is_no_contradiction(bench: Bench) -> None:
     """Also not to a process that saw later heads of the plane that was replaced."""
     late = bench.controller.sealer
-    kept = bench.chain()[:4]
+    kept = bench.chain()[3].hash
 
     def restored(tx: Tx, plane: Plane) -> Plane:
-        for event in tx.find(Event):
-            if event.seq > 4:
-                tx.delete(Event, event.id)
-        data = {"incarnation": 2, "after_seq": 4, "after_hash": kept[-1].hash}
-        told = Event(id="restored", at_ms=0, actor="restore", kind=RESTORED, subject="plane", data=data)
-        (told,) = seal(4, kept[-1].hash, [told])
-        tx.insert(told)
-        early = replace(plane, sealed_seq=4, sealed_hash=kept[-1].hash, incarnation=1)
-        head = Signer(sign, "key").head(early, NOW_MS)
-        return replace(plane, sealed_seq=5, sealed_hash=told.hash, incarnation=2, head=head)
+        told = by_hand(4, kept, RESTORED, sign(restored_bytes(2, 4, kept, NOW_MS)))
+        early = replace(plane, sealed_seq=4, sealed_hash=kept, incarnation=1)
+        return went_back(tx, plane, told, Signer(sign, "key").head(early, NOW_MS))
 
     bench.tamper(restored)
     assert late.seal(bench.store, bench.controller.epoch, NOW_MS) == 0
@@ -233,10 +275,7 @@ def test_a_plane_that_was_restored_before_it_ever_signed_goes_on() -> None:
     bench = Bench()
 
     def restored(tx: Tx, plane: Plane) -> Plane:
-        data = {"incarnation": 2, "after_seq": 0, "after_hash": GENESIS}
-        (told,) = seal(0, GENESIS, [Event(id="r", at_ms=0, actor="restore", kind=RESTORED, subject="plane", data=data)])
-        tx.insert(told)
-        return replace(plane, sealed_seq=1, sealed_hash=told.hash, incarnation=2)
+        return went_back(tx, plane, by_hand(0, GENESIS, RESTORED, sign(restored_bytes(2, 0, GENESIS, NOW_MS))), NO_HEAD)
 
     bench.tamper(restored)
     assert bench.step() and verified(bench) is None
@@ -250,7 +289,7 @@ def test_every_sealing_leaves_a_head_that_stands_and_the_chain_proves_all_of_the
         bench.step()
         heads.append(bench.plane.head)
     assert [h.seq for h in heads] == sorted({h.seq for h in heads})
-    prover = ChainProver(heads)
+    prover = ChainProver(heads, signed=bench.controller.sealer.signer.made)
     assert prover.take(bench.chain())
     assert prover.proof().heads == len(heads)
 

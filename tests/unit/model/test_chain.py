@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dure.model.chain import AuditProof, ChainProver
+from dure.model.chain import AuditProof, ChainProver, restored_bytes
 from dure.model.event import GENESIS, RESTORED, Event, Head, seal
 
 Chain = tuple[Event, ...]
+ABSENT = "absent"
 
 
 def grown(chain: Chain, count: int, tag: str = "e") -> Chain:
@@ -21,9 +23,19 @@ def grown(chain: Chain, count: int, tag: str = "e") -> Chain:
     return (*chain, *seal(len(chain), last(chain), fresh))
 
 
+def sign(body: bytes) -> str:
+    return hashlib.sha256(b"the plane's key" + body).hexdigest()
+
+
+def signed(body: bytes, signature: str) -> bool:
+    return signature == sign(body)
+
+
 def restored(chain: Chain, incarnation: int, /, **lies: object) -> Chain:
     """The chain with what a restore says of itself."""
-    data = {"incarnation": incarnation, "after_seq": len(chain), "after_hash": last(chain)} | lies
+    signature = sign(restored_bytes(incarnation, len(chain), last(chain), 0))
+    told_of = {"incarnation": incarnation, "after_seq": len(chain), "after_hash": last(chain), "signature": signature}
+    data = {k: v for k, v in (told_of | lies).items() if v != ABSENT}
     told = Event(id=f"restored{incarnation}", at_ms=0, actor="restore", kind=RESTORED, subject="plane", data=data)
     return (*chain, *seal(len(chain), last(chain), [told]))
 
@@ -37,7 +49,7 @@ def head(chain: Chain, seq: int, incarnation: int = 1) -> Head:
 
 
 def proof(chain: Sequence[Event], *heads: Head) -> AuditProof:
-    prover = ChainProver(heads)
+    prover = ChainProver(heads, signed=signed)
     prover.take(chain)
     return prover.proof()
 
@@ -119,6 +131,22 @@ def test_a_restore_that_tells_of_itself_what_is_not_so_is_the_fault(lie: dict[st
     assert fault(proof(chain, head(BEFORE, 9))) == (7, chain[6].id, "bad_restore")
 
 
+@pytest.mark.parametrize(
+    "signature",
+    [
+        ABSENT, "", None, 7, "f" * 64,
+        sign(restored_bytes(3, 6, last(BEFORE[:6]), 0)),  # of another incarnation
+        sign(restored_bytes(2, 5, last(BEFORE[:6]), 0)), sign(restored_bytes(2, 6, last(BEFORE[:5]), 0)),  # from elsewhere
+        sign(restored_bytes(2, 6, last(BEFORE[:6]), 1)),  # at another time
+    ],
+)  # fmt: skip
+def test_a_restore_that_the_planes_key_did_not_sign_excuses_nothing(signature: object) -> None:
+    """Otherwise whoever can write to the database removes what heads witnessed, and calls it a restore."""
+    chain = grown(restored(BEFORE[:6], 2, signature=signature), 3, "f")
+    found = proof(chain, head(BEFORE, 9), head(BEFORE, 4))
+    assert fault(found) == (7, "restored2", "bad_restore") and found.breaks == ()
+
+
 def test_behind_a_fault_nothing_is_judged_but_what_stands_before_it_is() -> None:
     broken = (*AFTER[:9], replace(AFTER[9], actor="other"), *AFTER[10:])
     assert fault(proof(broken, head(AFTER, 12, 2), head(BEFORE, 9))) == (10, AFTER[9].id, "altered")
@@ -130,9 +158,9 @@ def test_behind_a_fault_nothing_is_judged_but_what_stands_before_it_is() -> None
 
 
 def test_a_part_of_a_chain_is_proved_from_where_it_begins() -> None:
-    prover = ChainProver(seq=6, hash=BEFORE[5].hash)
+    prover = ChainProver(signed=signed, seq=6, hash=BEFORE[5].hash)
     assert prover.take(AFTER[6:]) and (prover.seq, prover.incarnation) == (12, 2)
-    wrong = ChainProver(seq=6, hash=BEFORE[4].hash)
+    wrong = ChainProver(signed=signed, seq=6, hash=BEFORE[4].hash)
     assert not wrong.take(AFTER[6:]) and not wrong.take(AFTER[6:])
     assert wrong.fault is not None and wrong.fault.seq == 7
 

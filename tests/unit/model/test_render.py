@@ -34,6 +34,7 @@ SAMPLE = {
     "roles": ["admin"], "what": "workload", "id": "job_4", "method": "PUT", "key": "k-1", "state": "succeeded",
     "limit": 10, "asked": 20, "epoch": 3, "current": 12_345, "protocol": 9, "oldest": 1, "newest": 2,
     "account": "award:a1", "reference": "ref_1", "attempt": "att_1", "used_mib": 700, "site": "pohang",
+    "asked_bytes": 3 << 30, "count": 4, "kept_ms": 2_592_000_000, "free_bytes": 1 << 29, "reserve_bytes": 1 << 30,
 }  # fmt: skip
 
 

@@ -56,10 +56,11 @@ TABLES: dict[str, str] = {
         "id:text site:text name:text pool:text cores_milli:int memory_mib:int accelerator:text devices:int "
         "core_mw:int device_mw:int up:bool drained:bool version:int"
     ),
-    "quarantine": "id:text site:text workload:text seen_ms:int observation:json resolved:text version:int",
-    "bundle": "id:text project:text sha256:text size:int created_ms:int version:int",
+    "quarantine": "id:text site:text workload:text seen_ms:int observation:json resolved:text stopping:bool version:int",
+    "bundle": "id:text project:text sha256:text size:int created_ms:int used_ms:int version:int",
     "workload": (
-        "id:text project:text owner:text spec:json state:text array_id:text array_index:int submitted_ms:int "
+        "id:text project:text owner:text spec:json state:text array_id:text array_index:int origin:text "
+        "submitted_ms:int "
         "eligible_ms:int started_ms:int ended_ms:int attempt:text attempts:int failures:int rejections:int "
         "cancel_asked_ms:int reason:json quoted_won:int policy_version:int version:int"
     ),
@@ -110,6 +111,7 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("award", "programme"),
     ("node", "site"),
     ("quarantine", "site"),
+    ("quarantine", "site stopping"),
     ("wait_note", "project"),
     ("bundle", "project"),
 )
