@@ -190,7 +190,9 @@ def test_tables_fit_80_columns_and_say_states_in_words(shell: Shell) -> None:
             sentences = [
                 line for line in told.splitlines() if line.endswith(".") and "  " not in line
             ]  # the terminal folds these
-            assert max(cell_len(line) for line in told.splitlines() if line not in sentences) <= 80, told
+            folder = str(shell.folder)  # a path is never broken, and this one may be long
+            lines = [line for line in told.splitlines() if line not in sentences and folder not in line]
+            assert max(cell_len(line) for line in lines) <= 80, told
             assert "\x1b" not in told
     assert "waiting" in shell.run("jobs")
     assert "대기" in shell.run("jobs", "--lang", "ko")
