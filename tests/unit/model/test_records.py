@@ -145,3 +145,9 @@ def test_an_empty_inventory_is_news_only_when_it_is_said_to_be_one() -> None:
     assert link.Report(epoch=1).told_nodes() is None
     assert link.Report(epoch=1, nodes=(node,)).told_nodes() == (node,)
     assert link.Report(epoch=1, inventory=True).told_nodes() == ()
+
+
+@pytest.mark.parametrize(("phase", "may"), [("launching", True), ("running", True), ("ended", False), ("", False)])
+def test_a_quarantined_attempt_may_run_until_its_end_was_told(phase: str, may: bool) -> None:
+    row = site.Quarantine(id="at_1", site="pohang", workload="wl_1", seen_ms=1, observation={"phase": phase} if phase else {})
+    assert row.may_run is may
