@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +25,13 @@ from tests.simulation.stories import MINUTE_MS, NOW_MS, POLICY, begin, node, spe
 
 
 @pytest.fixture
-def tell(tmp_path: Path) -> Teller:
+def tell(tmp_path: Path) -> Iterator[Teller]:
     made = World(now_ms=NOW_MS, policy=POLICY, store=SqlStore.open(f"sqlite:///{tmp_path}/a.db"))
     made.add_site("north", [node("n1")])
     teller = Teller(made)
     begin(teller)
-    return teller
+    yield teller
+    made.store.close()
 
 
 def _restore(world: World, tmp_path: Path, saved: Path) -> None:

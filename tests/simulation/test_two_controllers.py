@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,11 +27,12 @@ PATIENCE_S = 60
 
 
 @pytest.fixture
-def world(postgres_url: str) -> World:
+def world(postgres_url: str) -> Iterator[World]:
     made = World(now_ms=NOW_MS, policy=POLICY, store=SqlStore.open(postgres_url))
     made.add_site("north", [node("n1"), node("n2")])
     begin(Teller(made))
-    return made
+    yield made
+    made.store.close()
 
 
 def _rival(world: World, url: str) -> Controller:
@@ -83,6 +85,7 @@ def test_nothing_starts_twice_while_two_controllers_race(world: World, postgres_
     _until(lambda: _settled(world, ids))
     for rival in rivals:
         rival.stop()
+        rival.store.close()
     attempts = world.store.read(lambda r: r.find(Attempt))
     assert Counter(a.workload for a in attempts) == Counter(ids)
     assert world.store.read(verify_store_books).findings == ()

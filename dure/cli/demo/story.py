@@ -28,7 +28,7 @@ AWARD_WON, RESCUE_WON, BUDGET_WON = 5_000_000, 1_000_000, 100_000_000
 CORES = 6
 SETTINGS = {"DURE_CORES": str(CORES), "DURE_MEMORY": "12GiB", "DURE_LOG_LEVEL": "warning"}
 PRICE_FACTOR = 10_000  # seconds of a few cores cost less than a won; multiplied, they can be seen
-MIN_RUN_MS = 2_000  # the guaranteed minimum run; a minute by default, too long for a demo
+MIN_RUN_MS = 1_000  # the guaranteed minimum run; a minute by default, too long for a demo
 LOOK_S = 0.4
 ELEMENTS = 20
 
@@ -38,8 +38,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 TRAIN = {
     "name": "train",
     "command": ["python", "train.py"],
-    "env": {"EPOCHS": "140", "CHECKPOINT_S": "2", **ONE_THREAD},
-    "checkpoint": "2s",
+    "env": {"EPOCHS": "100", "CHECKPOINT_S": "1", **ONE_THREAD},
+    "checkpoint": "1s",
     "resources": {"cores": 4, "memory": "1GiB"},
     "limit": "10m",
 }

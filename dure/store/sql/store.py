@@ -100,12 +100,16 @@ class SqlStore:
 
     def _read(self, fn: Callable[[Reader], T]) -> T:
         self._require_open()
+        pool = self._engines.reader.pool
         with translated():
             connection = self._engines.reader.connect()
         try:
             return fn(SqlReader(Link(connection, self._read_statements)))
         finally:
             connection.close()
+            if self._closed:  # meanwhile: the pool that the connection went back to was emptied before, so once more
+                pool.dispose()
+                self._engines.reader.dispose()
 
     def _require_open(self) -> None:
         if self._closed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from dure.ports import Tx
 from dure.store.sql import SqlStore, engines, writer
 from dure.store.sql.failures import OutcomeUnknown, Unreachable
 from tests.builders.records import account
+from tests.contracts.store.conftest import Doors
 
 ROOT = Path(__file__).parents[3]
 
@@ -188,6 +190,19 @@ def test_a_full_queue_is_refused_at_once_and_the_rest_is_written(sqlite_url: str
     assert [future.exception(30) for future in [blocked, *waiting]] == [None] * 11
     assert store.read(lambda r: r.count(Account)) == 10
     store.close()
+
+
+def test_a_read_that_outlives_its_store_leaves_no_connection_open(sql_doors: Doors) -> None:
+    store: Any = sql_doors.open()
+    opened: list[Any] = []
+    sql_event.listen(store._engines.reader, "checkout", lambda connection, *_: opened.append(connection))
+    store.read(lambda r: (r.count(Account), store.close()))
+    assert opened
+    for connection in opened:
+        with pytest.raises((psycopg.OperationalError, sqlite3.ProgrammingError), match="closed"):
+            connection.execute("SELECT 1")
+    with pytest.raises(StoreError, match="closed"):
+        store.read(lambda r: r.count(Account))
 
 
 def test_transactions_that_wait_together_share_a_commit(sqlite_url: str) -> None:
