@@ -22,7 +22,7 @@ from dure.client import DureClient
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0  # far above what anything here takes; a farm on a loaded machine needs up to ten seconds to come up
+PATIENCE_S = 180.0  # far above what anything here takes; a farm on a loaded machine needs up to ten seconds to come up
 _NEVER = threading.Event()
 
 

@@ -23,7 +23,7 @@ from tests.simulation.stories import MINUTE_MS, NOW_MS, POLICY, begin, node, spe
 __all__ = ["postgres_server", "postgres_url"]
 
 JOBS = 40
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 @pytest.fixture
