@@ -60,6 +60,8 @@ def _refused(run: Run | None, texts: Texts, refused: ApiError) -> Told:
         return _plain("token", texts.say("token.none", file=run.config.admin_token), Exit.REFUSED)
     if refused.status in (403, 404) and speaks_as_tenant(run):
         text += "\n" + texts.say("tenant.speaks", file=tenant_token(run), admin=run.config.admin_token)
+    if reason.get("kind") == "still_runs":
+        text += "\n" + texts.say("quarantine.commands", id=str(facts.get("attempt", "")))
     near = nearest(run, str(facts.get("what", "")), str(facts.get("id", ""))) if reason.get("kind") == "not_found" else []
     if near:
         text += "\n" + "\n".join([texts.say("name.near"), *("  " + line for line in near)])

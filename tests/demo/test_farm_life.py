@@ -21,7 +21,7 @@ print("begun", flush=True)
 while not pathlib.Path(sys.argv[1]).exists():
     time.sleep(0.02)
 """
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -165,12 +165,34 @@ def test_down_with_jobs_preempts_what_does_not_end_and_leaves_no_process(farm: R
         assert client.verify_ledger()["findings"] == []
 
 
+def test_work_that_a_restore_forgot_is_listed_and_stopped_before_the_farm_goes_down(farm: RealFarm, tmp_path: Path) -> None:
+    farm.up()
+    with farm.client() as client:
+        set_up(client)
+    backup = farm.json("backup", str(tmp_path / "backup"))
+    workload = submit(farm)
+    wait_state(farm, workload, "running")
+    job = job_process(farm)
+    assert farm.json("down")["stopped"]
+    farm.json("restore", backup["file"], "--force")
+    farm.up()
+    (forgotten,) = eventually(lambda: farm.json("quarantine", "list")["items"], "it is set aside", farm)
+    assert (forgotten["workload"], forgotten["observation"]["phase"]) == (workload, "running")
+    refused = farm.dure("quarantine", "dismiss", forgotten["id"])
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    told = farm.json("down", "--jobs", "--timeout", "0s")
+    assert (told["preempted"], told["quarantined"]) == ([], [forgotten["id"]])  # it waits for nothing: nobody knows of it
+    assert not job.is_running()
+    assert list(processes_of(farm.data)) == []
+
+
 def test_a_farm_in_the_background_comes_up_backs_up_and_goes_down(farm: RealFarm, tmp_path: Path) -> None:
     started = farm.json("up", "--detach", "--port", "0")
     assert farm.json("status")["sites"] == 1
     assert farm.dure("restore", "nothing").returncode == 1
     backup = farm.json("backup", str(tmp_path / "backup"))
-    assert farm.json("down") == {"stopped": True, "pid": started["pid"], "preempted": []}
+    assert farm.json("down") == {"stopped": True, "pid": started["pid"], "preempted": [], "quarantined": []}
     assert farm.json("down") == {"stopped": False}
     with real_farm(tmp_path / "other") as other:
         other.data.parent.mkdir()

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ import typer
 
 from dure.backends.local.sandbox import die_with_parent
 from dure.bootstrap import DRAINED_FOR_STOP, make_folder, open_plane, run_site
-from dure.cli.commands.draining import drain
+from dure.cli.commands.draining import Drained, drain
 from dure.cli.connecting import connect_as_admin
 from dure.cli.exits import Exit
 from dure.cli.farm import lock
@@ -191,13 +191,13 @@ def down(
         run.console.document({"stopped": False})
         run.say("down.none", data=run.config.data)
         return Exit.REFUSED if jobs else Exit.OK
-    preempted: list[str] = []
+    drained = Drained()
     if jobs:
         # a mark first: whatever happens to this command, the next start opens the farm again
         (run.config.data / DRAINED_FOR_STOP).touch(mode=0o600)
-        preempted = drain(run, patience_ms)
+        drained = drain(run, patience_ms)
     _stop(run, farm)
-    run.console.document({"stopped": True, "pid": farm.pid, "preempted": preempted})
+    run.console.document({"stopped": True, "pid": farm.pid, **asdict(drained)})
     run.say("down.done" if jobs else "down.jobs_go_on")
     return Exit.OK
 

@@ -305,6 +305,8 @@ TEXTS: dict[str, str] = {
     "up.no_agent":
         "The farm answers at {url}, but the agent of site {site} did not join in time, so no job can run yet. Its log, "
         "{log}, ends with: {last}",
+    "quarantine.commands": "To stop it: dure quarantine stop {id}\n"
+    "To give its place away anyway: dure quarantine dismiss {id} --force",
     "down.none": "No farm runs on {data}.",
     "down.draining": "Nothing new starts any more; waiting for what runs.",
     "down.preempting": "{id} is preempted: refunded by the rule, it waits for the next start of the farm.",

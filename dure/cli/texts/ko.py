@@ -306,6 +306,7 @@ TEXTS: dict[str, str] = {
     "up.no_agent":
         "팜이 {url}에서 응답하지만 사이트 {site}의 에이전트가 제때 연결되지 않아 아직 작업을 실행할 수 없습니다. 로그 "
         "{log}의 마지막 줄: {last}",
+    "quarantine.commands": "중지: dure quarantine stop {id}\n그래도 자리를 넘기려면: dure quarantine dismiss {id} --force",
     "down.none": "{data}에서 운영 중인 팜이 없습니다.",
     "down.draining": "더 이상 새로 시작하지 않습니다. 실행 중인 작업을 기다립니다.",
     "down.preempting": "{id|을/를} 선점합니다. 규칙에 따라 환급하고 팜이 다시 시작될 때까지 기다립니다.",
