@@ -58,7 +58,7 @@ TEXTS: dict[str, str] = {
     "demo.check.no_failure": "no job failed",
     "demo.cleaning": "Taking the farm away again.",
     "demo.left": "This process was left behind and had to be killed: {process}",
-    "demo.slow": "It took {seconds:.0f} s; at most {most} s were promised.",
+    "demo.slow": "It took {seconds:.0f} s; at most {most} s were allowed.",
     "demo.done": "Every promise was kept, in {seconds:.0f} s. Nothing runs any more, and nothing was left on disk.",
     "demo.next": "Next: `dure up` starts such a farm to stay; `dure --help` lists what it can do.",
 }

@@ -56,7 +56,7 @@ TEXTS: dict[str, str] = {
     "demo.check.no_failure": "실패한 작업이 없습니다",
     "demo.cleaning": "팜을 정리합니다.",
     "demo.left": "남은 프로세스를 강제로 끝냈습니다: {process}",
-    "demo.slow": "{seconds:.0f}초가 걸렸습니다. 약속은 최대 {most}초입니다.",
+    "demo.slow": "{seconds:.0f}초가 걸렸습니다. 최대 {most}초까지 허용됩니다.",
     "demo.done": "{seconds:.0f}초 만에 모든 약속을 지켰습니다. 실행 중인 것도, 디스크에 남은 것도 없습니다.",
     "demo.next": "다음: `dure up`은 이런 팜을 계속 운영합니다. `dure --help`로 명령을 볼 수 있습니다.",
 }
