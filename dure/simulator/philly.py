@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dure.scheduler.kernels.board import empty_board
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.room import make_ground
@@ -68,4 +69,4 @@ def philly_starts(jobs: Jobs, nodes: Sequence[int]) -> I64:
     none = np.zeros(size, np.int64)
     ground = make_ground(kind=none, cores=none, memory=none, devices=none + DEVICES)
     cell = np.repeat(np.arange(len(nodes)), nodes).astype(np.int32)
-    return replay(ground, make_index(ground, cell, len(nodes)), jobs, make_seats(jobs), len(nodes))
+    return replay(empty_board(ground, make_index(ground, cell, len(nodes))), jobs, make_seats(jobs), len(nodes))

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.ground import I32, I64, U64, Ground
+from dure.scheduler.kernels.board import Board
+from dure.scheduler.kernels.ground import I32, I64, U64
 from dure.scheduler.kernels.heap import pop, push
-from dure.scheduler.kernels.index import Index, move
+from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.room import ANY, Demand, count_whole, give, take
 from dure.scheduler.kernels.seat import fullest, seat
@@ -42,7 +43,7 @@ class Seats(NamedTuple):
     ptr: I64
     used: I64
     node: I32
-    workers: I32
+    workers: I64
     devices: I64  # of each of these workers
     taken: U64
 
@@ -53,13 +54,13 @@ def make_seats(jobs: Jobs) -> Seats:
     ptr = np.concatenate([[0], np.cumsum(most)]).astype(np.int64)
     total = int(ptr[-1])
     return Seats(
-        ptr[:-1], np.zeros(len(most), np.int64), np.zeros(total, np.int32), np.zeros(total, np.int32), np.zeros(total, np.int64),
+        ptr[:-1], np.zeros(len(most), np.int64), np.zeros(total, np.int32), np.zeros(total, np.int64), np.zeros(total, np.int64),
         np.zeros(total, np.uint64),
     )  # fmt: skip
 
 
 @kernel
-def replay(ground: Ground, index: Index, jobs: Jobs, seats: Seats, queues: int) -> I64:
+def replay(board: Board, jobs: Jobs, seats: Seats, queues: int) -> I64:
     """When each job starts, ms; -1: never, because it, or what is ahead of it, does not fit into its cell at all."""
     count = len(jobs.submit)
     start = np.full(count, -1, np.int64)
@@ -76,7 +77,7 @@ def replay(ground: Ground, index: Index, jobs: Jobs, seats: Seats, queues: int) 
         while running > 0 and end_key[0] == now:
             job = pop(end_key, end_row, 0, running)
             running -= 1
-            leave(ground, index, jobs, seats, job)
+            leave(board, jobs, seats, job)
             woken = _wake(jobs.queue[job], stirred, awake, woken)
         while arrived < count and jobs.submit[arrived] == now:
             queue = jobs.queue[arrived]
@@ -88,7 +89,7 @@ def replay(ground: Ground, index: Index, jobs: Jobs, seats: Seats, queues: int) 
         for i in range(woken):
             queue = awake[i]
             stirred[queue] = False
-            while waiting[queue] > 0 and enter(ground, index, jobs, seats, waits_row[base[queue]]):
+            while waiting[queue] > 0 and enter(board, jobs, seats, waits_row[base[queue]]):
                 job = pop(waits_key, waits_row, base[queue], waiting[queue])
                 waiting[queue] -= 1
                 start[job] = now
@@ -115,33 +116,34 @@ def _wake(queue: int, stirred: Bool, awake: I64, woken: int) -> int:
 
 
 @kernel
-def enter(ground: Ground, index: Index, jobs: Jobs, seats: Seats, job: int) -> bool:
+def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     """Seat all of a job now, or nothing of it."""
     first, cell = seats.ptr[job], jobs.queue[job]
     cores, memory, devices = jobs.cores[job], jobs.memory[job], jobs.devices[job]
     node, workers = seats.node[first:], seats.workers[first:]
-    found = seat(ground, index, cell, cores, memory, devices, jobs.workers[job], node, workers)
+    found = seat(board, cell, cell + 1, cores, memory, devices, jobs.workers[job], 0, node, workers)
     if found == 0:
         return False
     for i in range(first, first + found):
         seats.devices[i] = devices
-        _sit(ground, index, seats, i, cores, memory)
+        _sit(board, seats, i, cores, memory)
     seats.used[job] = found
     if jobs.rest[job] == 0:
         return True
-    last = fullest(ground, index, cell, cores * jobs.rest[job] // devices, memory * jobs.rest[job] // devices, jobs.rest[job], 1)
+    rest = jobs.rest[job]
+    last = fullest(board, cell, cell + 1, cores * rest // devices, memory * rest // devices, rest, 1, 0)
     if last < 0:
-        leave(ground, index, jobs, seats, job)
+        leave(board, jobs, seats, job)
         return False
     i = first + found
     seats.node[i], seats.workers[i], seats.devices[i] = last, 1, jobs.rest[job]
-    _sit(ground, index, seats, i, cores * jobs.rest[job] // devices, memory * jobs.rest[job] // devices)
+    _sit(board, seats, i, cores * jobs.rest[job] // devices, memory * jobs.rest[job] // devices)
     seats.used[job] = found + 1
     return True
 
 
 @kernel
-def leave(ground: Ground, index: Index, jobs: Jobs, seats: Seats, job: int) -> None:
+def leave(board: Board, jobs: Jobs, seats: Seats, job: int) -> None:
     """Give back all that a job has."""
     devices = jobs.devices[job]
     for i in range(seats.ptr[job], seats.ptr[job] + seats.used[job]):
@@ -149,13 +151,13 @@ def leave(ground: Ground, index: Index, jobs: Jobs, seats: Seats, job: int) -> N
         if seats.devices[i] != devices:
             cores, memory = cores * seats.devices[i] // devices, memory * seats.devices[i] // devices
         node, workers = seats.node[i], seats.workers[i]
-        give(ground, node, Demand(seats.devices[i] * workers, 0, cores * workers, memory * workers, ANY), seats.taken[i])
-        move(index, node, count_whole(ground.whole_free[node]))
+        give(board.ground, node, Demand(seats.devices[i] * workers, 0, cores * workers, memory * workers, ANY), seats.taken[i])
+        move(board.cells, node, count_whole(board.ground.whole_free[node]))
     seats.used[job] = 0
 
 
 @kernel
-def _sit(ground: Ground, index: Index, seats: Seats, i: int, cores: int, memory: int) -> None:
+def _sit(board: Board, seats: Seats, i: int, cores: int, memory: int) -> None:
     node, workers = seats.node[i], seats.workers[i]
-    seats.taken[i] = take(ground, node, Demand(seats.devices[i] * workers, 0, cores * workers, memory * workers, ANY), -1)
-    move(index, node, count_whole(ground.whole_free[node]))
+    seats.taken[i] = take(board.ground, node, Demand(seats.devices[i] * workers, 0, cores * workers, memory * workers, ANY), -1)
+    move(board.cells, node, count_whole(board.ground.whole_free[node]))

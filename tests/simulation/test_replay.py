@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.scheduler.kernels.board import empty_board
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.room import make_ground
 from dure.scheduler.place import emptiness, spread, workers_in
@@ -32,7 +33,7 @@ def starts(jobs: Jobs, nodes: Sequence[int], cores: int = 1 << 40, devices: int 
     size = sum(nodes)
     ground = make_ground(kind=[0] * size, cores=[cores] * size, memory=[0] * size, devices=[devices] * size)
     cell = np.repeat(np.arange(len(nodes)), nodes).astype(np.int32)
-    started: np.ndarray = replay(ground, make_index(ground, cell, len(nodes)), jobs, make_seats(jobs), len(nodes))
+    started: np.ndarray = replay(empty_board(ground, make_index(ground, cell, len(nodes))), jobs, make_seats(jobs), len(nodes))
     assert (ground.cores_free == ground.cores).all() or (started < 0).any()
     return started
 

@@ -44,6 +44,7 @@ class Index(NamedTuple):
     bits: U64
     size: I64  # shape (cells, LEVELS): nodes at this level
     top: I32  # by cell: no level above this one has ever been used
+    free: I64  # by cell: devices wholly free, all levels together
 
 
 def make_index(ground: Ground, cell: I32, cells: int) -> Index:
@@ -60,6 +61,7 @@ def make_index(ground: Ground, cell: I32, cells: int) -> Index:
     index = Index(
         cell.astype(np.int32), slot, np.zeros(len(cell), np.int32), node_ptr, nodes, word_ptr[:-1], words.astype(np.int64),
         np.zeros(word_ptr[-1], np.uint64), np.zeros((cells, LEVELS), np.int64), top,
+        np.zeros(cells, np.int64),
     )  # fmt: skip
     _fill(index, np.bitwise_count(ground.whole_free).astype(np.int32))
     return index
@@ -78,6 +80,7 @@ def _set(index: Index, node: int) -> None:
     word = index.word_ptr[cell] + level * index.words[cell] + slot // WORD
     index.bits[word] ^= _ONE << np.uint64(slot % WORD)
     index.size[cell, level] += 1
+    index.free[cell] += level
 
 
 @kernel
@@ -93,6 +96,7 @@ def move(index: Index, node: int, level: int) -> None:
     index.bits[first + level * index.words[cell]] ^= bit
     index.size[cell, before] -= 1
     index.size[cell, level] += 1
+    index.free[cell] += level - before
     index.level[node] = level
 
 

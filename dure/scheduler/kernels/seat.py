@@ -1,19 +1,21 @@
-"""On which nodes of one cell the workers of a gang sit.
+"""On which nodes the workers of a gang sit.
 
-The rule. The fullest node that takes all of them, so that big holes remain; else the nodes that take most are filled, the fullest
-of these first, and what remains goes to the fullest node that takes it. Fuller means fewer devices wholly free, then fewer cores;
-ties go to the lower node.
+They may sit anywhere in a run of cells (`low` up to and without `high`): one cell for a type of accelerator at a site, several
+for work that does not care. The rule: the fullest node that takes all of them, so that big holes remain; else the nodes that take
+most are filled, the fullest of these first, and what remains goes to the fullest node that takes it. Fuller means fewer devices
+wholly free, then fewer cores; ties go to the lower node.
 
-A seat is a node and how many workers sit on it. What the workers want of devices is a count of whole ones.
+A seat is a node and how many workers sit on it. What the workers want of devices is a count of whole ones. Seats are for work
+that starts now and ends by `end`: on a node that is promised to somebody it must fit beside the promise as well.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dure.scheduler.kernels.ground import I32, I64, Ground
-from dure.scheduler.kernels.index import Index, next_node
+from dure.scheduler.kernels.board import Board, promised_then, room_then
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import kernel
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
@@ -21,97 +23,144 @@ CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
 @kernel
-def takes(ground: Ground, node: int, level: int, cores: int, memory: int, devices: int) -> int:
-    """How many workers of this need a node takes that has `level` devices wholly free."""
+def workers_of(room: tuple[int, int, int], cores: int, memory: int, devices: int) -> int:
+    """How many workers of this need a room takes; never negative."""
     most = UNBOUNDED
     if devices > 0:
-        most = min(most, level // devices)
+        most = min(most, room[2] // devices)
     if cores > 0:
-        most = min(most, ground.cores_free[node] // cores)
+        most = min(most, room[0] // cores)
     if memory > 0:
-        most = min(most, ground.memory_free[node] // memory)
+        most = min(most, room[1] // memory)
     return max(most, 0)
 
 
 @kernel
-def fullest(ground: Ground, index: Index, cell: int, cores: int, memory: int, devices: int, workers: int) -> int:
+def takes(board: Board, node: int, level: int, cores: int, memory: int, devices: int, end: int) -> int:
+    """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free."""
+    most = workers_of((board.ground.cores_free[node], board.ground.memory_free[node], level), cores, memory, devices)
+    p = board.promises
+    kept = p.kept_head[node]
+    while kept >= 0 and most > 0:
+        at = p.at[p.kept_promise[kept]]
+        if at < end:
+            most = min(most, takes_then(board, node, at, cores, memory, devices))
+        kept = p.kept_next[kept]
+    return most
+
+
+@kernel
+def takes_then(board: Board, node: int, at: int, cores: int, memory: int, devices: int) -> int:
+    """The same at one moment, now or later, beside what is promised then."""
+    room, promised = room_then(board, node, at), promised_then(board, node, at)
+    left = (room[0] - promised[0], room[1] - promised[1], room[2] - promised[2])
+    return workers_of(left, cores, memory, devices)
+
+
+@kernel
+def fullest(
+    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int
+) -> int:  # fmt: skip
     """The fullest node that takes all `workers`; -1: none does."""
-    for level in range(min(workers * devices, index.top[cell] + 1), index.top[cell] + 1):
-        best, least, slot = -1, 0, next_node(index, cell, level, 0)
-        while slot >= 0:
-            node = index.nodes[index.node_ptr[cell] + slot]
-            if takes(ground, node, level, cores, memory, devices) >= workers and (best < 0 or ground.cores_free[node] < least):
-                best, least = node, ground.cores_free[node]
-            slot = next_node(index, cell, level, slot + 1)
+    ground, index, top = board.ground, board.cells, 0
+    for cell in range(low, high):
+        top = max(top, index.top[cell])
+    for level in range(min(workers * devices, top + 1), top + 1):
+        best, least = -1, 0
+        for cell in range(low, high):
+            slot = next_node(index, cell, level, 0)
+            while slot >= 0:
+                node = index.nodes[index.node_ptr[cell] + slot]
+                free = max(ground.cores_free[node], 0)
+                if (best < 0 or free < least or (free == least and node < best)) and takes(
+                    board, node, level, cores, memory, devices, end
+                ) >= workers:
+                    best, least = node, free
+                slot = next_node(index, cell, level, slot + 1)
         if best >= 0:
             return int(best)
     return -1
 
 
 @kernel
-def seat(
-    ground: Ground, index: Index, cell: int, cores: int, memory: int, devices: int, workers: int,
-    seat_node: I32, seat_workers: I32,
-) -> int:  # fmt: skip
-    """Seats for all workers, written to `seat_node` and `seat_workers`; how many, 0: they do not fit."""
-    node = fullest(ground, index, cell, cores, memory, devices, workers)
-    if node >= 0:
-        seat_node[0], seat_workers[0] = node, workers
-        return 1
-    if bound(index, cell, devices) < workers:
-        return 0
-    return _scatter(ground, index, cell, cores, memory, devices, workers, seat_node, seat_workers)
-
-
-@kernel
-def bound(index: Index, cell: int, devices: int) -> int:
-    """No more workers than this fit into the cell, going by devices alone."""
-    if devices == 0:
-        return int(index.node_ptr[cell + 1] - index.node_ptr[cell]) * UNBOUNDED
-    most = 0
-    for level in range(devices, index.top[cell] + 1):
-        most += index.size[cell, level] * (level // devices)
+def bound(board: Board, low: int, high: int, devices: int) -> int:
+    """No more workers than this fit now into the run, going by devices alone."""
+    index, most = board.cells, 0
+    for cell in range(low, high):
+        if devices == 0:
+            most += (index.node_ptr[cell + 1] - index.node_ptr[cell]) * UNBOUNDED
+            continue
+        for level in range(devices, index.top[cell] + 1):
+            most += index.size[cell, level] * (level // devices)
     return int(most)
 
 
 @kernel
-def _scatter(
-    ground: Ground, index: Index, cell: int, cores: int, memory: int, devices: int, workers: int,
-    seat_node: I32, seat_workers: I32,
+def seat(
+    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int,
+    seat_node: I32, seat_workers: I64,
 ) -> int:  # fmt: skip
-    first, size = index.node_ptr[cell], index.node_ptr[cell + 1] - index.node_ptr[cell]
-    found, total = 0, 0
-    room, empty = np.empty(size, np.int64), np.empty(size, np.int64)
-    for slot in range(size):
-        node = index.nodes[first + slot]
-        room[slot] = takes(ground, node, index.level[node], cores, memory, devices)
-        empty[slot] = (np.int64(index.level[node]) << CORES_BITS) + ground.cores_free[node]
-        total += room[slot]
-    if total < workers:
+    """Seats for all workers, written to `seat_node` and `seat_workers`; how many, 0: they do not fit."""
+    if bound(board, low, high, devices) < workers:
         return 0
-    left, used = workers, np.zeros(size, np.bool_)
-    while left > 0:
-        most = 0
-        for slot in range(size):
-            if not used[slot]:
-                most = max(most, room[slot])
-        if most >= left:  # the rest fits on one: the fullest that takes it
-            slot = _pick(room, empty, used, left, UNBOUNDED + 1)
-            most = left
-        else:
-            slot = _pick(room, empty, used, most, most)
-        used[slot] = True
-        seat_node[found], seat_workers[found] = index.nodes[first + slot], most
-        found += 1
-        left -= most
-    return found
+    node = fullest(board, low, high, cores, memory, devices, workers, end)
+    if node >= 0:
+        seat_node[0], seat_workers[0] = node, workers
+        return 1
+    if workers == 1:
+        return 0
+    nodes, room, empty = rooms(board, low, high, cores, memory, devices, end)
+    if room.sum() < workers:
+        return 0
+    return spread(nodes, room, empty, workers, seat_node, seat_workers)
 
 
 @kernel
-def _pick(room: I64, empty: I64, used: NDArray[np.bool_], low: int, high: int) -> int:
-    """The fullest unused slot that takes from `low` to `high` workers."""
-    best = -1
-    for slot in range(len(room)):
-        if not used[slot] and low <= room[slot] <= high and (best < 0 or empty[slot] < empty[best]):
-            best = slot
-    return best
+def rooms(
+    board: Board, low: int, high: int, cores: int, memory: int, devices: int, end: int
+) -> tuple[I32, I64, I64]:  # fmt: skip
+    """The nodes of a run that take any worker, in their order; how many each takes, and how empty it is."""
+    index, most = board.cells, 0
+    for cell in range(low, high):
+        for level in range(devices, index.top[cell] + 1):
+            most += index.size[cell, level]
+    nodes, room, empty = np.empty(most, np.int32), np.empty(most, np.int64), np.empty(most, np.int64)
+    found = 0
+    for cell in range(low, high):
+        for level in range(devices, index.top[cell] + 1):
+            slot = next_node(index, cell, level, 0)
+            while slot >= 0:
+                node = index.nodes[index.node_ptr[cell] + slot]
+                fits = takes(board, node, level, cores, memory, devices, end)
+                if fits > 0:
+                    nodes[found], room[found] = node, fits
+                    empty[found] = emptiness(level, board.ground.cores_free[node])
+                    found += 1
+                slot = next_node(index, cell, level, slot + 1)
+    order = np.argsort(nodes[:found], kind="mergesort")
+    return nodes[:found][order], room[:found][order], empty[:found][order]
+
+
+@kernel
+def emptiness(devices: int, cores: int) -> int:
+    """One number that grows with what is free on a node, devices before cores."""
+    return int((np.int64(max(devices, 0)) << CORES_BITS) + min(max(cores, 0), (1 << CORES_BITS) - 1))
+
+
+@kernel
+def spread(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_workers: I64) -> int:
+    """Seats for a gang that no node takes alone, on nodes that take `room` each: together at least `workers`."""
+    order = np.argsort(empty, kind="mergesort")
+    order = order[np.argsort(-room[order], kind="mergesort")]
+    left, at = workers, 0
+    while room[order[at]] < left:
+        seat_node[at], seat_workers[at] = nodes[order[at]], room[order[at]]
+        left -= room[order[at]]
+        at += 1
+    best = order[at]
+    for i in range(at, len(order)):
+        other = order[i]
+        if room[other] >= left and (empty[other] < empty[best] or (empty[other] == empty[best] and other < best)):
+            best = other
+    seat_node[at], seat_workers[at] = nodes[best], left
+    return at + 1

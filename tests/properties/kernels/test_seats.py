@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.scheduler.kernels.board import empty_board
 from dure.scheduler.kernels.ground import Ground
 from dure.scheduler.kernels.heap import pop, push
 from dure.scheduler.kernels.index import Index, make_index, move, next_node
@@ -63,9 +64,10 @@ def test_a_gang_sits_where_the_rule_says(nodes: list[tuple[int, int, int]], need
     index = make_index(ground, np.zeros(len(nodes), np.int32), 1)
     room = np.array([ground.cores_free, ground.memory_free, np.bitwise_count(ground.whole_free)], np.int64)
     fit = workers_in(room, need)
-    node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int32)
-    found = seat(ground, index, 0, *need, workers, node, many)
-    assert bound(index, 0, need[2]) >= fit.sum()
+    board = empty_board(ground, index)
+    node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int64)
+    found = seat(board, 0, 1, *need, workers, 0, node, many)
+    assert bound(board, 0, 1, need[2]) >= fit.sum()
     if fit.sum() < workers:
         assert found == 0
         return

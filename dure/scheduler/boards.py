@@ -1,0 +1,58 @@
+"""The board of a snapshot: the columns that the kernels work on, and where each site's nodes are in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dure.scheduler.capacity import Tenures
+from dure.scheduler.kernels.board import Board, make_board
+from dure.scheduler.kernels.ground import Ground
+from dure.scheduler.kernels.index import make_index
+from dure.scheduler.kernels.sit import settle
+from dure.scheduler.snapshot import I64, Snapshot
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Where the nodes of a site are that have a type of accelerator: cells `low` up to and without `high`.
+
+    Shape (sites, accelerators + 1); the last column, which is also column -1, is for work that takes any node."""
+
+    low: I64
+    high: I64
+
+
+def board_of(s: Snapshot) -> tuple[Board, Runs]:
+    """Everybody sits where they sit; nothing is promised yet."""
+    nodes, kinds = s.nodes, len(s.accelerators) + 1
+    up = nodes.usable & (s.sites.reachable & ~s.sites.drained)[nodes.site]
+    key = nodes.site.astype(np.int64) * kinds + nodes.accelerator + 1  # by site, then type; those without devices first
+    used, cell = np.unique(key[up], return_inverse=True)
+    cells = np.full(len(nodes.ids), -1, np.int32)
+    cells[up] = cell
+    low, high = _runs(used, len(s.sites.ids), kinds)
+    width = np.array([int(mask).bit_length() for mask in nodes.device_mask.tolist()], np.int64)
+    ground = Ground(
+        site=nodes.site, kind=nodes.accelerator, block=np.full(len(nodes.ids), -1, np.int32), cores=nodes.cores_milli,
+        memory=nodes.memory_mib, device_ptr=np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
+        cores_free=nodes.cores_milli.copy(), memory_free=nodes.memory_mib.copy(), whole_free=nodes.device_mask.copy(),
+        share_free=np.zeros(int(width.sum()), np.int32),
+    )  # fmt: skip
+    t = Tenures(s)
+    board = make_board(
+        s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=t.node.astype(np.int32),
+        role=t.role.astype(np.int32), end=t.end, mask=t.mask, cores=t.load[0].copy(), memory=t.load[1].copy(),
+    )  # fmt: skip
+    settle(board)
+    return board, Runs(low, high)
+
+
+def _runs(used: I64, sites: int, kinds: int) -> tuple[I64, I64]:
+    site = np.arange(sites)[:, None] * kinds
+    typed = np.searchsorted(used, site + np.arange(1, kinds)[None, :])
+    typed_end = np.searchsorted(used, site + np.arange(1, kinds)[None, :], side="right")
+    every = np.searchsorted(used, site)
+    every_end = np.searchsorted(used, site + kinds)
+    return np.concatenate([typed, every], axis=1), np.concatenate([typed_end, every_end], axis=1)

@@ -1,0 +1,156 @@
+"""The plan by kernels: a snapshot's columns in, decisions in columns out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.model.money import CURRENCIES
+from dure.scheduler.boards import board_of
+from dure.scheduler.capacity import latest_ends
+from dure.scheduler.funds import PAY_ORDER
+from dure.scheduler.kernels.board import Board, grown
+from dure.scheduler.kernels.classes import classes
+from dure.scheduler.kernels.cycle import MORE_ROOM, NEVER, NOTHING, ROW, Cycle, Found, Memory, Queue, Rules, run
+from dure.scheduler.kernels.purse import Purse, make_purse
+from dure.scheduler.kernels.standing import Demands, Standings, models_of, standings_of
+from dure.scheduler.kernels.turns import make_turns
+from dure.scheduler.kernels.victims import Candidates
+from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot
+from dure.scheduler.victims import _lost_work, guaranteed_until, preemptible
+
+
+def cycle_of(s: Snapshot) -> Cycle:
+    board, runs = board_of(s)
+    of, demands = demands_of(s)
+    standings = standings_of(_models(s), demands, s.sites.reachable, s.sites.drained)
+    queue = _queue(s, of)
+    eligible = np.flatnonzero(
+        (s.pending.dependency == DEPENDENCY_MET) & (s.pending.eligible_ms <= s.now_ms) & (standings.code[of] == 0)
+    )
+    if s.draining:
+        eligible = eligible[:0]
+    turns = make_turns(
+        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority, eligible
+    )
+    most = int(demands.workers.max(initial=1))
+    seats = min(most, len(s.nodes.ids))
+    attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
+    return Cycle(
+        board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
+        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=_purse(s),
+        turns=turns, candidates=_candidates(s), rules=_rules(s), memory=_memory(standings, len(demands.workers)),
+        found=_found(waiting, most + 256, promises, seats + 256, attempts), ends=latest_ends(s),
+        node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
+        free=np.zeros(len(s.sites.ids), np.int64),
+    )  # fmt: skip
+
+
+def go(cycle: Cycle, until: int = -1) -> Cycle:
+    """Give everybody their turn, or stop after that of the row `until`. Returns the cycle, perhaps with larger tables."""
+    while run(cycle, until, 1 << 40) == MORE_ROOM:
+        row = int(cycle.found.used[ROW])
+        workers = int(cycle.demands.workers[cycle.queue.klass[row]])
+        cycle = _larger(cycle, workers)
+    return cycle
+
+
+def _larger(cycle: Cycle, workers: int) -> Cycle:
+    seats, found = min(workers, len(cycle.node)), cycle.found
+    board: Board = grown(cycle.board, tenures=seats, kept=seats)
+    long = {
+        "node": int(found.used[1]) + workers, "mask": int(found.used[1]) + workers, "seat_node": int(found.used[3]) + seats,
+        "seat_workers": int(found.used[3]) + seats, "victim": int(found.used[2]) + len(cycle.victims),
+    }  # fmt: skip
+    for name, length in long.items():
+        column = getattr(found, name)
+        if len(column) < length:
+            longer = np.zeros(max(length, 2 * len(column)), column.dtype)
+            longer[: len(column)] = column
+            found = found._replace(**{name: longer})
+    return cycle._replace(board=board, found=found)
+
+
+def demands_of(s: Snapshot) -> tuple[I32, Demands]:
+    p, alt = s.pending, s.alternatives
+    fixed = np.array([p.workers, p.cores_milli, p.memory_mib, p.devices], np.int64)
+    of, first = classes(fixed, ((p.site_ptr, p.site_row), (p.alt_ptr, alt.accelerator)))
+    sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
+    lengths = p.site_ptr[first + 1] - p.site_ptr[first]
+    sites[lengths == 0] = True
+    row, site = np.repeat(np.arange(len(first)), lengths), _joined(p.site_ptr, p.site_row, first)
+    sites[row[site >= 0], site[site >= 0]] = True
+    count = (p.alt_ptr[first + 1] - p.alt_ptr[first]).astype(np.int64)
+    return of, Demands(
+        p.workers[first].astype(np.int64), p.cores_milli[first], p.memory_mib[first], p.devices[first].astype(np.int64), sites,
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), _joined(p.alt_ptr, alt.accelerator, first),
+    )  # fmt: skip
+
+
+def _joined(ptr: I32, values: I32, rows: I32) -> I32:
+    """The runs of these rows, one behind the other."""
+    first, length = ptr[rows].astype(np.int64), (ptr[rows + 1] - ptr[rows]).astype(np.int64)
+    behind = np.cumsum(length)
+    at = np.arange(int(length.sum())) + np.repeat(first - (behind - length), length)
+    joined: I32 = values[at]
+    return joined
+
+
+def _models(s: Snapshot):  # type: ignore[no-untyped-def]
+    n = s.nodes
+    return models_of(n.site, n.accelerator, n.cores_milli, n.memory_mib, np.bitwise_count(n.device_mask).astype(np.int64))
+
+
+def _queue(s: Snapshot, of: I32) -> Queue:
+    p = s.pending
+    return Queue(
+        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, p.alt_ptr.astype(np.int64),
+        s.alternatives.hold,
+    )  # fmt: skip
+
+
+def _purse(s: Snapshot) -> Purse:
+    a = s.awards
+    now = a.expires_ms > s.now_ms
+    return make_purse(
+        len(s.projects.ids), len(CURRENCIES), a.project[now], a.currency[now], a.available[now], a.site_ok[now],
+        a.accelerator_ok[now],
+    )  # fmt: skip
+
+
+def _candidates(s: Snapshot) -> Candidates:
+    a = s.attempts
+    lost = np.array(_lost_work(s, s.now_ms))
+    rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= s.now_ms) & (latest_ends(s) > s.now_ms))
+    # by what would be lost, then priority, then the youngest, then id, which is the order of rows (of those that may be taken)
+    rows = rows[np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows]))]
+    site = s.nodes.site[a.worker_node[a.worker_ptr[rows]]] if len(rows) else np.zeros(0, np.int32)
+    by_site = np.argsort(site, kind="stable")
+    ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
+    return Candidates(
+        ptr, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_), a.worker_ptr.astype(np.int64),
+        np.zeros((3, len(s.nodes.ids)), np.int64),
+    )  # fmt: skip
+
+
+def _rules(s: Snapshot) -> Rules:
+    return Rules(s.policy.backfill_depth, s.policy.reservations_max, np.array(PAY_ORDER, np.int64), s.core_rate)
+
+
+def _memory(standings: Standings, count: int) -> Memory:
+    shape = standings.sites.shape
+    return Memory(
+        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full(shape, -NEVER, np.int64),
+        np.full(count, NEVER, np.int64), np.full(count, -NEVER, np.int64),
+    )  # fmt: skip
+
+
+def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int) -> Found:
+    i32, i64 = np.int32, np.int64
+    found = Found(
+        np.zeros(waiting, i32), np.zeros(waiting, i32), np.zeros(waiting, i32), np.zeros(waiting, i32),
+        np.zeros(waiting + 1, i64), np.zeros(waiting + 1, i64), np.zeros(workers, i32), np.zeros(workers, np.uint64),
+        np.zeros(attempts, i32), np.zeros(promises, i32), np.zeros(promises, i32), np.zeros(promises + 1, i64),
+        np.zeros(seats, i32), np.zeros(seats, i64), np.full(waiting, -1, i64), np.zeros(waiting, i32), np.zeros(8, i64),
+    )  # fmt: skip
+    found.used[ROW] = NOTHING
+    return found

@@ -1,0 +1,455 @@
+"""The plan's loop: every waiting workload in its turn is started, or started as a claim behind victims, or promised a moment, or
+waits.
+
+What failed before fails again, as a plan only uses up; so it is remembered for each alternative of a class and each site, by the
+shortest limit that failed, and a class that failed wherever it may run costs one look at each turn. A claim frees something: it
+clears that memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, shortest_alike
+from dure.scheduler.kernels.future import earliest, promise, seat_then
+from dure.scheduler.kernels.ground import I32, I64, U64
+from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.purse import Purse, held, pay, pays
+from dure.scheduler.kernels.seat import seat
+from dure.scheduler.kernels.sit import claim, start
+from dure.scheduler.kernels.standing import Demands, Standings
+from dure.scheduler.kernels.turns import Turns, charge, next_row
+from dure.scheduler.kernels.victims import Candidates, choose, seat_behind
+
+Bool = NDArray[np.bool_]
+F64 = NDArray[np.float64]
+
+NEVER = 1 << 62  # a limit that nothing reaches; a moment that never comes
+NOTHING = -1
+
+# what a run of turns came back with
+OVER, REACHED, MORE_ROOM = 0, 1, 2
+# entries of Found.used
+STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
+
+
+class Queue(NamedTuple):
+    """Waiting workloads, by row. Their alternatives stand side by side, in the order of their class."""
+
+    klass: I32
+    project: I32
+    leaf: I32  # its project's share
+    priority: I64
+    preempts: Bool
+    limit: I64
+    alt_ptr: I64
+    hold: I64  # shape (alternatives, currencies), -1: not payable so
+
+
+class Rules(NamedTuple):
+    depth: int  # tries behind the first promise
+    promises: int
+    order: I64  # currencies, in the order in which they pay
+    core_rate: F64  # by type, the last (and -1) for none
+
+
+class Memory(NamedTuple):
+    """What failed. By alternative of a class and site, the shortest limit; by class, wherever it may run and could pay."""
+
+    full: I64
+    hopeless: I64
+    spared: I64  # the highest priority for which nobody could make room
+    closed: I64  # by class
+    calm: I64  # by class: as `spared`, wherever it may run
+
+
+class Found(NamedTuple):
+    """What was decided, in its order. `used` says how much of each table is taken."""
+
+    row: I32  # of starts
+    alt: I32  # in Queue.hold
+    site: I32
+    currency: I32
+    worker_ptr: I64
+    victim_ptr: I64
+    node: I32  # of workers
+    mask: U64
+    victim: I32
+    promised_site: I32
+    promised_alt: I32
+    seat_ptr: I64  # by promise
+    seat_node: I32
+    seat_workers: I64
+    ahead: I64  # by row: how many waiting ones had their turn before it, -1: it had none
+    state: I32  # by row: 0 waits, 1 starts, 2 is promised a moment
+    used: I64
+
+
+class Cycle(NamedTuple):
+    board: Board
+    low: I64  # runs of cells: shape (sites, types + 1)
+    high: I64
+    queue: Queue
+    demands: Demands
+    standings: Standings
+    purse: Purse
+    turns: Turns
+    candidates: Candidates
+    rules: Rules
+    memory: Memory
+    found: Found
+    ends: I64  # by attempt: when it is gone at the latest
+    node: I32  # scratch: seats
+    workers: I64
+    victims: I32  # scratch
+    free: I64  # scratch, by site
+
+
+@kernel
+def run(cycle: Cycle, until: int, at_most: int) -> int:
+    """Give workloads their turn, `at_most` of them, or until that of row `until` is over. MORE_ROOM: a table could be too short
+    for the next turn; call again with larger ones.
+
+    Most turns end with one look at what failed before. Those are told apart here, as each array that a kernel is given costs time
+    at each call, and a cycle has many."""
+    turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
+    klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
+    ahead, promised = cycle.found.ahead, cycle.board.used
+    for _ in range(at_most):
+        row = used[ROW]
+        if row == NOTHING:
+            row = next_row(turns)
+            if row < 0:
+                return OVER
+        c, tried = klass[row], used[LOOKED] < cycle.rules.depth
+        over = closed[c] <= limit[row] and (not preempts[row] or calm[c] >= priority[row])
+        if not tried or (over and promised[PROMISES] >= cycle.rules.promises):
+            ahead[row] = used[AHEAD]
+            used[AHEAD] += 1
+            used[TRIED] += tried
+        else:
+            if not _has_room(cycle, row):
+                used[ROW] = row
+                return MORE_ROOM
+            used[ROW] = NOTHING
+            _turn(cycle, row)
+        if row == until:
+            return REACHED
+    return REACHED
+
+
+@kernel
+def _has_room(cycle: Cycle, row: int) -> bool:
+    found, board = cycle.found, cycle.board
+    workers = cycle.demands.workers[cycle.queue.klass[row]]
+    seats = min(workers, len(cycle.node))
+    return bool(
+        found.used[WORKERS] + workers <= len(found.node)
+        and found.used[SEATS] + seats <= len(found.seat_node)
+        and found.used[VICTIMS] + len(cycle.victims) <= len(found.victim)
+        and board.used[TENURES] + seats <= len(board.tenures.node)
+        and board.used[KEPT] + seats <= len(board.promises.kept_promise)
+    )
+
+
+@kernel
+def _turn(cycle: Cycle, row: int) -> None:
+    """A turn that is more than a look. `used[ROW]` is free again when it is over."""
+    found = cycle.found
+    kind = _decide(cycle, row)
+    if kind != NOTHING - 1:
+        charge(cycle.turns, cycle.queue.leaf[row], use(cycle, row, kind))
+    if found.state[row] != 1:
+        found.ahead[row] = found.used[AHEAD]
+        found.used[AHEAD] += 1
+        found.used[TRIED] += 1
+
+
+@kernel
+def use(cycle: Cycle, row: int, kind: int) -> float:
+    """What it will have used by its limit, in normalised core-seconds, on a type of accelerator."""
+    demands, c = cycle.demands, cycle.queue.klass[row]
+    rate = demands.cores[c] / 1000 + demands.devices[c] * cycle.rules.core_rate[kind]
+    return float(demands.workers[c] * rate * cycle.queue.limit[row] / 1000)
+
+
+@kernel
+def _decide(cycle: Cycle, row: int) -> int:
+    """The type that its project is charged for, NOTHING for none; below that: it got nothing."""
+    c, board = cycle.queue.klass[row], cycle.board
+    first = cycle.demands.kind_ptr[c]
+    if cycle.memory.closed[c] > cycle.queue.limit[row]:
+        alt = _start(cycle, row)
+        if alt >= 0:
+            return int(cycle.demands.kind[alt])
+    if cycle.queue.preempts[row]:
+        alt = _preempt(cycle, row)
+        if alt >= 0:
+            return int(cycle.demands.kind[alt])
+    if board.used[PROMISES] < cycle.rules.promises and _promise(cycle, row):
+        return int(cycle.demands.kind[first])
+    return NOTHING - 1
+
+
+@kernel
+def way(cycle: Cycle, row: int, alt: int, currency: int, site: int) -> bool:
+    """Whether a workload may run on an alternative of its class at a site, paying so."""
+    queue = cycle.queue
+    if not cycle.standings.sites[alt, site]:
+        return False
+    hold = queue.hold[queue.alt_ptr[row] + alt - cycle.demands.kind_ptr[queue.klass[row]], currency]
+    return pays(cycle.purse, queue.project[row], cycle.demands.kind[alt], currency, site, hold)
+
+
+@kernel
+def spare(cycle: Cycle, alt: int, devices: int, site: int) -> int:
+    """How much is free at a site of what a workload wants: devices, or cores if it wants none."""
+    kind, total = cycle.demands.kind[alt], 0
+    for cell in range(cycle.low[site, kind], cycle.high[site, kind]):
+        total += cycle.board.cells.free[cell] if devices > 0 else cycle.board.cores[cell]
+    return int(total)
+
+
+@kernel
+def _weigh(
+    free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I32,
+    devices: int, workers: int, limit: int, alike: int,
+) -> int:  # fmt: skip
+    """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
+    where it may run, can pay, and has not failed. Where the count of free devices tells that it fails, that is remembered."""
+    looked = 0
+    for site in range(len(free)):
+        free[site] = -1
+        if not sites[site] or full[site] <= limit or held[site] < hold:
+            continue
+        looked += 1
+        spare, most = 0, 0
+        for cell in range(low[site], high[site]):
+            spare += spare_of[cell]
+            if devices > 0:
+                for level in range(devices, top[cell] + 1):
+                    most += size[cell, level] * (level // devices)
+        if devices > 0 and most < workers:
+            full[site] = alike
+        else:
+            free[site] = spare
+    return looked
+
+
+@kernel
+def _tightest(free: I64) -> int:
+    """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
+    best = -1
+    for site in range(len(free)):
+        if free[site] >= 0 and (best < 0 or free[site] < free[best]):
+            best = site
+    if best >= 0:
+        free[best] = -1
+    return best
+
+
+@kernel
+def _start(cycle: Cycle, row: int) -> int:
+    """The alternative on which it starts now, -1: none has room."""
+    demands, queue, memory, cells = cycle.demands, cycle.queue, cycle.memory, cycle.board.cells
+    c, end = queue.klass[row], cycle.board.now + queue.limit[row]
+    cores, memory_mib, devices, workers = demands.cores[c], demands.memory[c], demands.devices[c], demands.workers[c]
+    alike, looked, first = shortest_alike(cycle.board, queue.limit[row]), 0, demands.kind_ptr[c]
+    for alt in range(first, demands.kind_ptr[c + 1]):
+        kind = demands.kind[alt]
+        for currency in cycle.rules.order:
+            hold = queue.hold[queue.alt_ptr[row] + alt - first, currency]
+            if hold < 0:
+                continue
+            funds = held(cycle.purse, queue.project[row], kind, currency)
+            looked += _weigh(
+                cycle.free, cycle.standings.sites[alt], memory.full[alt], funds, hold, cycle.low[:, kind], cycle.high[:, kind],
+                cells.free if devices > 0 else cycle.board.cores, cells.size, cells.top, devices, workers, queue.limit[row],
+                alike,
+            )  # fmt: skip
+            site = _tightest(cycle.free)
+            while site >= 0:
+                seats = seat(
+                    cycle.board, cycle.low[site, kind], cycle.high[site, kind], cores, memory_mib, devices, workers, end,
+                    cycle.node, cycle.workers,
+                )  # fmt: skip
+                if seats > 0:
+                    cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
+                    _sit(cycle, row, alt, currency, site, seats, end, 0)
+                    return int(alt)
+                memory.full[alt, site] = alike
+                site = _tightest(cycle.free)
+    if looked > 0:
+        cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
+        _close(cycle, row)
+    return -1
+
+
+@kernel
+def _close(cycle: Cycle, row: int) -> None:
+    """Remember a class that has failed wherever it may run."""
+    c, most = cycle.queue.klass[row], 0
+    for alt in range(cycle.demands.kind_ptr[c], cycle.demands.kind_ptr[c + 1]):
+        for site in range(cycle.low.shape[0]):
+            if cycle.standings.sites[alt, site]:
+                most = max(most, cycle.memory.full[alt, site])
+    cycle.memory.closed[c] = most
+
+
+@kernel
+def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int) -> None:
+    """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down."""
+    demands, c, found, queue = cycle.demands, cycle.queue.klass[row], cycle.found, cycle.queue
+    made, at = found.used[STARTS], found.used[WORKERS]
+    cores, memory, devices = demands.cores[c], demands.memory[c], demands.devices[c]
+    if victims == 0:
+        written = start(
+            cycle.board, cores, memory, devices, end, cycle.node[:seats], cycle.workers[:seats], found.node[at:], found.mask[at:]
+        )
+    else:
+        written = claim(
+            cycle.board, cores, memory, devices, end, cycle.node[:seats], cycle.workers[:seats],
+            _tenures(cycle, victims), found.node[at:], found.mask[at:],
+        )  # fmt: skip
+    own = queue.alt_ptr[row] + alt - demands.kind_ptr[c]
+    pay(cycle.purse, queue.project[row], demands.kind[alt], currency, site, queue.hold[own, currency])
+    found.row[made], found.alt[made], found.site[made], found.currency[made] = row, own, site, currency
+    found.used[STARTS], found.used[WORKERS] = made + 1, at + written
+    for i in range(victims):
+        found.victim[found.used[VICTIMS] + i] = cycle.victims[i]
+    found.used[VICTIMS] += victims
+    found.worker_ptr[made + 1], found.victim_ptr[made + 1] = found.used[WORKERS], found.used[VICTIMS]
+    found.state[row] = 1
+
+
+@kernel
+def _tenures(cycle: Cycle, victims: int) -> I32:
+    ptr, count = cycle.candidates.tenure_ptr, 0
+    for i in range(victims):
+        count += ptr[cycle.victims[i] + 1] - ptr[cycle.victims[i]]
+    rows, count = np.empty(count, np.int32), 0
+    for i in range(victims):
+        for tenure in range(ptr[cycle.victims[i]], ptr[cycle.victims[i] + 1]):
+            rows[count] = tenure
+            count += 1
+    return rows
+
+
+@kernel
+def _preempt(cycle: Cycle, row: int) -> int:
+    """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
+    demands, c, queue = cycle.demands, cycle.queue.klass[row], cycle.queue
+    for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+        for currency in cycle.rules.order:
+            site, victims = _cheapest(cycle, row, alt, currency)
+            if site < 0:
+                continue
+            low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+            gone = 0
+            for i in range(victims):
+                gone = max(gone, cycle.ends[cycle.victims[i]])
+                cycle.candidates.taken[cycle.victims[i]] = True
+            seats = seat_behind(
+                cycle.board, cycle.candidates, low, high, demands.cores[c], demands.memory[c], demands.devices[c],
+                demands.workers[c], cycle.victims[:victims], cycle.node, cycle.workers,
+            )  # fmt: skip
+            _sit(cycle, row, alt, currency, site, seats, min(gone + queue.limit[row], NEVER), victims)
+            _forget(cycle)
+            return int(alt)
+    _calm(cycle, row)
+    return -1
+
+
+@kernel
+def _calm(cycle: Cycle, row: int) -> None:
+    """Remember a class for which nobody can make room, wherever it may run."""
+    c, least = cycle.queue.klass[row], NEVER
+    for alt in range(cycle.demands.kind_ptr[c], cycle.demands.kind_ptr[c + 1]):
+        for site in range(cycle.low.shape[0]):
+            if cycle.standings.sites[alt, site]:
+                least = min(least, cycle.memory.spared[alt, site])
+    cycle.memory.calm[c] = least
+
+
+@kernel
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
+    """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
+    demands, c, queue, memory = cycle.demands, cycle.queue.klass[row], cycle.queue, cycle.memory
+    best, count, least = -1, 0, 0.0
+    kept = np.empty(len(cycle.victims), np.int32)
+    for site in range(cycle.low.shape[0]):
+        if memory.spared[alt, site] >= queue.priority[row] or not way(cycle, row, alt, currency, site):
+            continue
+        low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+        chosen = choose(
+            cycle.board, cycle.candidates, site, low, high, demands.cores[c], demands.memory[c], demands.devices[c],
+            demands.workers[c], queue.priority[row], cycle.victims,
+        )  # fmt: skip
+        if chosen == 0:
+            memory.spared[alt, site] = queue.priority[row]
+            continue
+        lost = 0.0
+        for i in range(chosen):
+            lost += cycle.candidates.lost[cycle.victims[i]]
+        if best < 0 or lost < least or (lost == least and chosen < count):
+            best, count, least = site, chosen, lost
+            kept[:chosen] = cycle.victims[:chosen]
+    cycle.victims[:count] = kept[:count]
+    return best, count
+
+
+@kernel
+def _forget(cycle: Cycle) -> None:
+    cycle.memory.full[:] = NEVER
+    cycle.memory.hopeless[:] = NEVER
+    cycle.memory.spared[:] = -NEVER
+    cycle.memory.closed[:] = NEVER
+    cycle.memory.calm[:] = -NEVER
+
+
+@kernel
+def _promise(cycle: Cycle, row: int) -> bool:
+    """Keep the earliest moment for it, on the best alternative among equals, at the site with the least to spare."""
+    demands, c, queue = cycle.demands, cycle.queue.klass[row], cycle.queue
+    limit, need = queue.limit[row], (demands.cores[c], demands.memory[c], demands.devices[c])
+    best_at, best_alt, best_site = NEVER, -1, -1
+    for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+        for currency in cycle.rules.order:
+            way_at, way_site, least = best_at, -1, 0
+            for site in range(cycle.low.shape[0]):
+                if cycle.memory.hopeless[alt, site] <= limit or not way(cycle, row, alt, currency, site):
+                    continue
+                low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+                by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
+                at = earliest(cycle.board, low, high, need[0], need[1], need[2], demands.workers[c], limit, by)
+                if at < 0:
+                    if by >= NEVER:
+                        cycle.memory.hopeless[alt, site] = limit
+                    continue
+                free = spare(cycle, alt, need[2], site)
+                if way_site < 0 or at < way_at or free < least:
+                    way_at, way_site, least = at, site, free
+            if way_site >= 0:
+                best_at, best_alt, best_site = way_at, alt, way_site
+    if best_site < 0:
+        return False
+    _keep(cycle, row, best_alt, best_site, best_at)
+    return True
+
+
+@kernel
+def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
+    demands, c, found = cycle.demands, cycle.queue.klass[row], cycle.found
+    low, high, end = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]], at + cycle.queue.limit[row]
+    need = (demands.cores[c], demands.memory[c], demands.devices[c])
+    seats = seat_then(cycle.board, low, high, need[0], need[1], need[2], demands.workers[c], at, end, cycle.node, cycle.workers)
+    made, first = cycle.board.used[PROMISES], found.used[SEATS]
+    promise(cycle.board, row, need[0], need[1], need[2], at, end, cycle.node[:seats], cycle.workers[:seats])
+    found.promised_site[made], found.promised_alt[made] = site, alt
+    for i in range(seats):
+        found.seat_node[first + i], found.seat_workers[first + i] = cycle.node[i], cycle.workers[i]
+    found.used[SEATS] += seats
+    found.seat_ptr[made + 1] = found.used[SEATS]
+    found.state[row] = 2

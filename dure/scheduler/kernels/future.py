@@ -1,0 +1,150 @@
+"""When a blocked workload starts at the latest, if everything runs to its limit and nothing more important comes.
+
+The first moment at which a gang can start without delaying any promise can only be one at which something leaves. A run of
+cells' departures are walked in the order of time. On nodes with neither promises nor claims room only grows, so what has left is
+added up there; the others, which are few, are looked at anew at each moment at which they could tip the balance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, count_bits, promised_then, room_then
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.seat import emptiness, spread, workers_of
+
+FOREVER = 1 << 62
+
+
+@kernel
+def departures(board: Board, low: int, high: int) -> tuple[I64, I32]:
+    """Moments at which something leaves a run of cells, in order, and the tenure that does; -1: the end of a promise."""
+    t, p, index = board.tenures, board.promises, board.cells
+    first, last = board.order_ptr[low], board.order_ptr[high]
+    most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES]
+    end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
+    for at in range(first, last):
+        end[found], who[found] = t.end[board.order[at]], board.order[at]
+        found += 1
+    for tenure in range(board.settled, board.used[TENURES]):
+        if low <= index.cell[t.node[tenure]] < high:
+            end[found], who[found] = t.end[tenure], tenure
+            found += 1
+    for promise in range(board.used[PROMISES]):  # wherever it is: one moment more does no harm
+        end[found], who[found] = p.end[promise], -1
+        found += 1
+    order = np.argsort(end[:found], kind="mergesort")
+    return end[:found][order], who[:found][order]
+
+
+@kernel
+def earliest(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, limit: int, by: int) -> int:
+    """The first moment before `by` at which all workers could start in a run of cells and stay for `limit`; -1: none is known."""
+    end, who = departures(board, low, high)
+    index, t, first = board.cells, board.tenures, board.cells.node_ptr[low]
+    room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices)
+    total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
+    while at < len(end):
+        moment = end[at]
+        if moment >= min(by, FOREVER):
+            return -1
+        while at < len(end) and end[at] == moment:
+            tenure = who[at]
+            at += 1
+            if tenure < 0:
+                continue
+            node = t.node[tenure]
+            i = index.node_ptr[index.cell[node]] + index.slot[node] - first
+            if fits[i] >= 0:
+                room[0, i] += t.cores[tenure]
+                room[1, i] += t.memory[tenure]
+                room[2, i] += count_bits(t.mask[tenure])
+                now = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
+                total += now - fits[i]
+                fits[i] = now
+        if moment > board.now and total + most >= workers:
+            sure = total
+            for node in mixed:
+                if sure < workers:
+                    sure += workers_of(room_from(board, node, moment, moment + limit), cores, memory, devices)
+            if sure >= workers:
+                return int(moment)
+    return -1
+
+
+@kernel
+def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> tuple[I64, I64, I32, int]:
+    """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future is not just growth;
+    those; and no more than how many workers those take when they are empty."""
+    index, ground = board.cells, board.ground
+    first, last = index.node_ptr[low], index.node_ptr[high]
+    room, fits = np.empty((3, last - first), np.int64), np.empty(last - first, np.int64)
+    mixed, found, most = np.empty(last - first, np.int32), 0, 0
+    for i in range(last - first):
+        node = index.nodes[first + i]
+        room[0, i], room[1, i], room[2, i] = ground.cores_free[node], ground.memory_free[node], index.level[node]
+        fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
+        if board.tenures.claimed[node] > 0 or board.promises.kept_head[node] >= 0:
+            whole = (ground.cores[node], ground.memory[node], count_bits(board.exists[node]))
+            most += workers_of(whole, cores, memory, devices)
+            fits[i] = -1
+            mixed[found] = node
+            found += 1
+    return room, fits, mixed[:found], most
+
+
+@kernel
+def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int]:
+    """What work may use on a node that starts at a moment and delays no promise until `end`."""
+    p = board.promises
+    room, promised = room_then(board, node, at), promised_then(board, node, at)
+    cores, memory, devices = room[0] - promised[0], room[1] - promised[1], room[2] - promised[2]
+    kept = p.kept_head[node]
+    while kept >= 0:
+        begins = p.at[p.kept_promise[kept]]
+        if at < begins < end:
+            room, promised = room_then(board, node, begins), promised_then(board, node, begins)
+            cores, memory = min(cores, room[0] - promised[0]), min(memory, room[1] - promised[1])
+            devices = min(devices, room[2] - promised[2])
+        kept = p.kept_next[kept]
+    return cores, memory, devices
+
+
+@kernel
+def seat_then(
+    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, at: int, end: int,
+    seat_node: I32, seat_workers: I64,
+) -> int:  # fmt: skip
+    """Seats for all workers from `at` to `end`, by the rule of `seat`; how many, 0: they do not fit."""
+    first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
+    nodes = np.sort(board.cells.nodes[first:last])
+    room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
+    best, total = -1, 0
+    for i in range(len(nodes)):
+        free = room_from(board, nodes[i], at, end)
+        room[i], empty[i] = workers_of(free, cores, memory, devices), emptiness(free[2], free[0])
+        total += room[i]
+        if room[i] >= workers and (best < 0 or empty[i] < empty[best]):
+            best = i
+    if best >= 0:
+        seat_node[0], seat_workers[0] = nodes[best], workers
+        return 1
+    if total < workers:
+        return 0
+    return spread(nodes, room, empty, workers, seat_node, seat_workers)
+
+
+@kernel
+def promise(
+    board: Board, pending: int, cores: int, memory: int, devices: int, at: int, end: int, seat_node: I32, seat_workers: I64
+) -> None:  # fmt: skip
+    """Keep these seats from `at` to `end`."""
+    p, made = board.promises, board.used[PROMISES]
+    p.at[made], p.end[made], p.pending[made] = at, end, pending
+    p.cores[made], p.memory[made], p.devices[made] = cores, memory, devices
+    board.used[PROMISES] = made + 1
+    for i in range(len(seat_node)):
+        kept, node = board.used[KEPT], seat_node[i]
+        p.kept_promise[kept], p.kept_workers[kept], p.kept_next[kept] = made, seat_workers[i], p.kept_head[node]
+        p.kept_head[node] = kept
+        board.used[KEPT] = kept + 1

@@ -1,0 +1,115 @@
+"""Taking seats: now, or as a claim that waits for others to leave."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, count_bits, room_then, set_cores
+from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE
+from dure.scheduler.kernels.index import move
+from dure.scheduler.kernels.jit import kernel
+
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
+
+
+@kernel
+def lowest(mask: np.uint64, count: int) -> np.uint64:
+    """The `count` lowest bits of `mask`, or all that it has."""
+    taken = _ZERO
+    while count > 0 and mask != _ZERO:
+        rest = mask & (mask - _ONE)
+        taken |= mask ^ rest
+        mask = rest
+        count -= 1
+    return taken
+
+
+@kernel
+def start(
+    board: Board, cores: int, memory: int, devices: int, end: int, seat_node: I32, seat_workers: I64,
+    node_of: I32, mask_of: U64,
+) -> int:  # fmt: skip
+    """Take the seats now, until `end`. Writes node and devices of each worker, node by node; how many workers."""
+    ground, written = board.ground, 0
+    for i in range(len(seat_node)):
+        node, workers, taken = seat_node[i], seat_workers[i], _ZERO
+        for _ in range(workers):
+            mask = lowest(ground.whole_free[node] & ~taken, devices)
+            taken |= mask
+            node_of[written], mask_of[written] = node, mask
+            written += 1
+        set_cores(board, node, ground.cores_free[node] - cores * workers)
+        ground.memory_free[node] -= memory * workers
+        _occupy(board, node, taken)
+        add_tenure(board, node, HOLDS, end, taken, cores * workers, memory * workers)
+    return written
+
+
+@kernel
+def claim(
+    board: Board, cores: int, memory: int, devices: int, end: int, seat_node: I32, seat_workers: I64,
+    victims: I32, node_of: I32, mask_of: U64,
+) -> int:  # fmt: skip
+    """Keep the seats for work that starts when the tenures `victims` have left, and ends by `end`. It takes their devices first,
+    so that free ones stay of use to others meanwhile. Writes and returns what `start` does."""
+    ground, tenures, written = board.ground, board.tenures, 0
+    for victim in victims:
+        tenures.role[victim] = LEAVES
+        tenures.claimed[tenures.node[victim]] += 1
+    for i in range(len(seat_node)):
+        node, workers, taken, freed = seat_node[i], seat_workers[i], _ZERO, _ZERO
+        for victim in victims:
+            if tenures.node[victim] == node:
+                freed |= tenures.mask[victim]
+        for _ in range(workers):
+            mask = lowest(freed & ~taken, devices)
+            mask |= lowest(ground.whole_free[node] & ~taken & ~mask, devices - count_bits(mask))
+            taken |= mask
+            node_of[written], mask_of[written] = node, mask
+            written += 1
+        _occupy(board, node, taken)
+        add_tenure(board, node, CLAIMS, end, taken, cores * workers, memory * workers)
+    for victim in victims:
+        _look_again(board, tenures.node[victim])
+    for node in seat_node:
+        _look_again(board, node)
+    return written
+
+
+@kernel
+def _occupy(board: Board, node: int, taken: np.uint64) -> None:
+    ground = board.ground
+    first = ground.device_ptr[node]
+    for at in range(first, ground.device_ptr[node + 1]):
+        if taken & (_ONE << np.uint64(at - first)) != _ZERO:
+            ground.share_free[at] = 0
+    ground.whole_free[node] &= ~taken
+    move(board.cells, node, count_bits(ground.whole_free[node]))
+
+
+@kernel
+def _look_again(board: Board, node: int) -> None:
+    """What others may use now of a node whose claims have changed."""
+    room = room_then(board, node, board.now)
+    set_cores(board, node, room[0])
+    board.ground.memory_free[node] = room[1]
+
+
+@kernel
+def settle(board: Board) -> None:
+    """Write into the ground what others may use now, by the tenures that are there."""
+    ground, tenures = board.ground, board.tenures
+    board.cores[:] = 0
+    for node in range(len(board.exists)):
+        ground.cores_free[node] = 0
+        held, tenure = _ZERO, tenures.head[node]
+        while tenure >= 0:
+            held |= tenures.mask[tenure]
+            tenure = tenures.next[tenure]
+        ground.whole_free[node] = board.exists[node] & ~held
+        first = ground.device_ptr[node]
+        for at in range(first, ground.device_ptr[node + 1]):
+            free = ground.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
+            ground.share_free[at] = WHOLE if free else 0
+        move(board.cells, node, count_bits(ground.whole_free[node]))
+        _look_again(board, node)

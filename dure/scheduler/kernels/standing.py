@@ -1,0 +1,155 @@
+"""What the farm as it was built says to a demand, everybody else gone.
+
+Nodes that are alike (site, type, totals) are counted together, so the cost is that of the kinds of nodes and not of the nodes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.classes import classes
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.seat import workers_of
+
+Bool = NDArray[np.bool_]
+
+# What a standing may say; the order is that of the checks.
+(
+    STANDS,
+    NOT_ALLOWED,
+    NO_TYPE,
+    NO_NODES,
+    TOO_FEW_DEVICES,
+    TOO_FEW_CORES,
+    TOO_LITTLE_MEMORY,
+    SITE_TOO_SMALL,
+    DRAINED,
+    UNREACHABLE,
+) = range(10)
+
+
+class Models(NamedTuple):
+    """Nodes that are alike, and how many of them there are; every node, whatever state it is in."""
+
+    site: I32
+    kind: I32
+    cores: I64
+    memory: I64
+    devices: I64
+    nodes: I64
+
+
+class Demands(NamedTuple):
+    """What waiting workloads ask for, one row a class. sites: shape (classes, sites), allowed ones. kind: accelerators, best
+    first; -1: none is needed."""
+
+    workers: I64
+    cores: I64  # per worker, as are memory and devices
+    memory: I64
+    devices: I64
+    sites: Bool
+    kind_ptr: I64
+    kind: I32
+
+
+class Standings(NamedTuple):
+    """By class: one of the codes above and two facts; by alternative of a class: at which sites it could run on an empty farm
+    that is up."""
+
+    code: I32
+    facts: I64  # shape (classes, 2)
+    sites: Bool  # shape (alternatives, sites)
+
+
+def models_of(site: I32, kind: I32, cores: I64, memory: I64, devices: I64) -> Models:
+    of, first = classes(np.array([site, kind, cores, memory, devices], np.int64))
+    return Models(site[first], kind[first], cores[first], memory[first], devices[first], np.bincount(of).astype(np.int64))
+
+
+def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Bool) -> Standings:
+    count = len(demands.workers)
+    found = Standings(
+        np.zeros(count, np.int32), np.zeros((count, 2), np.int64), np.zeros((len(demands.kind), len(reachable)), np.bool_)
+    )
+    _stand(models, demands, reachable, drained, found)
+    return found
+
+
+@kernel
+def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, found: Standings) -> None:
+    takes = np.zeros(len(reachable), np.int64)
+    for c in range(len(demands.workers)):
+        need = (demands.cores[c], demands.memory[c], demands.devices[c])
+        allowed, typed, most, up, closed = demands.sites[c].any(), False, 0, False, False
+        for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+            takes[:] = 0
+            for m in range(len(models.site)):
+                if _asked(models, m, demands, c, alt):
+                    typed = True
+                    room = (models.cores[m], models.memory[m], models.devices[m])
+                    takes[models.site[m]] += workers_of(room, need[0], need[1], need[2]) * models.nodes[m]
+            most = max(most, takes.max())
+            for site in range(len(takes)):
+                if takes[site] >= demands.workers[c]:
+                    found.sites[alt, site] = reachable[site] and not drained[site]
+                    up |= found.sites[alt, site]
+                    closed |= reachable[site] and drained[site]
+        _tell(models, demands, c, allowed, typed, most, up, closed, found)
+
+
+@kernel
+def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
+    """Work that wants devices of no known type finds no node."""
+    if not demands.sites[c, models.site[m]]:
+        return False
+    if demands.kind[alt] < 0:
+        return bool(demands.devices[c] == 0)
+    return bool(models.kind[m] == demands.kind[alt])
+
+
+@kernel
+def _tell(
+    models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, up: bool, closed: bool, found: Standings
+) -> None:
+    first, last = demands.kind_ptr[c], demands.kind_ptr[c + 1]
+    if not allowed:
+        found.code[c] = NOT_ALLOWED
+    elif not typed:
+        if demands.devices[c] > 0 or demands.kind[first:last].min() >= 0:
+            found.code[c] = NO_TYPE
+        else:  # sites without a single node
+            found.code[c], found.facts[c, 0] = SITE_TOO_SMALL, demands.workers[c]
+    elif most == 0:
+        _node_too_small(models, demands, c, found)
+    elif most < demands.workers[c]:
+        found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.workers[c], most
+    elif not up:
+        found.code[c] = DRAINED if closed else UNREACHABLE
+    if found.code[c] != STANDS:
+        found.sites[first:last] = False
+
+
+@kernel
+def _node_too_small(models: Models, demands: Demands, c: int, found: Standings) -> None:
+    """The dimension that fails: among nodes with enough devices, then cores, the largest there is."""
+    devices, cores, memory = 0, 0, 0
+    for step in range(3):
+        for m in range(len(models.site)):
+            for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+                if _asked(models, m, demands, c, alt):
+                    if step == 0:
+                        devices = max(devices, models.devices[m])
+                    elif step == 1 and models.devices[m] >= demands.devices[c]:
+                        cores = max(cores, models.cores[m])
+                    elif step == 2 and models.devices[m] >= demands.devices[c] and models.cores[m] >= demands.cores[c]:
+                        memory = max(memory, models.memory[m])
+        if step == 0 and devices < demands.devices[c]:
+            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_DEVICES, demands.devices[c], devices
+            return
+        if step == 1 and cores < demands.cores[c]:
+            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_CORES, demands.cores[c], cores
+            return
+    found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_LITTLE_MEMORY, demands.memory[c], memory

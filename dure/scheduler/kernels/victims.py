@@ -1,0 +1,157 @@
+"""Who makes room for work that preempts, at one site.
+
+Attempts that may be preempted stand by site, cheapest first. As many are taken as are needed, and then, dearest first, each one
+is let go without whom the rest still suffice, so no victim could be spared."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.board import Board, count_bits
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.seat import emptiness, spread, workers_of
+
+Bool = NDArray[np.bool_]
+F64 = NDArray[np.float64]
+
+
+class Candidates(NamedTuple):
+    ptr: I64  # by site, into `attempt`
+    attempt: I32  # cheapest first
+    lost: F64  # by attempt: work that would be lost
+    priority: I64  # by attempt
+    taken: Bool  # by attempt: it makes room for somebody already
+    tenure_ptr: I64  # by attempt: its tenures stand one behind the other
+    freed: I64  # shape (3, nodes), zero between calls: what the chosen ones leave
+
+
+@kernel
+def choose(
+    board: Board, candidates: Candidates, site: int, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
+    priority: int, victims: I32,
+) -> int:  # fmt: skip
+    """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
+    0: none suffice. Nodes that are promised to anybody are kept off: how soon a victim leaves is not known well enough."""
+    total = _fit_now(board, low, high, cores, memory, devices)
+    chosen = 0
+    for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
+        attempt = candidates.attempt[at]
+        if candidates.priority[attempt] >= priority or candidates.taken[attempt]:
+            continue
+        if not _touches(board, candidates, attempt, low, high):
+            continue
+        total += _free(board, candidates, attempt, low, high, cores, memory, devices, 1)
+        victims[chosen] = attempt
+        chosen += 1
+        if total >= workers:
+            break
+    if total >= workers and chosen > 0:
+        chosen = _spare(board, candidates, low, high, cores, memory, devices, workers, total, victims, chosen)
+    else:
+        for i in range(chosen):
+            _free(board, candidates, victims[i], low, high, cores, memory, devices, -1)
+        return 0
+    for i in range(chosen):
+        _free(board, candidates, victims[i], low, high, cores, memory, devices, -1)
+    return chosen
+
+
+@kernel
+def _spare(
+    board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int, total: int,
+    victims: I32, chosen: int,
+) -> int:  # fmt: skip
+    """Turn the chosen ones round, dearest first, and let go whoever is not needed."""
+    kept = 0
+    for i in range(chosen // 2):
+        victims[i], victims[chosen - 1 - i] = victims[chosen - 1 - i], victims[i]
+    for i in range(chosen):
+        attempt = victims[i]
+        change = _free(board, candidates, attempt, low, high, cores, memory, devices, -1)
+        if total + change >= workers:
+            total += change
+        else:
+            _free(board, candidates, attempt, low, high, cores, memory, devices, 1)
+            victims[kept] = attempt
+            kept += 1
+    return kept
+
+
+@kernel
+def _usable(board: Board, node: int, low: int, high: int) -> bool:
+    return bool(low <= board.cells.cell[node] < high and board.promises.kept_head[node] < 0)
+
+
+@kernel
+def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high: int) -> bool:
+    for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
+        if _usable(board, board.tenures.node[tenure], low, high):
+            return True
+    return False
+
+
+@kernel
+def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, int]:
+    free, ground = candidates.freed, board.ground
+    return (
+        ground.cores_free[node] + free[0, node], ground.memory_free[node] + free[1, node],
+        board.cells.level[node] + free[2, node],
+    )  # fmt: skip
+
+
+@kernel
+def _free(
+    board: Board, candidates: Candidates, attempt: int, low: int, high: int, cores: int, memory: int, devices: int, sign: int
+) -> int:
+    """Let an attempt leave (1) or come back (-1); how many more workers fit on usable nodes then."""
+    t, change = board.tenures, 0
+    for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
+        node = t.node[tenure]
+        before = workers_of(_room(board, candidates, node), cores, memory, devices)
+        candidates.freed[0, node] += sign * t.cores[tenure]
+        candidates.freed[1, node] += sign * t.memory[tenure]
+        candidates.freed[2, node] += sign * count_bits(t.mask[tenure])
+        if _usable(board, node, low, high):
+            change += workers_of(_room(board, candidates, node), cores, memory, devices) - before
+    return change
+
+
+@kernel
+def _fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
+    total, cells = 0, board.cells
+    for at in range(cells.node_ptr[low], cells.node_ptr[high]):
+        node = cells.nodes[at]
+        if board.promises.kept_head[node] < 0:
+            room = (board.ground.cores_free[node], board.ground.memory_free[node], int(cells.level[node]))
+            total += workers_of(room, cores, memory, devices)
+    return total
+
+
+@kernel
+def seat_behind(
+    board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
+    victims: I32, seat_node: I32, seat_workers: I64,
+) -> int:  # fmt: skip
+    """Where the workers sit once these victims have left; how many seats."""
+    for victim in victims:
+        _free(board, candidates, victim, low, high, cores, memory, devices, 1)
+    first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
+    nodes = np.sort(board.cells.nodes[first:last])
+    room, empty, best = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64), -1
+    for i in range(len(nodes)):
+        free = _room(board, candidates, nodes[i])
+        empty[i] = emptiness(free[2], free[0])
+        if board.promises.kept_head[nodes[i]] < 0:
+            room[i] = workers_of(free, cores, memory, devices)
+        if room[i] >= workers and (best < 0 or empty[i] < empty[best]):
+            best = i
+    for victim in victims:
+        _free(board, candidates, victim, low, high, cores, memory, devices, -1)
+    if best >= 0:
+        seat_node[0], seat_workers[0] = nodes[best], workers
+        return 1
+    return spread(nodes, room, empty, workers, seat_node, seat_workers)
