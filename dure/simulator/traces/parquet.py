@@ -47,6 +47,52 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray[A
     pyarrow.parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
+def write_described(
+    path: Path,
+    columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]],
+    lists: Mapping[str, tuple[np.ndarray[Any, Any], Sequence[Any] | np.ndarray[Any, Any]]],
+    words: Mapping[str, str],
+) -> None:
+    """Write columns of one length, columns of lists as (offsets, one more than rows; values), and words that describe the file.
+
+    With page checksums; whole numbers of -1 are written as null (unknown). Raises OSError."""
+    made = {name: _known(values) for name, values in columns.items()}
+    made |= {name: pyarrow.ListArray.from_arrays(offsets, _known(values)) for name, (offsets, values) in lists.items()}
+    table = pyarrow.table(made).replace_schema_metadata(dict(words))
+    pyarrow.parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def _known(values: Sequence[Any] | np.ndarray[Any, Any]) -> Any:
+    whole = isinstance(values, np.ndarray) and values.dtype.kind == "i"
+    return pyarrow.array(values, mask=values == -1) if whole else pyarrow.array(values, from_pandas=True)
+
+
+def read_described(
+    path: Path, faults: Faults
+) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray[Any, Any], Any]], dict[str, str]]:
+    """What `write_described` wrote: columns, lists, words. Whole numbers stay whole: int64, null is -1. Raises TraceError."""
+    try:
+        table = pyarrow.parquet.read_table(path, page_checksum_verification=True).combine_chunks()
+        columns, lists = {}, {}
+        for name in table.column_names:
+            column = table[name].combine_chunks()
+            if pyarrow.types.is_list(column.type):
+                offsets = np.array(column.offsets.to_numpy(), np.int64)
+                lists[name] = offsets - offsets[0], _told(column.flatten())
+            else:
+                columns[name] = _told(column)
+        words = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    except _BROKEN as cause:
+        raise _damaged(faults, cause) from cause
+    return columns, lists, words
+
+
+def _told(column: Any) -> Any:
+    if not pyarrow.types.is_integer(column.type):
+        return column.to_pylist()
+    return np.array(column.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+
+
 def _column(column: Any) -> Column | None:
     kind = column.type
     if pyarrow.types.is_dictionary(kind):
