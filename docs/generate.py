@@ -16,7 +16,7 @@ from typing import Any
 import typer
 import walk  # beside this file
 
-from dure.access import RIGHTS, Action
+from dure.access import FARM_WIDE, RIGHTS, Action, Scope
 from dure.cli.app import build
 from dure.cli.exits import Exit
 from dure.model.event import RESTORED
@@ -38,10 +38,13 @@ EVENTS: Mapping[str, str] = {
     "attempt.checkpointed": "The site saw a newer checkpoint of a running attempt.",
     "attempt.ended": "An attempt ended; in the same transaction it was billed, refunded if due, and its workload moved on.",
     "attempt.launching": "The last victim left: an attempt that was claimed is now to be launched.",
+    "attempt.attested": "An operator stated that an attempt is dead. Should it live, its site is told to stop it.",
+    "attempt.resurfaced": "A site told of an attempt that lives although its end is recorded: set aside and stopped.",
     "attempt.quarantined": "A site told of an attempt that the plane does not know. An operator decides.",
     "attempt.running": "The plane learnt that an attempt runs.",
     "attempt.stopping": "An operator asked for an attempt to be stopped.",
     "award.created": "A voucher was given to a project and paid out of its programme.",
+    "award.withdrawn": "An officer took back a part of a voucher that was neither held nor spent: into its programme.",
     "award.expired": "What was left of a voucher after its last day went back to its programme.",
     "bundle.registered": "A project uploaded a code archive.",
     "bundle.removed": "A code archive that nothing had named for a long time was removed.",
@@ -59,7 +62,7 @@ EVENTS: Mapping[str, str] = {
     "programme.funded": "Money came from the treasury into a programme.",
     "project.created": "A project was made.",
     "quarantine.observed": "Its site told how far an attempt that was set aside has come: once it has ended, its place is free.",
-    "quarantine.resolved": "What was set aside was accounted for: adopted from its site's report, attested lost, or dismissed.",
+    "quarantine.resolved": "What was set aside was accounted for: adopted, attested lost, dismissed, or ended.",
     "quarantine.stopping": "An operator asked for an attempt that was set aside to be stopped.",
     "site.created": "A site was made.",
     "site.drained": "Nothing new is started at a site.",
@@ -264,14 +267,21 @@ def rights() -> str:
     roles = list(Role)
     head = "# Rights\n\n" + NOTE + _RIGHTS_INTRO
     scopes = "".join(f"| {role.value} | {RIGHTS[role][0].value} |\n" for role in roles)
-    rows = "".join(f"| `{a.value}` | " + " | ".join("yes" if a in RIGHTS[r][1] else "" for r in roles) + " |\n" for a in Action)
+    rows = "".join(f"| `{a.value}` | " + " | ".join(_right(r, a) for r in roles) + " |\n" for a in Action)
     table = f"| action | {' | '.join(r.value for r in roles)} |\n|---|{'---|' * len(roles)}\n{rows}"
     return f"{head}\n| role | its scope names |\n|---|---|\n{scopes}\n{table}"
 
 
+def _right(role: Role, action: Action) -> str:
+    if action not in RIGHTS[role][1]:
+        return ""
+    return "at `*`" if action in FARM_WIDE and RIGHTS[role][0] != Scope.FARM else "yes"
+
+
 _RIGHTS_INTRO = """What is not in the table is denied. Anybody who is signed in may also do `me.read`, `policy.read` and
 `site.read`, and `actor.read`, `actor.erase`, `token.create` and `token.revoke` on what is their own. A role reaches what lies
-within its scope; `*` reaches everything of that kind.
+within its scope; `*` reaches everything of that kind, and what says "at `*`" nobody with a narrower scope does. With a token
+that is held within some projects (`within`) nobody may do `actor.erase`, even to themselves.
 """
 
 

@@ -46,6 +46,7 @@ DEMAND = {
     "memory_mib": 0,
     "devices": 8,
     "preemptible": True,
+    "priority": "normal",
 }
 COLUMNS = (treasury_account("KRW"), programme_account("call"), award_account("lab"), site_account(SITE, "KRW"),
            policy_account("preemption", "KRW"))  # fmt: skip

@@ -28,6 +28,7 @@ from dure.agent.runner import run_agent
 from dure.agent.settings import AgentSettings
 from dure.api import ApiSettings, PlaneServices, create_app, openapi
 from dure.api.app import end_streams
+from dure.api.auth import identity_of
 from dure.backends.local.driver import LocalDriver
 from dure.backends.local.settings import DAY_MS, LocalSettings
 from dure.client.link import HttpLink
@@ -245,6 +246,13 @@ def _settle_in(store: Store, deed: Deed, config: Config, public_key: str) -> Non
     if (config.data / DRAINED_FOR_STOP).exists():
         store.transact(lambda tx: drain_farm(tx, deed, draining=False))
         (config.data / DRAINED_FOR_STOP).unlink()
+
+
+def admin_token_works(store: Store, config: Config, now_ms: int) -> bool:
+    """Whether the token in the data folder still opens the farm as an administrator: it may have been revoked, its role taken."""
+    token = read_secret(config.admin_token)
+    identity = store.read(lambda reader: identity_of(reader, token, now_ms))
+    return not isinstance(identity, Reason) and any(g.role == Role.ADMIN for g in identity.grants)
 
 
 def _site(tx: Tx, deed: Deed, config: Config) -> None:

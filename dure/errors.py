@@ -50,12 +50,14 @@ class StaleLeader(StoreError):
 class ChainContradicted(StoreError):
     """The stored event chain does not extend the last head that this plane signed: somebody or something changed what was sealed.
 
-    seq: where; fault: as of `model.event.ChainFault`."""
+    seq: where; fault: as of `model.event.ChainFault`; event: its id, "" when none is to blame."""
 
-    def __init__(self, seq: int, fault: str) -> None:
-        super().__init__(f"the stored event chain does not extend the last signed head: {fault} at number {seq}")
+    def __init__(self, seq: int, fault: str, event: str = "") -> None:
+        named = f" ({event})" if event else ""
+        super().__init__(f"the stored event chain does not extend the last signed head: {fault} at number {seq}{named}")
         self.seq = seq
         self.fault = fault
+        self.event = event
 
 
 class BackendError(DureError):

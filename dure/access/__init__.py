@@ -5,13 +5,15 @@ what a refusal reveals. Never here: credentials, sessions, HTTP, a look into the
 money or priority. What the decision needs (grants, and whose the resource is) is given as values.
 """
 
-from dure.access.decide import Identity, Resource, Verdict, may, roles_that_may, visible_projects
-from dure.access.rights import ANYONE, OWN, OWN_OF_AGENTS, PROJECT_ROLES, RIGHTS, Action, Scope
+from dure.access.decide import Identity, Resource, Verdict, carried, may, roles_that_may, visible_ids, visible_projects
+from dure.access.rights import ANYONE, FARM_WIDE, OWN, OWN_OF_AGENTS, OWN_WITHIN, PROJECT_ROLES, RIGHTS, Action, Scope
 
 __all__ = [
     "ANYONE",
+    "FARM_WIDE",
     "OWN",
     "OWN_OF_AGENTS",
+    "OWN_WITHIN",
     "PROJECT_ROLES",
     "RIGHTS",
     "Action",
@@ -19,7 +21,9 @@ __all__ = [
     "Resource",
     "Scope",
     "Verdict",
+    "carried",
     "may",
     "roles_that_may",
+    "visible_ids",
     "visible_projects",
 ]

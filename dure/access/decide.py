@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from dure.access.rights import ANYONE, OWN, OWN_OF_AGENTS, RIGHTS, Action, Scope
+from dure.access.rights import ANYONE, FARM_WIDE, OWN, OWN_OF_AGENTS, OWN_WITHIN, PROJECT_ROLES, RIGHTS, Action, Scope
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Grant, Role
 
@@ -12,7 +13,7 @@ from dure.model.tenancy import Grant, Role
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at. credential: the token that it
-    showed; expires_ms: when that ends, 0: never."""
+    showed; expires_ms: when that ends, 0: never; within: projects beyond which it opens nothing, (): no such bound."""
 
     id: str
     disabled: bool = False
@@ -20,9 +21,12 @@ class Identity:
     site: str = ""
     credential: str = ""
     expires_ms: int = 0
+    within: tuple[str, ...] = ()
 
     def own(self) -> frozenset[Action]:
         """What it may do with what is its own."""
+        if self.within:
+            return OWN_WITHIN
         return OWN_OF_AGENTS if any(g.role == Role.AGENT for g in self.grants) else OWN
 
 
@@ -74,8 +78,8 @@ def may(identity: Identity, action: Action, resource: Resource) -> Verdict:
     owns = bool(resource.owner) and resource.owner == identity.id
     if owns and action in identity.own():
         return _YES
-    reaching = {g.role for g in identity.grants if _reaches(identity, g, resource)}
-    if any(action in RIGHTS[role][1] for role in reaching):
+    reaching = [g for g in identity.grants if _reaches(identity, g, resource)]
+    if any(action in RIGHTS[g.role][1] and (g.scope == "*" or action not in FARM_WIDE) for g in reaching):
         return _YES
     if resource.private() and not reaching and not owns:
         return Verdict(False, Reason.of(ReasonKind.NOT_FOUND, what=resource.kind, id=resource.id))
@@ -83,18 +87,29 @@ def may(identity: Identity, action: Action, resource: Resource) -> Verdict:
 
 
 def roles_that_may(action: Action) -> tuple[str, ...]:
-    """The roles that have a right to `action` within their scope, in the order of `Role`."""
-    return tuple(role.value for role in Role if action in RIGHTS[role][1])
+    """The roles that have a right to `action` within their scope, in the order of `Role`; "role:*" where no narrower one does."""
+    roles = (role for role in Role if action in RIGHTS[role][1])
+    return tuple(f"{r.value}:*" if action in FARM_WIDE and RIGHTS[r][0] != Scope.FARM else r.value for r in roles)
 
 
 def visible_projects(identity: Identity, action: Action = Action.PROJECT_READ) -> frozenset[str] | None:
     """The projects in which `identity` may do `action`, for filtering a list; None means all."""
+    return visible_ids(identity, action, Scope.PROJECT)
+
+
+def carried(grants: Iterable[Grant], within: Collection[str]) -> tuple[Grant, ...]:
+    """What of an actor's roles a token carries: all, or with `within` those in these projects, whatever was granted since."""
+    return tuple(g for g in grants if not within or (g.role in PROJECT_ROLES and g.scope in within))
+
+
+def visible_ids(identity: Identity, action: Action, scope: Scope) -> frozenset[str] | None:
+    """The projects, sites or programmes in which `identity` may do `action`; None means all."""
     if identity.disabled:
         return frozenset()
     able = [g for g in identity.grants if action in RIGHTS[g.role][1] and g.role != Role.AGENT]
     if any(g.scope == "*" for g in able):
         return None
-    return frozenset(g.scope for g in able if RIGHTS[g.role][0] == Scope.PROJECT)
+    return frozenset(g.scope for g in able if RIGHTS[g.role][0] == scope)
 
 
 def _reaches(identity: Identity, grant: Grant, resource: Resource) -> bool:

@@ -27,6 +27,7 @@ class Action(StrEnum):
     PROGRAMME_FUND = "programme.fund"
     AWARD_CREATE = "award.create"
     AWARD_READ = "award.read"
+    AWARD_WITHDRAW = "award.withdraw"
     QUOTE_CREATE = "quote.create"
     WORKLOAD_SUBMIT = "workload.submit"
     WORKLOAD_SUBMIT_URGENT = "workload.submit_urgent"  # in a priority class that preempts others
@@ -35,6 +36,8 @@ class Action(StrEnum):
     WORKLOAD_WHY = "workload.why"
     WORKLOAD_LOG = "workload.log"
     BUNDLE_UPLOAD = "bundle.upload"
+    BUNDLE_READ = "bundle.read"  # have an archive of the project run
+    CHECKPOINT_READ = "checkpoint.read"  # have work go on from what other work of the project saved
     LEDGER_READ = "ledger.read"
     LEDGER_VERIFY = "ledger.verify"
     EVENT_READ = "event.read"
@@ -68,22 +71,32 @@ ANYONE: frozenset[Action] = frozenset({A.ME_READ, A.POLICY_READ, A.SITE_READ})
 OWN: frozenset[Action] = frozenset({A.ACTOR_READ, A.ACTOR_ERASE, A.TOKEN_CREATE, A.TOKEN_REVOKE})
 # A site's program does less with itself: its token lies on a machine where tenants' code runs, and must not beget others.
 OWN_OF_AGENTS: frozenset[Action] = frozenset({A.ACTOR_READ})
+# Nor does a token that somebody else made and that is held within some projects: it ends nobody's life on the farm.
+OWN_WITHIN: frozenset[Action] = frozenset({A.ACTOR_READ, A.TOKEN_CREATE, A.TOKEN_REVOKE})
+# What only a role at "*" may do, whatever it is done to: it draws on, or speaks of, what belongs to the farm as a whole.
+FARM_WIDE: frozenset[Action] = frozenset({
+    A.ORGANISATION_CREATE, A.PROJECT_CREATE, A.PROGRAMME_CREATE, A.PROGRAMME_FUND, A.LEDGER_VERIFY, A.AUDIT_VERIFY,
+    A.SITE_CREATE, A.FARM_DRAIN, A.BACKUP_CREATE,
+})  # fmt: skip
 
 _SEE_WORK = frozenset({A.PROJECT_READ, A.WORKLOAD_READ, A.WORKLOAD_WHY, A.LEDGER_READ, A.EVENT_READ, A.AWARD_READ})
 _READ_ALL = _SEE_WORK | {A.ORGANISATION_READ, A.PROGRAMME_READ, A.ACTOR_READ, A.POLICY_READ, A.SITE_READ}
 _MEMBER = _SEE_WORK | {
     A.ORGANISATION_READ, A.QUOTE_CREATE, A.WORKLOAD_SUBMIT, A.WORKLOAD_CANCEL, A.WORKLOAD_LOG, A.BUNDLE_UPLOAD,
+    A.BUNDLE_READ, A.CHECKPOINT_READ,
 }  # fmt: skip
-_MANAGER = _MEMBER | {A.PROJECT_MANAGE_MEMBERS, A.ACTOR_CREATE, A.ACTOR_READ, A.WORKLOAD_SUBMIT_URGENT}
+_MANAGER = _MEMBER | {
+    A.PROJECT_MANAGE_MEMBERS, A.ACTOR_CREATE, A.ACTOR_READ, A.TOKEN_CREATE, A.TOKEN_REVOKE, A.WORKLOAD_SUBMIT_URGENT,
+}  # fmt: skip
 _OFFICER = frozenset({
     A.ORGANISATION_CREATE, A.ORGANISATION_READ, A.PROJECT_CREATE, A.PROJECT_READ, A.PROGRAMME_CREATE, A.PROGRAMME_READ,
-    A.PROGRAMME_FUND, A.AWARD_CREATE, A.AWARD_READ, A.LEDGER_READ, A.LEDGER_VERIFY,
+    A.PROGRAMME_FUND, A.AWARD_CREATE, A.AWARD_READ, A.AWARD_WITHDRAW, A.LEDGER_READ, A.LEDGER_VERIFY,
 })  # fmt: skip
-# An operator sees what runs and why, and may end it, but not what it prints: logs are the tenant's.
+# An operator sees what runs and why, and may end it, but not what it prints: logs are the tenant's. Nor does an operator act
+# as a tenant: to submit is to spend a project's money and to run its code.
 _OPERATOR = frozenset({
-    A.WORKLOAD_READ, A.WORKLOAD_WHY, A.WORKLOAD_CANCEL, A.WORKLOAD_SUBMIT, A.WORKLOAD_SUBMIT_URGENT, A.QUOTE_CREATE,
-    A.PROJECT_READ, A.ORGANISATION_READ, A.EVENT_READ, A.LEDGER_VERIFY, A.AUDIT_VERIFY, A.SITE_CREATE,
-    A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN, A.BACKUP_CREATE, A.BUNDLE_UPLOAD,
+    A.WORKLOAD_READ, A.WORKLOAD_WHY, A.WORKLOAD_CANCEL, A.PROJECT_READ, A.ORGANISATION_READ, A.EVENT_READ, A.LEDGER_VERIFY,
+    A.AUDIT_VERIFY, A.SITE_CREATE, A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN, A.BACKUP_CREATE,
 })  # fmt: skip
 
 # The table: role → what its scope names, and what it may do within. Only a site's own program speaks for the site, so that the

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dure.access import Identity
+from dure.access import Identity, carried
 from dure.controller.commands.tenancy import token_digest
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Actor, Credential, Grant, Role
@@ -51,12 +51,7 @@ class Gate:
         if found is None:
             return _refused("bad_format" if any(authorizations) else "missing")
         known = await self._find(found.group(1).lower())
-        given = token_digest(found.group(2))
-        # compared also when nothing is known, so that the time taken does not tell which ids exist
-        matches = hmac.compare_digest(given, known.credential.digest if known else "0" * len(given))
-        if known is None or not matches:
-            return _refused("unknown")
-        return _valid(known, self._clock.now_ms())
+        return _judged(known, found.group(2), self._clock.now_ms())
 
     async def _find(self, credential: str) -> Known | None:
         now_ms = self._clock.now_ms()
@@ -71,6 +66,21 @@ class Gate:
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
         return fresh
+
+
+def identity_of(reader: Reader, token: str, now_ms: int) -> Identity | Reason:
+    """The identity behind a token, or NOT_SIGNED_IN."""
+    found = TOKEN.fullmatch(f"Bearer {token}")
+    if found is None:
+        return _refused("bad_format" if token else "missing")
+    return _judged(load(reader, found.group(1).lower(), now_ms), found.group(2), now_ms)
+
+
+def _judged(known: Known | None, secret: str, now_ms: int) -> Identity | Reason:
+    given = token_digest(secret)
+    # compared also when nothing is known, so that the time taken does not tell which ids exist
+    matches = hmac.compare_digest(given, known.credential.digest if known else "0" * len(given))
+    return _valid(known, now_ms) if known is not None and matches else _refused("unknown")
 
 
 def _valid(known: Known, now_ms: int) -> Identity | Reason:
@@ -92,10 +102,18 @@ def load(reader: Reader, credential: str, now_ms: int) -> Known | None:
     actor = reader.get(Actor, row.actor) if row else None
     if row is None or actor is None:
         return None
-    grants = tuple(reader.find(Grant, {"actor": actor.id}))
+    grants = carried(reader.find(Grant, {"actor": actor.id}), row.within)
     site = next((g.scope for g in grants if g.role == Role.AGENT), "")
     return Known(
         row,
-        Identity(id=actor.id, disabled=actor.disabled, grants=grants, site=site, credential=row.id, expires_ms=row.expires_ms),
+        Identity(
+            id=actor.id,
+            disabled=actor.disabled,
+            grants=grants,
+            site=site,
+            credential=row.id,
+            expires_ms=row.expires_ms,
+            within=row.within,
+        ),
         now_ms,
     )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dure.api import forms
 from dure.api.jobfile import Body, Id, Job, Slug, Word
 from dure.api.units import Count, EndMs, StartMs, fault
-from dure.model.policy import Policy, Price, PriorityClass
+from dure.model.policy import PRICE_PERMILLE_MAX, Policy, Price, PriorityClass
 from dure.model.tenancy import Role
 
 AMOUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps
@@ -142,6 +142,12 @@ class DismissIn(Body):
     force: bool = Field(default=False, description="also while its site was last heard to run it: its place is given away")
 
 
+class AttestIn(Body):
+    """Nothing: only at a site that does not answer."""
+
+    force: bool = Field(default=False, description="also at a site that answers: the operator knows that it is dead")
+
+
 class SiteIn(Body):
     id: Slug
     name: Label = ""
@@ -151,10 +157,16 @@ class SiteIn(Body):
     pue_permille: int = Field(default=1300, ge=1000, le=5000)
 
 
+class WithdrawalIn(Body):
+    amount: Amount | None = Field(default=None, description="whole units of the currency; absent: all that can be taken back")
+    reason: Label = Field(default="", description="for the record, which is never erased: name nobody in it")
+
+
 class PriorityClassIn(Body):
     name: Word
     value: int = Field(ge=-1_000_000, le=1_000_000)
     preempts: bool = False
+    price_permille: int = Field(default=1000, ge=1, le=PRICE_PERMILLE_MAX)
 
 
 class PriceIn(Body):
@@ -164,14 +176,13 @@ class PriceIn(Body):
 
 
 class PolicyIn(Body):
-    """The whole policy; what is left out takes its first value, not that of the policy in force."""
+    """The whole policy. Classes and prices have to be given, all of them; of the others, what is left out takes its first value,
+    not that of the policy in force."""
 
-    classes: list[PriorityClassIn] = Field(
-        default=[PriorityClassIn(name=c.name, value=c.value, preempts=c.preempts) for c in Policy().classes],
-        min_length=1,
-        max_length=64,
-    )
-    prices: list[PriceIn] = Field(default=[], max_length=1000)
+    based_on: int = Field(default=0, ge=0, le=2**53 - 1, description="version that its maker saw in force; 0: not told")
+    free: bool = Field(default=False, description="nothing is to cost anything: has to be said when nothing does")
+    classes: list[PriorityClassIn] = Field(min_length=1, max_length=64)
+    prices: list[PriceIn] = Field(max_length=1000)
     limit_ms_default: int = Field(default=3_600_000, ge=1000, le=MS_MAX)
     limit_ms_max: int = Field(default=1_209_600_000, ge=1000, le=MS_MAX)
     min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
@@ -189,6 +200,6 @@ class PolicyIn(Body):
 
     def policy(self) -> Policy:
         """The record, whose id and version the controller gives."""
-        plain = self.model_dump(exclude={"classes", "prices"})
+        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices"})
         classes = tuple(PriorityClass(**c.model_dump()) for c in self.classes)
         return Policy(classes=classes, prices=tuple(Price(**p.model_dump()) for p in self.prices), **plain)

@@ -9,11 +9,13 @@ from typing import Any
 from dure.api.problems import reason_document
 from dure.api.veil import Veil
 from dure.controller import QuoteAnswer, WhyAnswer, so_far
+from dure.controller.commands.funding import expiry_id
 from dure.controller.commands.tenancy import NewToken
 from dure.controller.commands.workloads import Submitted
 from dure.ledger import award_account, programme_account
 from dure.model.codec import field_names, to_plain
-from dure.model.funding import Account, Award, Programme
+from dure.model.funding import Account, Award, Programme, Transfer
+from dure.model.policy import Policy, policy_changes, policy_id
 from dure.model.reason import Reason
 from dure.model.records import Bundle, WaitNote
 from dure.model.site import Node, Quarantine, Site
@@ -85,22 +87,42 @@ def programme_documents(reader: Reader, rows: Iterable[Programme]) -> list[Plain
     return [programme_document(p, accounts.get(programme_account(p.id))) for p in rows]
 
 
-def award_document(award: Award, account: Account | None) -> Plain:
+def award_document(award: Award, account: Account | None, lapsed: int = 0) -> Plain:
+    """lapsed: what went back to the programme when the award expired."""
     if account is None:
-        return {**plain(award), "available": 0, "held": 0, "spent": 0, "refunded": 0}
+        return {**plain(award), "available": 0, "held": 0, "spent": 0, "refunded": 0, "lapsed": 0}
     return {
         **plain(award),
         "available": _balance(account) - account.debits_pending,
         "held": account.debits_pending,
-        "spent": account.debits_posted,
+        "spent": account.debits_posted - award.withdrawn - lapsed,
         "refunded": account.credits_posted - award.amount,
+        "lapsed": lapsed,
     }
 
 
 def award_documents(reader: Reader, rows: Iterable[Award]) -> list[Plain]:
     rows = list(rows)
     accounts = reader.get_many(Account, [award_account(a.id) for a in rows])
-    return [award_document(a, accounts.get(award_account(a.id))) for a in rows]
+    gone = reader.get_many(Transfer, [expiry_id(a.id) for a in rows if a.expired])
+    lapsed = {id: transfer.amount for id, transfer in gone.items()}
+    return [award_document(a, accounts.get(award_account(a.id)), lapsed.get(expiry_id(a.id), 0)) for a in rows]
+
+
+# -- the rules --------------------------------------------------------------------------------------------------------
+
+
+def policy_document(policy: Policy, before: Policy | None) -> Plain:
+    """A version of the rules, with what it changed."""
+    return {**plain(policy), "changes": to_plain(policy_changes(before, policy) if before else ())}
+
+
+def policy_documents(reader: Reader, versions: Iterable[int]) -> list[Plain]:
+    """Those of these versions that there are, in this order."""
+    versions = list(versions)
+    rows = reader.get_many(Policy, {policy_id(n) for v in versions for n in (v, v - 1)})
+    found = [(rows[policy_id(v)], rows.get(policy_id(v - 1))) for v in versions if policy_id(v) in rows]
+    return [policy_document(*pair) for pair in found]
 
 
 def account_document(account: Account) -> Plain:

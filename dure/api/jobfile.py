@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dure.api import forms
-from dure.api.units import CoresMilli, Count, DurationMs, MemoryMib, PositiveDurationMs, fault
+from dure.api.units import CoresMilli, Count, DurationMs, LimitMs, MemoryMib, PositiveDurationMs, fault
 from dure.model.calendar import duration_text
 from dure.model.workload import Demand, WorkloadSpec
 
@@ -133,8 +133,9 @@ class Job(Body):
     array: Count | None = Field(
         default=None, ge=1, description="how many elements, at most `array_max` of the policy; absent: one job"
     )
-    limit: PositiveDurationMs | None = Field(
-        default=None, description="longest wall time, with its unit, at most the policy's `limit_ms_max`; absent: its default"
+    limit: LimitMs | None = Field(
+        default=None,
+        description="longest wall time, with its unit, at least 1s and at most the policy's `limit_ms_max`; absent: its default",
     )
     priority: Word = Field(default="normal", description="a priority class of the policy")
     preemptible: bool = Field(default=True, description="may be stopped for others; costs less, and is refunded what it loses")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
@@ -12,7 +12,9 @@ from dure.api.call import Call
 from dure.api.cursors import opened
 from dure.api.documents import Plain, page
 from dure.api.forms import FILTER
+from dure.controller.rules import not_found
 from dure.model.reason import Reason
+from dure.model.tenancy import Project
 from dure.ports import Reader
 
 R = TypeVar("R")
@@ -31,26 +33,48 @@ def find_page(
     cursor: str,
     limit: int,
     encode: Callable[[R], Plain],
-    *,
-    keep: Callable[[R], bool] = lambda _: True,
-    newest: bool = False,
 ) -> Plain:
-    """One page. keep: who may not see an item does not get it; such a page is shorter, and the cursor goes on all the same."""
-    rows, next = take_page(reader, kind, where, cursor, limit, newest=newest)
-    return page([encode(row) for row in rows if keep(row)], next)
+    """One page. What the caller may not see is left out by `where`, never afterwards: the cursor names the last item."""
+    rows, next = take_page(reader, kind, where, cursor, limit)
+    return page([encode(row) for row in rows], next)
 
 
 def take_page(
     reader: Reader, kind: type[R], where: dict[str, Any], cursor: str, limit: int, *, newest: bool = False
 ) -> tuple[list[R], str]:
     """The rows of a page and the id behind which the next goes on, "" behind the last. `Call.show` makes a cursor of it."""
-    rows = reader.find(kind, where, after=opened(cursor), limit=limit + 1, descending=newest)
-    return rows[:limit], str(getattr(rows[limit - 1], "id", "")) if len(rows) > limit else ""
+    return _cut(reader.find(kind, where, after=opened(cursor), limit=limit + 1, descending=newest), limit)
 
 
-def project_filter(call: Call, action: Action, project: str) -> dict[str, Any] | Reason:
-    """A where-clause for the project asked for, or for all that the caller may see."""
+def take_any(reader: Reader, kind: type[R], wheres: Iterable[dict[str, Any]], cursor: str, limit: int) -> tuple[list[R], str]:
+    """As `take_page`, of what any of several filters lets through."""
+    found = {id_of(row): row for w in wheres for row in reader.find(kind, w, after=opened(cursor), limit=limit + 1)}
+    return _cut([found[id] for id in sorted(found)], limit)
+
+
+def _cut(rows: list[R], limit: int) -> tuple[list[R], str]:
+    return rows[:limit], id_of(rows[limit - 1]) if len(rows) > limit else ""
+
+
+def id_of(row: object) -> str:
+    return str(getattr(row, "id", ""))
+
+
+async def project_filter(call: Call, action: Action, project: str) -> dict[str, Any] | Reason:
+    """A where-clause for the project asked for, or for all that the caller may see. One that does not exist is not found, nor is
+    one that the caller does not see."""
     if project:
-        return call.refusal(action, [Resource(kind="project", id=project)]) or {"project": project}
-    visible = visible_projects(call.identity, action)
-    return {} if visible is None else {"project": sorted(visible)}
+        return await project_refusal(call, action, Resource(kind="project", id=project)) or {"project": project}
+    return among("project", visible_projects(call.identity, action))
+
+
+async def project_refusal(call: Call, action: Action, project: Resource) -> Reason | None:
+    refusal = call.refusal(action, [project])
+    if refusal is None and await call.read(lambda reader: reader.get(Project, project.id)) is None:
+        return not_found("project", project.id)
+    return refusal
+
+
+def among(field: str, ids: Iterable[str] | None) -> dict[str, Any]:
+    """A where-clause for what is of one of `ids`; None: of any."""
+    return {} if ids is None else {field: sorted(ids)}

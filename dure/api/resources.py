@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from dure.access import PROJECT_ROLES, Action, Resource, visible_projects
+from dure.access import PROJECT_ROLES, Action, Resource, Scope, visible_ids, visible_projects
 from dure.api.call import Call
 from dure.api.route import Of, named_in_body
 from dure.controller.rules import not_found
-from dure.model.event import Event
 from dure.model.funding import Award, Programme
-from dure.model.reason import Reason
+from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Actor, Credential, Grant, Organisation, Project, Role
 from dure.model.workload import Attempt, Workload
@@ -44,14 +43,12 @@ def stored(kind: type[R], what: str, owner: Callable[[R], Resource], *names: str
     return of
 
 
-project = stored(Project, "project", lambda p: Resource(kind="project", id=p.id))
 programme = stored(Programme, "programme", lambda p: Resource(kind="programme", id=p.id))
 award = stored(Award, "award", lambda a: Resource(kind="award", id=a.id, project=a.project, programme=a.programme))
 site = stored(Site, "site", lambda s: Resource(kind="site", id=s.id))
 node = stored(Node, "node", lambda n: Resource(kind="node", id=n.id, site=n.site), "site", "name")
 attempt = stored(Attempt, "attempt", lambda a: Resource(kind="attempt", id=a.id, project=a.project, site=a.site))
 quarantined = stored(Quarantine, "quarantine", lambda q: Resource(kind="quarantine", id=q.id, site=q.site))
-token = stored(Credential, "token", lambda c: Resource(kind="token", id=c.id, owner=c.actor))
 
 
 def grant_resource(grant: Grant) -> Resource:
@@ -61,6 +58,38 @@ def grant_resource(grant: Grant) -> Resource:
 
 
 grant = stored(Grant, "grant", grant_resource)
+
+
+async def project(call: Call) -> Answer:
+    """A project; for who runs a programme that has awarded something to it, of that programme."""
+    id = call.request.path_params["id"]
+
+    def load(reader: Reader) -> tuple[Project | None, str]:
+        return reader.get(Project, id), funded(reader, _programmes(call), id).get(id, "")
+
+    call.record, programme = await call.read(load)
+    if call.record is None:
+        return not_found("project", id)
+    return [Resource(kind="project", id=id, programme=programme)]
+
+
+def _programmes(call: Call) -> frozenset[str]:
+    """The programmes of those who run some and not all."""
+    return visible_ids(call.identity, Action.PROJECT_READ, Scope.PROGRAMME) or frozenset()
+
+
+def funded(reader: Reader, programmes: frozenset[str], project: str = "") -> dict[str, str]:
+    """Projects, or the one, that hold an award of one of these programmes → the first such programme."""
+    if not programmes:
+        return {}
+    where = {"programme": sorted(programmes), **({"project": project} if project else {})}
+    return {a.project: a.programme for a in reversed(reader.find(Award, where))}
+
+
+def projects_seen(call: Call, reader: Reader, action: Action = Action.PROJECT_READ) -> dict[str, str] | None:
+    """Projects that the caller sees → the programme through which, "" for one's own; None: all."""
+    own = visible_projects(call.identity, action)
+    return None if own is None else {**funded(reader, _programmes(call)), **dict.fromkeys(own, "")}
 
 
 async def workload(call: Call) -> Answer:
@@ -79,13 +108,19 @@ async def workload(call: Call) -> Answer:
 
 
 async def workload_or_array(call: Call) -> Answer:
-    """A workload, or the array of that id: its elements are all of one project."""
-    id = call.request.path_params["id"]
-    row = await call.read(lambda reader: reader.get(Workload, id) or _first_element(reader, id))
-    if row is None:
-        return not_found("workload", id)
-    call.record = row
-    return [Resource(kind="workload", id=id, project=row.project)]
+    """A workload, at the site of its live attempt if it has one; or the array of that id: its elements are all of one project."""
+    found = await workload(call)
+    return found if not isinstance(found, Reason) else await array(call)
+
+
+async def copied(call: Call) -> Answer:
+    """A workload or an array to be submitted once more: its code runs again, on what it saved, for its project's money. Who may
+    do one of these may not therefore do the others."""
+    found = await workload_or_array(call)
+    if isinstance(found, Reason):
+        return found
+    needed = (Action.WORKLOAD_SUBMIT, Action.WORKLOAD_READ, Action.BUNDLE_READ, Action.CHECKPOINT_READ)
+    return next((refusal for action in needed if (refusal := call.refusal(action, found))), found)
 
 
 def _first_element(reader: Reader, array: str) -> Workload | None:
@@ -109,26 +144,34 @@ async def organisation(call: Call) -> Answer:
         return not_found("organisation", id)
     call.record = row
     seen = await call.read(lambda reader: organisations_seen(call, reader))
-    within = next(iter(seen.get(id, ())), "") if seen is not None else ""
-    if seen is not None and not within:
+    if seen is not None and id not in seen:
         return not_found("organisation", id)
-    return [Resource(kind="organisation", id=id, project=within)]
+    project, programme = seen[id] if seen is not None else ("", "")
+    return [Resource(kind="organisation", id=id, project=project, programme=programme)]
 
 
-def organisations_seen(call: Call, reader: Reader) -> dict[str, list[str]] | None:
-    """Organisation → projects through which the caller sees it; None: all."""
-    projects = visible_projects(call.identity, Action.ORGANISATION_READ)
+def organisations_seen(call: Call, reader: Reader) -> dict[str, tuple[str, str]] | None:
+    """Organisation → a project, and maybe a programme, through which the caller sees it; None: all."""
+    projects = projects_seen(call, reader, Action.ORGANISATION_READ)
     if projects is None:
         return None
-    seen: dict[str, list[str]] = {}
+    seen: dict[str, tuple[str, str]] = {}
     for row in reader.get_many(Project, projects).values():
         for id in (row.organisation, *row.partners):
-            seen.setdefault(id, []).append(row.id)
+            seen.setdefault(id, (row.id, projects[row.id]))
     return seen
 
 
+# -- people -------------------------------------------------------------------------------------------------------------------
+
+
+def managed(call: Call, action: Action = Action.ACTOR_READ) -> frozenset[str]:
+    """The projects whose people the caller may see, or speak for; none for those to whom everybody's are open."""
+    return visible_projects(call.identity, action) or frozenset()
+
+
 async def actor(call: Call) -> Answer:
-    """An actor belongs to itself, and to those who manage a project in which it has a role."""
+    """An actor belongs to itself, and to those who manage a project in which it has a role, or who made it."""
     id = call.request.path_params["id"]
 
     def load(reader: Reader) -> tuple[Actor | None, list[Grant]]:
@@ -138,9 +181,82 @@ async def actor(call: Call) -> Answer:
     if row is None:
         return not_found("actor", id)
     call.record = row
-    managed = visible_projects(call.identity, Action.ACTOR_READ) or frozenset()
-    shared = next((g.scope for g in grants if g.role in PROJECT_ROLES and g.scope in managed), "")
-    return [Resource(kind="actor", id=id, owner=id, project=shared)]
+    return [Resource(kind="actor", id=id, owner=id, project=_shared(call, managed(call), row, grants))]
+
+
+def _shared(call: Call, within: frozenset[str], actor: Actor, grants: list[Grant]) -> str:
+    """One of the projects `within` through which the caller knows an actor, "" for none."""
+    made = min(within, default="") if actor.made_by == call.identity.id else ""
+    return next((g.scope for g in grants if g.role in PROJECT_ROLES and g.scope in within), made)
+
+
+async def actors(call: Call) -> Answer:
+    """All of them, or for those who manage projects the people of these."""
+    return [Resource(kind="actor", project=min(managed(call), default=""))]
+
+
+def actors_seen(call: Call, reader: Reader) -> list[str] | None:
+    """Those who have a role in a project that the caller manages, whom the caller made, and the caller; None: all."""
+    within = visible_projects(call.identity, Action.ACTOR_READ)
+    if within is None:
+        return None
+    here = {g.actor for g in reader.find(Grant, {"scope": sorted(within)}) if g.role in PROJECT_ROLES}
+    return sorted({*here, *(a.id for a in reader.find(Actor, {"made_by": call.identity.id})), call.identity.id})
+
+
+async def actor_spoken_for(call: Call) -> Answer:
+    """An actor whose tokens are made and listed. Who manages projects does so for actors all of whose roles are in these."""
+    found = await actor(call)
+    return found if isinstance(found, Reason) else await _spoken_for(call, "actor", call.record, Action.TOKEN_CREATE)
+
+
+async def token(call: Call) -> Answer:
+    """A token belongs to its actor. Who manages projects also ends what opens nothing beyond these, whosoever it is."""
+    id = call.request.path_params["id"]
+
+    def load(reader: Reader) -> tuple[Credential | None, Actor | None]:
+        row = reader.get(Credential, id)
+        return row, reader.get(Actor, row.actor) if row else None
+
+    row, actor = await call.read(load)
+    if row is None or actor is None:
+        return not_found("token", id)
+    call.record = row
+    bound = call.identity.within
+    if bound and row.actor == call.identity.id and not (row.within and {*row.within} <= {*bound}):
+        return _administrators(Action.TOKEN_REVOKE)  # a bounded token does not end what it could not have made
+    within = managed(call, Action.TOKEN_REVOKE)
+    if row.within and within.issuperset(row.within):
+        return [Resource(kind="token", id=id, owner=row.actor, project=row.within[0])]
+    return await _spoken_for(call, "token", actor, Action.TOKEN_REVOKE)
+
+
+async def _spoken_for(call: Call, kind: str, actor: Actor, action: Action) -> Answer:
+    """An actor, or a token of it: for who knows it through a project, only if all roles of that actor are in such projects."""
+    id = actor.id if kind == "actor" else call.record.id
+    grants = await call.read(lambda reader: reader.find(Grant, {"actor": actor.id}))
+    within = managed(call, action)
+    shared = _shared(call, within, actor, grants)
+    inside = bool(grants) and all(g.role in PROJECT_ROLES and g.scope in within for g in grants)
+    if shared and not inside and actor.id != call.identity.id:
+        return _administrators(action)
+    return [Resource(kind=kind, id=id, owner=actor.id, project=shared)]
+
+
+def _administrators(action: Action) -> Reason:
+    return Reason.of(ReasonKind.NOT_ALLOWED, action=action.value, roles=[Role.ADMIN.value])
+
+
+async def bound_of(call: Call, actor: str) -> Sequence[str] | Reason:
+    """The projects within which a token of `actor` is held that the caller makes: its own bound for itself; none for those who
+    may make anybody's; else the projects in which the actor has roles today, and never those of a later day."""
+    if actor == call.identity.id:
+        return call.identity.within
+    if visible_projects(call.identity, Action.TOKEN_CREATE) is None:
+        return ()
+    grants = await call.read(lambda reader: reader.find(Grant, {"actor": actor}))
+    bound = sorted({g.scope for g in grants} & managed(call, Action.TOKEN_CREATE))
+    return bound or _administrators(Action.TOKEN_CREATE)  # its roles went just now, and an empty bound would be none
 
 
 async def stranger(call: Call, id: str) -> Reason | None:
@@ -152,9 +268,8 @@ async def stranger(call: Call, id: str) -> Reason | None:
 
     def acquainted(reader: Reader) -> bool:
         scopes = {g.scope for g in reader.find(Grant, {"actor": id}) if g.role in PROJECT_ROLES}
-        shared = scopes if known_in is None else scopes & known_in
-        made = {"subject": id, "kind": "actor.created", "actor": call.identity.id}
-        return bool(shared or reader.find(Event, made, limit=1))
+        made = reader.get(Actor, id)
+        return bool(scopes if known_in is None else scopes & known_in) or (made is not None and made.made_by == call.identity.id)
 
     return None if await call.read(acquainted) else not_found("actor", id)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dure.controller import SoFar
 from dure.model.funding import Account, Award, Programme
+from dure.model.policy import Policy, PolicyChange
 from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Actor, Grant, Project
 from dure.model.workload import Attempt, Workload
@@ -89,6 +90,8 @@ class CredentialShape(Shape):
     actor: str
     label: str
     made_with: str = Field(description="the token with which it was made; empty: the plane made it, on its own machine")
+    made_by: str = Field(description="the actor that made it")
+    within: list[str] = Field(description="the projects beyond which it opens nothing; empty: no such bound")
     created_ms: int
     expires_ms: int
     revoked_ms: int
@@ -105,12 +108,21 @@ class ProgrammeShape(Programme):
 
 @dataclass(frozen=True, kw_only=True)
 class AwardShape(Award):
-    """available + held + spent, less what was refunded, is the amount."""
+    """available + held + spent + withdrawn, less what was refunded, is the amount; of an expired one, what it still had went back
+    to its programme (`lapsed`)."""
 
     available: int = 0
     held: int = 0
     spent: int = 0
     refunded: int = 0
+    lapsed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyShape(Policy):
+    """`changes`: in what it differs from the version before it; of a class or a price each by itself."""
+
+    changes: tuple[PolicyChange, ...] = ()
 
 
 class SubmittedShape(Shape):

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from dure.model.calendar import parse_duration, parse_moment
+from dure.model.workload import LIMIT_MS_MIN
 
 MIB = 1 << 20
 MEMORY_MIB_MAX = 1 << 30  # a pebibyte for one worker
@@ -86,6 +87,14 @@ def duration_ms(value: Any) -> int:
     raise fault("bad_format", detail="form_duration", example=_with_unit(value, "s", "1h30m"))
 
 
+def limit_ms(value: Any) -> int:
+    """As `duration_ms`, but no shorter than a limit may be: one of nothing would otherwise be taken for none."""
+    parsed = duration_ms(value)
+    if parsed < LIMIT_MS_MIN:
+        raise fault("too_small", limit_ms=LIMIT_MS_MIN)
+    return parsed
+
+
 def positive_duration_ms(value: Any) -> int:
     """As `duration_ms`, but longer than nothing."""
     parsed = duration_ms(value)
@@ -132,6 +141,7 @@ CoresMilli = Annotated[
 ]
 Count = Annotated[int, BeforeValidator(count)]
 DurationMs = Annotated[int, BeforeValidator(duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "10s"))]
+LimitMs = Annotated[int, BeforeValidator(limit_ms), WithJsonSchema(_text(_DURATION_TEXT, "30m"))]
 PositiveDurationMs = Annotated[int, BeforeValidator(positive_duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "30m"))]
 StartMs = Annotated[int, BeforeValidator(start_ms), WithJsonSchema(_MOMENT_SCHEMA)]
 EndMs = Annotated[int, BeforeValidator(end_ms), WithJsonSchema(_MOMENT_SCHEMA)]

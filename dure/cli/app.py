@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
+from typer.models import ArgumentInfo
 
 from dure.cli.bundle import BundleError
 from dure.cli.commands import COMMANDS, TENANTS, load_command, wanted
+from dure.cli.commands.options import filled
 from dure.cli.connecting import connect_http
 from dure.cli.console import Console
 from dure.cli.exits import Exit
@@ -147,12 +149,14 @@ def _wrapped(
 
 
 def _translated(annotation: Any, texts: Texts) -> Any:
-    """The same annotation with its help in the chosen language."""
+    """The same annotation with its help in the chosen language. No argument that is a text may be empty: it names something."""
     if get_origin(annotation) is not Annotated:
         return annotation
     kind, info = get_args(annotation)
     info = copy(info)
     info.help = texts.say(info.help) if info.help else info.help
+    if kind is str and isinstance(info, ArgumentInfo):
+        info.callback = filled
     return Annotated[kind, info]
 
 

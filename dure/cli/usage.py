@@ -38,6 +38,8 @@ def _what(wrong: Any, texts: Texts) -> str:
         return texts.say("usage.no_option", option=wrong.option_name) + (texts.say("usage.near", near=near) if near else "")
     if kind == "MissingParameter" and parameter is not None:
         return texts.say("usage.missing", name=_name(parameter), about=_about(parameter, texts))
+    if kind == "EmptyId" and parameter is not None:
+        return texts.say("usage.empty", name=_name(parameter), about=_about(parameter, texts))
     if kind == "BadParameter" and parameter is not None:
         return texts.say("usage.bad_value", name=_name(parameter), about=_about(parameter, texts))
     if kind == "BadOptionUsage":

@@ -30,12 +30,23 @@ def sentences(run: Run, answer: Plain) -> Iterator[str]:
         yield run.t("why.promised", when=run.when(why["promised_ms"]))
     if why["change"]:
         yield run.t("why.change", change=run.t("word.and").join(_changes(run, workload, why["change"])))
+        if why["change"]["priority"]:
+            yield from _dearer(run, answer)
         if why.get("stopped"):
             yield run.t("why.search_stopped", plans=why["plans"])
     elif why["no_change"]:
         yield run.t(f"why.{why['no_change']}", plans=why.get("plans", 0))
     if why["next_event"]:
         yield next_sentence(run, why["next_event"])
+
+
+def _dearer(run: Run, answer: Plain) -> Iterator[str]:
+    """Another class has another price: what would be held with it, in each currency that can pay."""
+    now, then = answer.get("hold", {}), answer.get("hold_then", {})
+    for currency, new in then.items():
+        old = now.get(currency, -1)
+        if min(old, new) >= 0 and new != old:
+            yield run.t("why.hold_then", old=run.money(old, currency), new=run.money(new, currency))
 
 
 def next_sentence(run: Run, event: Plain) -> str:

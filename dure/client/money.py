@@ -51,6 +51,10 @@ class MoneyMethods(Transport):
     def award(self, id: str) -> Plain:
         return self.get(f"/awards/{part(id)}")
 
+    def withdraw_award(self, id: str, amount: int = 0, reason: str = "") -> Plain:
+        """Take back what is neither held nor spent, or `amount` of it; 0: all of it."""
+        return self.write("POST", f"/awards/{part(id)}/withdraw", {**({"amount": amount} if amount else {}), "reason": reason})
+
     def statement(self, project: str) -> Plain:
         """jobs, totals, awards, findings; see dure.ledger.statement."""
         return self.get(f"/projects/{part(project)}/ledger")

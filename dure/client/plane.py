@@ -7,6 +7,9 @@ from typing import Any
 
 from dure.client.transport import Plain, Transport, part
 
+# Of a policy as it is read: given by the plane, not by who writes it.
+POLICY_READ_ONLY = frozenset({"id", "version", "created_ms", "written_by", "changes", "based_on", "free"})
+
 
 class PlaneMethods(Transport):
     def healthz(self) -> Plain:
@@ -63,9 +66,9 @@ class PlaneMethods(Transport):
         """An operator preempts it: refunded by the rule, and its workload waits again."""
         return self.write("POST", f"/attempts/{part(attempt)}/stop")
 
-    def attest_lost(self, attempt: str) -> Plain:
-        """State that an attempt is dead for certain."""
-        return self.write("POST", f"/attempts/{part(attempt)}/attest-lost")
+    def attest_lost(self, attempt: str, *, force: bool = False) -> Plain:
+        """State that an attempt is dead for certain. force: although its site answers and could stop it."""
+        return self.write("POST", f"/attempts/{part(attempt)}/attest-lost", {"force": force})
 
     def quarantine(self) -> Iterator[Plain]:
         return self.pages("/quarantine")
@@ -81,9 +84,20 @@ class PlaneMethods(Transport):
     def policy(self) -> Plain:
         return self.get("/policy")
 
-    def write_policy(self, policy: Mapping[str, Any]) -> Plain:
-        """Put a whole policy in force; members left out take their first value."""
-        return self.write("PUT", "/policy", dict(policy))
+    def policy_version(self, version: int) -> Plain:
+        return self.get(f"/policy/{version}")
+
+    def policies(self) -> Iterator[Plain]:
+        """Every version, newest first, with who wrote it and what it changed."""
+        return self.pages("/policies")
+
+    def write_policy(self, policy: Mapping[str, Any], *, based_on: int = 0, free: bool = False) -> Plain:
+        """Put a whole policy in force; of its members other than classes and prices, those left out take their first value.
+
+        policy: may be one that was read; based_on: the version that is to be in force, 0 for any; free: nothing is to cost
+        anything."""
+        body = {name: value for name, value in policy.items() if name not in POLICY_READ_ONLY}
+        return self.write("PUT", "/policy", {**body, "based_on": based_on, "free": free})
 
     def farm(self) -> Plain:
         return self.get("/farm")

@@ -61,7 +61,10 @@ def new_key() -> str:
 def part(id: str) -> str:
     """An id as one part of a path: whatever somebody typed names one thing, and never another route.
 
-    Servers read %2F as a slash before they look for the route, so a slash is quoted twice."""
+    Servers read %2F as a slash before they look for the route, so a slash is quoted twice. Raises ValueError for nothing: without
+    it, the address would be another one."""
+    if not id.strip():
+        raise ValueError("an id is wanted here, and it is empty")
     return quote(id.replace("/", "%2F"), safe=":*") if id.strip(".") else id.replace(".", "%2E")
 
 

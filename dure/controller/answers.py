@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from dure.controller.lifecycle import energy_of
-from dure.controller.rates import accepted, hold_amounts, occupy_ms
+from dure.controller.rates import accepted, hold_amounts, most, occupy_ms
 from dure.ledger import rate_all
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
@@ -36,12 +37,15 @@ LIMIT_MS_MIN = 1000  # the shortest limit that a job may name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyAnswer:
     """as_of_ms: the moment of the state that the answer is about. why: None when the workload waits for nothing. change: the
-    smallest change that would start it, as members of a job file; empty when there is none."""
+    smallest change that would start it, as members of a job file; empty when there is none. hold, hold_then: currency → the most
+    that an attempt holds as it is and with the change, -1 where it cannot be paid so; empty when there is none."""
 
     workload: Workload
     as_of_ms: int
     reason: Reason
     why: Why | None = None
+    hold: dict[str, int] = field(default_factory=dict)
+    hold_then: dict[str, int] = field(default_factory=dict)
 
     @property
     def change(self) -> dict[str, Any]:
@@ -54,9 +58,12 @@ class QuoteAnswer:
     """What one element would cost and when it would start.
 
     hold: accelerator ("" for none) → currency → the most it can cost, -1 where it cannot be paid so. starts_ms: now or the
-    promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait."""
+    promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait.
+    price_permille: the factor of its priority class, in thousandths; the hold has it in it."""
 
     as_of_ms: int
+    priority: str
+    price_permille: int
     elements: int
     limit_ms: int
     hold: dict[str, dict[str, int]]
@@ -85,9 +92,11 @@ def so_far(reader: Reader, attempt: Attempt, workload: Workload, now_ms: int) ->
     return SoFar(run_ms=run_ms, energy_mwh=energy, energy_basis=basis)
 
 
-def answer_why(snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace) -> WhyAnswer | None:
+def answer_why(
+    snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace, classes: Sequence[str] | None = None
+) -> WhyAnswer | None:
     """None when the snapshot does not know this waiting workload yet. plans_max bounds the search for the smallest change; pace
-    is called while it goes on."""
+    is called while it goes on. classes: the priority classes that who asks may use; None: all."""
     if workload.state != WorkloadState.WAITING:
         claimed = why_claimed(snapshot, workload.id) if workload.state == WorkloadState.STARTING else None
         reason = claimed.reasons[0] if claimed else _state_reason(workload)
@@ -95,9 +104,33 @@ def answer_why(snapshot: Snapshot, decided: Plan, workload: Workload, plans_max:
     row = row_of(snapshot, workload)
     if row is None:
         return None
-    answer = _possible(why(snapshot, decided, row, PolicyRater(snapshot.policy), plans_max, pace), workload.spec)
+    rater = PolicyRater(snapshot.policy, workload.spec.priority)
+    answer = _possible(why(snapshot, decided, row, rater, plans_max, pace, classes), workload.spec)
     reason = answer.reasons[0] if answer.reasons else Reason.of(ReasonKind.NOT_YET_PLANNED)
-    return WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
+    told = WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
+    if answer.change is None:
+        return told
+    hold, hold_then = (_most_held(snapshot, spec) for spec in (workload.spec, _changed(workload.spec, answer.change)))
+    return replace(told, hold=hold, hold_then=hold_then)
+
+
+def _most_held(snapshot: Snapshot, spec: WorkloadSpec) -> dict[str, int]:
+    here = [a for a in snapshot.accelerators if _exists(snapshot, a)]
+    return most(hold_amounts(snapshot.policy, spec, a) for a in accepted(spec, here))
+
+
+def _changed(spec: WorkloadSpec, change: Change) -> WorkloadSpec:
+    """The job with those fields of the change that count in its price."""
+    demand = replace(
+        spec.demand,
+        cores_milli=change.cores_milli or spec.demand.cores_milli,
+        memory_mib=change.memory_mib or spec.demand.memory_mib,
+        devices=change.devices or spec.demand.devices,
+        accelerators=change.accelerators or spec.demand.accelerators,
+    )
+    limit_ms = change.limit_ms - spec.grace_ms if change.limit_ms else spec.limit_ms
+    workers, priority = change.workers or spec.workers, change.priority or spec.priority
+    return replace(spec, demand=demand, limit_ms=limit_ms, workers=workers, priority=priority)
 
 
 def _possible(answer: Why, spec: WorkloadSpec) -> Why:
@@ -142,10 +175,12 @@ class PolicyRater:
     """The ledger's rating in the shape that the scheduler's what-if asks for. Its limit_ms includes the grace."""
 
     policy: Policy
+    priority: str  # the class that the workload has
 
     def __call__(
-        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
-    ) -> tuple[int, ...]:
+        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
+        priority: str,
+    ) -> tuple[int, ...]:  # fmt: skip
         return rate_all(
             self.policy,
             accelerator=accelerator,
@@ -155,6 +190,7 @@ class PolicyRater:
             devices=devices,
             limit_ms=limit_ms,
             preemptible=preemptible,
+            priority=priority or self.priority,
         )
 
 
@@ -162,8 +198,11 @@ def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements:
     """Plan once more with this workload added, as if it were submitted now. `spec.limit_ms` is already filled in."""
     here = [a for a in snapshot.accelerators if _exists(snapshot, a)]
     holds = {a: hold_amounts(snapshot.policy, spec, a) for a in accepted(spec, here)}
+    klass = snapshot.policy.class_of(spec.priority)
     answer = QuoteAnswer(
         as_of_ms=snapshot.now_ms,
+        priority=klass.name,
+        price_permille=klass.price_permille,
         elements=elements,
         limit_ms=spec.limit_ms,
         hold={a: {c.value: h for c, h in zip(CURRENCIES, hold, strict=True)} for a, hold in holds.items()},
@@ -194,7 +233,7 @@ def _exists(snapshot: Snapshot, accelerator: str) -> bool:
 
 
 def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: dict[str, tuple[int, ...]]) -> Hypothetical:
-    klass = snapshot.policy.priority_class(spec.priority) or snapshot.policy.classes[0]
+    klass = snapshot.policy.class_of(spec.priority)
     index = {a: i for i, a in enumerate(snapshot.accelerators)}
     demand = spec.demand
     return Hypothetical(

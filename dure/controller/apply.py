@@ -104,6 +104,8 @@ def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
         "attempt": attempt.id,
         "accelerator": attempt.accelerator,
         "nodes": sorted({w.node for w in attempt.workers}),
+        "devices": sum(len(w.devices) for w in attempt.workers),
+        "limit_ms": attempt.limit_ms,
         "victims": len(group.victims),
         "held": attempt.held,
         "currency": attempt.currency,

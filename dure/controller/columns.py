@@ -77,7 +77,7 @@ class Columns:
             return
         workload, policy = waiting.workload, self._mirror.policy
         spec = workload.spec
-        klass = policy.priority_class(spec.priority) or policy.classes[0]
+        klass = policy.class_of(spec.priority)
         demand = spec.demand
         project = self._projects.setdefault(workload.project, len(self._projects))
         row = (
@@ -88,7 +88,7 @@ class Columns:
         self._waiting.put(id, workload.submitted_ms, row)
 
     def _shape(self, spec: WorkloadSpec) -> int:
-        key = (spec.demand, spec.workers, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.sites)
+        key = (spec.demand, spec.workers, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.sites, spec.priority)
         known = self._shapes.get(key)
         if known is not None:
             return known
@@ -203,7 +203,7 @@ class Columns:
         live = [a for _, a in sorted(m.attempts.items()) if a.workload in m.placed]
         claim_row = {a.workload: row for row, a in enumerate(live) if a.state == AttemptState.CLAIMED}
         specs = [m.placed[a.workload].spec for a in live]
-        classes = [m.policy.priority_class(s.priority) or m.policy.classes[0] for s in specs]
+        classes = [m.policy.class_of(s.priority) for s in specs]
         workers = [[(node_row[w.node], _mask(w.devices)) for w in a.workers if w.node in node_row] for a in live]
         flat = list(chain.from_iterable(workers))
         return Attempts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -192,7 +192,7 @@ class Controller:
 
     def _contradicted(self, fault: ChainContradicted) -> None:
         """Nothing is decided on top of a past that somebody rewrote. What is asked and reported meanwhile is kept, unsealed."""
-        found = ChainFault(seq=fault.seq, event="", fault=fault.fault)
+        found = ChainFault(seq=fault.seq, event=fault.event, fault=fault.fault)
         if self.contradiction != found:
             log.error("%s; nothing is sealed or started until the database is repaired or restored", fault)
         self.contradiction = found
@@ -256,15 +256,20 @@ class Controller:
     def view(self) -> View | None:
         return self._view
 
-    def why(self, id: str) -> WhyAnswer | Reason:
-        """Why a workload is where it is. Blocks until a plan knows it, a few steps at most; call it outside an event loop."""
+    def why(self, id: str, classes: Sequence[str] | None = None) -> WhyAnswer | Reason:
+        """Why a workload is where it is. Blocks until a plan knows it, a few steps at most; call it outside an event loop.
+
+        classes: the priority classes that who asks may use, so that no other is suggested; None: all."""
 
         def look(view: View) -> WhyAnswer | Reason | None:
             workload = self.store.read(lambda r: r.get(Workload, id))
             if workload is None:
                 return not_found("workload", id)
             held_back = self._quarantined(workload)
-            return held_back or answer_why(view.snapshot, view.plan, workload, self._settings.why_plans_max, self._courtesy.pace)
+            if held_back:
+                return held_back
+            plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
+            return answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from dure.model.codec import to_plain
 from dure.model.event import Event, digest
+from dure.model.tenancy import Credential
+from dure.model.workload import Evidence
 from dure.ports import Entropy, Tx
 
 CONTROLLER = "controller"  # the actor of what time asks for
@@ -72,6 +74,20 @@ def record(
 
 def record_digest(row: Any) -> str:
     """What a record says that never changes after it was made: for the event that tells of its making, so that the chain
-    seals prices, dates and eligibility too. What does change (version, expired) is left out."""
+    seals prices, dates and eligibility too. What does change (version, expired, withdrawn) is left out."""
     plain = to_plain(row)
-    return digest({k: v for k, v in plain.items() if k not in ("version", "expired")} | {"kind": type(row).__name__})
+    return digest({k: v for k, v in plain.items() if k not in ("version", "expired", "withdrawn")} | {"kind": type(row).__name__})
+
+
+def fingerprint(credential: Credential) -> str:
+    """By which a credential's event tells whether its secret is still the same: not the stored digest itself, which is for the
+    door alone."""
+    return digest(["dure-credential", credential.id, credential.digest])
+
+
+_NO_EVIDENCE = to_plain(Evidence())
+
+
+def evidence_digest(evidence: Evidence) -> str:
+    """All that a site can show for an attempt, but what is not there to show: a member that is added later changes nothing."""
+    return digest({name: value for name, value in to_plain(evidence).items() if value != _NO_EVIDENCE[name]})

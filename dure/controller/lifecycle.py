@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dure.controller import money
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed, evidence_digest, record, touch
 from dure.controller.rules import policy_of
 from dure.errors import require
 from dure.ledger import energy_mwh, refund_nano, run_charge_nano
@@ -121,7 +121,9 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
         "carry_nano": paid.carry_nano,
         "carry_number": paid.ends,
         "currency": attempt.currency,
+        "evidence": evidence_digest(evidence),
         "energy_mwh": energy,
+        "energy_basis": basis,
         "next": moved.state.value,
         "transfers": paid.posted.digests,
     }
@@ -177,6 +179,7 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int
         run_ms=evidence.run_ms,
         limit_ms=attempt.limit_ms,
         preemptible=spec.preemptible,
+        priority=spec.priority,
     )
     charge = min(attempt.held * NANO, charge)
     if attempt.outcome not in money.REFUND_POLICY:

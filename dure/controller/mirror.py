@@ -51,8 +51,8 @@ class Mirror:
         self.waiting: dict[str, Waiting] = {}
         self.attempts: dict[str, Attempt] = {}  # live ones
         self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
-        self.quarantined: dict[str, set[str]] = {}  # workload → attempts that wait for an operator
-        self.strangers: dict[str, Quarantine] = {}  # of all those, by attempt, which may still run and hold their places
+        self.quarantined: dict[str, set[str]] = {}  # workload → attempts that keep it from starting
+        self.strangers: dict[str, Quarantine] = {}  # by attempt: those that hold their places without being live
         self._dependents: dict[str, set[str]] = defaultdict(set)
         self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
@@ -161,10 +161,10 @@ class Mirror:
 
     def _take_quarantine(self, _: Reader, row: Quarantine) -> None:
         self.strangers.pop(row.id, None)
+        if row.holds_place:
+            self.strangers[row.id] = row
         if not row.resolved:
             self.quarantined.setdefault(row.workload, set()).add(row.id)
-            if row.may_run:
-                self.strangers[row.id] = row
         elif row.workload in self.quarantined:
             self.quarantined[row.workload].discard(row.id)
             if not self.quarantined[row.workload]:

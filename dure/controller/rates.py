@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dure.ledger import rate_all
 from dure.model.money import CURRENCIES, Currency
@@ -30,6 +30,7 @@ def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[
         limit_ms=spec.limit_ms,
         grace_ms=spec.grace_ms,
         preemptible=spec.preemptible,
+        priority=spec.priority,
     )
 
 
@@ -38,6 +39,12 @@ def accepted(spec: WorkloadSpec, types: Sequence[str]) -> tuple[str, ...]:
     if not spec.demand.devices:
         return ("",)
     return spec.demand.accelerators or tuple(types) or ("any",)
+
+
+def most(holds: Iterable[tuple[int, ...]]) -> dict[str, int]:
+    """currency → the most of these amounts, one for each accelerator; -1 where it cannot be paid so."""
+    rows = tuple(zip(*holds, strict=True)) or tuple((-1,) for _ in CURRENCIES)
+    return {c.value: max(row) for c, row in zip(CURRENCIES, rows, strict=True)}
 
 
 def quoted_won(policy: Policy, spec: WorkloadSpec) -> int:

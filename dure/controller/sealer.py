@@ -2,13 +2,15 @@
 
 The head stands in the plane's row, signed in the same transaction. Before anything is put behind it, the stored chain is held
 against it: whoever edits the database can neither have a rewritten past signed nor have it grow. Then nothing is sealed any more
-(`ChainContradicted`), until the database is what was signed again; what happens meanwhile is kept, unsealed."""
+(`ChainContradicted`), until the database is what was signed again; what happens meanwhile is kept, unsealed. Nor is an unsealed
+event sealed that no command of this plane can have written (`forms`): it has to go first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from dure.controller.forms import forged
 from dure.controller.rules import plane_of
 from dure.errors import ChainContradicted
 from dure.model.chain import ChainProver
@@ -74,9 +76,9 @@ class Sealer:
         plane = plane_of(tx)
         if not fresh and _chain_of(plane) == _chain_of(self._last):
             return plane, 0
-        fault = contradiction(tx, plane, self.signer, self._last.head)
+        fault = contradiction(tx, plane, self.signer, self._last.head) or forged(tx, plane, fresh)
         if fault is not None:
-            raise ChainContradicted(fault.seq, fault.fault)
+            raise ChainContradicted(fault.seq, fault.fault, fault.event)
         if not fresh and plane.head.seq == plane.sealed_seq:
             return plane, 0
         sealed = seal(plane.sealed_seq, plane.sealed_hash, fresh)

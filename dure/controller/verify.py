@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from dure.controller.deed import record_digest
+from dure.controller.forms import forged
 from dure.controller.rules import plane_of
 from dure.controller.sealer import Signer, contradiction, row_fault, sealed_events
+from dure.controller.told import ACCESS, BOOKS, Told, everything_told
 from dure.ledger import (
     AttemptMoney,
-    EndTold,
     Finding,
     available,
     award_account,
     remainder_id,
     verify_books,
+    verify_budgets,
     verify_digests,
     verify_ends,
     verify_remainders,
+    verify_told,
+    verify_withdrawals,
 )
 from dure.model.chain import ChainProver, believed
 from dure.model.event import NO_HEAD, ChainFault, Event, Head
-from dure.model.funding import Account, Award, Remainder, Transfer
+from dure.model.funding import Account, Award, Programme, Remainder, Transfer
 from dure.model.policy import Policy
+from dure.model.records import Plane
+from dure.model.tenancy import Actor, Credential, Grant
 from dure.model.workload import Attempt, AttemptState
 from dure.ports import Reader
 
@@ -35,6 +40,8 @@ class AuditReport:
     head: str  # hash of the last sealed event
     incarnation: int  # in which that was sealed
     fault: ChainFault | None
+    findings: tuple[Finding, ...] = ()  # actors, roles and credentials that are not what the chain says; none behind a fault
+    unproved: int = 0  # of those, how many rest, wholly or in part, on the unsealed tail alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,40 +50,66 @@ class BooksReport:
     transfers: int
     attempts: int
     findings: tuple[Finding, ...]  # the first is the first bad row
+    unsealed: int = 0  # events in the tail that the next step seals
+    unproved: int = 0  # rows of which, wholly or in part, that tail alone tells: no finding, and not proved either
 
 
 def verify_audit(reader: Reader, signer: Signer | None = None, known: Head = NO_HEAD) -> AuditReport:
-    """Hash the chain again from its beginning, and hold it against the plane's row and the signed head in it.
+    """Hash the chain again from its beginning, and hold it against the plane's row and the signed head in it; then hold who may
+    do what against what the chain tells of it.
 
     signer: the plane's key, without which head and restores are believed to be signed; known: as of `contradiction`."""
     plane = plane_of(reader)
     prover = ChainProver([plane.head] if plane.head != NO_HEAD else (), signed=signer.made if signer is not None else believed)
+    told = Told(ACCESS)
     for events in sealed_events(reader):
         if not prover.take(events):
             break
+        told.take_all(events)
     proof = prover.proof()
     fault = prover.fault or row_fault(plane, prover) or proof.fault
     if fault is None and signer is not None:
         fault = contradiction(reader, plane, signer, known)
-    unsealed = reader.count(Event, {"seq": 0})
-    return AuditReport(events=proof.last_seq, unsealed=unsealed, head=proof.last_hash, incarnation=proof.incarnation, fault=fault)
+    tail = reader.find(Event, {"seq": 0})
+    told.take_all(tail)
+    findings = [*told.against(reader, Plane, Actor, Grant, Credential), *told.findings] if fault is None else []
+    return AuditReport(
+        events=proof.last_seq,
+        unsealed=len(tail),
+        head=proof.last_hash,
+        incarnation=proof.incarnation,
+        fault=fault or forged(reader, plane, tail),
+        findings=tuple(findings),
+        unproved=told.unproved,
+    )
 
 
 def verify_store_books(reader: Reader) -> BooksReport:
-    """Make every sum again from the transfers and the exact charges, and compare each transfer and each end of an attempt with
-    what the event chain recorded of it."""
+    """Make every sum again from the transfers and the exact charges, and compare each transfer, each award, programme and policy,
+    and each attempt with what the event chain recorded of it."""
     accounts, transfers, attempts = reader.find(Account), reader.find(Transfer), reader.find(Attempt)
-    rows, remainders = [_money_of(a) for a in attempts], reader.find(Remainder)
-    told = _recorded(reader)
+    rows, remainders, awards = [_money_of(a) for a in attempts], reader.find(Remainder), reader.find(Award)
+    told = everything_told(reader, BOOKS)
     findings = (
         *verify_books(accounts, transfers, rows),
         *verify_remainders(remainders, transfers, rows),
-        *verify_digests(told.transfers, transfers),
+        *verify_digests({id: t.digest for id, t in told.transfers.items()}, transfers),
         *verify_ends(told.ends, remainders, rows),
-        *_altered_rules(reader, told.rules),
+        *verify_told(told.transfers, told.amounts, transfers),
+        *verify_budgets(reader.find(Programme), transfers),
+        *verify_withdrawals(awards, transfers),
+        *told.against(reader, Policy, Programme, Award, Attempt),
         *_kept_by_closed(reader, accounts),
+        *told.findings,
     )
-    return BooksReport(accounts=len(accounts), transfers=len(transfers), attempts=len(attempts), findings=tuple(findings))
+    return BooksReport(
+        accounts=len(accounts),
+        transfers=len(transfers),
+        attempts=len(attempts),
+        findings=findings,
+        unsealed=told.unsealed,
+        unproved=told.unproved,
+    )
 
 
 def _money_of(attempt: Attempt) -> AttemptMoney:
@@ -90,49 +123,6 @@ def _money_of(attempt: Attempt) -> AttemptMoney:
         charge_rest_nano=attempt.charge_rest_nano,
         refund_rest_nano=attempt.refund_rest_nano,
     )
-
-
-def _end_told(event: Event) -> EndTold:
-    told = event.data
-    return EndTold(
-        attempt=event.subject,
-        settled=told["settled"],
-        refunded=told["refunded"],
-        charge_rest_nano=told["charge_rest_nano"],
-        refund_rest_nano=told["refund_rest_nano"],
-        remainder=remainder_id(event.project, event.site, told["currency"]),
-        number=told["carry_number"],
-        carry_nano=told["carry_nano"],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    transfers: dict[str, str] = field(default_factory=dict)  # id → digest
-    ends: list[EndTold] = field(default_factory=list)
-    rules: dict[str, str] = field(default_factory=dict)  # id of a policy or an award → digest
-
-
-def _recorded(reader: Reader) -> _Recorded:
-    """What the events tell; also the unsealed ones, which the next step seals."""
-    told = _Recorded()
-    for events in (*sealed_events(reader), reader.find(Event, {"seq": 0})):
-        for event in events:
-            told.transfers.update(event.data.get("transfers", {}))
-            if event.kind == "attempt.ended":
-                told.ends.append(_end_told(event))
-            if "digest" in event.data:
-                told.rules["policy:1" if event.kind == "plane.founded" else event.subject] = event.data["digest"]
-    return told
-
-
-def _altered_rules(reader: Reader, told: dict[str, str]) -> Iterator[Finding]:
-    """Policies and awards that are not what the chain recorded at their making: prices, dates, eligibility."""
-    rows: list[Policy | Award] = [*reader.find(Policy), *reader.find(Award)]
-    for row in rows:
-        recorded, stored = told.get(row.id), record_digest(row)
-        if recorded != stored:
-            yield Finding("altered" if recorded else "unrecorded", row.id, {"recorded": recorded, "stored": stored})
 
 
 def _kept_by_closed(reader: Reader, accounts: Iterable[Account]) -> Iterator[Finding]:

@@ -33,11 +33,14 @@ from dure.ledger.funding import (
     refund_transfers,
     release_transfers,
     settle_transfers,
+    withdraw_transfer,
 )
 from dure.ledger.rating import charge_nano, energy_mwh, hold_amount, rate_all, refund_nano, run_charge_nano
 from dure.ledger.statement import AwardLine, JobLine, RemainderLine, Statement, statement
 from dure.ledger.verify import AttemptMoney, Finding, transfer_digest, verify_books, verify_digests
+from dure.ledger.verify_awards import verify_withdrawals
 from dure.ledger.verify_exact import EndTold, verify_ends, verify_remainders
+from dure.ledger.verify_told import TransferTold, verify_budgets, verify_told
 
 __all__ = [
     "AMOUNT_MAX",
@@ -50,6 +53,7 @@ __all__ = [
     "RemainderLine",
     "Settlement",
     "Statement",
+    "TransferTold",
     "available",
     "award_account",
     "award_transfer",
@@ -81,7 +85,11 @@ __all__ = [
     "transfer_digest",
     "treasury_account",
     "verify_books",
+    "verify_budgets",
     "verify_digests",
     "verify_ends",
     "verify_remainders",
+    "verify_told",
+    "verify_withdrawals",
+    "withdraw_transfer",
 ]

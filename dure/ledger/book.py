@@ -27,6 +27,7 @@ SIDES: Mapping[TransferKind, tuple[str, str]] = {
     TransferKind.RELEASE: ("award", "site"),
     TransferKind.REFUND: ("policy", "award"),
     TransferKind.EXPIRE: ("award", "programme"),
+    TransferKind.WITHDRAW: ("award", "programme"),
 }
 ENDS_HOLD = frozenset({TransferKind.SETTLE, TransferKind.RELEASE})
 DEBIT_NORMAL = frozenset({"treasury", "policy"})  # where money comes from: the state's budget, and a policy that has to make good

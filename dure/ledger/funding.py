@@ -127,6 +127,11 @@ def expire_transfer(award: Award, amount: int, *, id: str, rule_version: int, at
     return replace(given, kind=TransferKind.EXPIRE, debit=given.credit, credit=given.debit)
 
 
+def withdraw_transfer(award: Award, amount: int, *, id: str, rule_version: int, at_ms: int) -> Transfer:
+    """A part of an award that an officer takes back, into its programme."""
+    return replace(expire_transfer(award, amount, id=id, rule_version=rule_version, at_ms=at_ms), kind=TransferKind.WITHDRAW)
+
+
 def _number(hold: Transfer) -> int:
     return int(hold.id.rpartition(":")[2])
 

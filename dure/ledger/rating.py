@@ -1,8 +1,9 @@
 """What work costs, exactly. Prices are integer nano-units per unit and second; a charge is one fraction of Python
 integers, rounded once, half up, to a nano-unit. Which whole units of it are posted, `carry.py` says.
 
-    charge = workers × (core × cores + memory × GiB + device × devices) × seconds × discount
+    charge = workers × (core × cores + memory × GiB + device × devices) × seconds × discount × class
 
+*class* is the price factor of the work's priority class: a place in front of others is dearer, in won and in merit alike.
 Won pays for cores, memory and devices. Merit (ACS) pays for devices alone: what rides along on the host is free.
 A hold is rounded up to a whole unit over limit and grace, so an exact charge can never exceed it.
 """
@@ -17,42 +18,47 @@ from dure.model.money import CURRENCIES, NANO, Currency, round_half_up, round_up
 from dure.model.policy import Policy, price_table
 
 _MILLI, _MIB, _PERMILLE, _MS = 1000, 1024, 1000, 1000
-# One denominator for the whole charge in nano-units: milli-cores, MiB in a GiB, ms in a second, permille.
-_DENOMINATOR = _MILLI * _MIB * _MS * _PERMILLE
+# One denominator for the whole charge in nano-units: milli-cores, MiB in a GiB, ms in a second, permille of discount and class.
+_DENOMINATOR = _MILLI * _MIB * _MS * _PERMILLE * _PERMILLE
 _HOUR_MS = 3_600_000
 UNPAYABLE = AMOUNT_MAX + 1  # an amount that no award can hold; still fits every column
 
 
 def charge_nano(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    duration_ms: int, preemptible: bool,
+    duration_ms: int, preemptible: bool, priority: str,
 ) -> int | None:  # fmt: skip
     """Price of `workers` times this much for `duration_ms`, in nano-units of `currency`, rounded half up.
 
-    cores_milli, memory_mib, devices: per worker. None: cannot be paid in that currency (its devices have no price there; in ACS
-    also what has no devices)."""
-    numerator = _numerator(policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible)
+    cores_milli, memory_mib, devices: per worker. priority: name of the class whose factor counts. None: cannot be paid in
+    that currency (its devices have no price there; in ACS also what has no devices)."""
+    numerator = _numerator(
+        policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible, priority
+    )  # fmt: skip
     return None if numerator is None else round_half_up(numerator, _DENOMINATOR)
 
 
 def hold_amount(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    limit_ms: int, preemptible: bool, grace_ms: int = 0,
+    limit_ms: int, preemptible: bool, priority: str, grace_ms: int = 0,
 ) -> int | None:  # fmt: skip
     """The most that an attempt may cost: the charge for limit and grace, rounded up to a whole unit. None as in `charge_nano`."""
     duration_ms = limit_ms + grace_ms
-    numerator = _numerator(policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible)
+    numerator = _numerator(
+        policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible, priority
+    )  # fmt: skip
     return None if numerator is None else round_up(numerator, _DENOMINATOR * NANO)
 
 
 def rate_all(
     policy: Policy, *, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int,
-    preemptible: bool, grace_ms: int = 0,
+    preemptible: bool, priority: str, grace_ms: int = 0,
 ) -> tuple[int, ...]:  # fmt: skip
     """`hold_amount` for each of CURRENCIES, -1 where it cannot be paid in that one, at most UNPAYABLE: a row of a snapshot."""
     amounts = (
         hold_amount(policy, currency=currency, accelerator=accelerator, workers=workers, cores_milli=cores_milli,
-                    memory_mib=memory_mib, devices=devices, limit_ms=limit_ms, grace_ms=grace_ms, preemptible=preemptible)
+                    memory_mib=memory_mib, devices=devices, limit_ms=limit_ms, grace_ms=grace_ms, preemptible=preemptible,
+                    priority=priority)
         for currency in CURRENCIES
     )  # fmt: skip
     return tuple(-1 if amount is None else min(amount, UNPAYABLE) for amount in amounts)
@@ -60,7 +66,7 @@ def rate_all(
 
 def run_charge_nano(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    run_ms: int, limit_ms: int, preemptible: bool,
+    run_ms: int, limit_ms: int, preemptible: bool, priority: str,
 ) -> int:  # fmt: skip
     """What an ended attempt costs, in nano-units: the charge for its evidenced run time, at most its limit.
 
@@ -68,7 +74,8 @@ def run_charge_nano(
     price in `currency`: nothing can have been held in it then."""
     duration_ms = max(0, min(run_ms, limit_ms))
     amount = charge_nano(policy, currency=currency, accelerator=accelerator, workers=workers, cores_milli=cores_milli,
-                         memory_mib=memory_mib, devices=devices, duration_ms=duration_ms, preemptible=preemptible)  # fmt: skip
+                         memory_mib=memory_mib, devices=devices, duration_ms=duration_ms, preemptible=preemptible,
+                         priority=priority)  # fmt: skip
     require(amount is not None, f"no price in {currency} for what was held in it")
     assert amount is not None  # as just required; for the type checker
     return amount
@@ -100,7 +107,7 @@ def energy_mwh(*, run_ms: int, cores_milli: int, core_mw: int, devices: int, dev
 
 def _numerator(
     policy: Policy, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    duration_ms: int, preemptible: bool,
+    duration_ms: int, preemptible: bool, priority: str,
 ) -> int | None:  # fmt: skip
     require(min(workers, cores_milli, memory_mib, devices, duration_ms) >= 0, "no demand or duration is negative")
     prices = price_table(policy, currency)
@@ -110,7 +117,8 @@ def _numerator(
         return None
     host = 0 if merit else prices.get("core", 0) * cores_milli * _MIB + prices.get("memory_gib", 0) * memory_mib * _MILLI
     rate = workers * (host + device * devices * _MILLI * _MIB)
-    return rate * duration_ms * (policy.preemptible_permille if preemptible else _PERMILLE)
+    discount = policy.preemptible_permille if preemptible else _PERMILLE
+    return rate * duration_ms * discount * policy.class_of(priority).price_permille
 
 
 def _device_price(prices: Mapping[str, int], accelerator: str) -> int | None:

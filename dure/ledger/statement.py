@@ -37,13 +37,14 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwardLine:
-    """One award account. granted + refunded = spent + expired + pending + available."""
+    """One award account. granted + refunded = spent + withdrawn + expired + pending + available."""
 
     account: str
     currency: str
     granted: int
     refunded: int
     spent: int
+    withdrawn: int
     expired: int
     pending: int
     available: int
@@ -138,6 +139,7 @@ def _award_line(account: Account, rows: Iterable[Transfer]) -> AwardLine:
         granted=sums[TransferKind.AWARD],
         refunded=sums[TransferKind.REFUND],
         spent=sums[TransferKind.SETTLE],
+        withdrawn=sums[TransferKind.WITHDRAW],
         expired=sums[TransferKind.EXPIRE],
         pending=_pending(own),
         available=available(account),
@@ -178,7 +180,7 @@ def _carry_findings(totals: Iterable[JobLine], remainders: Iterable[RemainderLin
 
 
 def _award_findings(account: Account, line: AwardLine) -> list[Finding]:
-    came, went = line.granted + line.refunded, line.spent + line.expired
+    came, went = line.granted + line.refunded, line.spent + line.withdrawn + line.expired
     if (came, went, line.pending) == (account.credits_posted, account.debits_posted, account.debits_pending):
         return []
     facts = {"credits": came, "credits_stored": account.credits_posted, "debits": went, "debits_stored": account.debits_posted,

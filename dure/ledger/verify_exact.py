@@ -74,12 +74,14 @@ def verify_ends(
 ) -> tuple[Finding, ...]:
     """Attempts and remainders against what the event chain recorded of every end.
 
+    What was told first of an attempt stands; told_twice: something else was told of it later.
     altered: an attempt's money is not what was recorded. unrecorded: charged, but no event tells of it. missing: recorded, but
     no longer stored. carry_broken: an end that does not go on from the one before it. remainder_altered: not as the last end
     left it."""
-    ends = {end.attempt: end for end in told}
+    ends: dict[str, EndTold] = {}
+    again = [end for end in told if ends.setdefault(end.attempt, end) != end]
     rows = {row.id: row for row in attempts}
-    found = [*_altered(ends, rows)]
+    found = [*_altered(ends, rows), *(Finding("told_twice", end.attempt, {"recorded": end[1:5]}) for end in again)]
     chains: defaultdict[str, list[EndTold]] = defaultdict(list)
     for end in ends.values():
         if end.number:

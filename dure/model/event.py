@@ -53,7 +53,7 @@ NO_HEAD = Head(seq=0, hash=GENESIS, at_ms=0, incarnation=0, signature="", key=""
 class ChainFault:
     """The first event at which the chain does not hold. fault: gap, altered, bad_restore, unsigned (of the events themselves);
     head_mismatch, head_beyond_end, head_fork, bad_signature (of heads); no_head, rolled_back, wrong_incarnation (of the plane's
-    own row)."""
+    own row); forged (of an unsealed event, with the number that it would get)."""
 
     seq: int
     event: str

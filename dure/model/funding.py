@@ -14,6 +14,7 @@ class TransferKind(StrEnum):
     RELEASE = "release"  # voids a hold
     REFUND = "refund"  # policy → award
     EXPIRE = "expire"  # award → programme, what is left after the last day
+    WITHDRAW = "withdraw"  # award → programme, taken back before that by an officer
 
 
 class TransferState(StrEnum):
@@ -53,6 +54,7 @@ class Award:
     awarded_by: str = ""
     created_ms: int = 0
     expired: bool = False  # what was left has gone back to the programme
+    withdrawn: int = 0  # of `amount`: taken back by officers
     version: int = 1
 
 

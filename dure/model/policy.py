@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 
 HOUR_MS = 3_600_000
+PRICE_PERMILLE_MAX = 100_000  # of a class: a hundred times the price is a ban already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,8 @@ class PriorityClass:
     name: str
     value: int  # higher goes first
     preempts: bool = False  # may take the place of preemptible work of a lower value
+    # Of its price, in thousandths. Priority goes strictly before fair share, so a place in front of everybody has to cost.
+    price_permille: int = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,11 @@ class Policy:
 
     id: str = "policy:1"
     classes: tuple[PriorityClass, ...] = (
-        PriorityClass(name="background", value=0),
-        PriorityClass(name="low", value=100),
+        PriorityClass(name="background", value=0, price_permille=500),
+        PriorityClass(name="low", value=100, price_permille=800),
         PriorityClass(name="normal", value=200),
-        PriorityClass(name="high", value=300),
-        PriorityClass(name="urgent", value=400, preempts=True),
+        PriorityClass(name="high", value=300, price_permille=1500),
+        PriorityClass(name="urgent", value=400, preempts=True, price_permille=2000),
     )
     prices: tuple[Price, ...] = ()
     limit_ms_default: int = HOUR_MS  # what a job gets that names no limit
@@ -52,12 +55,60 @@ class Policy:
     waiting_max: int = 100_000  # per project
     site_silent_ms: int = 60_000  # after this long without a word a site is unknown
     created_ms: int = 0
+    written_by: str = ""  # actor; "" of the founding one
     version: int = 1  # equals the number in the id
 
     def priority_class(self, name: str) -> PriorityClass | None:
         return next((c for c in self.classes if c.name == name), None)
 
+    def class_of(self, name: str) -> PriorityClass:
+        """The class by which work is ordered and rated: of one that this policy no longer has, the class that it lists first."""
+        return self.priority_class(name) or self.classes[0]
+
+    @property
+    def free(self) -> bool:
+        """Whether work costs nothing: no price is above zero, or preemptible work, which is nearly all, pays none of it."""
+        return self.preemptible_permille == 0 or not any(price.nano for price in self.prices)
+
+
+def policy_id(version: int) -> str:
+    return f"policy:{version}"
+
 
 def price_table(policy: Policy, currency: str) -> Mapping[str, int]:
     """resource → nano-units per unit and second, for one currency."""
     return {p.resource: p.nano for p in policy.prices if p.currency == currency}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """One field in which a policy differs from the one before it. None: it is not there."""
+
+    field: str  # of a price "prices.RESOURCE.CURRENCY", of a class "classes.NAME.FIELD", else the name
+    old: int | str | None
+    new: int | str | None
+
+
+def policy_changes(old: Policy, new: Policy) -> tuple[PolicyChange, ...]:
+    """What is different in `new`, in the order of the fields; prices and classes by item. () when no rule differs."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    told = [*before, *(name for name in after if name not in before)]
+    pairs = ((name, before.get(name), after.get(name)) for name in told)
+    return tuple(PolicyChange(field=name, old=was, new=now) for name, was, now in pairs if was != now)
+
+
+def _leaves(policy: Policy) -> Iterator[tuple[str, int | str | None]]:
+    for field in fields(Policy):
+        if field.name == "classes":
+            yield "classes", policy.classes[0].name  # which one is first counts: see `class_of`
+            for c in policy.classes:
+                of = f"classes.{c.name}"
+                yield from (
+                    (f"{of}.value", c.value),
+                    (f"{of}.preempts", int(c.preempts)),
+                    (f"{of}.price_permille", c.price_permille),
+                )
+        elif field.name == "prices":
+            yield from ((f"prices.{p.resource}.{p.currency}", p.nano) for p in policy.prices)
+        elif field.name not in ("id", "created_ms", "written_by", "version"):
+            yield field.name, getattr(policy, field.name)

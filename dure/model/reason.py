@@ -54,6 +54,7 @@ class ReasonKind(StrEnum):
     NOT_SIGNED_IN = "not_signed_in"
     NOT_ALLOWED = "not_allowed"
     NOT_FOUND = "not_found"
+    LAST_ADMINISTRATOR = "last_administrator"  # id: without it, nobody could administer the farm any more
     METHOD_NOT_ALLOWED = "method_not_allowed"
     ALREADY_EXISTS = "already_exists"
     EXISTS_DIFFERENT = "exists_different"
@@ -61,6 +62,7 @@ class ReasonKind(StrEnum):
     KEY_REUSED = "key_reused"
     ALREADY_ENDED = "already_ended"
     STILL_RUNS = "still_runs"  # attempt, site: set aside, and its end has not been seen
+    SITE_REACHABLE = "site_reachable"  # attempt, site: what is there can be stopped, so nobody has to state that it is dead
     LIMIT_EXCEEDED = "limit_exceeded"
     BUNDLES_FULL = "bundles_full"
     BUNDLE_GONE = "bundle_gone"
@@ -70,6 +72,9 @@ class ReasonKind(StrEnum):
     BUDGET_SHORT = "budget_short"
     BALANCE_SHORT = "balance_short"
     HOLD_ENDED = "hold_ended"
+    AWARD_IN_USE = "award_in_use"  # asked, available, held, currency: more is to be taken back than is neither held nor spent
+    POLICY_CHANGED = "policy_changed"  # based_on, version: another was put in force meanwhile
+    POLICY_FREE = "policy_free"  # nothing would cost anything, and nobody said that it should be so
     PLANE_STARTING = "plane_starting"
     PLANE_BUSY = "plane_busy"
     INTERNAL = "internal"

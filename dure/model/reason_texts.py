@@ -142,9 +142,9 @@ _WAITING: dict[K, ReasonText] = {
         "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다.", "비워지는 대로 시작합니다.")),
     K.WAITS_QUARANTINE: _text("attempt", _OPERATOR, (
         "An operator has to decide", "The site reports attempt {attempt}, which may still run it; it is not started twice.",
-        "Ask an operator to look at that attempt and to dismiss it once it has ended."), (
+        "Wait if it is being stopped; else ask an operator to look at it and to dismiss it once it has ended."), (
         "운영자 결정 대기", "사이트가 알린 시도 {attempt|이/가} 아직 실행 중일 수 있어 두 번 시작하지 않습니다.",
-        "운영자에게 그 시도를 확인하고, 끝났으면 기각해 달라고 하십시오.")),
+        "중지되는 중이면 기다리고, 아니면 운영자에게 확인하고 끝난 뒤 기각해 달라고 하십시오.")),
     K.FUNDS_SHORT: _text("hold available currency", _MANAGER, (
         "Not enough money", "{hold} has to be held for it, but {available} is left on the awards that may pay.",
         "Ask for a shorter limit or less, or have the award topped up."), (
@@ -246,6 +246,11 @@ _REFUSED: dict[K, ReasonText] = {
         "Not found", "There is no {what} {id} that you may see.",
         "Check the id, and that you are signed in as the right actor."), (
         "찾을 수 없음", "볼 수 있는 {what} 중에 {id|이/가} 없습니다.", "ID와 로그인한 계정을 확인하십시오.")),
+    K.LAST_ADMINISTRATOR: _text("id", _SELF, (
+        "The last administrator", "{id} is the only administrator with a token that works: after that nobody could run the farm.",
+        "Give somebody else the role admin, and a token without an end; or make a new token first, before the old one goes."), (
+        "마지막 관리자", "{id|은/는} 유효한 토큰을 가진 유일한 관리자입니다. 그 뒤에는 아무도 팜을 관리할 수 없습니다.",
+        "다른 사람에게 admin 역할과 만료 없는 토큰을 먼저 주거나, 옛 토큰을 없애기 전에 새 토큰을 만드십시오.")),
     K.METHOD_NOT_ALLOWED: _text("method", _SELF, (
         "Method not allowed", "This address does not take {method}[; it takes {allowed}].", "See the API reference."), (
         "허용되지 않는 메서드", "이 주소는 {method|을/를} 받지 않습니다[. 가능: {allowed}].", "API 문서를 보십시오.")),
@@ -272,6 +277,11 @@ _REFUSED: dict[K, ReasonText] = {
         "Have it stopped and wait for its end; use force only when you know that it is gone."), (
         "아직 실행 중", "{site} 사이트가 시도 {attempt|을/를} 실행 중이라 했고, 그 자리가 다른 작업에 넘어갑니다.",
         "중지시키고 끝나기를 기다리십시오. 이미 없다는 것이 확실할 때만 강제하십시오.")),
+    K.SITE_REACHABLE: _text("attempt site", _OPERATOR, (
+        "Its site answers", "Site {site} answers, so attempt {attempt} may well live; attested lost, it could run twice.",
+        "Have it stopped: `dure attempt stop {attempt}`. Use force only when you know that it is dead."), (
+        "사이트가 응답 중", "{site} 사이트가 응답하므로 시도 {attempt|이/가} 살아 있을 수 있어, 두 번 실행될 수 있습니다.",
+        "`dure attempt stop {attempt}`로 중지시키십시오. 죽었다는 것이 확실할 때만 강제하십시오.")),
     K.LIMIT_EXCEEDED: _text("what limit asked", _SELF, (
         "Over a limit", "{what}: {asked} is more than the limit of {limit}.", "Ask for at most {limit}."), (
         "한도 초과", "{what}: {asked|은/는} 한도 {limit|을/를} 넘습니다.", "{limit} 이하로 요청하십시오.")),
@@ -318,6 +328,23 @@ _REFUSED: dict[K, ReasonText] = {
     K.HOLD_ENDED: _text("id state", _SELF, (
         "The hold has ended", "The hold {id} has ended before[: {state}].", "Nothing has to be done: a hold ends once."), (
         "이미 끝난 예약금", "예약금 {id|은/는} 이미 끝났습니다[: {state}].", "할 일이 없습니다. 예약금은 한 번만 끝납니다.")),
+    K.AWARD_IN_USE: _text("asked available held currency", _MANAGER, (
+        "More than can be taken back", "[{asked} is to be taken back, but ]{available} of the award is neither held nor spent; "
+        "{held} is held for work that runs.",
+        "Take back at most that; what is held and not used is free once the work has ended."), (
+        "회수할 수 있는 금액 초과", "[{asked|을/를} 회수하려 하지만 ]예약되거나 쓰이지 않은 금액은 {available}이고, "
+        "실행 중인 작업에 {held|이/가} 예약되어 있습니다.",
+        "그 금액까지만 회수하십시오. 예약되고 쓰이지 않은 금액은 작업이 끝나면 풀립니다.")),
+    K.POLICY_CHANGED: _text("based_on version", _SELF, (
+        "The policy was changed meanwhile", "This is based on policy {based_on}, but policy {version} is in force.",
+        "Read the policy in force, see what was changed, and send yours based on that."), (
+        "그사이 정책이 바뀜", "{based_on}번 정책을 바탕으로 했지만 시행 중인 것은 {version}번 정책입니다.",
+        "시행 중인 정책을 읽어 바뀐 점을 확인하고, 그것을 바탕으로 다시 보내십시오.")),
+    K.POLICY_FREE: _text("", _SELF, (
+        "Everything would be free", "With this policy work costs nothing, so that nobody needs an award to run it.",
+        "Give the prices (and a preemptible_permille above 0), or say `free: true` if work is to be free."), (
+        "모든 작업이 무료가 됨", "이 정책에서는 작업에 비용이 들지 않아 바우처 없이도 누구나 실행할 수 있습니다.",
+        "단가(와 0보다 큰 preemptible_permille)를 적거나, 무료로 하려면 `free: true`를 적으십시오.")),
     K.PLANE_BUSY: _text("", _WAIT, (
         "The plane is busy", "The plane has more to do than it can take in at this moment; nothing was done.",
         "Try again in a few seconds, under the same Idempotency-Key."), (

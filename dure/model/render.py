@@ -24,7 +24,7 @@ _LIST_MAX = 50
 _CODE_MAX = 16  # of a currency
 
 _MOMENTS = frozenset({"until_ms", "at_ms", "starts_ms", "expires_ms", "ends_ms", "promised_ms"})
-_MONEY = frozenset({"hold", "available", "asked", "amount", "settled"})
+_MONEY = frozenset({"hold", "held", "available", "asked", "amount", "settled"})
 _PLAIN = frozenset({"exit_code", "epoch", "current", "protocol", "oldest", "newest"})  # numbers that are names: no separators
 _WORDS: Mapping[str, Pairs] = {
     "what": NOUNS, "expected": NOUNS, "state": STATES, "roles": ROLES, "detail": DETAILS, "problem": PROBLEMS,

@@ -45,20 +45,30 @@ class Node:
     version: int = 1
 
 
+ATTESTED = "attested"  # of a `Quarantine`, resolved so: an operator stated that it is lost
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantine:
-    """An attempt that a site runs or ran and that the plane does not know (after a restore). An operator decides."""
+    """An attempt that a site runs or ran and that the plane does not know (after a restore), so that an operator decides; or one
+    that lives although its end is recorded, and is being stopped."""
 
     id: str  # attempt id
     site: str
     workload: str
     seen_ms: int
     observation: Mapping[str, Any] = field(default_factory=dict)
-    resolved: str = ""  # "", "adopted" (reported after all), "attested" (lost), "dismissed" by an operator
-    stopping: bool = False  # an operator wants it stopped, and its end has not been seen
+    # "", "adopted" (reported after all), "attested" (lost), "dismissed" by an operator, "ended" (and nobody has to decide)
+    resolved: str = ""
+    stopping: bool = False  # its site is told to stop it, and its end has not been seen
     version: int = 1
 
     @property
     def may_run(self) -> bool:
         """Its site has told of it, and not of its end: it still has what it was given there."""
         return self.observation.get("phase") in ("launching", "running")
+
+    @property
+    def holds_place(self) -> bool:
+        """What it was given is given to nobody else: it may run, or was attested lost and its site has not told of it since."""
+        return self.stopping if self.resolved == ATTESTED else self.may_run and not self.resolved

@@ -52,6 +52,7 @@ class Actor:
     id: str
     kind: str = "person"  # person, service
     disabled: bool = False
+    made_by: str = ""  # the actor that made it
     created_ms: int = 0
     version: int = 1
 
@@ -86,6 +87,8 @@ class Credential:
     digest: str  # sha256 of the secret part, hex
     label: str = ""
     made_with: str = ""  # the credential that was shown when it was made; "": the plane itself made it, on its own machine
+    made_by: str = ""  # the actor that made it
+    within: tuple[str, ...] = ()  # the projects beyond which it opens nothing, whatever its actor may; (): no such bound
     created_ms: int = 0
     expires_ms: int = 0  # 0: does not expire
     revoked_ms: int = 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+LIMIT_MS_MIN = 1000  # the shortest wall time that may be asked for: less is a slip, such as a unit left out
+
 
 class WorkloadState(StrEnum):
     WAITING = "waiting"  # admitted, not placed (or placed again later)

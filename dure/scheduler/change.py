@@ -19,11 +19,13 @@ NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "limit_ms")
 class Rater(Protocol):
     """What must be held to run a demand: one amount a currency, in the order of CURRENCIES; -1 where it cannot be paid.
 
-    The scheduler knows no prices; who knows them passes this. `limit_ms` is the column of Pending: limit and grace."""
+    The scheduler knows no prices; who knows them passes this, made for one workload. `limit_ms` is the column of Pending: limit
+    and grace. priority: name of the class that it is to have, "" for the one that it has."""
 
     def __call__(
-        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
-    ) -> tuple[int, ...]: ...
+        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
+        priority: str,
+    ) -> tuple[int, ...]: ...  # fmt: skip
 
 
 class NoChange(StrEnum):
@@ -32,6 +34,7 @@ class NoChange(StrEnum):
     STARTS_ALREADY = "starts_already"
     NOT_YET = "not_yet"  # a dependency, a pause or draining holds it back, whatever it asks for
     NONE_SUFFICES = "none_suffices"  # no change of one or two of its fields starts it now
+    FORBIDDEN_CLASS = "forbidden_class"  # none but one with a priority class that who asks may not use
     SEARCH_ENDED = "search_ended"  # the bound on plans was reached before one was found
 
 
@@ -58,14 +61,15 @@ class Change:
 def apply_change(snapshot: Snapshot, row: int, change: Change, rate: Rater | None = None) -> Snapshot:
     """The snapshot as it would be had the workload in `row` asked for this. Rows keep their numbers.
 
-    What has to be held follows the demand. With a rater it is rated again. Without one it grows and shrinks in proportion to
-    workers x limit, rounded up, and stays for smaller cores, memory and devices: never less than the true amount under prices
-    that are linear in time and per worker. Another accelerator needs a rater, as nothing here knows its price."""
+    What has to be held follows the demand and the class. With a rater it is rated again. Without one it grows and shrinks in
+    proportion to workers x limit x the class's price factor, rounded up, and stays for smaller cores, memory and devices: never
+    less than the true amount under prices that are linear in time and per worker. Another accelerator needs a rater, as nothing
+    here knows its price."""
     require(not change.accelerators or rate is not None, "another accelerator cannot be rated without a rater")
     pending = _pending(snapshot, row, change)
     accelerators = tuple(snapshot.accelerators.index(a) for a in change.accelerators) or _accepted(snapshot, row)
-    demand_changes = bool(set(change.changed()) & {*NUMBERS, "accelerators"})
-    holds = _holds(snapshot, pending, row, accelerators, rate) if demand_changes else _held(snapshot, row)
+    rated_anew = bool(set(change.changed()) & {*NUMBERS, "accelerators", "priority"})
+    holds = _holds(snapshot, pending, row, accelerators, change.priority, rate) if rated_anew else _held(snapshot, row)
     low, high = _span(snapshot.pending.alt_ptr, row)
     ptr = pending.alt_ptr.copy()
     ptr[row + 1 :] += len(accelerators) - (high - low)
@@ -125,17 +129,24 @@ def _held(s: Snapshot, row: int) -> I64:
     return s.alternatives.hold[slice(*_span(s.pending.alt_ptr, row))]
 
 
-def _holds(s: Snapshot, new: Pending, row: int, accelerators: tuple[int, ...], rate: Rater | None) -> I64:
+def _holds(s: Snapshot, new: Pending, row: int, accelerators: tuple[int, ...], priority: str, rate: Rater | None) -> I64:
     """What must be held for each alternative of the changed workload."""
     if rate is not None:
         names = (*s.accelerators, "")
         workers, cores_milli, memory_mib, devices, limit_ms = (int(getattr(new, name)[row]) for name in NUMBERS)
         demand = (workers, cores_milli, memory_mib, devices, limit_ms, bool(new.preemptible[row]))
-        return np.array([rate(names[a], *demand) for a in accelerators], np.int64)
-    over = int(new.workers[row]) * int(new.limit_ms[row])
-    under = int(s.pending.workers[row]) * int(s.pending.limit_ms[row])
+        return np.array([rate(names[a], *demand, priority) for a in accelerators], np.int64)
+    dearer, than = _factors(s, row, priority) if priority else (1, 1)
+    over = int(new.workers[row]) * int(new.limit_ms[row]) * dearer
+    under = int(s.pending.workers[row]) * int(s.pending.limit_ms[row]) * than
     held = _held(s, row).tolist()
     return np.array([[round_up(h * over, under) if h > 0 else h for h in hold] for hold in held], np.int64)
+
+
+def _factors(s: Snapshot, row: int, priority: str) -> tuple[int, int]:
+    """Price factors of the class asked for and of its own; a row knows its class by the value alone, so the cheapest of that."""
+    own = [c.price_permille for c in s.policy.classes if c.value == s.pending.priority[row]]
+    return s.policy.class_of(priority).price_permille, max(1, min(own, default=1000))
 
 
 def _awards(s: Snapshot, project: int, amount: int) -> Awards:

@@ -10,7 +10,7 @@ suggestion is proved by planning again on the changed snapshot, so what is sugge
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
@@ -50,20 +50,28 @@ def smallest_change(snapshot: Snapshot, row: int, rate: Rater | None = None, pla
 
 
 def suggest(
-    snapshot: Snapshot, row: int, rate: Rater | None = None, plans_max: int = PLANS_MAX, pace: Pace = at_once
+    snapshot: Snapshot,
+    row: int,
+    rate: Rater | None = None,
+    plans_max: int = PLANS_MAX,
+    pace: Pace = at_once,
+    classes: Sequence[str] | None = None,
 ) -> Suggestion:
     """The smallest change, or why there is none. plans_max bounds how often the whole queue is planned; the proof of what was
-    found comes on top. pace: as in `Cycle`."""
+    found comes on top. pace: as in `Cycle`. classes: names of the priority classes that may be suggested; None: all."""
     if not_yet(snapshot, row) is not None:
         return Suggestion(no_change=NoChange.NOT_YET)
     search = Search(snapshot, row, rate, plans_max, pace)
     if search.chance(Change()) is not Chance.WAITS:
         return Suggestion(no_change=NoChange.STARTS_ALREADY, plans=search.plans)
     values = _values(snapshot, row, rate)
+    forbidden = [name for name in values.get("priority", []) if classes is not None and name not in classes]
+    values["priority"] = [name for name in values.get("priority", []) if name not in forbidden]
     found = next((f for extreme in _extremes(values) if (f := search.nearest(extreme)) is not None), None)
     if found is not None:
         return Suggestion(change=search.proved(found), plans=search.plans, stopped=search.stopped)
-    no_change = NoChange.SEARCH_ENDED if search.stopped else NoChange.NONE_SUFFICES
+    helps = not search.stopped and any(search.starts(e) for e in _extremes({**values, "priority": forbidden}) if "priority" in e)
+    no_change = NoChange.FORBIDDEN_CLASS if helps else NoChange.SEARCH_ENDED if search.stopped else NoChange.NONE_SUFFICES
     return Suggestion(no_change=no_change, plans=search.plans, stopped=search.stopped)
 
 
@@ -103,6 +111,10 @@ class Search:
             start = start_of(self._changed(change), self._row, self._pace)
             require(start is not None and bool(start.victims) == change.claims, f"it does not start with {change}")
         return change
+
+    def starts(self, extreme: dict[str, Any]) -> bool:
+        """Whether values as far as they may go start it. How near they could be is not looked for."""
+        return self._reached(Change(**extreme)) is not None
 
     def nearest(self, extreme: dict[str, Any]) -> Change | None:
         """From values as far as they may go, the nearest ones that still start it; None when not even the farthest do, or when

@@ -3,7 +3,7 @@ comes next. All of it from the functions that plan, so that it can never say any
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,18 +33,25 @@ class Why:
 
 
 def why(
-    snapshot: Snapshot, plan: Plan, row: int, rate: Rater | None = None, plans_max: int = PLANS_MAX, pace: Pace = at_once
+    snapshot: Snapshot,
+    plan: Plan,
+    row: int,
+    rate: Rater | None = None,
+    plans_max: int = PLANS_MAX,
+    pace: Pace = at_once,
+    classes: Sequence[str] | None = None,
 ) -> Why:
     """Everything that can be said about the workload in `row`. `plan` is that of `snapshot`; `rate` as in `apply_change`.
 
-    plans_max bounds how often the search for the smallest change plans the whole queue; 0 leaves it out. pace: as in `Cycle`."""
+    plans_max bounds how often the search for the smallest change plans the whole queue; 0 leaves it out. pace: as in `Cycle`;
+    classes: as in `suggest`."""
     if plan.wait_code[row] < 0:
         return _starts(snapshot, plan, row)
     cycle = Cycle(snapshot, pace)
     cycle.run()
     own = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     codes = {own[0]: own} | {v[0]: v for v in _obstacles(cycle, row) if v[0] not in (own[0], TURN)}
-    found = suggest(snapshot, row, rate, plans_max, pace)
+    found = suggest(snapshot, row, rate, plans_max, pace, classes)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     return Why(
         reasons=tuple(_reason(snapshot, v) for v in codes.values()),

@@ -164,6 +164,7 @@ def ending_of(world: World) -> Ending:
     attempts = world.store.read(lambda r: r.find(Attempt))
     audit, books = world.store.read(verify_audit), world.store.read(verify_store_books)
     faults = [f"audit: {audit.fault}"] if audit.fault else []
+    faults += [f"audit: {f.kind} {f.subject} {dict(f.facts)}" for f in audit.findings]
     faults += [f"books: {f.kind} {f.subject} {dict(f.facts)}" for f in books.findings]
     told = {
         f"{w.spec.name}.{w.array_index}": (

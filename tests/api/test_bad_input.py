@@ -58,6 +58,7 @@ WRONG_JOBS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"limit": 60}, "bad_field", "limit", "bad_format"),
     ({"limit": "-5m"}, "bad_field", "limit", "bad_format"),
     ({"limit": "0s"}, "bad_field", "limit", "too_small"),
+    ({"limit": "999ms"}, "bad_field", "limit", "too_small"),
     ({"limit": "999d"}, "bad_field", "limit", "too_large"),
     ({"limit": "300d"}, "bad_field", "limit", "too_large"),
     ({"limit": "1m1h"}, "bad_field", "limit", "bad_format"),
@@ -254,7 +255,7 @@ def test_refusals_come_in_the_language_that_is_asked_for(unchanged: ApiPlane) ->
 
 
 def test_what_breaks_shows_a_reference_and_no_trace(shared: ApiPlane, caplog: pytest.LogCaptureFixture) -> None:
-    def broken(id: str) -> Any:
+    def broken(id: str, classes: Any = None) -> Any:
         raise RuntimeError("a secret detail")
 
     shared.controller.why = broken  # type: ignore[method-assign,assignment]

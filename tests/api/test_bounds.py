@@ -156,7 +156,7 @@ def test_the_questions_of_one_actor_hold_up_nobody_else(plane: ApiPlane, monkeyp
     let, inside, most = threading.Event(), [], []
     why = plane.controller.why
 
-    def slow(id: str) -> Any:
+    def slow(id: str, classes: Any = None) -> Any:
         inside.append(id)
         most.append(len(inside))
         assert let.wait(20)

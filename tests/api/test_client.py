@@ -68,6 +68,19 @@ def test_a_write_is_repeated_under_its_key_until_it_is_answered() -> None:
     assert sent[0].headers["idempotency-key"] != sent[1].headers["idempotency-key"] == "mine"
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+def test_an_empty_id_asks_the_plane_for_nothing_else(blank: str) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(f"{request.url} was asked for")
+
+    client = DureClient("http://plane", "t", http=httpx.Client(transport=httpx.MockTransport(handle), base_url="http://plane"))
+    for ask in (client.workload, client.cancel, client.array, client.site, client.why, client.attest_lost, client.revoke_token):
+        with pytest.raises(ValueError, match="an id is wanted"):
+            ask(blank)
+    with pytest.raises(ValueError, match="an id is wanted"):
+        client.drain_node("pohang", blank)
+
+
 def test_a_plane_that_cannot_be_reached_is_a_link_error_after_bounded_tries() -> None:
     client, sent, _ = scripted(lost, lost, lost, lost)
     with pytest.raises(LinkError):
@@ -131,6 +144,7 @@ def test_every_route_for_people_has_a_method(served: Served) -> None:
         "ends": 2,
         "expires": 2,
         "policy": {},
+        "version": 1,
         "changes": {},
         "headers": {},
     }
@@ -144,7 +158,7 @@ def test_every_route_for_people_has_a_method(served: Served) -> None:
     document = served.plane.http.get("/api/v1/openapi.json").json()
     for path, operations in document["paths"].items():
         for verb in operations:
-            filled = path.replace("{id}", "x").replace("{site}", "x").replace("{name}", "x")
+            filled = path.replace("{id}", "x").replace("{version}", "1").replace("{site}", "x").replace("{name}", "x")
             assert "/agent/" in path or (verb, filled) in reached, (verb, path)
     assert ("get", "/healthz") in reached
 

@@ -65,7 +65,7 @@ def test_every_answer_has_the_shape_that_it_is_said_to_have(busy: tuple[ApiPlane
         path = full.removeprefix("/api/v1")
         if "get" not in operations or "stream" in path or path.endswith("/logs") or path.startswith("/agent/"):
             continue
-        answer = plane.get("admin", path.replace("{id}", ids.get(path.split("/")[1], "")))
+        answer = plane.get("admin", path.replace("{id}", ids.get(path.split("/")[1], "")).replace("{version}", "1"))
         _validator(document, path).validate(answer)
         assert answer.get("items", True), f"{path}: nothing to look at"
         seen += 1

@@ -99,7 +99,7 @@ def test_a_token_does_not_beget_one_that_outlives_it(plane: ApiPlane) -> None:
 def test_an_agent_makes_ends_and_lists_no_tokens(plane: ApiPlane) -> None:
     agent = plane.actors["agent"]
     refused = problem(plane.call("agent", "POST", f"/actors/{agent}/tokens", {}), 403, "not_allowed")
-    assert refused["reason"]["facts"] == {"action": "token.create", "roles": ["admin"]}
+    assert refused["reason"]["facts"] == {"action": "token.create", "roles": ["admin", "manager"]}
     problem(plane.call("agent", "GET", f"/actors/{agent}/tokens"), 403, "not_allowed")
     (token,) = plane.get("admin", f"/actors/{agent}/tokens")["items"]
     problem(plane.call("agent", "DELETE", f"/tokens/{token['id']}"), 403, "not_allowed")

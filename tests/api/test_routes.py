@@ -200,9 +200,30 @@ def test_sites_are_made_operated_and_shown(plane: ApiPlane) -> None:
 def test_operators_stop_and_attest(plane: ApiPlane) -> None:
     workload, attempt, _ = plane.run_one()
     assert plane.post("operator", f"/attempts/{attempt}/stop")["state"] == "stopping"
-    assert plane.post("operator", f"/attempts/{attempt}/attest-lost")["outcome"] == "lost"
+    refused = problem(plane.call("operator", "POST", f"/attempts/{attempt}/attest-lost"), 409, "site_reachable")
+    assert refused["reason"]["facts"] == {"attempt": attempt, "site": "pohang"}
+    assert f"dure attempt stop {attempt}" in refused["remedy"]
+    problem(plane.call("operator", "POST", f"/attempts/{attempt}/attest-lost", {"forced": True}), 422, "unknown_field")
+    assert plane.post("operator", f"/attempts/{attempt}/attest-lost", {"force": True})["outcome"] == "lost"
     assert plane.post("operator", f"/attempts/{attempt}/attest-lost")["outcome"] == "lost"
     assert plane.get("alice", f"/workloads/{workload}")["state"] == "waiting"
+
+
+def test_an_attempt_attested_lost_that_lives_is_shown_and_stopped(plane: ApiPlane) -> None:
+    workload, attempt, epoch = plane.run_one()
+    plane.post("operator", f"/attempts/{attempt}/attest-lost", {"force": True})
+    (order,) = plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"]
+    assert (order["verb"], order["attempt"]) == ("stop", attempt)
+    assert plane.get("operator", "/sites/pohang")["quarantined"] == []
+    plane.report(epoch, attempt, order["epoch"], workload, "running", evidence={"run_ms": 7000})
+    (row,) = plane.get("operator", "/sites/pohang")["quarantined"]
+    assert (row["id"], row["workload"], row["stopping"], row["resolved"]) == (attempt, workload, True, "")
+    assert plane.get("operator", "/quarantine")["items"] == [row]
+    plane.report(epoch, attempt, order["epoch"], workload, "ended", outcome="cancelled", evidence={"run_ms": 9000})
+    (row,) = plane.get("operator", "/quarantine")["items"]
+    assert (row["resolved"], row["stopping"], row["observation"]["unbilled_ms"]) == ("ended", False, 9000)
+    assert plane.get("operator", "/sites/pohang")["quarantined"] == []
+    assert plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"] == []
 
 
 def test_a_site_shows_a_tenant_only_its_own_attempts(plane: ApiPlane) -> None:
@@ -226,12 +247,14 @@ def test_unknown_attempts_are_quarantined_and_dismissed(plane: ApiPlane) -> None
 
 
 def test_the_policy_is_replaced_as_a_whole(plane: ApiPlane) -> None:
-    assert plane.get("alice", "/policy")["version"] == 1
-    written = plane.call("admin", "PUT", "/policy", {"min_run_ms": 5000, "prices": [{"resource": "core", "nano": 7}]})
+    first = plane.get("alice", "/policy")
+    assert first["version"] == 1
+    whole = {"classes": first["classes"], "prices": [{"resource": "core", "nano": 7}]}
+    written = plane.call("admin", "PUT", "/policy", {**whole, "min_run_ms": 5000})
     assert written.json()["version"] == 2
     assert plane.get("alice", "/policy")["prices"] == [{"resource": "core", "nano": 7, "currency": "KRW"}]
-    problem(plane.call("alice", "PUT", "/policy", {}), 403, "not_allowed")
-    wrong = plane.call("admin", "PUT", "/policy", {"limit_ms_default": 5000, "limit_ms_max": 4000})
+    problem(plane.call("alice", "PUT", "/policy", whole), 403, "not_allowed")
+    wrong = plane.call("admin", "PUT", "/policy", {**whole, "limit_ms_default": 5000, "limit_ms_max": 4000})
     problem(wrong, 422, "bad_field")
 
 

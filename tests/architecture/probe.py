@@ -90,7 +90,15 @@ def post_one_job(book: Book) -> None:
     book.must(settle_transfers(holds, 120, at_ms=2))
     policy = Policy(prices=(Price(resource="core", nano=10**9),))
     assert rate_all(
-        policy, accelerator="", workers=1, cores_milli=1000, memory_mib=0, devices=0, limit_ms=1000, preemptible=False
+        policy,
+        accelerator="",
+        workers=1,
+        cores_milli=1000,
+        memory_mib=0,
+        devices=0,
+        limit_ms=1000,
+        preemptible=False,
+        priority="normal",
     )
     assert isinstance(post_all(book.accounts, book.transfers, ()).transfers, tuple)  # type: ignore[union-attr]
     paid = AttemptMoney("att", False, 300, 120, 0)

@@ -88,9 +88,7 @@ def set_up(client: DureClient) -> None:
     """A tenant with money, and prices at which a second of a core costs some hundred won."""
     policy = client.policy()
     prices = [{**p, "nano": p["nano"] * 100_000} for p in policy["prices"] if p["currency"] == "KRW"]
-    client.write_policy(
-        {k: v for k, v in policy.items() if k not in ("id", "version", "created_ms", "prices")} | {"prices": prices}
-    )
+    client.write_policy({**policy, "prices": prices}, based_on=policy["version"])
     client.create_organisation("mill", "Mill")
     client.create_project("steel", "Steel", "mill")
     client.create_programme("voucher", "Voucher", 10**12, starts="2020-01-01", ends="2099-12-31")

@@ -200,3 +200,21 @@ def test_a_farm_in_the_background_comes_up_backs_up_and_goes_down(farm: RealFarm
         other.up()
         assert other.json("status")["incarnation"] == 2
         assert other.json("audit", "verify")["ok"]
+
+
+def test_a_farm_whose_administrator_was_taken_back_says_how_to_get_another(farm: RealFarm) -> None:
+    file = farm.data / "admin.token"
+    farm.json("up", "--detach", "--port", "0")
+    (own,) = farm.json("token", "list")["items"]
+    refused = farm.dure("actor", "erase", own["actor"], "--yes")
+    assert (refused.returncode, "only administrator" in refused.stderr) == (1, True)
+    second = farm.json("actor", "create", "Second", "--role", "admin")["id"]
+    farm.json("token", "create", "--actor", second)
+    assert farm.dure("token", "revoke", own["id"]).returncode == 0
+    farm.json("down")
+    told = farm.dure("up", "--detach", "--port", "0")
+    assert (told.returncode, f"rm {file}" in told.stderr) == (1, True)
+    farm.json("down")
+    file.unlink()
+    farm.json("up", "--detach", "--port", "0")
+    assert farm.json("actor", "list")["items"]

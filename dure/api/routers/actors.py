@@ -7,12 +7,12 @@ from dataclasses import replace
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from dure.access import PROJECT_ROLES, Action, visible_projects
+from dure.access import PROJECT_ROLES, Action, carried, visible_projects
 from dure.api import resources
 from dure.api.bodies import ActorIn, GrantIn, TokenIn
 from dure.api.call import Call, CallDep
 from dure.api.documents import Plain, actor_document, credential_document, new_token_document, page, plain
-from dure.api.listing import Cursor, Limit, find_page, take_page
+from dure.api.listing import Cursor, Limit, among, find_page, take_page
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import ActorShape, CredentialShape, NewTokenShape, Page
 from dure.controller.commands import tenancy
@@ -64,17 +64,29 @@ async def create_actor(call: CallDep, body: ActorIn) -> Response:
 
 
 @router.get("/actors", response_model=Page[ActorShape])
-@requires(Action.ACTOR_READ, resources.farm("actor"))
+@requires(Action.ACTOR_READ, resources.actors)
 async def list_actors(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
-    """Every actor, with names and roles."""
+    """Every actor, with names and roles. Who manages projects gets those who have a role in them, those whom they made, and
+    themselves: of others as much as `GET /actors/{id}` tells."""
 
     def look(reader: Reader) -> Plain | Reason:
-        rows, next = take_page(reader, Actor, {}, cursor, limit)
+        rows, next = take_page(reader, Actor, among("id", resources.actors_seen(call, reader)), cursor, limit)
         ids = [a.id for a in rows]
         people, grants = reader.get_many(Person, ids), reader.find(Grant, {"actor": ids})
-        return page((actor_document(a, people.get(a.id), [g for g in grants if g.actor == a.id]) for a in rows), next)
+        return page((_shown(call, a, people.get(a.id), [g for g in grants if g.actor == a.id]) for a in rows), next)
 
     return await call.show(look)
+
+
+def _shown(call: Call, actor: Actor, person: Person | None, grants: list[Grant]) -> Plain:
+    """An actor as the caller may know it."""
+    own, within = actor.id == call.identity.id, call.identity.within
+    managed = visible_projects(call.identity, Action.ACTOR_READ)
+    if not within and (own or managed is None):
+        return actor_document(actor, person, grants)
+    nameless = replace(person, email="") if person else None
+    shown = carried(grants, within) if own else [g for g in grants if g.role in PROJECT_ROLES and g.scope in (managed or ())]
+    return actor_document(actor, nameless, shown)
 
 
 @router.get("/actors/{id}", response_model=ActorShape)
@@ -82,16 +94,7 @@ async def list_actors(call: CallDep, limit: Limit = 100, cursor: Cursor = "") ->
 async def get_actor(call: CallDep, id: str) -> Response:
     """All of it for the actor itself, administrators and auditors. Who manages a project with it sees the name, and the roles in
     the projects that they manage: no e-mail, and nothing of what else the person does."""
-    managed = None if id == call.identity.id else visible_projects(call.identity, Action.ACTOR_READ)
-
-    def look(reader: Reader) -> Plain | Reason:
-        person, grants = reader.get(Person, id), reader.find(Grant, {"actor": id})
-        if managed is not None:
-            person = replace(person, email="") if person else None
-            grants = [g for g in grants if g.role in PROJECT_ROLES and g.scope in managed]
-        return actor_document(call.record, person, grants)
-
-    return await call.show(look)
+    return await call.show(lambda reader: _shown(call, call.record, reader.get(Person, id), reader.find(Grant, {"actor": id})))
 
 
 @router.post("/actors/{id}/erase", response_model=Actor)
@@ -109,23 +112,27 @@ async def disable_actor(call: CallDep, id: str) -> Response:
 
 
 @router.post("/actors/{id}/tokens", status_code=201, response_model=NewTokenShape)
-@requires(Action.TOKEN_CREATE, resources.actor)
+@requires(Action.TOKEN_CREATE, resources.actor_spoken_for)
 async def create_token(call: CallDep, id: str, body: TokenIn) -> Response:
     """The secret is in this answer alone: a repeated request gets the rest again, with an empty `token`.
 
-    A token ends no later than the one with which it was made; without `expires`, with it."""
+    A token ends no later than the one with which it was made; without `expires`, with it. One that is made by who manages the
+    actor's projects opens these alone (`within`), whatever roles the actor is given later, and so does what is made with it."""
     secret, ends_ms = Secret(), lasting(call, body.expires or 0)
     if isinstance(ends_ms, Reason):
         return call.refuse(ends_ms)
+    within = await resources.bound_of(call, id)
+    if isinstance(within, Reason):
+        return call.refuse(within)
 
     def command(tx: Tx, deed: Deed) -> NewToken | Reason:
-        return secret.keep(tenancy.create_token(tx, deed, actor=id, label=body.label, expires_ms=ends_ms))
+        return secret.keep(tenancy.create_token(tx, deed, actor=id, label=body.label, expires_ms=ends_ms, within=within))
 
     return await call.write(command, new_token_document, status=201, forget=True, seal=secret.show)
 
 
 @router.get("/actors/{id}/tokens", response_model=Page[CredentialShape])
-@requires(Action.TOKEN_CREATE, resources.actor)
+@requires(Action.TOKEN_CREATE, resources.actor_spoken_for)
 async def list_tokens(call: CallDep, id: str, limit: Limit = 100, cursor: Cursor = "") -> Response:
     """The tokens of an actor, without their secrets."""
     return await call.show(lambda reader: find_page(reader, Credential, {"actor": id}, cursor, limit, credential_document))

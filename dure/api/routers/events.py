@@ -13,7 +13,7 @@ from dure.access import Action, Resource, visible_projects
 from dure.api import resources
 from dure.api.call import Call, CallDep
 from dure.api.documents import Plain, page, plain
-from dure.api.listing import IdFilter, Limit
+from dure.api.listing import IdFilter, Limit, project_refusal
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import Document, Page
 from dure.api.sse import KEEP_ALIVE, STREAMED, EventStream, frame
@@ -46,10 +46,10 @@ class Filter:
         return self.call.sees(Action.EVENT_READ, resource)
 
 
-def _filter(call: Call, project: str, subject: str) -> Filter | Reason:
+async def _filter(call: Call, project: str, subject: str) -> Filter | Reason:
     where: dict[str, Any] = {"subject": subject} if subject else {}
     if project:
-        refusal = call.refusal(Action.EVENT_READ, [Resource(kind="project", id=project)])
+        refusal = await project_refusal(call, Action.EVENT_READ, Resource(kind="project", id=project))
         return refusal or Filter(call, {**where, "project": project})
     visible = visible_projects(call.identity, Action.EVENT_READ)
     if visible is not None and not any(g.role == Role.OPERATOR for g in call.identity.grants):
@@ -77,7 +77,7 @@ async def list_events(
     call: CallDep, after: After = 0, project: IdFilter = "", subject: IdFilter = "", limit: Limit = 100
 ) -> Response:
     """Sealed events, oldest first; `next` is the `after` of the next page, "" at the end."""
-    wanted = _filter(call, project, subject)
+    wanted = await _filter(call, project, subject)
     if isinstance(wanted, Reason):
         return call.refuse(wanted)
 
@@ -92,7 +92,7 @@ async def list_events(
 @requires(Action.EVENT_READ, None)
 async def stream_events(call: CallDep, project: IdFilter = "", after: After = 0) -> Response:
     """Events ("event") as they are sealed, each with its number as id, from behind `Last-Event-ID` or `after`."""
-    wanted = _filter(call, project, "")
+    wanted = await _filter(call, project, "")
     if isinstance(wanted, Reason):
         return call.refuse(wanted)
     last_id = call.request.headers.get("last-event-id", "") or str(after)
@@ -135,12 +135,13 @@ async def audit_head(call: CallDep) -> Response:
 @requires(Action.AUDIT_VERIFY, resources.farm("event"))
 async def audit_verify(call: CallDep) -> Response:
     """Hashes the chain again from its beginning, and holds it against the last signed head; `fault` names the first event that
-    does not hold. While it names one, nothing is sealed and nothing is started."""
+    does not hold. While it names one, nothing is sealed and nothing is started. Then it holds actors, roles and credentials
+    against what the chain tells of them; `findings` names each that is not so."""
     controller = call.api.services.controller
     known = controller.head() or NO_HEAD
 
     def look(reader: Reader) -> Plain | Reason:
         report = verify_audit(reader, controller.sealer.signer, known)
-        return {"ok": report.fault is None, **to_plain(report)}
+        return {"ok": report.fault is None and not report.findings, **to_plain(report)}
 
     return await call.ask(lambda: call.api.services.store.read(look))

@@ -1,4 +1,4 @@
-"""The rules in force and the farm as a whole."""
+"""The farm as a whole."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from starlette.responses import Response
 
 from dure.access import Action
 from dure.api import resources
-from dure.api.bodies import PolicyIn
 from dure.api.call import CallDep
 from dure.api.documents import Plain, plain
 from dure.api.route import DureRoute, requires
 from dure.api.routers.workloads import count_by
 from dure.api.shapes import FarmShape
-from dure.controller.commands.policy import write_policy
 from dure.controller.commands.sites import drain_farm
-from dure.controller.rules import plane_of, policy_of
+from dure.controller.rules import plane_of
 from dure.model.codec import to_plain
-from dure.model.policy import Policy
 from dure.model.reason import Reason
 from dure.model.records import Plane
 from dure.model.site import Node, Site
@@ -27,20 +24,6 @@ from dure.model.workload import Attempt, AttemptState, Workload, WorkloadState
 from dure.ports import Reader
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["farm"])
-
-
-@router.get("/policy", response_model=Policy)
-@requires(Action.POLICY_READ, resources.farm("policy"))
-async def get_policy(call: CallDep) -> Response:
-    """The rules in force: priority classes, prices, limits."""
-    return await call.show(lambda reader: plain(policy_of(reader)))
-
-
-@router.put("/policy", response_model=Policy)
-@requires(Action.POLICY_WRITE, resources.farm("policy"))
-async def put_policy(call: CallDep, body: PolicyIn) -> Response:
-    """Put a whole policy in force as the next version. What was decided under an older one keeps its number."""
-    return await call.write(lambda tx, deed: write_policy(tx, deed, policy=body.policy()), plain, forget=True)
 
 
 @router.get("/farm", response_model=FarmShape)

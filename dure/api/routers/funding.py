@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from dure.access import Action, Resource
+from dure.access import Action, Resource, Scope, visible_ids
 from dure.api import resources
-from dure.api.bodies import AwardIn, FundsIn, ProgrammeIn
+from dure.api.bodies import AwardIn, FundsIn, ProgrammeIn, WithdrawalIn
 from dure.api.call import CallDep
-from dure.api.cursors import opened
 from dure.api.documents import (
     Plain,
     account_document,
@@ -23,7 +24,8 @@ from dure.api.documents import (
     programme_document,
     programme_documents,
 )
-from dure.api.listing import Cursor, IdFilter, Limit, find_page, project_filter, take_page
+from dure.api.listing import Cursor, IdFilter, Limit, among, find_page, project_refusal, take_any, take_page
+from dure.api.resources import funded
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import AccountShape, AwardShape, Document, Page, ProgrammeShape
 from dure.controller import verify_store_books
@@ -60,9 +62,9 @@ async def list_programmes(call: CallDep, limit: Limit = 100, cursor: Cursor = ""
     """The programmes that the caller sees, with what may still be awarded."""
 
     def look(reader: Reader) -> Plain | Reason:
-        rows, next = take_page(reader, Programme, {}, cursor, limit)
-        seen = [p for p in rows if call.sees(Action.PROGRAMME_READ, Resource(kind="programme", id=p.id))]
-        return page(programme_documents(reader, seen), next)
+        seen = among("id", visible_ids(call.identity, Action.PROGRAMME_READ, Scope.PROGRAMME))
+        rows, next = take_page(reader, Programme, seen, cursor, limit)
+        return page(programme_documents(reader, rows), next)
 
     return await call.show(look)
 
@@ -77,7 +79,7 @@ async def get_programme(call: CallDep, id: str) -> Response:
 @router.post("/programmes/{id}/funds", status_code=201, response_model=ProgrammeShape)
 @requires(Action.PROGRAMME_FUND, resources.programme)
 async def fund_programme(call: CallDep, id: str, body: FundsIn) -> Response:
-    """Raise a programme's budget, drawn from the treasury."""
+    """Raise a programme's budget, drawn from the treasury: who runs one programme alone does not."""
 
     def command(tx: Tx, deed: Deed) -> tuple[Programme, Account | None] | Reason:
         transfer_id = f"fund:{id}:{call.identity.id}:{call.key}"  # the same request is the same transfer
@@ -108,18 +110,38 @@ async def list_awards(
     call: CallDep, project: IdFilter = "", programme: IdFilter = "", limit: Limit = 100, cursor: Cursor = ""
 ) -> Response:
     """The awards of the projects, or of the programmes, that the caller sees."""
-    where = {name: id for name, id in (("project", project), ("programme", programme)) if id}
+    refusal = await _project_refusal(call, Action.AWARD_READ, project)
+    if refusal is not None:
+        return call.refuse(refusal)
+    asked = {name: id for name, id in (("project", project), ("programme", programme)) if id}
+    wheres = [within for seen in _sides(call, Action.AWARD_READ) if (within := _both(asked, seen)) is not None]
 
     def look(reader: Reader) -> Plain | Reason:
-        rows, next = take_page(reader, Award, where, cursor, limit)
-        return page(award_documents(reader, [a for a in rows if _sees(call, a)]), next)
+        rows, next = take_any(reader, Award, wheres, cursor, limit)
+        return page(award_documents(reader, rows), next)
 
     return await call.show(look)
 
 
-def _sees(call: CallDep, award: Award) -> bool:
-    resource = Resource(kind="award", id=award.id, project=award.project, programme=award.programme)
-    return call.sees(Action.AWARD_READ, resource)
+async def _project_refusal(call: CallDep, action: Action, project: str) -> Reason | None:
+    """Why there is nothing to filter by this project, or None: it is seen as one's own, or as one that one's programme funds."""
+    if not project:
+        return None
+    programmes = visible_ids(call.identity, action, Scope.PROGRAMME) or frozenset()
+    through = await call.read(lambda reader: funded(reader, programmes, project))
+    return await project_refusal(call, action, Resource(kind="project", id=project, programme=through.get(project, "")))
+
+
+def _sides(call: CallDep, action: Action) -> list[dict[str, list[str]]]:
+    """What is of the caller's projects, and what is of the caller's programmes: field → ids. [{}]: everything is open."""
+    seen = {s.value: visible_ids(call.identity, action, s) for s in (Scope.PROJECT, Scope.PROGRAMME)}
+    return [{}] if None in seen.values() else [{field: sorted(ids)} for field, ids in seen.items() if ids]
+
+
+def _both(asked: dict[str, str], seen: dict[str, list[str]]) -> dict[str, Any] | None:
+    """A where-clause for what is asked for and seen; None: nothing is."""
+    ((field, ids),) = seen.items() or [("", [])]
+    return {**seen, **asked} if not field or asked.get(field, ids[0]) in ids else None
 
 
 @router.get("/awards/{id}", response_model=AwardShape)
@@ -129,13 +151,38 @@ async def get_award(call: CallDep, id: str) -> Response:
     return await call.show(lambda reader: award_documents(reader, [call.record])[0])
 
 
+@router.post("/awards/{id}/withdraw", response_model=AwardShape)
+@requires(Action.AWARD_WITHDRAW, resources.award)
+async def withdraw_award(call: CallDep, id: str, body: WithdrawalIn) -> Response:
+    """Take back what is neither held nor spent of an award, or `amount` of it, into its programme."""
+
+    def command(tx: Tx, deed: Deed) -> Plain | Reason:
+        transfer_id = f"withdraw:{id}:{call.identity.id}:{call.key}"  # the same request is the same transfer
+        less = funding.withdraw_award(tx, deed, award=id, amount=body.amount or 0, reason=body.reason, transfer_id=transfer_id)
+        return less if isinstance(less, Reason) else award_documents(tx, [less])[0]
+
+    return await call.write(command, dict)
+
+
 @router.get("/projects/{id}/ledger", response_model=Document)
 @requires(Action.LEDGER_READ, resources.project)
 async def get_statement(call: CallDep, id: str) -> Response:
     """What each job was quoted, held, paid and given back, what each award still has, and whether it adds up (`findings`).
 
-    A job cost `net` whole units and `carried_nano` nano-units; `remainders`: what is carried to the next settlement at a site."""
-    return await call.show(lambda reader: project_statement(reader, id))
+    A job cost `net` whole units and `carried_nano` nano-units; `remainders`: what is carried to the next settlement at a site.
+    Who runs a programme gets the lines of its awards alone (`partial`): jobs and remainders are not told apart by who paid."""
+    if call.sees(Action.LEDGER_READ, Resource(kind="project", id=id)):
+        return await call.show(lambda reader: project_statement(reader, id))
+    programmes = visible_ids(call.identity, Action.LEDGER_READ, Scope.PROGRAMME) or frozenset()
+    return await call.show(lambda reader: awards_statement(reader, id, programmes))
+
+
+def awards_statement(reader: Reader, project: str, programmes: Collection[str]) -> Plain:
+    """Of a project's statement the lines of the awards that these programmes gave it."""
+    accounts = [award_account(a.id) for a in reader.find(Award, {"project": project, "programme": sorted(programmes)})]
+    transfers = [t for t in reader.find(Transfer, {"project": project}) if t.debit in accounts or t.credit in accounts]
+    told = statement((replace(t, workload="") for t in transfers), reader.get_many(Account, accounts).values())
+    return {"project": project, "partial": True, **to_plain(told)}
 
 
 def project_statement(reader: Reader, project: str) -> Plain:
@@ -155,7 +202,7 @@ def project_statement(reader: Reader, project: str) -> Plain:
     told = statement(transfers, accounts.values(), quotes=quotes, energy=energy, carried=carried, remainders=remainders)
     made: Plain = to_plain(told)
     made["jobs"] = [{**line, "name": names.get(line["workload"], "")} for line in made["jobs"]]
-    return {"project": project, **made}
+    return {"project": project, "partial": False, **made}
 
 
 @router.get("/transfers", response_model=Page[Transfer])
@@ -168,24 +215,38 @@ async def list_transfers(
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Response:
-    """Postings and holds, oldest first."""
-    where = project_filter(call, Action.LEDGER_READ, project)
-    if isinstance(where, Reason):
-        return call.refuse(where)
-    if workload:
-        where["workload"] = workload
-    if account:
-        return await call.show(lambda reader: _of_account(reader, where, account, cursor, limit))
-    return await call.show(lambda reader: find_page(reader, Transfer, where, cursor, limit, plain))
+    """Postings and holds, oldest first: of the caller's projects, and of the accounts of the caller's programmes and awards."""
+    refusal = await _project_refusal(call, Action.LEDGER_READ, project)
+    if refusal is not None:
+        return call.refuse(refusal)
+    asked = {name: id for name, id in (("project", project), ("workload", workload)) if id}
+
+    def look(reader: Reader) -> Plain | Reason:
+        wheres: list[dict[str, Any]] = []
+        for seen in _sides(call, Action.LEDGER_READ):
+            programmes = seen.get("programme")
+            within = {**asked} if programmes else _both(asked, seen)
+            if within is not None:
+                wheres += _of_accounts(within, account, _accounts(reader, programmes) if programmes else None)
+        rows, next = take_any(reader, Transfer, wheres, cursor, limit)
+        return page(map(plain, rows), next)
+
+    return await call.show(look)
 
 
-def _of_account(reader: Reader, where: dict[str, Any], account: str, cursor: str, limit: int) -> Plain:
-    """Both sides of an account, merged by id."""
-    sides = [
-        reader.find(Transfer, {**where, side: account}, after=opened(cursor), limit=limit + 1) for side in ("debit", "credit")
-    ]
-    rows = sorted({t.id: t for side in sides for t in side}.values(), key=lambda t: t.id)
-    return page((plain(t) for t in rows[:limit]), rows[limit - 1].id if len(rows) > limit else "")
+def _accounts(reader: Reader, programmes: Sequence[str]) -> list[str]:
+    """The accounts of programmes and of all that they have awarded."""
+    awards = reader.find(Award, {"programme": programmes})
+    return [*map(programme_account, programmes), *(award_account(a.id) for a in awards)]
+
+
+def _of_accounts(within: dict[str, Any], account: str, seen: list[str] | None) -> list[dict[str, Any]]:
+    """Where-clauses for either side of one account, or of those that are seen (None: all)."""
+    if not account and seen is None:
+        return [within]
+    sides = [account] if account else seen
+    bound = [{**within, side: sides} for side in ("debit", "credit")]
+    return bound if seen is None or not account or account in seen else []
 
 
 @router.get("/accounts", response_model=Page[AccountShape])
@@ -198,7 +259,8 @@ async def list_accounts(call: CallDep, limit: Limit = 100, cursor: Cursor = "") 
 @router.get("/ledger/verify", response_model=Document)
 @requires(Action.LEDGER_VERIFY, resources.farm("ledger"))
 async def verify_ledger(call: CallDep) -> Response:
-    """Makes every sum again, and compares each transfer with what the chain tells; the first finding is the first bad row."""
+    """Makes every sum again, and compares each transfer, award, programme, policy and attempt with what the chain tells; the
+    first finding is the first bad row. `unproved`: how many rows rest on the `unsealed` events alone."""
 
     def look(reader: Reader) -> Plain | Reason:
         report = verify_store_books(reader)

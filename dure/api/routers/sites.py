@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from dure.access import Action, Resource, visible_projects
+from dure.access import Action, Resource, Scope, visible_ids, visible_projects
 from dure.api import resources
-from dure.api.bodies import DismissIn, SiteIn
+from dure.api.bodies import AttestIn, DismissIn, SiteIn
 from dure.api.call import Call, CallDep
 from dure.api.documents import Plain, new_token_document, plain, site_document
-from dure.api.listing import Cursor, IdFilter, Limit, find_page
+from dure.api.listing import Cursor, IdFilter, Limit, among, find_page
 from dure.api.route import DureRoute, requires
 from dure.api.routers.actors import Secret
 from dure.api.shapes import NewTokenShape, Page, SiteShape
@@ -28,6 +28,7 @@ from dure.ports import Reader, Tx
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["sites"])
 LIVE = tuple(s for s in AttemptState if s != AttemptState.ENDED)
+UNFORCED = AttestIn()
 
 
 @router.post("/sites", status_code=201, response_model=Site)
@@ -150,20 +151,19 @@ async def stop_attempt(call: CallDep, id: str) -> Response:
 
 @router.post("/attempts/{id}/attest-lost", response_model=Attempt)
 @requires(Action.SITE_OPERATE, resources.attempt)
-async def attest_lost(call: CallDep, id: str) -> Response:
-    """State that an attempt is dead for certain, so that its workload may run again. A lost link proves nothing."""
-    return await call.write(lambda tx, deed: sites.attest_lost(tx, deed, attempt=id), plain)
+async def attest_lost(call: CallDep, id: str, body: AttestIn = UNFORCED) -> Response:
+    """State that an attempt is dead for certain, so that its workload may run again. A lost link proves nothing: should it live,
+    it is stopped as soon as its site is heard again. At a site that answers it is refused, unless by force: stop it instead."""
+    return await call.write(lambda tx, deed: sites.attest_lost(tx, deed, attempt=id, force=body.force), plain)
 
 
 @router.get("/quarantine", response_model=Page[Quarantine])
 @requires(Action.SITE_OPERATE, None)
 async def list_quarantine(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
-    """Attempts that a site runs and that the plane does not know, after a restore."""
-
-    def keep(row: Quarantine) -> bool:
-        return call.sees(Action.SITE_OPERATE, Resource(kind="quarantine", id=row.id, site=row.site))
-
-    return await call.show(lambda reader: find_page(reader, Quarantine, {}, cursor, limit, plain, keep=keep))
+    """Attempts that a site runs and that the plane does not know, after a restore; and those that live although their end is
+    recorded, which are being stopped."""
+    where = among("site", visible_ids(call.identity, Action.SITE_OPERATE, Scope.SITE))
+    return await call.show(lambda reader: find_page(reader, Quarantine, where, cursor, limit, plain))
 
 
 @router.post("/quarantine/{id}/dismiss", response_model=Quarantine)

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from dure.access import Action, visible_projects
+from dure.access import Action, Resource
 from dure.api import resources
 from dure.api.bodies import MemberIn, OrganisationIn, ProjectIn
 from dure.api.call import CallDep
-from dure.api.documents import Plain, page, plain, project_document
-from dure.api.listing import Cursor, Limit, find_page
-from dure.api.resources import organisations_seen
+from dure.api.documents import Plain, plain, project_document
+from dure.api.listing import Cursor, Limit, among, find_page
+from dure.api.resources import organisations_seen, projects_seen
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import Members, MeShape, Page, ProjectShape
 from dure.controller.commands import tenancy
@@ -31,9 +31,9 @@ MEMBER_ROLES = (Role.MANAGER, Role.MEMBER)
 @requires(Action.ME_READ, resources.farm("actor"))
 async def me(call: CallDep) -> Response:
     """Who the token stands for, and what it may see."""
-    visible = visible_projects(call.identity)
 
     def look(reader: Reader) -> Plain | Reason:
+        visible = projects_seen(call, reader)
         actor, person = reader.get(Actor, call.identity.id), reader.get(Person, call.identity.id)
         return {
             "actor": call.identity.id,
@@ -60,9 +60,7 @@ async def list_organisations(call: CallDep, limit: Limit = 100, cursor: Cursor =
 
     def look(reader: Reader) -> Plain | Reason:
         seen = organisations_seen(call, reader)
-        if seen is None:
-            return find_page(reader, Organisation, {}, cursor, limit, plain)
-        return page(plain(o) for _, o in sorted(reader.get_many(Organisation, seen).items()))
+        return find_page(reader, Organisation, among("id", seen), cursor, limit, plain)
 
     return await call.show(look)
 
@@ -84,17 +82,20 @@ async def create_project(call: CallDep, body: ProjectIn) -> Response:
 @router.get("/projects", response_model=Page[ProjectShape])
 @requires(Action.PROJECT_READ, None)
 async def list_projects(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
-    """The projects that the caller sees; without their members."""
-    visible = visible_projects(call.identity)
-    where = {} if visible is None else {"id": sorted(visible)}
-    return await call.show(lambda reader: find_page(reader, Project, where, cursor, limit, project_document))
+    """The projects that the caller sees; without their members. Who runs a programme sees those that hold an award of it."""
+
+    def look(reader: Reader) -> Plain | Reason:
+        return find_page(reader, Project, among("id", projects_seen(call, reader)), cursor, limit, project_document)
+
+    return await call.show(look)
 
 
 @router.get("/projects/{id}", response_model=ProjectShape)
 @requires(Action.PROJECT_READ, resources.project)
 async def get_project(call: CallDep, id: str) -> Response:
-    """One project, with its members."""
-    return await call.show(lambda reader: project_document(call.record, _members(reader, id)))
+    """One project, with its members; without them for who runs a programme that funds it."""
+    own = call.sees(Action.PROJECT_READ, Resource(kind="project", id=id))
+    return await call.show(lambda reader: project_document(call.record, _members(reader, id) if own else ()))
 
 
 def _members(reader: Reader, project: str) -> list[Grant]:

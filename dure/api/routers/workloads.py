@@ -40,6 +40,7 @@ from dure.api.shapes import (
 from dure.api.veil import Veil
 from dure.controller.commands import workloads
 from dure.controller.rules import bad, policy_of
+from dure.model.policy import PriorityClass
 from dure.model.reason import Reason
 from dure.model.records import WaitNote
 from dure.model.workload import Attempt, Workload, WorkloadState
@@ -53,7 +54,7 @@ StateFilter = Literal["", "waiting", "starting", "running", "succeeded", "failed
 @requires(Action.WORKLOAD_SUBMIT, resources.body_project)
 async def submit(call: CallDep, body: WorkloadIn) -> Response:
     """Submit a job, or with `array` that many of it."""
-    refusal = await _urgent_refusal(call, body.project, body.job)
+    refusal = await _job_refusal(call, body.project, body.job)
     if refusal is not None:
         return call.refuse(refusal)
     spec, elements = spec_of(body.job), body.elements()
@@ -64,17 +65,28 @@ async def submit(call: CallDep, body: WorkloadIn) -> Response:
     )
 
 
-async def _urgent_refusal(call: Call, project: str, job: Job) -> Reason | None:
-    """A class that preempts others needs a right of its own."""
+async def _job_refusal(call: Call, project: str, job: Job) -> Reason | None:
+    """A class that preempts others needs a right of its own, and so does an archive of the project."""
+    within = [Resource(kind="project", id=project)]
+    chosen = (await call.api.policy()).priority_class(job.priority)
+    urgent = _class_refusal(call, project, chosen) if chosen is not None else None
+    return urgent or (call.refusal(Action.BUNDLE_READ, within) if job.bundle else None)
+
+
+def _class_refusal(call: Call, project: str, chosen: PriorityClass) -> Reason | None:
+    return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=project)]) if chosen.preempts else None
+
+
+async def _usable_classes(call: Call, project: str) -> tuple[str, ...]:
+    """Names of the priority classes in which the caller may submit work of this project: by the rules of `submit`."""
+    if call.refusal(Action.WORKLOAD_SUBMIT, [Resource(kind="project", id=project)]) is not None:
+        return ()
     policy = await call.api.policy()
-    chosen = policy.priority_class(job.priority)
-    if chosen is None or not chosen.preempts:
-        return None
-    return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=project)])
+    return tuple(c.name for c in policy.classes if _class_refusal(call, project, c) is None)
 
 
 @router.post("/workloads/{id}/resubmit", status_code=201, response_model=ResubmittedShape)
-@requires(Action.WORKLOAD_SUBMIT, resources.workload_or_array)
+@requires(Action.WORKLOAD_SUBMIT, resources.copied)
 async def resubmit(call: CallDep, id: str, body: ResubmitIn) -> Response:
     """Submit a workload, or a whole array, once more with changes: with more memory after it ran out of it, say.
 
@@ -87,7 +99,7 @@ async def resubmit(call: CallDep, id: str, body: ResubmitIn) -> Response:
         job = Job.model_validate(merged(job_of(old.spec), body.job))
     except ValidationError as error:
         return call.refuse(reasons_of(error.errors(include_url=False), Job))
-    refusal = await _urgent_refusal(call, old.project, job)
+    refusal = await _job_refusal(call, old.project, job)
     if refusal is not None:
         return call.refuse(refusal)
     spec, elements = spec_of(job), body.array or job.array or count
@@ -135,7 +147,7 @@ async def list_workloads(
     cursor: Cursor = "",
 ) -> Response:
     """Workloads of a project, or of all that the caller sees, with the reason why each waits or how it ended."""
-    where = project_filter(call, Action.WORKLOAD_READ, project)
+    where = await project_filter(call, Action.WORKLOAD_READ, project)
     if isinstance(where, Reason):
         return call.refuse(where)
     if state:
@@ -175,10 +187,13 @@ async def list_attempts(call: CallDep, id: str) -> Response:
 @router.get("/workloads/{id}/why", response_model=Document)
 @requires(Action.WORKLOAD_WHY, resources.workload)
 async def why(call: CallDep, id: str) -> Response:
-    """Why it is where it is; of a waiting one also the smallest change that would start it."""
+    """Why it is where it is; of a waiting one also the smallest change that would start it, `hold` now and `hold_then` with it.
+
+    No priority class is suggested that the caller may not use in this project."""
+    usable = await _usable_classes(call, call.record.project)
 
     def look() -> Plain | Reason:
-        answer = call.api.services.controller.why(id)
+        answer = call.api.services.controller.why(id, usable)
         if isinstance(answer, Reason):
             return answer
         return call.api.services.store.read(lambda reader: why_document(answer, call.lang, veil_of(call, reader)))

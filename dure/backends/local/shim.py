@@ -27,7 +27,7 @@ import signal
 import sys
 import time
 
-from dure.backends.local import cgroups, files, memory, processes, sandbox, space, workers
+from dure.backends.local import cgroups, checkpoints, files, memory, processes, sandbox, space, workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs every start 3 ms
@@ -39,9 +39,7 @@ TICK_MS = 500  # between two looks at logs and memory
 REAP_MS = 20  # between two looks while processes are being killed
 STRIKES = 50  # without a pause, so that what forks without a pause is outrun
 EVASION_MS = 2_000  # for which an attempt without a namespace may evade the kill before all of its user's processes go
-CHECKPOINT_LOOK_NS = 50_000_000  # one look for the newest checkpoint; nothing else is watched meanwhile
 ASIDE_AS_BYTES = 512 << 20  # address space of what unpacks and copies: Python and tarfile take 60 MiB
-CHECKPOINT_FILES_MAX = 10_000  # looked at for the newest checkpoint; beyond, the newest of those seen counts
 LOG_NOTICE = b"\n[dure: the log has reached its bound; what followed is not kept]\n"
 
 
@@ -74,6 +72,7 @@ class Shim:
         self.folder = folder
         self._listen()
         self.order: dict[str, Any] = files.read_record(f"{folder}/order.json") or {}
+        self.saved = checkpoints.Checkpoints(self.order.get("checkpoint_folder", ""))
         self.gang = workers.Gang()
         self.alive: set[int] = set()  # pids of ranks that have not ended
         self.children = True  # whether waitpid may have something left
@@ -412,13 +411,14 @@ class Shim:
         init = [self.init, processes.start_ticks(self.init)] if self.init else None
         files.write_record(f"{self.folder}/run", {**identity, "init": init, "evidence": self._evidence()})
 
-    def _evidence(self) -> dict[str, Any]:
+    def _evidence(self, *, last: bool = False) -> dict[str, Any]:
+        look = self.saved.last_look if last else self.saved.look
         return {
             "started_ms": self.started_wall,
             "run_ms": now_ms() - self.started if self.started else 0,
             "cpu_ms": self._spent_ms(),
             "rss_max_mib": self.rss_max_mib,
-            "checkpoint_ms": newest_ms(self.order["checkpoint_folder"]),
+            "checkpoint_ms": look(self.started_wall, wall_ms()),
         }
 
     def _spent_ms(self) -> int:
@@ -440,7 +440,7 @@ class Shim:
         if ran and not self.started:
             end["started_ms"] = end["ended_ms"]
         logs = [log_bytes(f"{self.folder}/log.{rank}") for rank in range(len(self.order["workers"]))]
-        record = {"outcome": outcome, "evidence": {**self._evidence(), **end}, "log_bytes": logs}
+        record = {"outcome": outcome, "evidence": {**self._evidence(last=True), **end}, "log_bytes": logs}
         files.write_record(f"{self.folder}/exit", record)
 
     def _leave_group(self) -> None:
@@ -478,22 +478,3 @@ def kill_user(uid: int) -> NoReturn:
         os.kill(-1, signal.SIGKILL)
     finally:
         os._exit(0)
-
-
-def newest_ms(folder: str) -> int:
-    """Modification time of the newest file below `folder`, not later than now; 0 when there is none.
-
-    Bounded by files and by time, within a folder too: of more than it can look at the newest of those seen counts."""
-    newest, waiting = 0, [folder]
-    left, until = CHECKPOINT_FILES_MAX, time.monotonic_ns() + CHECKPOINT_LOOK_NS
-    while waiting:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if left <= 0 or time.monotonic_ns() >= until:
-                    return min(newest, wall_ms())
-                left -= 1
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    newest = max(newest, entry.stat(follow_symlinks=False).st_mtime_ns // 1_000_000)
-    return min(newest, wall_ms())

@@ -39,7 +39,9 @@ def drain(run: Run, patience_ms: int) -> Drained:
 
 
 def _stop(run: Run, attempt: dict[str, Any]) -> bool:
-    """Whether it still had to be stopped: it may have ended since it was looked at."""
+    """Whether it still had to be stopped: it may have ended since it was looked at, or is being stopped already."""
+    if attempt.get("stopping"):
+        return False
     try:
         if _set_aside(attempt):
             run.client.stop_quarantined(attempt["id"])

@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 from dure.backends.local.sandbox import die_with_parent
-from dure.bootstrap import DRAINED_FOR_STOP, make_folder, open_plane, run_site
+from dure.bootstrap import DRAINED_FOR_STOP, SystemClock, admin_token_works, make_folder, open_plane, run_site
 from dure.cli.commands.draining import Drained, drain
 from dure.cli.connecting import connect_as_admin
 from dure.cli.exits import Exit
@@ -30,7 +30,9 @@ from dure.cli.farm.answering import answers
 from dure.cli.farm.server import PortTaken, listen, serve, url_of
 from dure.cli.run import Run
 from dure.client import DureClient
+from dure.errors import ApiError
 from dure.model.calendar import parse_duration
+from dure.model.tenancy import Role
 
 START_S = 30.0  # a farm that answers nothing for so long after its start has failed
 JOIN_S = 60.0  # its agent joins within a second or two of that; on a machine that is busy it took 15
@@ -73,6 +75,8 @@ def up(
             def ready() -> None:
                 lock.write(config.data, replace(farm, url=url))
                 _tell_ready(run, url)
+                if not admin_token_works(plane.store, config, SystemClock().now_ms()):
+                    run.note("up.token_refused", url=url, file=config.admin_token)
 
             asyncio.run(serve(plane.app, bound, agent, plane.hang_up, ready))
         finally:
@@ -152,6 +156,8 @@ def _await_agent(run: Run, farm: lock.Farm) -> None:
     """Until the site has been heard of since this start: what it said before does not count. Raises Refusal."""
     began_s, told, log = time.monotonic(), False, run.config.data / "farm.log"
     with connect_as_admin(run, farm.url) as client:
+        if not _administers(client):
+            raise run.refusal("up.token_refused", url=farm.url, file=run.config.admin_token)
         while not _has_joined(client, run.config.site, round(farm.started_s * 1000)):
             waited_s = time.monotonic() - began_s
             if waited_s > JOIN_S or lock.process(farm) is None:
@@ -160,6 +166,16 @@ def _await_agent(run: Run, farm: lock.Farm) -> None:
                 run.note("up.awaits_agent", site=run.config.site)
                 told = True
             time.sleep(LOOK_S)
+
+
+def _administers(client: DureClient) -> bool:
+    """Whether the client's token is still an administrator's: it may have been revoked, or its role taken."""
+    try:
+        return any(grant["role"] == Role.ADMIN for grant in client.me()["grants"])
+    except ApiError as refused:
+        if refused.status != 401:
+            raise
+        return False
 
 
 def _has_joined(client: DureClient, id: str, since_ms: int) -> bool:

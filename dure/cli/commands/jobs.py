@@ -15,6 +15,7 @@ from dure.cli.commands.waiting import ENDED, follow
 from dure.cli.commands.work import Work, work_of
 from dure.cli.exits import Exit
 from dure.cli.naming import project_of
+from dure.cli.policies import factor
 from dure.cli.remedies import after_the_end
 from dure.cli.run import Refusal, Run
 from dure.errors import ApiError
@@ -120,6 +121,8 @@ def tell_quote(run: Run, answer: Mapping[str, Any]) -> None:
             run.say("quote.most", amount=run.money(amount, currency), limit=run.texts.duration(answer["limit_ms"]), where=where)
             if answer["elements"] > 1:
                 run.say("quote.elements", n=answer["elements"], all=run.money(amount * answer["elements"], currency))
+    if answer["price_permille"] != 1000:
+        run.say("quote.class", priority=answer["priority"], factor=factor(answer))
     if answer["claims"]:
         run.say("quote.claims", site=answer["site"])
     elif answer["starts_now"]:

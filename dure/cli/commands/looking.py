@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.options import Limit, WorkloadId
+from dure.cli.commands.options import Limit, WorkloadId, filled
 from dure.cli.commands.work import Work, work_of
 from dure.cli.console import Column
 from dure.cli.exits import Exit
@@ -29,7 +29,7 @@ PAGE_MAX = 500
 def jobs(
     run: Run,
     state: Annotated[str, typer.Option("--state", help="opt.state")] = "",
-    array: Annotated[str, typer.Option("--array", help="opt.of_array", metavar="ID")] = "",
+    array: Annotated[str, typer.Option("--array", help="opt.of_array", metavar="ID", callback=filled)] = "",
     limit: Limit = 50,
 ) -> None:
     if state and state not in STATES:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.options import Amount, Id, Name, NewId, Sites, Starts
+from dure.cli.commands.options import Amount, Id, Name, NewId, Sites, Starts, filled
 from dure.cli.commands.people import done
 from dure.cli.console import Column
 from dure.cli.exits import Exit
@@ -38,21 +38,24 @@ def programme_create(
     done(run, run.client.create_programme(id, name or id, amount, starts=starts, ends=ends, currency=currency), "done.created")
 
 
-def _purses(run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tuple[tuple[str, str, int], ...]) -> None:
-    """Things with an amount of money, and what is left of it. extra: heading, member, whether it can be spared (see `Column`)."""
+def _purses(
+    run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tuple[tuple[str, str, int], ...], cash: Sequence[str] = ()
+) -> None:
+    """Things with an amount of money, and what is left of it. extra: heading, member, whether it can be spared (see `Column`);
+    cash: further members that are money."""
     run.console.document({"items": rows})
     columns = [
         Column(run.t("col.id"), keep=True),
         *(Column(run.t(key), slug=True, keep=m.endswith("_ms"), spare=spare) for key, m, spare in extra),
         Column(run.t("col.amount"), right=True),
+        *(Column(run.t(f"col.{member}"), right=True, spare=1) for member in cash),
         Column(run.t("col.available"), right=True),
     ]
     lines = [
         [
             r["id"],
             *(run.last_day(r[m]) if m.endswith("_ms") else str(r[m]) for _, m, _ in extra),
-            run.money(r[whole], r["currency"]),
-            run.money(r["available"], r["currency"]),
+            *(run.money(r[member], r["currency"]) for member in (whole, *cash, "available")),
         ]
         for r in rows
     ]
@@ -102,16 +105,19 @@ def award_create(
     done(run, row, "done.awarded", amount=run.money(row["amount"], row["currency"]), project=project)
 
 
-def award_list(run: Run, programme: Annotated[str, typer.Option("--programme", help="opt.programme")] = "") -> None:
+def award_list(
+    run: Run, programme: Annotated[str, typer.Option("--programme", help="opt.programme", callback=filled)] = ""
+) -> None:
     rows = list(run.client.awards(project=project_filter(run), programme=filtered(run, "programme", programme)))
-    extra = (("col.programme", "programme", 2), ("col.project", "project", 0), ("col.expires", "expires_ms", 1))
-    _purses(run, rows, "amount", extra)
+    extra = (("col.programme", "programme", 3), ("col.project", "project", 0), ("col.expires", "expires_ms", 2))
+    _purses(run, rows, "amount", extra, ("withdrawn", "spent"))
 
 
 def award_show(run: Run, id: Id) -> None:
     row = run.client.award(resolved(run, "award", id))
     run.console.document(row)
-    cash = {member: run.money(row[member], row["currency"]) for member in ("amount", "available", "held", "spent", "refunded")}
+    members = ("amount", "withdrawn", "available", "held", "spent", "refunded", "lapsed")
+    cash = {member: run.money(row[member], row["currency"]) for member in members}
     run.console.fields(
         {
             run.t("col.id"): row["id"],
@@ -124,6 +130,17 @@ def award_show(run: Run, id: Id) -> None:
             run.t("col.accelerators"): ", ".join(row["accelerators"]),
         }
     )
+
+
+def award_withdraw(
+    run: Run,
+    id: Id,
+    amount: Annotated[int | None, typer.Option("--amount", help="opt.amount_back", min=1)] = None,
+    reason: Annotated[str, typer.Option("--reason", help="opt.reason")] = "",
+) -> None:
+    row = run.client.withdraw_award(resolved(run, "award", id), amount or 0, reason)
+    cash = {member: run.money(row[member], row["currency"]) for member in ("amount", "withdrawn", "available")}
+    done(run, row, "done.withdrawn", **cash)
 
 
 def ledger(run: Run, view: Annotated[View, typer.Argument(help="arg.ledger_view")] = View.STATEMENT) -> int:
@@ -156,8 +173,11 @@ def tell_statement(run: Run, answer: Mapping[str, Any], names: Mapping[str, str]
     lines += [
         _statement_row({**total, "name": ""}, run.t("ledger.total", currency=total["currency"])) for total in answer["totals"]
     ]
-    run.console.table(columns, lines)
-    run.say("ledger.unit")
+    if answer["partial"]:
+        run.say("ledger.partial")
+    else:
+        run.console.table(columns, lines)
+        run.say("ledger.unit")
     _tell_awards(run, answer["awards"])
     for line in answer["remainders"]:
         if line["nano"]:
@@ -170,7 +190,7 @@ def tell_statement(run: Run, answer: Mapping[str, Any], names: Mapping[str, str]
 
 def _tell_awards(run: Run, awards: Sequence[Mapping[str, Any]]) -> None:
     """What each award gave, and what it has left. A narrow terminal is spared what is mostly nothing."""
-    members = (("granted", 0), ("spent", 0), ("refunded", 2), ("expired", 3), ("pending", 1), ("available", 0))
+    members = (("granted", 0), ("spent", 0), ("refunded", 2), ("withdrawn", 4), ("expired", 3), ("pending", 1), ("available", 0))
     columns = [
         Column(run.t("col.award"), keep=True),
         *(Column(run.t(f"col.{name}"), right=True, spare=spare) for name, spare in members),
@@ -214,7 +234,9 @@ def _verify(run: Run) -> int:
     run.console.document(answer)
     findings = answer["findings"]
     if not findings:
-        run.say("ledger.verified", transfers=answer["transfers"], accounts=answer["accounts"])
+        run.say("ledger.verified", transfers=answer["transfers"], accounts=answer["accounts"], attempts=answer["attempts"])
+        if answer["unproved"]:
+            run.say("ledger.unproved", rows=answer["unproved"], unsealed=answer["unsealed"])
         return Exit.OK
     run.console.say(
         run.t("ledger.first_bad", kind=findings[0]["kind"], row=findings[0]["subject"], facts=findings[0]["facts"]), "bold red"

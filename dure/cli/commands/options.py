@@ -10,6 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
+
+class EmptyId(typer.BadParameter):
+    """A text that names nothing, as of a variable that a script forgot to set. Asked for, it could only mean another thing."""
+
+
+def filled(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Callback of an argument or option that names a thing: what was given is not empty. Left out, an option may be."""
+    source = context.get_parameter_source(parameter.name or "")
+    given = value if isinstance(value, (list, tuple)) else [value]
+    if source is not None and source.name == "COMMANDLINE" and any(isinstance(v, str) and not v.strip() for v in given):
+        raise EmptyId("")
+    return value
+
+
 Id = Annotated[str, typer.Argument(help="arg.id", metavar="ID")]
 NewId = Annotated[str, typer.Argument(help="arg.new_id", metavar="ID")]
 WorkloadId = Annotated[str, typer.Argument(help="arg.workload", metavar="ID")]
@@ -17,7 +31,7 @@ Name = Annotated[str, typer.Option("--name", help="opt.name")]
 Amount = Annotated[int, typer.Option("--amount", help="opt.amount", min=1)]
 Starts = Annotated[str, typer.Option("--starts", help="opt.starts", metavar="DATE")]
 Limit = Annotated[int, typer.Option("--limit", "-n", help="opt.page", min=1, max=10_000)]
-Sites = Annotated[list[str] | None, typer.Option("--site", help="opt.award_site")]
+Sites = Annotated[list[str] | None, typer.Option("--site", help="opt.award_site", callback=filled)]
 File = Annotated[Path, typer.Argument(help="arg.file", metavar="FILE", dir_okay=False)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.options import Id, Name, NewId
+from dure.cli.commands.options import Id, Name, NewId, filled
 from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.naming import resolved
@@ -16,7 +16,8 @@ from dure.cli.run import Run
 Kind = Annotated[str, typer.Option("--kind", help="opt.org_kind")]
 Weight = Annotated[int, typer.Option("--weight", help="opt.weight", min=1)]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="opt.role", metavar="ROLE[:SCOPE]")]
-ActorOption = Annotated[str, typer.Option("--actor", help="opt.actor", metavar="ID")]
+TokenActor = Annotated[str, typer.Option("--actor", help="opt.token_actor", metavar="ID", callback=filled)]
+ActorOption = Annotated[str, typer.Option("--actor", help="opt.actor", metavar="ID", callback=filled)]
 
 
 _SLUGS = frozenset({"id", "organisation", "parent", "partners", "roles", "site"})
@@ -94,9 +95,9 @@ def organisation_list(run: Run) -> None:
 def project_create(
     run: Run,
     id: NewId,
-    organisation: Annotated[str, typer.Option("--organisation", "-o", help="opt.organisation")],
+    organisation: Annotated[str, typer.Option("--organisation", "-o", help="opt.organisation", callback=filled)],
     name: Name = "",
-    partner: Annotated[list[str] | None, typer.Option("--partner", help="opt.partner")] = None,
+    partner: Annotated[list[str] | None, typer.Option("--partner", help="opt.partner", callback=filled)] = None,
     weight: Weight = 1,
 ) -> None:
     leader = resolved(run, "organisation", organisation)
@@ -215,7 +216,7 @@ def _actor(run: Run, actor: str) -> str:
 
 def token_create(
     run: Run,
-    actor: Annotated[str, typer.Option("--actor", help="opt.token_actor", metavar="ID")] = "",
+    actor: TokenActor = "",
     label: Annotated[str, typer.Option("--label", help="opt.label")] = "",
     expires: Annotated[str, typer.Option("--expires", help="opt.expires_token", metavar="DATE")] = "",
 ) -> None:
@@ -225,7 +226,7 @@ def token_create(
     run.note("token.once", id=new["id"])
 
 
-def token_list(run: Run, actor: Annotated[str, typer.Option("--actor", help="opt.token_actor", metavar="ID")] = "") -> None:
+def token_list(run: Run, actor: TokenActor = "") -> None:
     rows = run.client.tokens(_actor(run, actor))
     listed(
         run,
@@ -236,8 +237,10 @@ def token_list(run: Run, actor: Annotated[str, typer.Option("--actor", help="opt
             ("col.created", "created_ms"),
             ("col.expires", "expires_ms"),
             ("col.revoked", "revoked_ms"),
+            ("col.within", "within"),
+            ("col.made_by", "made_by"),
         ],
-        {"created_ms": 1},
+        {"made_by": 3, "within": 2, "created_ms": 1},
     )
 
 

@@ -132,7 +132,7 @@ def site_undrain(run: Run, id: Id) -> None:
 
 def _node(run: Run, node: str) -> tuple[str, str]:
     site, slash, name = node.partition("/")
-    if not slash:
+    if not (slash and site.strip() and name.strip()):
         raise run.refusal("node.name", Exit.USAGE, node=node)
     return resolved(run, "site", site), name
 
@@ -158,21 +158,28 @@ def node_list(run: Run) -> None:
 
 
 def node_drain(run: Run, node: NodeId) -> None:
-    done(run, run.client.drain_node(*_node(run, node)), "done.drained", id=node)
+    site, name = _node(run, node)
+    done(run, run.client.drain_node(site, name), "done.drained", id=node)
 
 
 def node_undrain(run: Run, node: NodeId) -> None:
-    done(run, run.client.undrain_node(*_node(run, node)), "done.undrained", id=node)
+    site, name = _node(run, node)
+    done(run, run.client.undrain_node(site, name), "done.undrained", id=node)
 
 
 def attempt_stop(run: Run, attempt: AttemptId) -> None:
     done(run, run.client.stop_attempt(attempt), "done.stopping", id=attempt)
 
 
-def attempt_attest(run: Run, attempt: AttemptId, yes: Annotated[bool, typer.Option("--yes", help="opt.yes")] = False) -> None:
+def attempt_attest(
+    run: Run,
+    attempt: AttemptId,
+    yes: Annotated[bool, typer.Option("--yes", help="opt.yes")] = False,
+    force: Annotated[bool, typer.Option("--force", help="opt.force_attest")] = False,
+) -> None:
     if not yes:
         raise run.refusal("attest.sure", Exit.USAGE, id=attempt)
-    done(run, run.client.attest_lost(attempt), "done.attested", id=attempt)
+    done(run, run.client.attest_lost(attempt, force=force), "done.attested", id=attempt)
 
 
 def quarantine_list(run: Run, all: Annotated[bool, typer.Option("--all", help="opt.all_resolved")] = False) -> None:

@@ -1,4 +1,4 @@
-"""The plane's own matters: the event chain, the rules in force, settings, versions, the API's description."""
+"""The plane's own matters: the event chain, settings, versions, the API's description."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 import dure
 from dure.agent.journal import read_heads
-from dure.cli.commands.options import File, Limit
-from dure.cli.commands.people import done, listed
+from dure.cli.commands.options import Limit, filled
+from dure.cli.commands.people import listed
 from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.naming import project_filter
@@ -28,8 +27,9 @@ def audit_verify(run: Run, key: Annotated[str, typer.Option("--key", help="opt.p
     heads = read_heads(journal) if journal.is_dir() else []
     proof = prove(run.client, heads, public_key=key or str(run.client.farm()["public_key"]))
     own = run.client.verify_audit()  # the plane's own proof: it knows which head it signed last
-    whole = proof.fault is None and own["fault"] is None
-    run.console.document({**to_plain(proof), "unsealed": own["unsealed"], "plane_fault": own["fault"], "ok": whole})
+    whole = proof.fault is None and own["ok"]
+    told = {"unsealed": own["unsealed"], "plane_fault": own["fault"], "findings": own["findings"], "unproved": own["unproved"]}
+    run.console.document({**to_plain(proof), **told, "ok": whole})
     for known in proof.breaks:
         run.say("audit.break", incarnation=known.incarnation, after=known.after_seq, witnessed=known.witnessed_seq)
     if proof.fault is not None:
@@ -37,7 +37,11 @@ def audit_verify(run: Run, key: Annotated[str, typer.Option("--key", help="opt.p
         run.console.say(run.t("audit.broken", seq=proof.fault.seq, event=proof.fault.event or "-", fault=fault), "bold red")
     if own["fault"] is not None:
         fault = run.texts.word("fault", own["fault"]["fault"])
-        words = run.t("audit.refused", seq=own["fault"]["seq"], fault=fault, unsealed=own["unsealed"])
+        event = own["fault"]["event"] or "-"
+        words = run.t("audit.refused", seq=own["fault"]["seq"], event=event, fault=fault, unsealed=own["unsealed"])
+        run.console.say(words, "bold red")
+    for found in own["findings"]:
+        words = run.t("audit.finding", row=found["subject"], kind=run.texts.word("finding", found["kind"]), facts=found["facts"])
         run.console.say(words, "bold red")
     if whole:
         run.say("audit.whole", events=proof.events, heads=proof.heads, unsealed=own["unsealed"])
@@ -47,7 +51,7 @@ def audit_verify(run: Run, key: Annotated[str, typer.Option("--key", help="opt.p
 def audit_log(
     run: Run,
     after: Annotated[int, typer.Option("--after", help="opt.after", min=0)] = 0,
-    subject: Annotated[str, typer.Option("--subject", help="opt.subject", metavar="ID")] = "",
+    subject: Annotated[str, typer.Option("--subject", help="opt.subject", metavar="ID", callback=filled)] = "",
     limit: Limit = 100,
 ) -> None:
     rows = list(islice(run.client.events(after=after, project=project_filter(run), subject=subject), limit))
@@ -62,31 +66,6 @@ def audit_log(
     run.console.table(columns, [[str(e["seq"]), run.moment(e["at_ms"]), e["kind"], e["subject"], e["actor"]] for e in rows])
     if len(rows) == limit:
         run.note("audit.more", after=rows[-1]["seq"])
-
-
-def policy_show(run: Run) -> None:
-    row = run.client.policy()
-    run.console.document(row)
-    run.say("policy.version", n=row["version"], when=run.when(row["created_ms"]))
-    columns = [Column(run.t("col.resource")), Column(run.t("col.per_hour"), right=True), Column(run.t("col.currency"))]
-    run.console.table(columns, [[p["resource"], f"{p['nano'] * 3600 / 1e9:,.2f}", p["currency"]] for p in row["prices"]])
-    run.console.say("")
-    classes = [Column(run.t("col.priority")), Column(run.t("col.value"), right=True), Column(run.t("col.preempts"))]
-    run.console.table(classes, [[c["name"], str(c["value"]), run.t("word.yes") if c["preempts"] else ""] for c in row["classes"]])
-
-
-def policy_set(run: Run, file: File) -> None:
-    """Put a whole policy in force, from a YAML or JSON file of the shape that `policy show --json` prints."""
-    try:
-        policy: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        problem = run.problem(fault)
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=problem) from fault
-    if not isinstance(policy, dict):
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("policy.not_mapping"))
-    given = {name: value for name, value in policy.items() if name not in ("id", "version", "created_ms")}
-    row = run.client.write_policy(given)
-    done(run, row, "policy.written", n=row["version"])
 
 
 def settings(run: Run, page: Annotated[bool, typer.Option("--page", help="opt.page_md")] = False) -> None:

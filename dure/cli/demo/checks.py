@@ -92,7 +92,9 @@ def _books(story: Story) -> Iterator[Check]:
     books = story.admin.verify_ledger()
     yield Check("demo.check.books", not books["findings"], books["findings"][:1])
     proof = prove(story.admin, public_key=str(story.admin.farm()["public_key"]))
-    yield Check("demo.check.audit", proof.fault is None and proof.events > 0 and proof.heads > 0, proof)
+    chain = story.admin.verify_audit()
+    kept = proof.fault is None and proof.events > 0 and proof.heads > 0 and chain["ok"]
+    yield Check("demo.check.audit", kept, (proof, chain))
     live = [s for s, n in story.admin.farm()["attempts"].items() if n and s != "ended"]
     yield Check("demo.check.idle", not live, live)
     wanted = {w["id"] for w in story.tenant.workloads(project=PROJECT, limit=500) if w["state"] == "failed"}

@@ -109,8 +109,7 @@ class Story:
         self._view.step("demo.step.award")
         policy = self.admin.policy()
         prices = [{**p, "nano": p["nano"] * (PRICE_FACTOR if p["currency"] == "KRW" else 1)} for p in policy["prices"]]
-        rules = {k: v for k, v in policy.items() if k not in ("id", "version", "created_ms")}
-        self.admin.write_policy({**rules, "prices": prices, "min_run_ms": MIN_RUN_MS})
+        self.admin.write_policy({**policy, "prices": prices, "min_run_ms": MIN_RUN_MS}, based_on=policy["version"])
         self._view.say("demo.prices", factor=PRICE_FACTOR)
         today = datetime.now(UTC).date()
         first, last = today - timedelta(days=1), today + timedelta(days=90)

@@ -59,6 +59,13 @@ TEXTS: dict[str, str] = {
     "col.ran": "Ran",
     "col.reason": "Reason",
     "col.refunded": "Refunded",
+    "col.within": "Only in",
+    "col.made_by": "Made by",
+    "col.withdrawn": "Taken back",
+    "col.lapsed": "Expired",
+    "col.version": "Version",
+    "col.changes": "Changes",
+    "col.price_factor": "Price",
     "col.region": "Region",
     "col.released": "Released",
     "col.resolved": "Resolved",
@@ -115,6 +122,7 @@ TEXTS: dict[str, str] = {
     "transfer.release": "release",
     "transfer.refund": "refund",
     "transfer.expire": "expire",
+    "transfer.withdraw": "withdraw",
     "transfer.posted": "posted",
     "transfer.pending": "pending",
     "transfer.settled": "settled",
@@ -125,6 +133,12 @@ TEXTS: dict[str, str] = {
     "fault.head_beyond_end": "events that were signed are gone",
     "fault.bad_signature": "a head is not signed by this plane",
     "fault.bad_restore": "a restore tells of itself what is not so, or is not signed by this plane",
+    "fault.forged": "an event waits to be sealed that no command of this plane has written",
+    "finding.altered": "altered",
+    "finding.missing": "told of, and not there",
+    "finding.unrecorded": "there, and no event tells of it",
+    "finding.told_twice": "something else was told of it later",
+    "finding.misspoken": "an event that no command of this plane has written",
     "fault.unsigned": "an event was put behind the signed head",
     "fault.head_fork": "two heads of one number were signed",
     "fault.no_head": "the signed head is gone",
@@ -175,6 +189,7 @@ TEXTS: dict[str, str] = {
     "resubmit.element": "{id} is one element of an array; submit the array again: dure resubmit {array}",
     "resubmit.no_change": "{id} waits already; say what to change, such as --memory 8GiB or --limit 2h.",
     "quote.most": "At most {amount}{where}, for its whole limit of {limit}.",
+    "quote.class": "Priority class {priority}: {factor} times the price, counted in here.",
     "quote.on": " on {accelerator}",
     "quote.claims": "It would start at {site} as soon as others have made room.",
     "quote.elements": "{n} elements: at most {all} together.",
@@ -196,6 +211,9 @@ TEXTS: dict[str, str] = {
     "why.site": "Site {site}: {text}",
     "why.promised": "It is promised to start by {when}.",
     "why.change": "The smallest change that would start it now: {change}.",
+    "why.hold_then": "With that it would hold at most {new}, instead of {old}.",
+    "why.forbidden_class": "It would start now with a priority class that you may not use; no other small change would do. Ask "
+    "who manages the project.",
     "why.starts_already": "It starts with the next step.",
     "why.not_yet": "No change of the job would start it now.",
     "why.none_suffices": "No change of one or two of its fields would start it now; nothing below 1 device, 0.1 cores, 64 MiB "
@@ -225,6 +243,7 @@ TEXTS: dict[str, str] = {
     "change.funds": "{amount} more in an award",
     "change.priority": "priority {new} instead of {old}",
     "ledger.total": "total {currency}",
+    "ledger.partial": "Of this project you see the awards of your programme, not its jobs.",
     "ledger.unit":
         "Quoted: the most for one attempt. Cost: exact, refunds taken off; whole units of it are settled. Energy at the meter, "
         "modelled where not measured.",
@@ -233,8 +252,9 @@ TEXTS: dict[str, str] = {
     "ledger.finding": "Does not add up: {row}: {kind} {facts}",
     "ledger.adds_up": "Everything adds up.",
     "ledger.verified":
-        "The books hold: {transfers:,} transfers on {accounts:,} accounts were summed again and compared with the "
-        "record of events.",
+        "The books hold: {transfers:,} transfers on {accounts:,} accounts were summed again and, with awards, rules and "
+        "{attempts:,} attempts, compared with the record of events.",
+    "ledger.unproved": "Of these, {rows:,} rest on the {unsealed:,} events that are not sealed yet: nothing is proved of them.",
     "ledger.first_bad": "The books do not hold. First bad row: {row}: {kind} {facts}",
     "audit.whole":
         "The chain holds: {events:,} events hashed again, {heads} signed heads met, {unsealed} events not yet sealed.",
@@ -243,12 +263,23 @@ TEXTS: dict[str, str] = {
         "Known break: the restore that began incarnation {incarnation} went on from number {after:,}. Agents had "
         "witnessed events up to {witnessed:,}; those behind {after:,} are gone.",
     "audit.refused":
-        "The plane's own record contradicts its last signed head at number {seq} ({fault}). It seals and starts nothing more; "
+        "The plane's own record contradicts its last signed head at number {seq}, event {event} ({fault}). It seals and starts "
+        "nothing more; "
         "{unsealed:,} events wait, nothing of them is lost.",
+    "audit.finding": "Not what the chain says of who may do what: {row}: {kind} {facts}",
     "audit.more": "There may be more: dure audit log --after {after}",
     "policy.version": "Policy {n}, since {when}.",
     "policy.written": "Policy {n} is in force.",
     "policy.not_mapping": "a policy is a list of FIELD: VALUE lines, as `dure policy show --json` prints it",
+    "policy.same": "Nothing changes: policy {n} stays in force.",
+    "policy.one_source": "Give either a FILE or --from-version N.",
+    "policy.bad_items": "{field} is a list of items, each with its {member}",
+    "policy.change": "  {field}: {old} -> {new}",
+    "policy.absent": "none",
+    "policy.change_price": "  {resource}: {old} -> {new} {currency} an hour",
+    "policy.free": "Nothing costs anything under it: nobody needs an award.",
+    "policy.founded": "as founded",
+    "policy.more": "... and {n} more",
     "done.created": "Created {id}.",
     "done.member": "{actor} is now {role} of {id}.",
     "done.no_member": "{actor} is no longer in {id}.",
@@ -259,10 +290,11 @@ TEXTS: dict[str, str] = {
     "done.revoked_token": "Token {id} is revoked.",
     "done.funded": "{id} now has a budget of {budget}.",
     "done.awarded": "Awarded {amount} to {project} ({id}).",
+    "done.withdrawn": "{id}: {withdrawn} of {amount} taken back in all, {available} left.",
     "done.drained": "{id}: nothing more is started. What runs runs on.",
     "done.undrained": "{id}: work may start again.",
     "done.stopping": "{id} is being stopped; its job waits again.",
-    "done.attested": "{id} is recorded as lost.",
+    "done.attested": "{id} is recorded as lost. Should it live, its site stops it as soon as it is heard again.",
     "done.dismissed": "{id} is dismissed.",
     "erase.sure": "Erasing {id} cannot be undone. Say --yes if you are sure.",
     "attest.sure": "If {id} is still alive somewhere, its job would run twice. Say --yes if you are certain that it is dead.",
@@ -299,6 +331,9 @@ TEXTS: dict[str, str] = {
     "up.failed": "The farm did not come up. Its log, {log}, ends with: {last}",
     "up.agent_died":
         "The site's agent ended with status {status}; it is started again in {pause_s:g} s. Jobs are not affected.",
+    "up.token_refused":
+        "The farm answers at {url}, but the token in {file} is no administrator's any more. A new one is made at a start without "
+        "that file: dure down && rm {file} && dure up --detach",
     "up.stopped": "The farm has stopped. Jobs that were running run on; `dure up` adopts them.",
     "up.answers_detached": "The farm answers at {url} (process {pid}); it runs no jobs of its own. Stop it: dure down",
     "up.awaits_agent": "The farm answers; waiting for the agent of site {site} to join.",
@@ -353,6 +388,7 @@ TEXTS: dict[str, str] = {
     "usage.no_option": "There is no option {option}.",
     "usage.no_value": "{option} wants a value.",
     "usage.missing": "{name} is missing. {about}",
+    "usage.empty": "{name} is empty. {about}",
     "usage.bad_value": "{name} does not take this value. {about}",
     "usage.extra": "This is too much: {words}",
     "usage.one_of": "One of: {values}.",

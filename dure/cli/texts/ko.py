@@ -59,6 +59,13 @@ TEXTS: dict[str, str] = {
     "col.ran": "실행",
     "col.reason": "사유",
     "col.refunded": "환급",
+    "col.within": "사용 범위",
+    "col.made_by": "만든 사람",
+    "col.withdrawn": "회수",
+    "col.lapsed": "만료",
+    "col.version": "버전",
+    "col.changes": "바뀐 점",
+    "col.price_factor": "가격",
     "col.region": "지역",
     "col.released": "해제",
     "col.resolved": "처리",
@@ -115,6 +122,7 @@ TEXTS: dict[str, str] = {
     "transfer.release": "해제",
     "transfer.refund": "환급",
     "transfer.expire": "만료",
+    "transfer.withdraw": "회수",
     "transfer.posted": "기장됨",
     "transfer.pending": "예약 중",
     "transfer.settled": "정산됨",
@@ -125,6 +133,12 @@ TEXTS: dict[str, str] = {
     "fault.head_beyond_end": "서명된 사건이 사라졌습니다",
     "fault.bad_signature": "체인 머리에 이 제어면의 서명이 없습니다",
     "fault.bad_restore": "복원 사건의 내용이 사실과 다르거나 이 제어면의 서명이 없습니다",
+    "fault.forged": "이 제어면의 명령이 쓸 수 없는 사건이 봉인을 기다리고 있습니다",
+    "finding.altered": "바뀌었습니다",
+    "finding.missing": "기록에는 있으나 행이 없습니다",
+    "finding.unrecorded": "행은 있으나 이를 알리는 사건이 없습니다",
+    "finding.told_twice": "나중에 다른 내용이 기록되었습니다",
+    "finding.misspoken": "이 제어면의 명령이 쓸 수 없는 사건입니다",
     "fault.unsigned": "서명된 체인 머리 뒤에 사건이 끼어들었습니다",
     "fault.head_fork": "같은 번호에 서명된 체인 머리가 둘입니다",
     "fault.no_head": "서명된 체인 머리가 없습니다",
@@ -179,6 +193,7 @@ TEXTS: dict[str, str] = {
     "resubmit.element": "{id|은/는} 배열의 원소입니다. 배열 전체를 다시 제출하십시오: dure resubmit {array}",
     "resubmit.no_change": "{id|은/는} 이미 대기 중입니다. 무엇을 바꿀지 쓰십시오. 예: --memory 8GiB, --limit 2h.",
     "quote.most": "제한 시간 {limit|을/를} 다 쓰면{where} 최대 {amount}입니다.",
+    "quote.class": "우선순위 등급 {priority}: 단가의 {factor}배이며 이 금액에 들어 있습니다.",
     "quote.on": " {accelerator} 기준",
     "quote.claims": "다른 작업이 자리를 비우는 대로 {site}에서 시작할 수 있습니다.",
     "quote.elements": "원소 {n}개: 모두 합해 최대 {all}입니다.",
@@ -200,6 +215,9 @@ TEXTS: dict[str, str] = {
     "why.site": "사이트 {site}: {text}",
     "why.promised": "늦어도 {when}에 시작하기로 약속되어 있습니다.",
     "why.change": "지금 시작하게 하는 가장 작은 변경: {change}.",
+    "why.hold_then": "그러면 예약 금액이 최대 {old}에서 {new|으로/로} 바뀝니다.",
+    "why.forbidden_class": "쓸 권한이 없는 우선순위 등급이라면 지금 시작할 수 있고, 다른 작은 변경으로는 안 됩니다. "
+    "과제 관리자에게 문의하십시오.",
     "why.starts_already": "다음 단계에서 시작합니다.",
     "why.not_yet": "작업을 바꾸어도 지금 시작할 수는 없습니다.",
     "why.none_suffices": "필드 한두 개를 바꾸어서는 지금 시작할 수 없습니다(장치 1개, 0.1코어, 64 MiB, 1분까지 줄여 보았습니다).",
@@ -226,13 +244,17 @@ TEXTS: dict[str, str] = {
     "change.funds": "바우처에 {amount} 추가",
     "change.priority": "우선순위 {old} 대신 {new}",
     "ledger.total": "합계 {currency}",
+    "ledger.partial": "이 과제에서는 맡은 사업의 바우처만 볼 수 있고 작업은 볼 수 없습니다.",
     "ledger.unit":
         "견적: 시도 한 번의 최대 비용. 비용: 환급을 뺀 정확한 금액이며 한 단위가 되는 만큼 정산합니다. "
         "전력량은 계량기 기준이며 측정하지 않은 것은 모형 값입니다.",
     "ledger.carried": "{site}에서 쓴 {amount|은/는} 아직 한 단위가 되지 않아 다음 정산으로 이월됩니다.",
     "ledger.finding": "맞지 않음: {row}: {kind} {facts}",
     "ledger.adds_up": "모두 맞습니다.",
-    "ledger.verified": "장부가 맞습니다: 계정 {accounts:,}개의 이체 {transfers:,}건을 다시 합산해 사건 기록과 대조했습니다.",
+    "ledger.verified":
+        "장부가 맞습니다: 계정 {accounts:,}개의 이체 {transfers:,}건을 다시 합산해, 바우처, 정책, 시도 {attempts:,}건과 함께 "
+        "사건 기록과 대조했습니다.",
+    "ledger.unproved": "이 가운데 {rows:,}건은 아직 봉인되지 않은 사건 {unsealed:,}개에만 근거하므로 증명되지 않았습니다.",
     "ledger.first_bad": "장부가 맞지 않습니다. 첫 잘못된 행: {row}: {kind} {facts}",
     "audit.whole":
         "체인이 온전합니다: 사건 {events:,}개를 다시 해시했고, 서명된 체인 머리 {heads}개와 일치하며, 아직 봉인되지 않은 "
@@ -242,12 +264,22 @@ TEXTS: dict[str, str] = {
         "알려진 단절: {incarnation}세대를 시작한 복원은 {after:,}번에서 이어졌습니다. 에이전트는 {witnessed:,}번까지 "
         "목격했고, {after:,}번 뒤의 사건은 없습니다.",
     "audit.refused":
-        "제어면의 기록이 {seq}번에서 마지막으로 서명된 체인 머리와 어긋납니다({fault}). 더 봉인하거나 시작하지 않으며, "
-        "사건 {unsealed:,}개가 기다립니다. 잃은 것은 없습니다.",
+        "제어면의 기록이 {seq}번(사건 {event})에서 마지막으로 서명된 체인 머리와 어긋납니다({fault}). "
+        "더 봉인하거나 시작하지 않으며, 사건 {unsealed:,}개가 기다립니다. 잃은 것은 없습니다.",
+    "audit.finding": "권한에 관한 체인의 기록과 다름: {row}: {kind} {facts}",
     "audit.more": "더 있을 수 있습니다: dure audit log --after {after}",
     "policy.version": "정책 {n}, {when}부터.",
     "policy.written": "정책 {n|을/를} 시행합니다.",
     "policy.not_mapping": "정책은 `dure policy show --json`이 출력하는 \"필드: 값\" 형식이어야 합니다",
+    "policy.same": "바뀌는 것이 없습니다. 정책 {n|이/가} 그대로 시행됩니다.",
+    "policy.one_source": "FILE과 --from-version N 가운데 하나만 지정하십시오.",
+    "policy.bad_items": "{field|은/는} {member|을/를} 가진 항목의 목록이어야 합니다",
+    "policy.change": "  {field}: {old}에서 {new|으로/로}",
+    "policy.absent": "없음",
+    "policy.change_price": "  {resource}: 시간당 {old}에서 {new} {currency|으로/로}",
+    "policy.free": "이 정책에서는 모든 작업이 무료입니다. 바우처가 필요 없습니다.",
+    "policy.founded": "처음 그대로",
+    "policy.more": "... 외 {n}건",
     "done.created": "{id|을/를} 만들었습니다.",
     "done.member": "{actor|은/는} 이제 {id}의 {role}입니다.",
     "done.no_member": "{actor|은/는} 더 이상 {id}에 속하지 않습니다.",
@@ -258,10 +290,11 @@ TEXTS: dict[str, str] = {
     "done.revoked_token": "토큰 {id|을/를} 폐기했습니다.",
     "done.funded": "{id}의 예산은 이제 {budget}입니다.",
     "done.awarded": "{project}에 {amount|을/를} 지급했습니다({id}).",
+    "done.withdrawn": "{id}: {amount} 가운데 모두 {withdrawn|을/를} 회수했고 {available|이/가} 남았습니다.",
     "done.drained": "{id}: 새로 시작하지 않습니다. 실행 중인 것은 계속됩니다.",
     "done.undrained": "{id}: 다시 작업을 시작할 수 있습니다.",
     "done.stopping": "{id|을/를} 멈추고 있습니다. 작업은 다시 대기합니다.",
-    "done.attested": "{id|을/를} 유실로 기록했습니다.",
+    "done.attested": "{id|을/를} 유실로 기록했습니다. 살아 있다면 사이트가 다시 연결되는 대로 중지합니다.",
     "done.dismissed": "{id|을/를} 종결했습니다.",
     "erase.sure": "{id}의 삭제는 되돌릴 수 없습니다. 확실하면 --yes를 붙이십시오.",
     "attest.sure": "{id|이/가} 어딘가 살아 있으면 작업이 두 번 실행됩니다. 죽은 것이 확실하면 --yes를 붙이십시오.",
@@ -299,6 +332,9 @@ TEXTS: dict[str, str] = {
     "up.failed": "팜이 시작되지 않았습니다. 로그 {log}의 마지막 줄: {last}",
     "up.agent_died":
         "사이트 에이전트가 상태 {status|으로/로} 끝났습니다. {pause_s:g}초 뒤 다시 시작합니다. 작업에는 영향이 없습니다.",
+    "up.token_refused":
+        "팜이 {url}에서 응답하지만 {file}의 토큰은 더 이상 관리자의 것이 아닙니다. 그 파일 없이 시작하면 새로 만듭니다: "
+        "dure down && rm {file} && dure up --detach",
     "up.stopped": "팜이 멈췄습니다. 실행 중이던 작업은 계속되며 `dure up`이 이어받습니다.",
     "up.answers_detached":
         "팜이 {url}에서 응답합니다(프로세스 {pid}). 이 서버에서는 작업을 실행하지 않습니다. 멈추기: dure down",
@@ -354,6 +390,7 @@ TEXTS: dict[str, str] = {
     "usage.no_option": "{option} 옵션은 없습니다.",
     "usage.no_value": "{option}에는 값이 필요합니다.",
     "usage.missing": "{name} 값이 빠졌습니다. {about}",
+    "usage.empty": "{name} 값이 비어 있습니다. {about}",
     "usage.bad_value": "{name}에 쓸 수 없는 값입니다. {about}",
     "usage.extra": "남는 인자가 있습니다: {words}",
     "usage.one_of": "다음 중 하나: {values}.",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from dure.controller.commands.resurfaced import PHASES, outlived
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, move_attempt, move_workload, plausible
 from dure.controller.origins import checkpoint_of
@@ -115,11 +116,10 @@ def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reas
     busy = frozenset(poll.busy)
     stops = _due(reader, site, AttemptState.STOPPING, "stop", busy)
     launches = _due(reader, site, AttemptState.LAUNCHING, "launch", busy)
-    chosen = [*stops, *launches][:ORDERS_MAX]
+    aside = [q for q in reader.find(Quarantine, {"site": site, "stopping": True}) if f"{q.id}:stop" not in busy][:ORDERS_MAX]
+    chosen = [*stops, *launches][: ORDERS_MAX - len(aside)]
     workloads = reader.get_many(Workload, {a.workload for a in chosen})
-    unknown = [q for q in reader.find(Quarantine, {"site": site, "stopping": True}) if f"{q.id}:stop" not in busy]
-    told = (*(_order(reader, a, workloads[a.workload]) for a in chosen), *(_stop_unknown(q) for q in unknown))
-    return told[:ORDERS_MAX]
+    return (*(_stop_aside(q) for q in aside), *(_order(reader, a, workloads[a.workload]) for a in chosen))
 
 
 def _due(reader: Reader, site: str, state: AttemptState, verb: str, busy: frozenset[str]) -> list[Attempt]:
@@ -145,8 +145,8 @@ def _order(reader: Reader, attempt: Attempt, workload: Workload) -> Order:
     )
 
 
-def _stop_unknown(row: Quarantine) -> Order:
-    """To stop what the plane has forgotten: named as its site reported it, or the site would take the order for an older one."""
+def _stop_aside(row: Quarantine) -> Order:
+    """To stop what was set aside: named as its site reported it, or the site would take the order for an older one."""
     seen = row.observation
     return Order(
         verb="stop",
@@ -201,10 +201,12 @@ def _take(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
     attempt = tx.get(Attempt, seen.attempt)
     if attempt is None:
         return _unknown(tx, deed, site, seen)
-    if attempt.site != site.id or attempt.epoch != seen.epoch:
+    if attempt.site != site.id or seen.epoch > attempt.epoch:
         return False  # not this agent's to speak of, or of another life: its words change nothing
     if attempt.state == AttemptState.ENDED:
-        return seen.phase == "ended"
+        return outlived(tx, deed, attempt, seen)
+    if seen.epoch < attempt.epoch:
+        return False
     settle_quarantine(tx, deed, attempt.id, "adopted")
     if seen.phase == "ended":
         end_attempt(tx, deed, attempt, _outcome(seen), seen.evidence)
@@ -265,7 +267,6 @@ def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
     return seen.phase == "ended"
 
 
-_PHASES = {"launching": 0, "running": 1, "ended": 2}
 _PLACE = (
     "project",
     "workers",
@@ -278,7 +279,7 @@ _PLACE = (
 
 def _tells_more(known: Mapping[str, Any], seen: AttemptReport) -> bool:
     """It has come farther, or its place is told for the first time. Reports may come in any order, a phase never goes back."""
-    before, now = _PHASES.get(known.get("phase", ""), -1), _PHASES.get(seen.phase, -1)
+    before, now = PHASES.get(known.get("phase", ""), -1), PHASES.get(seen.phase, -1)
     return now > before or (now == before and bool(seen.workers) and not known.get("workers"))
 
 
@@ -303,11 +304,13 @@ def _set_aside_unaccounted(tx: Tx, deed: Deed, site: Site, reported: frozenset[s
 
 
 def settle_quarantine(tx: Tx, deed: Deed, attempt: str, resolved: str) -> Quarantine | None:
-    """What was set aside has been accounted for, as `resolved`. Settled once, it stays as it was; None: nothing was set aside."""
+    """What was set aside has been accounted for, as `resolved`. Settled once, it stays as it was; None: nothing was set aside.
+
+    A stop that was ordered outlasts a dismissal, which gives its place away and says nothing of its end."""
     row = tx.get(Quarantine, attempt)
     if row is None or row.resolved:
         return row
-    known: Quarantine = tx.update(replace(row, resolved=resolved, stopping=False))
+    known: Quarantine = tx.update(replace(row, resolved=resolved, stopping=row.stopping and resolved == "dismissed"))
     record(tx, deed, "quarantine.resolved", attempt, site=row.site, data={"as": resolved}, touched=touch(known))
     return known
 

@@ -8,7 +8,15 @@ from dataclasses import replace
 from dure.controller import money
 from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, exists, known_accelerators, not_found, policy_of
-from dure.ledger import available, award_account, award_transfer, expire_transfer, fund_transfer, programme_account
+from dure.ledger import (
+    available,
+    award_account,
+    award_transfer,
+    expire_transfer,
+    fund_transfer,
+    programme_account,
+    withdraw_transfer,
+)
 from dure.model.funding import Account, Award, Programme, Transfer
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
@@ -42,7 +50,8 @@ def create_programme(
     if fault is not None:
         return fault
     tx.insert(programme)
-    record(tx, deed, "programme.created", id, data={"currency": currency}, touched=touch(programme))
+    data = {"currency": currency, "starts_ms": starts_ms, "ends_ms": ends_ms}
+    record(tx, deed, "programme.created", id, data=data, touched=touch(programme))
     return fund_programme(tx, deed, programme=id, amount=budget, transfer_id=f"fund:{id}:initial")
 
 
@@ -154,6 +163,29 @@ def _eligibility_fault(tx: Tx, sites: Sequence[str], accelerators: Sequence[str]
     return bad("accelerators", "unknown_value", value=min(unknown)) if unknown else None
 
 
+def withdraw_award(tx: Tx, deed: Deed, *, award: str, amount: int, reason: str, transfer_id: str) -> Award | Reason:
+    """Take back what is neither held nor spent of an award, or `amount` of it, into its programme. 0: all that there is.
+
+    ALREADY_EXISTS, naming the transfer, when it has been posted; AWARD_IN_USE with what can be taken back when that is less."""
+    row, account = tx.get(Award, award), tx.get(Account, award_account(award))
+    if row is None or account is None:
+        return not_found("award", award)
+    if tx.get(Transfer, transfer_id) is not None:
+        return exists("transfer", transfer_id)
+    left = available(account)
+    if amount > left or not left:
+        facts = {"available": left, "held": account.debits_pending, "currency": row.currency}
+        return Reason(ReasonKind.AWARD_IN_USE, {**facts, **({"asked": amount} if amount else {})})
+    taken = amount or left
+    rule = policy_of(tx).version
+    transfer = withdraw_transfer(row, taken, id=transfer_id, rule_version=rule, at_ms=deed.now_ms)
+    posted = money.must(money.book(tx, [transfer]))
+    less: Award = tx.update(replace(row, withdrawn=row.withdrawn + taken))
+    data = {"amount": taken, "currency": row.currency, "reason": reason, "transfers": posted.digests}
+    record(tx, deed, "award.withdrawn", award, project=row.project, data=data, touched=(*touch(less), *posted.touched))
+    return less
+
+
 def expire_award(tx: Tx, deed: Deed, *, award: str) -> Award | None:
     """Give what is left of an award back to its programme, once its last day is over and nothing of it is held any more.
 
@@ -174,4 +206,9 @@ def _leftover(tx: Tx, award: Award, left: int, now_ms: int) -> list[Transfer]:
     if not left:
         return []
     rule = policy_of(tx).version
-    return [expire_transfer(award, left, id=f"expire:{award.id}", rule_version=rule, at_ms=now_ms)]
+    return [expire_transfer(award, left, id=expiry_id(award.id), rule_version=rule, at_ms=now_ms)]
+
+
+def expiry_id(award: str) -> str:
+    """Of the transfer with which an award expired."""
+    return f"expire:{award}"

@@ -7,30 +7,42 @@ from dataclasses import replace
 from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, policy_of
 from dure.model.money import CURRENCIES
-from dure.model.policy import Policy
-from dure.model.reason import Reason
+from dure.model.policy import PRICE_PERMILLE_MAX, Policy
+from dure.model.reason import Reason, ReasonKind
 from dure.ports import Tx
 
 PRICE_NANO_MAX = 10**18
 
 
-def write_policy(tx: Tx, deed: Deed, *, policy: Policy) -> Policy | Reason:
-    """Put a policy in force as the next version."""
-    fault = policy_fault(policy)
+def write_policy(tx: Tx, deed: Deed, *, policy: Policy, based_on: int = 0, free: bool = False) -> Policy | Reason:
+    """Put a policy in force as the next version.
+
+    based_on: the version that its maker saw in force, 0 not to tell; free: nothing is to cost anything, which the event tells."""
+    fault = policy_fault(policy) or _free_fault(policy, free)
     if fault is not None:
         return fault
-    version = policy_of(tx).version + 1
-    written = replace(policy, id=f"policy:{version}", version=version, created_ms=deed.now_ms)
+    before = policy_of(tx).version
+    if based_on not in (0, before):
+        return Reason.of(ReasonKind.POLICY_CHANGED, based_on=based_on, version=before)
+    version = before + 1
+    written = replace(policy, id=f"policy:{version}", version=version, created_ms=deed.now_ms, written_by=deed.actor)
     tx.insert(written)
     record(
         tx,
         deed,
         "policy.written",
         written.id,
-        data={"version": version, "digest": record_digest(written)},
+        data={"version": version, "digest": record_digest(written), **({"free": True} if free else {})},
         touched=touch(written),
     )
     return written
+
+
+def _free_fault(policy: Policy, free: bool) -> Reason | None:
+    """A slip must not make a farm free: with no price there is no hold, and nobody needs an award."""
+    if policy.free and not free:
+        return Reason.of(ReasonKind.POLICY_FREE)
+    return bad("free", "contradiction", needs="prices: []") if free and not policy.free else None
 
 
 def policy_fault(policy: Policy) -> Reason | None:
@@ -40,6 +52,10 @@ def policy_fault(policy: Policy) -> Reason | None:
         return bad("classes", "empty" if not names else "duplicate")
     if "normal" not in names:
         return bad("classes", "contradiction", needs="normal")
+    for klass in policy.classes:
+        if not 1 <= klass.price_permille <= PRICE_PERMILLE_MAX:
+            problem, limit = ("too_small", 1) if klass.price_permille < 1 else ("too_large", PRICE_PERMILLE_MAX)
+            return bad("classes.price_permille", problem, limit=limit)
     if policy.limit_ms_default > policy.limit_ms_max:
         return bad("limit_ms_default", "too_large", limit=policy.limit_ms_max)
     keys = [(p.resource, p.currency) for p in policy.prices]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dure.controller.commands.agents import UNACCOUNTED, settle_quarantine
+from dure.controller.commands.resurfaced import order_stop
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, preempt, withdraw_claim
-from dure.controller.rules import bad, exists, not_found, plane_of
+from dure.controller.rules import bad, exists, not_found, plane_of, policy_of
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Node, Quarantine, Site
@@ -90,11 +91,13 @@ def stop_attempt(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
     return preempt(tx, deed, row, by="operator")
 
 
-def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
+def attest_lost(tx: Tx, deed: Deed, *, attempt: str, force: bool = False) -> Attempt | Reason:
     """An operator states that an attempt is dead for certain, so that its workload may run again.
 
-    This is the only way to give up an attempt at a site that does not answer: a lost link proves nothing. Stated again, it
-    changes nothing; ALREADY_ENDED of an attempt that ended otherwise."""
+    This is the only way to give up an attempt at a site that does not answer: a lost link proves nothing. SITE_REACHABLE of one
+    at a site that does, and that can therefore be stopped, unless `force`. Should it live all the same, its site is told to stop
+    it with the next word, and its place is nobody's until the site has told of its end. Stated again, it changes nothing;
+    ALREADY_ENDED of an attempt that ended otherwise."""
     row = tx.get(Attempt, attempt)
     if row is None:
         return not_found("attempt", attempt)
@@ -102,10 +105,24 @@ def attest_lost(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
         return row
     if row.state == AttemptState.ENDED:
         return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.outcome.value)
+    if not force and _is_reachable(tx, deed, row):
+        return Reason.of(ReasonKind.SITE_REACHABLE, attempt=attempt, site=row.site)
     settle_quarantine(tx, deed, attempt, "attested")
     evidence = replace(row.evidence, detail=ATTESTED)
-    outcome = Outcome.WITHDRAWN if row.state == AttemptState.CLAIMED else Outcome.LOST
-    return end_attempt(tx, deed, row, outcome, evidence)
+    if row.state == AttemptState.CLAIMED:  # nothing of it was launched
+        return end_attempt(tx, deed, row, Outcome.WITHDRAWN, evidence)
+    order_stop(tx, deed, row, forced=force)
+    return end_attempt(tx, deed, row, Outcome.LOST, evidence)
+
+
+def _is_reachable(tx: Tx, deed: Deed, attempt: Attempt) -> bool:
+    """Whether its site can be asked to stop it. A site that has said itself that it knows nothing of it cannot."""
+    aside = tx.get(Quarantine, attempt.id)
+    if aside is not None and not aside.resolved and aside.observation.get("phase") == UNACCOUNTED:
+        return False
+    site = tx.get(Site, attempt.site)
+    silent_ms = deed.now_ms - site.last_seen_ms if site is not None else 0
+    return site is not None and site.agent_epoch > 0 and silent_ms <= policy_of(tx).site_silent_ms
 
 
 def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str, force: bool = False) -> Quarantine | Reason:

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed, fingerprint, record, touch
 from dure.controller.rules import bad, exists, not_found
 from dure.model.funding import Programme
-from dure.model.reason import Reason
+from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Site
 from dure.model.tenancy import Actor, Credential, Grant, Organisation, Person, Project, Role
 from dure.ports import Reader, Tx
@@ -85,7 +85,7 @@ def create_actor(
         fault = scope_fault(tx, role, scope)
         if fault is not None:
             return fault
-    actor = Actor(id=deed.new_id("actor"), kind=kind, created_ms=deed.now_ms)
+    actor = Actor(id=deed.new_id("actor"), kind=kind, made_by=deed.actor, created_ms=deed.now_ms)
     tx.insert(actor)
     tx.insert(Person(id=actor.id, name=name, email=email))
     record(tx, deed, "actor.created", actor.id, data={"kind": kind})
@@ -136,6 +136,9 @@ def revoke_grant(tx: Tx, deed: Deed, *, grant: str) -> Grant | Reason:
     row = tx.get(Grant, grant)
     if row is None:
         return not_found("grant", grant)
+    last = last_administrator(tx, deed.now_ms, row.actor) if row.role == Role.ADMIN else None
+    if last is not None:
+        return last
     tx.delete(Grant, grant)
     project = row.scope if row.role in (Role.MANAGER, Role.MEMBER) else ""
     record(tx, deed, "grant.revoked", row.actor, project=project, data={"role": row.role.value, "scope": row.scope})
@@ -147,8 +150,10 @@ def erase_person(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
     row = tx.get(Actor, actor)
     if row is None:
         return not_found("actor", actor)
-    tx.delete(Person, actor)
     disabled = disable_actor(tx, deed, actor=actor)
+    if isinstance(disabled, Reason):
+        return disabled
+    tx.delete(Person, actor)
     record(tx, deed, "actor.erased", actor)
     return disabled
 
@@ -158,8 +163,11 @@ def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
     row = tx.get(Actor, actor)
     if row is None:
         return not_found("actor", actor)
+    last = last_administrator(tx, deed.now_ms, actor)
+    if last is not None:
+        return last
     for credential in tx.find(Credential, {"actor": actor, "revoked_ms": 0}):
-        revoke_token(tx, deed, credential=credential.id)
+        _revoke(tx, deed, credential)
     if row.disabled:
         return row
     record(tx, deed, "actor.disabled", actor)
@@ -167,7 +175,10 @@ def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
     return disabled
 
 
-def create_token(tx: Tx, deed: Deed, *, actor: str, label: str = "", expires_ms: int = 0) -> NewToken | Reason:
+def create_token(
+    tx: Tx, deed: Deed, *, actor: str, label: str = "", expires_ms: int = 0, within: Sequence[str] = ()
+) -> NewToken | Reason:
+    """within: the projects beyond which it opens nothing, whatever its actor may; empty: no such bound."""
     row = tx.get(Actor, actor)
     if row is None:
         return not_found("actor", actor)
@@ -182,11 +193,19 @@ def create_token(tx: Tx, deed: Deed, *, actor: str, label: str = "", expires_ms:
         digest=token_digest(secret),
         label=label,
         made_with=deed.credential,
+        made_by=deed.actor,
+        within=tuple(sorted(within)),
         created_ms=deed.now_ms,
         expires_ms=expires_ms,
     )
     tx.insert(credential)
-    data = {"actor": actor, "expires_ms": expires_ms, "made_with": credential.made_with}
+    data = {
+        "actor": actor,
+        "expires_ms": expires_ms,
+        "made_with": credential.made_with,
+        "within": list(credential.within),
+        "fingerprint": fingerprint(credential),
+    }
     record(tx, deed, "token.created", credential.id, data=data)
     return NewToken(credential=credential, token=f"dure_{credential.id}_{secret}")
 
@@ -202,6 +221,25 @@ def revoke_token(tx: Tx, deed: Deed, *, credential: str) -> Credential | Reason:
         return not_found("token", credential)
     if row.revoked_ms:
         return row
-    record(tx, deed, "token.revoked", credential, data={"actor": row.actor})
-    revoked: Credential = tx.update(replace(row, revoked_ms=deed.now_ms))
+    return last_administrator(tx, deed.now_ms, row.actor, credential) or _revoke(tx, deed, row)
+
+
+def _revoke(tx: Tx, deed: Deed, credential: Credential) -> Credential:
+    record(tx, deed, "token.revoked", credential.id, data={"actor": credential.actor})
+    revoked: Credential = tx.update(replace(credential, revoked_ms=deed.now_ms))
     return revoked
+
+
+def last_administrator(reader: Reader, now_ms: int, actor: str, credential: str = "") -> Reason | None:
+    """LAST_ADMINISTRATOR when nobody could administer the farm any more without this actor, or without this credential of it."""
+    if reader.get(Grant, f"{actor}:{Role.ADMIN.value}:*") is None:
+        return None
+    holders = {g.actor for g in reader.find(Grant, {"role": Role.ADMIN, "scope": "*"})}
+    able = [id for id, row in reader.get_many(Actor, holders).items() if not row.disabled]
+    valid = [c for c in reader.find(Credential, {"actor": able, "revoked_ms": 0}) if _opens_everything(c, now_ms)]
+    left = [c for c in valid if c.actor != actor or (credential and c.id != credential)]
+    return None if left or not valid else Reason.of(ReasonKind.LAST_ADMINISTRATOR, id=actor)
+
+
+def _opens_everything(credential: Credential, now_ms: int) -> bool:
+    return not credential.within and (not credential.expires_ms or credential.expires_ms > now_ms)

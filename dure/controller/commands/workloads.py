@@ -19,7 +19,7 @@ from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle
 from dure.model.site import Site
 from dure.model.tenancy import Project
-from dure.model.workload import TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import LIMIT_MS_MIN, TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Reader, Tx
 
 # What no machine has, so that sums stay far from 64 bits; the scheduler says what the farm has.
@@ -137,8 +137,8 @@ def _policy_fault(policy: Policy, spec: WorkloadSpec, array: int) -> Reason | No
         return bad("workers", "too_large", limit=policy.workers_max)
     if array < 0 or array > policy.array_max:
         return bad("array", "too_small" if array < 0 else "too_large", limit=1 if array < 0 else policy.array_max)
-    if spec.limit_ms < 0 or 0 < spec.limit_ms < 1000:
-        return bad("limit", "too_small", limit="1s")
+    if spec.limit_ms and spec.limit_ms < LIMIT_MS_MIN:  # 0: the policy's default
+        return bad("limit", "too_small", limit_ms=LIMIT_MS_MIN)
     if spec.limit_ms > policy.limit_ms_max:
         return bad("limit", "too_large", limit_ms=policy.limit_ms_max)
     if policy.priority_class(spec.priority) is None:

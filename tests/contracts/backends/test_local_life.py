@@ -283,6 +283,15 @@ def test_a_runaway_log_is_cut_back_and_the_job_goes_on(local: Any) -> None:
     assert text.startswith("x" * 10_000 + "\n[dure: the log has reached its bound") and len(text) < 10_200
 
 
+def test_a_job_that_sets_back_the_times_of_its_checkpoints_has_saved_when_it_did(local: Any) -> None:
+    order = local.shell(
+        "cd $DURE_CHECKPOINT_DIR; echo 1 > one; touch -d 2001-01-01 one; mkdir -p deep; mv one deep/; touch -d 2001-01-01 deep"
+    )
+    local.driver.launch(order)
+    evidence = local.ended(order.attempt).evidence
+    assert evidence.started_ms <= evidence.checkpoint_ms <= evidence.ended_ms
+
+
 def test_cpu_time_and_checkpoints_are_known_while_it_runs(local: Any) -> None:
     order = local.shell("touch $DURE_CHECKPOINT_DIR/one; while :; do :; done")
     local.driver.launch(order)

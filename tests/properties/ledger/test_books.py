@@ -22,13 +22,16 @@ from dure.ledger import (
     refund_transfers,
     run_charge_nano,
     settle_transfers,
+    statement,
     verify_books,
+    verify_withdrawals,
+    withdraw_transfer,
 )
 from dure.ledger.book import Posting
 from dure.ledger.funding import Parts
 from dure.model.funding import Account, Award, Transfer, TransferKind, TransferState
 from dure.model.money import NANO
-from dure.model.policy import Policy, Price
+from dure.model.policy import Policy, Price, PriorityClass
 from dure.model.reason import Reason, ReasonKind
 from dure.model.workload import Attempt
 
@@ -167,6 +170,19 @@ class Books(RuleBasedStateMachine):
             self.pots[award].spent += left
         self.rows[award] = replace(self.rows[award], expired=True)
 
+    @rule(award=awards, amount=st.integers(1, 60))
+    def withdraw(self, award: str, amount: int) -> None:
+        """Never below what is held or spent; what is asked for beyond it changes nothing."""
+        left, programme = self.pots[award].left(), available(self.accounts["programme:p"])
+        back = withdraw_transfer(self.rows[award], amount, id=self.next("withdraw:"), rule_version=1, at_ms=self.n)
+        outcome = self.do(back)
+        if amount > left:
+            assert isinstance(outcome, Reason) and outcome.facts["available"] == left
+            return
+        assert isinstance(outcome, Posting) and available(self.accounts["programme:p"]) == programme + amount
+        self.pots[award].spent += amount
+        self.rows[award] = replace(self.rows[award], withdrawn=self.rows[award].withdrawn + amount)
+
     @rule(award=awards, amount=st.integers(1, 1000))
     def overdraw(self, award: str, amount: int) -> None:
         asked = self.pots[award].left() + amount
@@ -195,6 +211,10 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def the_books_are_true(self) -> None:
         assert verify_books(self.accounts.values(), self.transfers.values(), self.money.values()) == ()
+        assert verify_withdrawals(self.rows.values(), self.transfers.values()) == ()
+        told = statement([replace(t, project="x") for t in self.transfers.values()], self.accounts.values())
+        assert not [f for f in told.findings if f.kind == "award_unbalanced"]
+        assert {a.account: a.withdrawn for a in told.awards} == {f"award:{id}": r.withdrawn for id, r in self.rows.items()}
 
 
 STATE_WHEN_NEW = dict.fromkeys(TransferKind, TransferState.POSTED) | {TransferKind.HOLD: TransferState.PENDING}
@@ -269,16 +289,18 @@ amounts = st.integers(0, 10**7)
     core=prices, memory=prices, device=prices, workers=st.integers(1, 2000), cores=amounts, mib=amounts,
     devices=st.integers(0, 8), limit=amounts, grace=st.integers(0, 60_000), run=st.integers(0, 10**8),
     preemptible=st.booleans(), permille=st.integers(0, 1000), lost=st.integers(-10, 10**8), interval=amounts,
-    capped=st.booleans(), currency=st.sampled_from(("KRW", "ACS")),
+    capped=st.booleans(), currency=st.sampled_from(("KRW", "ACS")), factor=st.integers(1, 100_000),
 )  # fmt: skip
 def test_a_charge_never_exceeds_its_hold_nor_a_refund_the_charge(
     core: int, memory: int, device: int, workers: int, cores: int, mib: int, devices: int, limit: int, grace: int, run: int,
-    preemptible: bool, permille: int, lost: int, interval: int, capped: bool, currency: str,
+    preemptible: bool, permille: int, lost: int, interval: int, capped: bool, currency: str, factor: int,
 ) -> None:  # fmt: skip
     tags = (("core", core), ("memory_gib", memory), ("device:*", device))
-    policy = Policy(prices=tuple(Price(resource=r, nano=n, currency=currency) for r, n in tags), preemptible_permille=permille)
+    priced = tuple(Price(resource=r, nano=n, currency=currency) for r, n in tags)
+    classes = (PriorityClass(name="normal", value=0), PriorityClass(name="dear", value=1, price_permille=factor))
+    policy = Policy(prices=priced, classes=classes, preemptible_permille=permille)
     work = {"currency": currency, "accelerator": "h100", "workers": workers, "cores_milli": cores, "memory_mib": mib,
-            "devices": devices, "preemptible": preemptible, "limit_ms": limit}  # fmt: skip
+            "devices": devices, "preemptible": preemptible, "priority": "dear", "limit_ms": limit}  # fmt: skip
     held = hold_amount(policy, grace_ms=grace, **work)  # type: ignore[arg-type]
     if held is None:
         assert currency == "ACS" and devices == 0

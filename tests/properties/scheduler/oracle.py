@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from itertools import combinations, product
 from typing import Any
@@ -20,11 +20,11 @@ LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1,
 # -- changes ----------------------------------------------------------------------------------------------------------------
 
 
-def priced(s: Snapshot, rate: Rater) -> Snapshot:
-    """The snapshot with the holds that the rater asks for, as those of a plane are."""
+def priced(s: Snapshot, rater: Callable[[Snapshot, int], Rater]) -> Snapshot:
+    """The snapshot with the holds that each one's rater asks for, as those of a plane are."""
     p, names = s.pending, (*s.accelerators, "")
     holds = [
-        rate(names[a], *(int(getattr(p, n)[row]) for n in NUMBERS), bool(p.preemptible[row]))
+        rater(s, row)(names[a], *(int(getattr(p, n)[row]) for n in NUMBERS), bool(p.preemptible[row]), "")
         for row in range(len(p.ids))
         for a in s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
     ]

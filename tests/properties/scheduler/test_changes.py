@@ -6,28 +6,37 @@ from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
+from hypothesis import strategies as st
 
-from dure.scheduler import NextKind, NoChange, Snapshot, apply_change, check, plan, smallest_change, suggest, why
+from dure.model.policy import Policy
+from dure.scheduler import NextKind, NoChange, Rater, Snapshot, apply_change, check, plan, smallest_change, suggest, why
 from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 from tests.properties.scheduler.oracle import later, priced, smaller, starts
 
 
-def rate(
-    accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
-) -> tuple[int, ...]:
-    price = {"": 0, "a100": 30, "npu": 10}[accelerator]
-    won = workers * limit_ms * (cores_milli + 1000 * price * devices) // 1_000_000_000
-    return (won * 8 // 10 if preemptible else won, -1)
+def rater(s: Snapshot, row: int) -> Rater:
+    """Exact prices for the workload in a row: dearer classes cost more."""
+
+    def rate(
+        accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
+        priority: str,
+    ) -> tuple[int, ...]:  # fmt: skip
+        price = {"": 0, "a100": 30, "npu": 10}[accelerator]
+        own = next(c for c in s.policy.classes if c.value == s.pending.priority[row])
+        permille = s.policy.class_of(priority or own.name).price_permille * (800 if preemptible else 1000)
+        return (workers * limit_ms * (cores_milli + 1000 * price * devices) * permille // 10**15, -1)
+
+    return rate
 
 
 @given(worlds(waiting_max=4))
 @examples(25)
 def test_the_smallest_change_always_starts_it(world: World) -> None:
-    s = world.snapshot()
+    s = priced(world.snapshot(), rater)
     for row in range(len(s.pending.ids)):
-        change = smallest_change(s, row, rate)
+        change = smallest_change(s, row, rate := rater(s, row))
         if change is None:
             continue
         assert 1 <= len(change.changed()) <= 2
@@ -41,6 +50,24 @@ def test_the_smallest_change_always_starts_it(world: World) -> None:
             less = replace(change, funds_won=change.funds_won - 1)
             poorer = plan(apply_change(s, row, less, rate)) if less.changed() else plan(s)
             assert row not in poorer.start_pending
+
+
+@given(worlds(waiting_max=4), st.sets(st.sampled_from([c.name for c in Policy().classes])))
+@examples(20)
+def test_no_class_is_suggested_that_may_not_be_used_and_a_forbidden_one_is_named_only_when_it_would_help(
+    world: World, usable: set[str]
+) -> None:
+    s = priced(world.snapshot(), rater)
+    for row in range(len(s.pending.ids)):
+        rate = rater(s, row)
+        found = suggest(s, row, rate, plans_max=1000, classes=tuple(usable))
+        free = suggest(s, row, rate, plans_max=1000)
+        if found.change is not None:
+            assert found.change.priority in ("", *usable) and starts(s, row, found.change, rate)
+        elif found.no_change is NoChange.FORBIDDEN_CLASS:
+            assert free.change is not None and free.change.priority not in ("", *usable)
+        else:
+            assert free.change is None
 
 
 @given(worlds(waiting_max=4))
@@ -74,9 +101,9 @@ def test_a_suggestion_or_a_typed_no(world: World) -> None:
 @examples(6)
 def test_no_smaller_change_starts_it(world: World) -> None:
     """By brute force: nothing smaller than what is suggested starts it, and where nothing is suggested nothing at all does."""
-    s = priced(world.snapshot(), rate)
+    s = priced(world.snapshot(), rater)
     for row in range(len(s.pending.ids)):
-        found = suggest(s, row, rate, plans_max=1000)
+        found = suggest(s, row, rate := rater(s, row), plans_max=1000)
         assert not found.stopped
         if found.no_change not in (NoChange.STARTS_ALREADY, NoChange.NOT_YET):
             less = next((c for c in smaller(s, row, found.change) if starts(s, row, c, rate)), None)
@@ -93,6 +120,7 @@ def mates(s: Snapshot, row: int) -> bool:
 def test_a_search_that_is_cut_short_says_so_and_still_suggests_only_what_starts(world: World) -> None:
     s = world.snapshot()
     for row in range(len(s.pending.ids)):
+        rate = rater(s, row)
         whole = suggest(s, row, rate, plans_max=1000)
         for plans_max in range(4):
             found = suggest(s, row, rate, plans_max)

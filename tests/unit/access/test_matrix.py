@@ -8,57 +8,63 @@ from dure.access import (
     ANYONE,
     OWN,
     OWN_OF_AGENTS,
+    OWN_WITHIN,
     PROJECT_ROLES,
     RIGHTS,
     Action,
     Identity,
     Resource,
     Scope,
+    carried,
     may,
     roles_that_may,
+    visible_ids,
     visible_projects,
 )
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Grant, Role
 
-# admin, operator, officer, manager, member, auditor, agent
+# admin, operator, officer, manager, member, auditor, agent. "role:*": only who has it everywhere, whatever it is done to.
 MATRIX = """
-organisation.create      admin  .         officer  .        .       .        .
-organisation.read        admin  operator  officer  manager  member  auditor  .
-project.create           admin  .         officer  .        .       .        .
-project.read             admin  operator  officer  manager  member  auditor  .
-project.manage_members   admin  .         .        manager  .       .        .
-actor.create             admin  .         .        manager  .       .        .
-actor.read               admin  .         .        manager  .       auditor  .
-actor.erase              admin  .         .        .        .       .        .
-token.create             admin  .         .        .        .       .        .
-token.revoke             admin  .         .        .        .       .        .
-programme.create         admin  .         officer  .        .       .        .
-programme.read           admin  .         officer  .        .       auditor  .
-programme.fund           admin  .         officer  .        .       .        .
-award.create             admin  .         officer  .        .       .        .
-award.read               admin  .         officer  manager  member  auditor  .
-quote.create             admin  operator  .        manager  member  .        .
-workload.submit          admin  operator  .        manager  member  .        .
-workload.submit_urgent   admin  operator  .        manager  .       .        .
-workload.read            admin  operator  .        manager  member  auditor  .
-workload.cancel          admin  operator  .        manager  member  .        .
-workload.why             admin  operator  .        manager  member  auditor  .
-workload.log             admin  .         .        manager  member  auditor  .
-bundle.upload            admin  operator  .        manager  member  .        .
-ledger.read              admin  .         officer  manager  member  auditor  .
-ledger.verify            admin  operator  officer  .        .       auditor  .
-event.read               admin  operator  .        manager  member  auditor  .
-audit.verify             admin  operator  .        .        .       auditor  .
+organisation.create      admin  .          officer:* .        .       .         .
+organisation.read        admin  operator   officer   manager  member  auditor   .
+project.create           admin  .          officer:* .        .       .         .
+project.read             admin  operator   officer   manager  member  auditor   .
+project.manage_members   admin  .          .         manager  .       .         .
+actor.create             admin  .          .         manager  .       .         .
+actor.read               admin  .          .         manager  .       auditor   .
+actor.erase              admin  .          .         .        .       .         .
+token.create             admin  .          .         manager  .       .         .
+token.revoke             admin  .          .         manager  .       .         .
+programme.create         admin  .          officer:* .        .       .         .
+programme.read           admin  .          officer   .        .       auditor   .
+programme.fund           admin  .          officer:* .        .       .         .
+award.create             admin  .          officer   .        .       .         .
+award.read               admin  .          officer   manager  member  auditor   .
+award.withdraw           admin  .          officer   .        .       .         .
+quote.create             admin  .          .         manager  member  .         .
+workload.submit          admin  .          .         manager  member  .         .
+workload.submit_urgent   admin  .          .         manager  .       .         .
+workload.read            admin  operator   .         manager  member  auditor   .
+workload.cancel          admin  operator   .         manager  member  .         .
+workload.why             admin  operator   .         manager  member  auditor   .
+workload.log             admin  .          .         manager  member  auditor   .
+bundle.upload            admin  .          .         manager  member  .         .
+bundle.read              admin  .          .         manager  member  .         .
+checkpoint.read          admin  .          .         manager  member  .         .
+ledger.read              admin  .          officer   manager  member  auditor   .
+ledger.verify            admin  operator:* officer:* .        .       auditor:* .
+event.read               admin  operator   .         manager  member  auditor   .
+audit.verify             admin  operator:* .         .        .       auditor:* .
 policy.read              *
-policy.write             admin  .         .        .        .       .        .
-site.create              admin  operator  .        .        .       .        .
+policy.write             admin  .          .         .        .       .         .
+site.create              admin  operator:* .         .        .       .         .
 site.read                *
-site.inspect             admin  operator  .        .        .       auditor  .
-site.operate             admin  operator  .        .        .       .        .
-agent.act                .      .         .        .        .       .        agent
-farm.drain               admin  operator  .        .        .       .        .
-backup.create            admin  operator  .        .        .       .        .
+site.inspect             admin  operator   .         .        .       auditor   .
+site.operate             admin  operator   .         .        .       .         .
+agent.act                .      .          .         .        .       .         agent
+farm.drain               admin  operator:* .         .        .       .         .
+backup.create            admin  operator:* .         .        .       .         .
 me.read                  *
 """
 TABLE = {line.split()[0]: line.split()[1:] for line in MATRIX.strip().splitlines()}
@@ -82,6 +88,8 @@ def test_the_picture_names_every_action() -> None:
 def test_a_role_may_do_within_its_scope_what_the_picture_says_and_nothing_else(role: Role, action: Action) -> None:
     verdict = may(who(role), action, MINE)
     assert verdict.allowed == (TABLE[action] == ["*"] or role.value in TABLE[action])
+    if f"{role.value}:*" in TABLE[action]:
+        assert may(who(role, scope="*"), action, MINE).allowed
     assert (verdict.reason is None) == verdict.allowed
     if not verdict.allowed:
         roles = [r for r in TABLE[action] if r != "."]
@@ -136,7 +144,7 @@ def test_a_narrow_scope_does_not_reach_the_farm_or_what_has_no_owner() -> None:
 def test_a_project_site_or_programme_belongs_to_itself() -> None:
     assert may(who(Role.MEMBER), Action.PROJECT_READ, Resource(kind="project", id="uni")).allowed
     assert may(who(Role.OPERATOR), Action.SITE_OPERATE, Resource(kind="site", id="pohang")).allowed
-    assert may(who(Role.OFFICER), Action.PROGRAMME_FUND, Resource(kind="programme", id="call")).allowed
+    assert may(who(Role.OFFICER), Action.AWARD_CREATE, Resource(kind="programme", id="call")).allowed
     other = may(who(Role.MEMBER), Action.PROJECT_READ, Resource(kind="project", id="corp"))
     assert other.reason == Reason.of(ReasonKind.NOT_FOUND, what="project", id="corp")
 
@@ -161,8 +169,19 @@ def test_an_agent_may_not_make_tokens_of_its_own() -> None:
     allowed = {a for a in Action if may(who(Role.AGENT), a, own).allowed}
     assert allowed == ANYONE | OWN_OF_AGENTS == ANYONE | {Action.ACTOR_READ}
     assert may(who(Role.AGENT), Action.TOKEN_CREATE, own).reason == Reason.of(
-        ReasonKind.NOT_ALLOWED, action="token.create", roles=["admin"]
+        ReasonKind.NOT_ALLOWED, action="token.create", roles=["admin", "manager"]
     )
+
+
+def test_a_bounded_token_carries_the_roles_of_its_projects_and_does_not_end_its_actor() -> None:
+    roles = ((Role.MANAGER, "uni"), (Role.MEMBER, "lab"), (Role.ADMIN, "*"), (Role.OFFICER, "uni"))
+    grants = [Grant(id=f"{r}:{s}", actor="me", role=r, scope=s) for r, s in roles]
+    assert carried(grants, ()) == tuple(grants)
+    assert [g.id for g in carried(grants, ("uni",))] == ["manager:uni"]
+    bounded = Identity(id="me", grants=carried(grants, ("uni",)), within=("uni",))
+    own = Resource(kind="actor", id="me", owner="me")
+    assert {a for a in Action if may(bounded, a, own).allowed} == ANYONE | OWN_WITHIN
+    assert not may(bounded, Action.ACTOR_ERASE, own).allowed
 
 
 def test_several_grants_add_up() -> None:
@@ -180,6 +199,13 @@ def test_lists_show_the_projects_in_which_one_may_look() -> None:
     assert visible_projects(who(Role.ADMIN)) is None
     assert visible_projects(who(Role.AGENT, scope="*"), Action.AGENT_ACT) == frozenset()
     assert visible_projects(who(Role.ADMIN, disabled=True)) == frozenset()
+
+
+def test_lists_show_the_sites_and_programmes_in_which_one_may_look() -> None:
+    assert visible_ids(who(Role.OFFICER), Action.PROGRAMME_READ, Scope.PROGRAMME) == {"call"}
+    assert visible_ids(who(Role.OFFICER), Action.PROGRAMME_READ, Scope.PROJECT) == frozenset()
+    assert visible_ids(who(Role.OPERATOR), Action.SITE_OPERATE, Scope.SITE) == {"pohang"}
+    assert visible_ids(who(Role.OPERATOR, scope="*"), Action.SITE_OPERATE, Scope.SITE) is None
 
 
 def test_managers_hand_out_only_roles_of_their_project() -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dure.backends.local import cgroups, environment, files, isolation, limits, machine, orders, processes, shim, unpack, workers
+from dure.backends.local import cgroups, environment, files, isolation, limits, machine, orders, processes, unpack, workers
 from dure.backends.local.isolation import Isolation, Places
 from dure.backends.local.machine import Accelerators
 from dure.backends.local.settings import LocalSettings
@@ -172,50 +170,6 @@ def test_only_processes_with_the_marker_are_killed() -> None:
         other.wait(10)
 
 
-def test_the_newest_checkpoint_counts_links_do_not_and_the_future_is_not_believed(tmp_path: Path) -> None:
-    assert shim.newest_ms(str(tmp_path)) == 0 == shim.newest_ms(str(tmp_path / "nowhere"))
-    (tmp_path / "deep").mkdir()
-    for name, at_s in (("old", 1000), ("deep/new", 2000)):
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (at_s, at_s))
-    (tmp_path / "link").symlink_to("/proc/self/stat")
-    assert shim.newest_ms(str(tmp_path)) == 2_000_000
-    os.utime(tmp_path / "old", (9e9, 9e9))
-    assert shim.newest_ms(str(tmp_path)) <= shim.wall_ms()
-
-
-def test_a_look_for_the_newest_checkpoint_is_bounded_within_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(20):
-        (tmp_path / str(number)).touch()
-    looked = count_entries(monkeypatch)
-    monkeypatch.setattr(shim, "CHECKPOINT_FILES_MAX", 5)
-    assert shim.newest_ms(str(tmp_path)) > 0
-    assert len(looked) <= 6  # one more is fetched before the bound is seen
-
-
-def test_a_look_for_the_newest_checkpoint_takes_no_longer_than_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(20):
-        (tmp_path / str(number)).touch()
-    looked = count_entries(monkeypatch)
-    moments = iter(range(0, 10**12, 20_000_000))  # each question of the time takes 20 ms
-    monkeypatch.setattr(shim.time, "monotonic_ns", lambda: next(moments))
-    assert shim.newest_ms(str(tmp_path)) > 0
-    assert len(looked) <= 3
-
-
-def count_entries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    looked: list[str] = []
-    scan = os.scandir
-
-    @contextlib.contextmanager
-    def scandir(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        with scan(path) as entries:
-            yield (looked.append(e.name) or e for e in entries)
-
-    monkeypatch.setattr(shim.os, "scandir", scandir)
-    return looked
-
-
 def test_limits_say_what_holds_at_each_level(tmp_path: Path) -> None:
     made = settings(tmp_path, processes_max=77)
     levels = (isolation.NAMESPACE, isolation.UID, isolation.NONE)
@@ -326,5 +280,6 @@ def test_a_shim_loads_little(tmp_path: Path) -> None:
     assert not loaded & {"dataclasses", "pathlib", "tarfile", "shutil", "subprocess", "socket", "psutil", "numpy", "inspect"}
     assert not loaded & {"typing", "traceback", "logging", "threading", "random", "hashlib"}
     assert {m for m in loaded if m.startswith("dure.backends.local.")} == {
-        f"dure.backends.local.{m}" for m in ("shim", "cgroups", "files", "memory", "processes", "sandbox", "space", "workers")
+        f"dure.backends.local.{m}"
+        for m in ("shim", "cgroups", "checkpoints", "files", "memory", "processes", "sandbox", "space", "workers")
     }

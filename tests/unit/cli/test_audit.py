@@ -14,6 +14,7 @@ from dure.config import load
 from dure.model.chain import restored_bytes
 from dure.model.event import RESTORED, Event, Head, seal
 from dure.model.records import Plane
+from dure.model.tenancy import Credential, Grant, Role
 from dure.ports import Tx
 from tests.builders.served_plane import Served, served_plane
 from tests.unit.cli.test_commands import Shell
@@ -128,3 +129,38 @@ def test_a_plane_that_will_not_sign_says_so_everywhere(served: Served, shell: Sh
     assert "contradict the last signed head" in shell.run("status")
     assert shell.json("status")["controller"]["contradiction"]["fault"] == "head_mismatch"
     assert served.client("auditor").healthz() == {"status": "ok", "chain": "contradicted"}
+
+
+def test_a_role_that_no_event_tells_of_is_named_and_nobody_takes_it_for_proved(served: Served, shell: Shell) -> None:
+    actor = served.plane.store.read(lambda r: r.find(Credential))[0].actor
+    row = Grant(id=f"{actor}:auditor:*", actor=actor, role=Role.AUDITOR)
+    assert shell.json("audit", "verify")["findings"] == []
+    served.plane.store.transact(lambda tx: tx.insert(row))
+    proof = shell.json("audit", "verify", expect=Exit.FAULTY)
+    assert (proof["ok"], proof["fault"], proof["plane_fault"]) == (False, None, None)
+    assert [(f["kind"], f["subject"]) for f in proof["findings"]] == [("unrecorded", row.id)]
+    said = shell.run("audit", "verify", expect=Exit.FAULTY)
+    assert row.id in said and "no event tells of it" in said and "The chain holds" not in said
+    assert "이를 알리는 사건이 없습니다" in shell.run("audit", "verify", "--lang", "ko", expect=Exit.FAULTY)
+
+
+def test_an_event_that_no_command_wrote_is_not_sealed_and_is_named(served: Served, shell: Shell) -> None:
+    forged = Event(id="by_hand", at_ms=1, actor="controller", kind="site.returned", subject="s", data={"digest": "0" * 32})
+    served.plane.store.transact(lambda tx: tx.insert(forged))
+    served.plane.clock.shift_ms += 2_000
+    assert served.plane.controller.step() is None
+    proof = shell.json("audit", "verify", expect=Exit.FAULTY)
+    assert (proof["plane_fault"]["event"], proof["plane_fault"]["fault"], proof["unsealed"]) == ("by_hand", "forged", 1)
+    assert "by_hand" in shell.run("audit", "verify", expect=Exit.FAULTY)
+    served.plane.store.transact(lambda tx: tx.delete(Event, "by_hand"))
+    assert served.plane.controller.step() is not None
+    assert shell.json("audit", "verify")["ok"]
+
+
+def test_the_ledgers_proof_says_what_it_leaves_unproved(served: Served, shell: Shell) -> None:
+    served.plane.controller.step()
+    assert "not sealed yet" not in shell.run("ledger", "verify")
+    served.client("admin").fund_programme("voucher", 5)
+    answer = shell.json("ledger", "verify")
+    assert (answer["ok"], answer["unsealed"], answer["unproved"]) == (True, 1, 1)
+    assert "not sealed yet" in shell.run("ledger", "verify")

@@ -14,6 +14,7 @@ from dure.bootstrap import (
     SIGNING_KEY,
     SystemClock,
     SystemEntropy,
+    admin_token_works,
     back_up,
     default_policy,
     make_folder,
@@ -25,13 +26,17 @@ from dure.bootstrap import (
 )
 from dure.config import Config, load
 from dure.controller import verify_audit
+from dure.controller.commands import tenancy
 from dure.controller.commands.policy import policy_fault
+from dure.controller.deed import Deed
 from dure.errors import ConfigError
 from dure.model.accelerators import ACCELERATORS
 from dure.model.policy import price_table
+from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Site
-from dure.model.tenancy import Credential
+from dure.model.tenancy import Credential, Grant, Role
+from dure.ports import Tx
 
 # As the comment at the tariff says: dollars, in the order of the catalogue's ids.
 DOLLARS = {
@@ -145,7 +150,7 @@ def test_a_restore_is_signed_with_the_key_of_the_plane_in_the_backup_or_refused(
     restored = open_plane(other)
     proof = restored.store.read(lambda r: verify_audit(r, restored.controller.sealer.signer))
     restored.close()
-    assert (proof.fault, proof.incarnation) == (None, 2)
+    assert (proof.fault, proof.incarnation, proof.findings) == (None, 2, ())
 
 
 def test_a_first_start_founds_the_plane_and_a_second_goes_on_with_it(tmp_path: Path) -> None:
@@ -184,3 +189,39 @@ def test_a_folder_that_everybody_uses_is_left_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=f"name one inside it, such as {tmp_path}/data/dure"):
             make_folder(config_for(tmp_path))
         assert (tmp_path / "data").stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.parametrize("lost", ["token", "role"])
+def test_an_administrators_token_that_was_taken_back_is_made_anew_once_its_file_is_gone(tmp_path: Path, lost: str) -> None:
+    config = config_for(tmp_path)
+    plane, now_ms = open_plane(config), SystemClock().now_ms()
+    try:
+        deed = plane.controller.deed("test")
+        (credential,) = [c for c in plane.store.read(lambda r: r.find(Credential)) if c.label == "data folder, admin"]
+        (role,) = plane.store.read(lambda r: r.find(Grant, {"role": Role.ADMIN}))
+        assert credential.actor == role.actor and admin_token_works(plane.store, config, now_ms)
+
+        def lose(tx: Tx) -> object:
+            way = {"token": lambda: tenancy.revoke_token(tx, deed, credential=credential.id),
+                   "role": lambda: tenancy.revoke_grant(tx, deed, grant=role.id)}  # fmt: skip
+            return way[lost]()
+
+        refused = plane.store.transact(lose)
+        assert isinstance(refused, Reason) and refused.kind == ReasonKind.LAST_ADMINISTRATOR  # no token that nobody has counts
+        plane.store.transact(lambda tx: _another_administrator(tx, deed))
+        assert not isinstance(plane.store.transact(lose), Reason)
+        assert not admin_token_works(plane.store, config, now_ms)
+    finally:
+        plane.close()
+    config.admin_token.unlink()
+    again = open_plane(config)
+    try:
+        assert admin_token_works(again.store, config, SystemClock().now_ms())
+    finally:
+        again.close()
+
+
+def _another_administrator(tx: Tx, deed: Deed) -> None:
+    actor = tenancy.create_actor(tx, deed, name="second", grants=[(Role.ADMIN, "*")])
+    assert not isinstance(actor, Reason)
+    tenancy.create_token(tx, deed, actor=actor.id)

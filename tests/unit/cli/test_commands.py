@@ -129,6 +129,14 @@ def test_a_wrong_command_line_exits_with_2_and_one_json_document(shell: Shell, w
     assert document["error"]["detail"]
 
 
+@pytest.mark.parametrize("limit", ["0s", "1ms", "999ms"])
+@pytest.mark.parametrize("words", [["submit"], ["quote"]])
+def test_a_limit_that_is_too_short_is_refused_in_the_same_words_at_every_door(shell: Shell, words: list[str], limit: str) -> None:
+    error = shell.json(*words, "--limit", limit, "--", "true", who="alice", expect=Exit.REFUSED)["error"]
+    assert error["reason"]["facts"] == {"field": "limit", "problem": "too_small", "limit_ms": 1000}
+    assert "at least 1s" in error["detail"].replace("1 s", "1s")
+
+
 def test_refusals_say_why_in_both_languages_and_carry_the_reason(shell: Shell) -> None:
     assert "wl_missing" in shell.run("show", "wl_missing", expect=Exit.REFUSED)
     assert HANGUL.search(shell.run("show", "wl_missing", "--lang", "ko", expect=Exit.REFUSED))

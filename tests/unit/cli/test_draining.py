@@ -53,6 +53,16 @@ def test_what_has_ended_meanwhile_needs_no_stop() -> None:
     assert run.told == ["down.draining"]
 
 
+def test_what_is_being_stopped_already_is_only_waited_for() -> None:
+    """Such as an attempt that was attested lost and lives: nobody has to be told to look after it."""
+    run: Any = Farm(None)
+    run.live = [{"id": "at_3", "workload": "wl_3", "resolved": "", "stopping": True}]
+    looks = iter([run.live, run.live, []])
+    run.site = lambda id: {"id": id, "attempts": [], "quarantined": next(looks)}
+    assert drain(run, 0) == Drained()
+    assert run.told == ["down.draining"]
+
+
 def test_any_other_refusal_is_told() -> None:
     run: Any = Farm(ReasonKind.UNACCOUNTED)
     with pytest.raises(ApiError):

@@ -23,7 +23,7 @@ WORK = {"accelerator": "h100", "workers": 2, "cores_milli": 1500, "memory_mib": 
 
 
 def price_nano(policy: Policy = POLICY, ms: int = HOUR, **more: object) -> int | None:
-    work = {"currency": "KRW", "preemptible": False, **WORK, **more}
+    work = {"currency": "KRW", "preemptible": False, "priority": "normal", **WORK, **more}
     return charge_nano(policy, duration_ms=ms, **work)  # type: ignore[arg-type]
 
 
@@ -49,6 +49,21 @@ def test_charges_are_exact_and_rounded_once_half_up_to_a_nano_unit() -> None:
     assert price_nano(policy, **huge) == int(exact + Fraction(1, 2))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("name", "permille"), [("background", 500), ("low", 800), ("normal", 1000), ("high", 1500), ("urgent", 2000)]
+)
+def test_a_class_costs_its_factor_exactly_in_won_and_in_merit(name: str, permille: int) -> None:
+    for currency in ("KRW", "ACS"):
+        plain = price_nano(ms=3_600_001, currency=currency, preemptible=True) or 0
+        dear = price_nano(ms=3_600_001, currency=currency, preemptible=True, priority=name) or 0
+        assert abs(1000 * dear - permille * plain) <= permille // 2 + 500  # each is rounded once
+    assert price_nano(priority=name) == round_half_up((price_nano() or 0) * permille, 1000)
+
+
+def test_work_of_a_class_that_is_no_more_pays_as_the_class_that_is_listed_first() -> None:
+    assert price_nano(priority="gone") == price_nano(priority="background")
+
+
 def test_a_job_of_seconds_costs_something() -> None:
     assert price_nano(ms=6000, workers=1, devices=0, cores_milli=1000, memory_mib=0) == 6 * (30 * NANO // 3600)
 
@@ -72,21 +87,22 @@ def test_merit_pays_for_devices_alone() -> None:
 
 def test_a_hold_covers_limit_and_grace_rounded_up() -> None:
     policy = Policy(prices=(Price(resource="core", nano=NANO),))
-    rest = {"accelerator": "", "workers": 1, "cores_milli": 1000, "memory_mib": 0, "devices": 0, "preemptible": False}
+    rest = {"accelerator": "", "workers": 1, "cores_milli": 1000, "memory_mib": 0, "devices": 0, "preemptible": False,
+            "priority": "normal"}  # fmt: skip
     assert hold_amount(policy, currency="KRW", limit_ms=1000, grace_ms=1, **rest) == 2  # type: ignore[arg-type]
     assert hold_amount(policy, currency="KRW", limit_ms=1000, **rest) == 1  # type: ignore[arg-type]
     assert hold_amount(policy, currency="ACS", limit_ms=1000, **rest) is None  # type: ignore[arg-type]
 
 
 def test_a_row_of_rates_has_minus_one_where_a_currency_cannot_pay_and_always_fits_its_column() -> None:
-    row = {**WORK, "limit_ms": HOUR, "preemptible": False}
+    row = {**WORK, "limit_ms": HOUR, "preemptible": False, "priority": "normal"}
     assert rate_all(POLICY, **row) == (24_102, 57_600)  # type: ignore[arg-type]
     assert rate_all(POLICY, **{**row, "devices": 0})[1] == -1  # type: ignore[arg-type]
     assert rate_all(POLICY, **{**row, "limit_ms": 10**30}) == (UNPAYABLE, UNPAYABLE)  # type: ignore[arg-type]
 
 
 def test_nobody_pays_for_more_than_the_limit() -> None:
-    bill = {**WORK, "currency": "KRW", "limit_ms": HOUR, "preemptible": False}
+    bill = {**WORK, "currency": "KRW", "limit_ms": HOUR, "preemptible": False, "priority": "normal"}
     assert run_charge_nano(POLICY, run_ms=10 * HOUR, **bill) == price_nano(ms=HOUR)  # type: ignore[arg-type]
     assert run_charge_nano(POLICY, run_ms=HOUR // 2, **bill) == price_nano(ms=HOUR // 2)  # type: ignore[arg-type]
     assert run_charge_nano(POLICY, run_ms=-5, **bill) == 0  # type: ignore[arg-type]

@@ -73,8 +73,28 @@ def test_every_award_shows_where_its_money_is() -> None:
     book = story()
     told = statement(book.transfers.values(), book.accounts.values())
     assert told.awards == (
-        AwardLine(account="award:a1", currency="KRW", granted=300, refunded=25, spent=150, expired=0, pending=10, available=165),
-        AwardLine(account="award:a2", currency="KRW", granted=200, refunded=0, spent=0, expired=0, pending=40, available=160),
+        AwardLine(
+            account="award:a1",
+            currency="KRW",
+            granted=300,
+            refunded=25,
+            spent=150,
+            withdrawn=0,
+            expired=0,
+            pending=10,
+            available=165,
+        ),
+        AwardLine(
+            account="award:a2",
+            currency="KRW",
+            granted=200,
+            refunded=0,
+            spent=0,
+            withdrawn=0,
+            expired=0,
+            pending=40,
+            available=160,
+        ),
     )
     for line in told.awards:
         assert line.granted + line.refunded == line.spent + line.expired + line.pending + line.available

@@ -29,8 +29,9 @@ from tests.builders.world import HOUR_S, World
 
 
 def rate(
-    accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool
-) -> tuple[int, ...]:
+    accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
+    priority: str,
+) -> tuple[int, ...]:  # fmt: skip
     """Ten won a device-hour of npu, a hundred of any other; cores are free."""
     return (workers * devices * limit_ms // 3_600_000 * (10 if accelerator == "npu" else 100), -1)
 
@@ -135,6 +136,30 @@ def test_there_is_no_change_for_what_starts_or_is_not_yet_to_start() -> None:
     assert smallest_change(s, 0) == Change(cores_milli=8000)
 
 
+def behind_a_preemptible() -> World:
+    return farm(cores=1).attempt("theirs", [("pohang/n0", 0)], project="bee", priority="low").pending("job")
+
+
+def test_only_classes_that_may_be_used_are_suggested_and_the_rest_is_said_in_a_typed_no() -> None:
+    world = behind_a_preemptible()
+    assert change(world) == Change(priority="urgent", claims=True)
+    assert change(world, classes=("background", "normal", "urgent")) == Change(priority="urgent", claims=True)
+    assert change(world, classes=("background", "normal", "high")) is NoChange.FORBIDDEN_CLASS
+    assert change(world, classes=()) is NoChange.FORBIDDEN_CLASS
+    world.attempts[0]["preemptible"] = False
+    assert change(world, classes=()) is NoChange.NONE_SUFFICES
+
+
+def test_a_class_that_cannot_be_paid_is_suggested_with_the_money_for_it() -> None:
+    def dear(*demand: object) -> tuple[int, int]:
+        return (200 if demand[-1] == "urgent" else 100, -1)
+
+    world = behind_a_preemptible().award("lab", 150)
+    world.waiting[0]["hold"] = 100
+    assert change(world, rate=dear) == Change(priority="urgent", funds_won=50, claims=True)
+    assert change(world, rate=dear, classes=("normal",)) is NoChange.FORBIDDEN_CLASS
+
+
 # -- the world as it would be -----------------------------------------------------------------------------------------------
 
 
@@ -147,6 +172,20 @@ def test_without_a_rater_holds_follow_workers_and_limit_alone() -> None:
         apply_change(s, 0, Change(accelerators=("npu",)))
     with pytest.raises(InvariantViolated):
         apply_change(s, 0, Change(priority="nonsense"))
+
+
+def test_a_dearer_class_holds_more_with_a_rater_or_without() -> None:
+    s = farm().pending("job", hold=101, merit=3, limit=1000).snapshot()
+    assert apply_change(s, 0, Change(priority="high")).alternatives.hold.tolist() == [[152, 5]]
+    asked: list[str] = []
+
+    def dear(*demand: object) -> tuple[int, int]:
+        asked.append(str(demand[-1]))
+        return (400 if demand[-1] == "urgent" else 100, -1)
+
+    assert apply_change(s, 0, Change(priority="urgent"), dear).alternatives.hold.tolist() == [[400, -1]]
+    assert apply_change(s, 0, Change(limit_ms=500_000), dear).alternatives.hold.tolist() == [[100, -1]]
+    assert asked == ["urgent", ""]
 
 
 def test_a_change_touches_nothing_of_the_others() -> None:

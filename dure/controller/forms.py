@@ -1,0 +1,90 @@
+"""What an event of each kind has to tell: by its form alone an event is known that no command of this plane wrote.
+
+The leader seals none such (`sealer`), and proofs believe none (`told`). Members are only ever added, and kinds too: an event of
+a kind that is unknown here is of a newer version, and is sealed; but none of them moves money or makes rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from dure.model.event import RESTORED, ChainFault, Event
+from dure.model.records import Plane
+from dure.ports import Reader
+
+Form = Mapping[str, tuple[type, ...]]  # member of `data` → what it may be
+_TEXT, _NUMBER, _MAP = (str,), (int,), (dict,)
+_GRANT: Form = {"role": _TEXT, "scope": _TEXT}
+
+FORMS: Mapping[str, Form] = {
+    "actor.created": {"kind": _TEXT},
+    "actor.disabled": {},
+    "attempt.ended": {
+        "workload": _TEXT, "outcome": _TEXT, "exit_code": (int, type(None)), "run_ms": _NUMBER, "settled": _NUMBER,
+        "refunded": _NUMBER, "charge_rest_nano": _NUMBER, "refund_rest_nano": _NUMBER, "carry_nano": _NUMBER,
+        "carry_number": _NUMBER, "currency": _TEXT, "energy_mwh": _NUMBER, "next": _TEXT, "transfers": _MAP,
+    },
+    "award.created": {
+        "programme": _TEXT, "amount": _NUMBER, "currency": _TEXT, "starts_ms": _NUMBER, "expires_ms": _NUMBER, "digest": _TEXT,
+        "transfers": _MAP,
+    },
+    "award.withdrawn": {"amount": _NUMBER, "currency": _TEXT, "transfers": _MAP},
+    "award.expired": {"amount": _NUMBER, "currency": _TEXT, "transfers": _MAP},
+    "grant.created": _GRANT,
+    "grant.revoked": _GRANT,
+    "plane.founded": {"key": _TEXT, "digest": _TEXT},
+    "policy.written": {"version": _NUMBER, "digest": _TEXT},
+    "programme.created": {"currency": _TEXT},
+    "programme.funded": {"amount": _NUMBER, "currency": _TEXT, "transfers": _MAP},
+    "token.created": {"actor": _TEXT},
+    "token.revoked": {"actor": _TEXT},
+    "workload.placed": {
+        "attempt": _TEXT, "accelerator": _TEXT, "nodes": (list, tuple), "held": _NUMBER, "currency": _TEXT, "policy": _NUMBER,
+        "transfers": _MAP,
+    },
+}  # fmt: skip
+
+# Deeds that are done to a subject once and for all: a second event of one is none of this plane's.
+ONCE = frozenset(
+    {"actor.created", "actor.disabled", "attempt.ended", "award.created", "award.expired", "plane.founded", "policy.written",
+     "programme.created", "token.created", "token.revoked"}
+)  # fmt: skip
+SUBJECTS_AT_ONCE = 500  # looked for in one query
+_WEIGHTY = ("transfers", "digest")  # members that only those kinds may have whose form names them
+
+
+def well_formed(event: Event) -> bool:
+    """Whether a command may have written this, as far as its form tells."""
+    form, data = FORMS.get(event.kind, {}), event.data
+    return (
+        isinstance(data, Mapping)
+        and bool(event.subject)
+        and all(name in data and _is(data[name], kinds) for name, kinds in form.items())
+        and not any(name in data and name not in form for name in _WEIGHTY)
+        and all(isinstance(value, str) for value in data.get("transfers", {}).values())
+    )
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def forged(reader: Reader, plane: Plane, fresh: Collection[Event]) -> ChainFault | None:
+    """The first of these unsealed events that nothing of this plane has written, or None."""
+    bad = next((e for e in fresh if not well_formed(e) or e.kind == RESTORED), None)
+    bad = bad or next(_told_before(reader, plane, fresh), None)
+    return ChainFault(seq=plane.sealed_seq + 1, event=bad.id, fault="forged") if bad is not None else None
+
+
+def _told_before(reader: Reader, plane: Plane, fresh: Iterable[Event]) -> Iterator[Event]:
+    """Events of what had been done before, once and for all."""
+    once = [e for e in fresh if e.kind in ONCE]
+    done: set[tuple[str, str]] = set()
+    for first in range(0, len(once), SUBJECTS_AT_ONCE):
+        some = once[first : first + SUBJECTS_AT_ONCE]
+        wanted = {"subject": {e.subject for e in some}, "kind": {e.kind for e in some}}
+        done |= {(e.kind, e.subject) for e in reader.find(Event, wanted) if 0 < e.seq <= plane.sealed_seq}
+        for event in some:
+            if (event.kind, event.subject) in done:
+                yield event
+            done.add((event.kind, event.subject))
