@@ -136,6 +136,16 @@ class Ground:
         """How many promises start before `end_ms`: those that work which starts now could delay."""
         return bisect_left(self._times, end_ms) - 1
 
+    def spare(self, accelerator: int, dimension: int) -> list[int]:
+        """How much of one thing is free now at each site, on nodes of a type."""
+        free = self.by_site(np.maximum(self.rooms[0][dimension], 0) * self.usable(accelerator))
+        spare: list[int] = free.tolist()
+        return spare
+
+    def shortest_alike(self, end_ms: int) -> int:
+        """The shortest limit of work that starts now and would meet the same promises as work that ends at `end_ms`."""
+        return max((at - self.now_ms + 1 for at in self._times[1:] if at < end_ms), default=0)
+
     def fit(self, need: Need, accelerator: int, layer: int) -> Fit:
         """How many workers could start now without delaying the first `layer` promises."""
         key = (need, accelerator, layer)

@@ -16,9 +16,9 @@ from dure.scheduler.decisions import STARTS, Decisions, Start, assemble
 from dure.scheduler.funds import KRW, PAY_ORDER, Funds
 from dure.scheduler.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
 from dure.scheduler.plan import CAPACITY, WAIT_CODE, WAIT_CODES, Plan
-from dure.scheduler.promises import Spot, earliest, tightest
+from dure.scheduler.promises import Spot, earliest
 from dure.scheduler.shapes import Group, Shape, Verdict, Way, groups_of
-from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, Bool, Snapshot
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I64, Bool, Snapshot
 from dure.scheduler.turns import Turns
 from dure.scheduler.victims import Candidates, Taking, cheapest
 
@@ -55,9 +55,9 @@ class Cycle:
         self.ground, self.funds = Ground(s), Funds(s)
         self.groups, self.group_of = groups_of(s, self.ground)
         self.done = Decisions()
-        # What failed before fails again, as a plan only uses up: the shortest limit that failed by (shape, payable sites),
-        # and the same with the priority for preemption. Claims free something, so they clear both.
-        self._full: dict[tuple[object, ...], int] = {}
+        # What failed before fails again, as a plan only uses up: the shortest limit that failed by (shape, alternative, site),
+        # and the priority by (shape, payable sites) for preemption. Claims free something, so they clear both.
+        self._full: dict[Shape, I64] = {}  # shape (alternatives, sites)
         self._spared: set[tuple[object, ...]] = set()
         self._looked = 0  # tries behind the first promise
 
@@ -89,7 +89,7 @@ class Cycle:
         """Whether a workload of this group would start if it were its turn. Changes nothing."""
         if group.standing.verdict is not None or not self._tries_left or not self.ways(group):
             return Chance.WAITS
-        if not self._known_full(group) and self._spot(group) is not None:
+        if self._spot(group) is not None:
             return Chance.STARTS
         return Chance.CLAIMS if group.preempts and self._forced(group) is not None else Chance.WAITS
 
@@ -120,14 +120,11 @@ class Cycle:
         group = self.groups[self.group_of[row]]
         if not self.ways(group):
             return False
-        if not self._known_full(group) and self._start(row, group):
+        if self._start(row, group):
             return True
         if group.preempts and self._preempt(row, group):
             return True
         return len(self.done.promises) < self.s.policy.reservations_max and not group.hopeless and self._promise(row, group)
-
-    def _known_full(self, group: Group) -> bool:
-        return self._full.get(group.key, group.limit_ms + 1) <= group.limit_ms
 
     def _use(self, row: int) -> float:
         """What it will have used by its limit, in normalised core-seconds, on the type that it got or else prefers."""
@@ -165,26 +162,45 @@ class Cycle:
     # -- 3. starting ----------------------------------------------------------------------------------------------------
 
     def _start(self, row: int, group: Group) -> bool:
+        if not any(self._open(group, way) for way in group.ways):
+            return False
         self._looked += bool(self.done.promises)
         spot = self._spot(group)
         if spot is None:
-            self._full[group.key] = group.limit_ms
             return False
         way, site, seats = spot
         masks = self.ground.start(seats, group.shape.need, self.s.now_ms + group.limit_ms)
         self._record(Start(row, way, site, seats, tuple(masks)))
         return True
 
+    def _open(self, group: Group, way: Way) -> list[int]:
+        """Sites at which it has not failed."""
+        sites: list[int] = np.flatnonzero(way.sites & (self._failed(group)[way.alt] > group.limit_ms)).tolist()
+        return sites
+
+    def _failed(self, group: Group) -> I64:
+        if group.failed is None:
+            none = np.full((len(group.shape.accelerators), self.ground.site_count), FOREVER_MS)
+            group.failed = self._full.setdefault(group.shape, none)
+        return group.failed
+
     def _spot(self, group: Group) -> tuple[Way, int, Seats] | None:
-        """Where it would start now: on the first of its ways that has room."""
-        shape, layer = group.shape, self.ground.layer(self.s.now_ms + group.limit_ms)
+        """Where it would start now: on the first of its ways that has room, at the site with the least to spare."""
+        shape, end_ms = group.shape, self.s.now_ms + group.limit_ms
         for way in group.ways:
-            fit = self.ground.fit(shape.need, way.accelerator, layer)
-            sites = way.sites & (fit.per_site >= shape.workers)
-            if sites.any():
-                site = tightest(fit.per_site, sites)
-                return way, site, self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
+            open_sites = self._open(group, way)
+            if not open_sites:
+                continue
+            spare, fit = self.spare(group, way), self.ground.fit(shape.need, way.accelerator, self.ground.layer(end_ms))
+            for site in sorted(open_sites, key=lambda x: (spare[x], x)):
+                if fit.per_site[site] >= shape.workers:
+                    return way, site, self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
+                self._failed(group)[way.alt, site] = self.ground.shortest_alike(end_ms)
         return None
+
+    def spare(self, group: Group, way: Way) -> list[int]:
+        """By site, how much is free now of what a workload wants: devices, or cores if it wants none."""
+        return self.ground.spare(way.accelerator, DEVICES if group.shape.need[DEVICES] else CORES)
 
     def _record(self, start: Start) -> None:
         self.done.starts[start.row] = start
@@ -219,7 +235,8 @@ class Cycle:
         masks = ground.claim(seats, shape.need, end_ms, rows)
         self.candidates.take(victims)
         self._record(Start(row, way, site, seats, tuple(masks), tuple(victims)))
-        self._full.clear()
+        for failed in self._full.values():
+            failed[:] = FOREVER_MS
         self._spared.clear()
         for group in self.groups:
             group.hopeless = False
@@ -230,7 +247,8 @@ class Cycle:
         """Keep the earliest moment for it, on the best alternative among equals."""
         best: Spot | None = None
         for way in group.ways:
-            spot = earliest(self.ground, group.shape.need, group.shape.workers, group.limit_ms, way.accelerator, way.sites)
+            spare = self.spare(group, way)
+            spot = earliest(self.ground, group.shape.need, group.shape.workers, group.limit_ms, way.accelerator, way.sites, spare)
             if spot is not None and (best is None or spot[0] < best[0]):
                 best = spot
         if best is None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from dure.scheduler.capacity import Ground
 from dure.scheduler.place import Need, Seats, emptiness, workers_in
-from dure.scheduler.snapshot import I64, Bool
+from dure.scheduler.snapshot import Bool
 
 Spot = tuple[int, int, Seats]  # moment, site, seats
 
 
-def earliest(ground: Ground, need: Need, workers: int, limit_ms: int, accelerator: int, sites: Bool) -> Spot | None:
-    """The first moment at which a gang can start on an accelerator type without delaying any promise; None when no end of
-    what is in the way is known.
+def earliest(
+    ground: Ground, need: Need, workers: int, limit_ms: int, accelerator: int, sites: Bool, spare: Sequence[int]
+) -> Spot | None:
+    """The first moment at which a gang can start on an accelerator type without delaying any promise, at the site with the least
+    to spare; None when no end of what is in the way is known.
 
     It can only be a departure. Between the starts of promises, and the moments `limit` before them, room only grows with
     time, so each such stretch is searched by bisection: its last departure tells whether the stretch holds an answer."""
@@ -32,13 +34,8 @@ def earliest(ground: Ground, need: Need, workers: int, limit_ms: int, accelerato
     room = ground.room_at(at_ms, at_ms + limit_ms)
     per_node = workers_in(room, need) * usable
     per_site = ground.by_site(per_node)
-    site = tightest(per_site, per_site >= workers)
+    site = min(np.flatnonzero(per_site >= workers).tolist(), key=lambda x: (spare[x], x))
     return at_ms, site, ground.seats(site, per_node, emptiness(room), workers)
-
-
-def tightest(per_site: I64, sites: Bool) -> int:
-    """The site among `sites` with the least room to spare; the lower row among equals."""
-    return int(np.where(sites, per_site, np.iinfo(np.int64).max).argmin())
 
 
 def _first(ground: Ground, limit_ms: int, takes: Callable[[int], bool]) -> int | None:

@@ -56,6 +56,7 @@ class Group:
     ways: list[Way] = field(default_factory=list)  # as of the last look
     ways_at: int = -1  # version of the project's funds at that look
     key: tuple[object, ...] = ()  # shape and payable sites: workloads with the same key fit alike
+    failed: I64 | None = None  # by alternative and site, the shortest limit that failed; one table for all of its shape
     hopeless: bool = False  # no moment is known at which it could start
     told: Verdict | None = None  # why those that got nothing wait, once everybody had their turn
 

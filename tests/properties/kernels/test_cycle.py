@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.model.policy import Policy
+from dure.scheduler.cycle import Cycle as PlainCycle
 from dure.scheduler.fast import cycle_of, go
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.cycle import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle, run
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
-from tests.properties.kernels.cycle_oracle import PlainCycle
+
+
+pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
 
 def decided(cycle: Cycle) -> dict[str, object]:

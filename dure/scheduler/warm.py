@@ -1,0 +1,47 @@
+"""Compile the kernels of the plan before anybody waits for them: `python -m dure.scheduler.warm`, once after each installation.
+
+What is compiled depends on the types of the columns alone, so an empty world will do; the results are kept on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.model.policy import Policy
+from dure.scheduler.fast import cycle_of, go
+from dure.scheduler.snapshot import (
+    Alternatives,
+    Attempts,
+    Awards,
+    Nodes,
+    Pending,
+    Projects,
+    Shares,
+    Sites,
+    Snapshot,
+    freeze,
+)
+
+
+def nowhere() -> Snapshot:
+    """A snapshot of a plane without sites, work or money."""
+    i32, i64, u64, flag = np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.bool_)
+    ptr, root = np.zeros(1, np.int32), np.full(1, -1, np.int32)
+    return freeze(
+        Snapshot(
+            now_ms=0, epoch=0, sealed_seq=0, draining=False, policy=Policy(), accelerators=(), core_rate=np.zeros(1),
+            sites=Sites((), flag, flag.copy()), nodes=Nodes((), i32, i32.copy(), i64, i64.copy(), u64, flag.copy()),
+            attempts=Attempts((), (), i32, i32, i64, flag, i64, i64, i64, i64, i64, i32, ptr, i32, u64),
+            pending=Pending((), i32, i64, flag, flag, i64, i64, i32, i64, i64, i64, i64, i64, ptr, i32, ptr),
+            alternatives=Alternatives(i32, np.zeros((0, 2), np.int64)), projects=Projects((), i32),
+            shares=Shares(("",), root, np.ones(1, np.int64), np.zeros(1)),
+            awards=Awards((), i32, i32, i64, i64, np.zeros((0, 0), np.bool_), np.zeros((0, 1), np.bool_)),
+        )
+    )  # fmt: skip
+
+
+def warm() -> None:
+    go(cycle_of(nowhere()))
+
+
+if __name__ == "__main__":
+    warm()
