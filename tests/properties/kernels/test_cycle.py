@@ -22,7 +22,6 @@ from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 
-
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
 
