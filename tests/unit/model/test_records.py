@@ -151,3 +151,20 @@ def test_an_empty_inventory_is_news_only_when_it_is_said_to_be_one() -> None:
 def test_a_quarantined_attempt_may_run_until_its_end_was_told(phase: str, may: bool) -> None:
     row = site.Quarantine(id="at_1", site="pohang", workload="wl_1", seen_ms=1, observation={"phase": phase} if phase else {})
     assert row.may_run is may
+
+
+@pytest.mark.parametrize(
+    ("phase", "resolved", "stopping", "holds"),
+    [
+        ("running", "", False, True),
+        ("ended", "", True, False),
+        ("running", "dismissed", False, False),
+        ("", "attested", True, True),
+        ("running", "attested", False, False),
+    ],
+)
+def test_what_is_set_aside_holds_its_place_until_its_end_is_told(phase: str, resolved: str, stopping: bool, holds: bool) -> None:
+    row = site.Quarantine(
+        id="a", site="s", workload="", observation={"phase": phase}, resolved=resolved, stopping=stopping, seen_ms=1
+    )
+    assert row.holds_place is holds
