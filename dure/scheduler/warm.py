@@ -1,4 +1,4 @@
-"""Compile the kernels of the plan before anybody waits for them: `python -m dure.scheduler.warm`, once after each installation.
+"""Compile the kernels of the plan before anybody waits for them: `warm()`, once after each installation.
 
 What is compiled depends on the types of the columns alone, so an empty world will do; the results are kept on disk."""
 
@@ -41,7 +41,3 @@ def nowhere() -> Snapshot:
 
 def warm() -> None:
     go(cycle_of(nowhere()))
-
-
-if __name__ == "__main__":
-    warm()

@@ -5,6 +5,6 @@ path both call. What may never: an object, a string, an allocation per waiting w
 fixed, or a rule that only one of its two callers knows. `jit` says how they are compiled, `ground` what they work on.
 
 The plan's, from the bottom: `index` and `room` (what is free now), `board` (who leaves when, and what is kept for whom), `seat`,
-`future` and `victims` (where a gang sits now, later, or behind others), `sit` (taking seats), `purse`, `quota` and `standing` (may it
-at all), `turns` (in which order) and `cycle` (the loop). Of the simulator alone: `packing` and `fragments`.
+`future` and `victims` (where a gang sits now, later, or behind others), `sit` (taking seats), `purse`, `quota` and `standing`
+(may it at all), `turns` (in which order) and `cycle` (the loop). Of the simulator alone: `packing` and `fragments`.
 """
