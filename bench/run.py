@@ -1,4 +1,4 @@
-"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly)."""
+"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly, cycle)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench import fgd, philly, storm, submissions
+from bench import cycle, fgd, philly, storm, submissions
 from bench.farm import describe_machine
 from bench.results import Result, write
 
@@ -19,6 +19,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
     "storm": storm.storm,
     "fgd": fgd.fgd,
     "philly": philly.philly,
+    "cycle": cycle.cycle,
 }
 
 

@@ -149,6 +149,9 @@ def events() -> str:
 
 _EVENTS_INTRO = """Every change leaves an event in the transaction that made it. An event holds ids and numbers, never names,
 e-mails or contents of files. What seals them is in [events and audit](../concepts/events-and-audit.md).
+
+Any event also tells `credential` and `made_by` where its actor showed a token that opens some projects alone
+([tokens that a manager makes](../guides/actors-and-tokens.md#tokens-that-a-manager-makes)): which token, and who made it.
 """
 
 

@@ -5,7 +5,17 @@ what a refusal reveals. Never here: credentials, sessions, HTTP, a look into the
 money or priority. What the decision needs (grants, and whose the resource is) is given as values.
 """
 
-from dure.access.decide import Identity, Resource, Verdict, carried, may, roles_that_may, visible_ids, visible_projects
+from dure.access.decide import (
+    Identity,
+    Resource,
+    Verdict,
+    carried,
+    may,
+    opens_no_more,
+    roles_that_may,
+    visible_ids,
+    visible_projects,
+)
 from dure.access.rights import ANYONE, FARM_WIDE, OWN, OWN_OF_AGENTS, OWN_WITHIN, PROJECT_ROLES, RIGHTS, Action, Scope
 
 __all__ = [
@@ -23,6 +33,7 @@ __all__ = [
     "Verdict",
     "carried",
     "may",
+    "opens_no_more",
     "roles_that_may",
     "visible_ids",
     "visible_projects",

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from dure.access.rights import ANYONE, FARM_WIDE, OWN, OWN_OF_AGENTS, OWN_WITHIN, PROJECT_ROLES, RIGHTS, Action, Scope
 from dure.model.reason import Reason, ReasonKind
-from dure.model.tenancy import Grant, Role
+from dure.model.tenancy import Credential, Grant, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at. credential: the token that it
-    showed; expires_ms: when that ends, 0: never; within: projects beyond which it opens nothing, (): no such bound."""
+    showed; expires_ms: when that ends, 0: never; within: projects beyond which it opens nothing, (): no such bound; made_by: who
+    made a token that has such a bound, "" for any other."""
 
     id: str
     disabled: bool = False
@@ -22,6 +23,7 @@ class Identity:
     credential: str = ""
     expires_ms: int = 0
     within: tuple[str, ...] = ()
+    made_by: str = ""
 
     def own(self) -> frozenset[Action]:
         """What it may do with what is its own."""
@@ -100,6 +102,11 @@ def visible_projects(identity: Identity, action: Action = Action.PROJECT_READ) -
 def carried(grants: Iterable[Grant], within: Collection[str]) -> tuple[Grant, ...]:
     """What of an actor's roles a token carries: all, or with `within` those in these projects, whatever was granted since."""
     return tuple(g for g in grants if not within or (g.role in PROJECT_ROLES and g.scope in within))
+
+
+def opens_no_more(token: Credential, projects: Collection[str]) -> bool:
+    """Whether a token is bound, and opens nothing beyond these projects."""
+    return bool(token.within) and set(token.within) <= set(projects)
 
 
 def visible_ids(identity: Identity, action: Action, scope: Scope) -> frozenset[str] | None:

@@ -129,7 +129,8 @@ class Call:
 
     def deed(self) -> Deed:
         """The circumstances under which the caller's command is carried out."""
-        return self.api.services.controller.deed(self.identity.id, self.identity.credential)
+        who = self.identity
+        return self.api.services.controller.deed(who.id, who.credential, who.made_by)
 
     def digest(self) -> str:
         """Names this request: method, path with query, body. What a repeated key is compared by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from dure.access import PROJECT_ROLES, Action, Resource, Scope, visible_ids, visible_projects
+from dure.access import PROJECT_ROLES, Action, Resource, Scope, opens_no_more, visible_ids, visible_projects
 from dure.api.call import Call
 from dure.api.route import Of, named_in_body
 from dure.controller.rules import not_found
@@ -223,10 +223,10 @@ async def token(call: Call) -> Answer:
         return not_found("token", id)
     call.record = row
     bound = call.identity.within
-    if bound and row.actor == call.identity.id and not (row.within and {*row.within} <= {*bound}):
+    if bound and row.actor == call.identity.id and not opens_no_more(row, bound):
         return _administrators(Action.TOKEN_REVOKE)  # a bounded token does not end what it could not have made
     within = managed(call, Action.TOKEN_REVOKE)
-    if row.within and within.issuperset(row.within):
+    if opens_no_more(row, within):
         return [Resource(kind="token", id=id, owner=row.actor, project=row.within[0])]
     return await _spoken_for(call, "token", actor, Action.TOKEN_REVOKE)
 
@@ -245,6 +245,13 @@ async def _spoken_for(call: Call, kind: str, actor: Actor, action: Action) -> An
 
 def _administrators(action: Action) -> Reason:
     return Reason.of(ReasonKind.NOT_ALLOWED, action=action.value, roles=[Role.ADMIN.value])
+
+
+def tokens_seen(call: Call, actor: str, made: bool) -> frozenset[str] | None:
+    """Which projects bound the tokens that the caller sees of an actor's, or of those that it `made`; None: all are seen."""
+    if call.identity.within:
+        return frozenset(call.identity.within)
+    return visible_projects(call.identity, Action.TOKEN_CREATE) if made and actor != call.identity.id else None
 
 
 async def bound_of(call: Call, actor: str) -> Sequence[str] | Reason:

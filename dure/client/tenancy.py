@@ -70,8 +70,9 @@ class TenancyMethods(Transport):
         body = {"label": label} if expires is None else {"label": label, "expires": expires}
         return self.write("POST", f"/actors/{part(actor)}/tokens", body)
 
-    def tokens(self, actor: str) -> Iterator[Plain]:
-        return self.pages(f"/actors/{part(actor)}/tokens")
+    def tokens(self, actor: str, *, made: bool = False) -> Iterator[Plain]:
+        """Its own, or those that it made, whosoever they are."""
+        return self.pages(f"/actors/{part(actor)}/tokens", **({"made": "true"} if made else {}))
 
     def revoke_token(self, id: str) -> Plain:
         return self.write("DELETE", f"/tokens/{part(id)}")

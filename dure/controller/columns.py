@@ -115,7 +115,7 @@ class Columns:
         node_row = {n.id: row for row, n in enumerate(nodes)}
         strange = self._strangers()
         closed = frozenset(chain.from_iterable(s.closes for s in strange))
-        pending, alternatives = self._pending(project_row, site_row, accelerators)
+        pending, alternatives = self._pending(now_ms, project_row, site_row, accelerators)
         shares, leaf = self._shares(now_ms, ordered)
         return freeze(
             Snapshot(
@@ -157,18 +157,15 @@ class Columns:
 
     def _sites(self, ids: Sequence[str], now_ms: int) -> Sites:
         m = self._mirror
-        rows = [m.sites[id] for id in ids]
-        silent_ms = m.policy.site_silent_ms
-        # a moment in the future is no sign of life: a clock was wrong, and the next word of the agent will mend it
-        heard = [s.incarnation == m.plane.incarnation and abs(now_ms - s.last_seen_ms) <= silent_ms for s in rows]
-        return Sites(ids=tuple(ids), reachable=_bool(heard), drained=_bool([s.drained for s in rows]))
+        reachable = _bool([m.answers(id, now_ms) for id in ids])
+        return Sites(ids=tuple(ids), reachable=reachable, drained=_bool([m.sites[id].drained for id in ids]))
 
     def _pending(
-        self, project_row: dict[str, int], site_row: dict[str, int], accelerators: tuple[str, ...]
+        self, now_ms: int, project_row: dict[str, int], site_row: dict[str, int], accelerators: tuple[str, ...]
     ) -> tuple[Pending, Alternatives]:
         ids, cells = self._waiting.ids(), self._waiting.take()
         if self._mirror.quarantined:
-            keep = np.array([id not in self._mirror.quarantined for id in ids], dtype=np.bool_)
+            keep = np.array([not self._mirror.held_back(id, now_ms) for id in ids], dtype=np.bool_)
             ids, cells = tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep]
         number = np.array([project_row[p] for p in self._projects] or [0], dtype=np.int32)
         shape = cells[:, _SHAPE]

@@ -21,7 +21,7 @@ from dure.errors import ChainContradicted, StaleLeader, require
 from dure.model.event import NO_HEAD, ChainFault, Head
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Project
-from dure.model.workload import TERMINAL, Attempt, Workload, WorkloadSpec
+from dure.model.workload import Attempt, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Clock, Entropy, Store
 from dure.scheduler import PLANS_MAX, Plan, Snapshot, plan
 
@@ -91,8 +91,8 @@ class Controller:
 
     # -- circumstances -------------------------------------------------------------------------------------------
 
-    def deed(self, actor: str, credential: str = "") -> Deed:
-        """The circumstances of a command that `actor` gives now, having shown this credential."""
+    def deed(self, actor: str, credential: str = "", made_by: str = "") -> Deed:
+        """The circumstances of a command that `actor` gives now, having shown this credential. made_by: see `Deed`."""
         return Deed(
             actor=actor,
             now_ms=self._clock.now_ms(),
@@ -100,6 +100,7 @@ class Controller:
             notify=self._changed,
             waiting=lambda project: self._waiting.get(project, 0),
             credential=credential,
+            made_by=made_by,
         )
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -265,7 +266,7 @@ class Controller:
             workload = self.store.read(lambda r: r.get(Workload, id))
             if workload is None:
                 return not_found("workload", id)
-            held_back = self._quarantined(workload)
+            held_back = self._quarantined(workload, view.snapshot.now_ms)
             if held_back:
                 return held_back
             plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
@@ -273,16 +274,17 @@ class Controller:
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 
-    def _quarantined(self, workload: Workload) -> WhyAnswer | None:
+    def _quarantined(self, workload: Workload, now_ms: int) -> WhyAnswer | None:
+        """What is set aside holds up work that waits, and what its site gives no account of; not what runs elsewhere by now."""
         memory = self._memory
-        held_back = memory.mirror.quarantined.get(workload.id) if memory else None
-        if not held_back or workload.state in TERMINAL:
+        held_back = memory.mirror.held_back(workload.id, now_ms) if memory else []
+        if workload.attempt in held_back:
+            row = self.store.read(lambda r: r.get(Attempt, workload.attempt))
+            reason = Reason.of(ReasonKind.UNACCOUNTED, attempt=workload.attempt, site=row.site if row else "")
+        elif held_back and workload.state == WorkloadState.WAITING:
+            reason = Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=held_back[0])
+        else:
             return None
-        attempt = min(held_back)
-        reason = Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=attempt)
-        if workload.attempt == attempt:
-            row = self.store.read(lambda r: r.get(Attempt, attempt))
-            reason = Reason.of(ReasonKind.UNACCOUNTED, attempt=attempt, site=row.site if row else "")
         return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
 
     def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:

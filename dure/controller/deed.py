@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from dure.model.codec import to_plain
 from dure.model.event import Event, digest
+from dure.model.funding import Award
+from dure.model.policy import Policy, Price, PriorityClass
 from dure.model.tenancy import Credential
 from dure.model.workload import Evidence
 from dure.ports import Entropy, Tx
@@ -26,7 +28,9 @@ def _none(project: str) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
     """The circumstances of a command: actor, moment, a source of ids, whom to wake once it is durable, how many of a project's
-    workloads wait, as the controller last saw it, and the credential that the actor showed ("": none, on the plane's machine)."""
+    workloads wait, as the controller last saw it, and the credential that the actor showed ("": none, on the plane's machine).
+
+    made_by: who made that credential, where it opens some projects alone and so may be in another's hands; "" for any other."""
 
     actor: str
     now_ms: int
@@ -34,9 +38,15 @@ class Deed:
     notify: Callable[[], None] = _nobody
     waiting: Callable[[str], int] = _none
     credential: str = ""
+    made_by: str = ""
 
     def new_id(self, prefix: str) -> str:
         return self.entropy.new_id(prefix, self.now_ms)
+
+    def shown(self) -> dict[str, str]:
+        """What an event tells of the credential besides its actor. Who made it for the actor has seen its secret, so the actor's
+        id alone does not say who acted."""
+        return {"credential": self.credential, "made_by": self.made_by} if self.made_by else {}
 
 
 def touch(*records: Any) -> tuple[str, ...]:
@@ -64,7 +74,7 @@ def record(
         subject=subject,
         project=project,
         site=site,
-        data=dict(data or {}),
+        data={**(data or {}), **deed.shown()},
         touched=tuple(touched),
     )
     tx.insert(event)
@@ -72,11 +82,43 @@ def record(
     return event
 
 
+# Members of which a class told from the first on, in digests that stand in the chain for ever. One that is not named here came
+# later and is told where it has not its default: so records that were made without it keep the digest that they had.
+_FIRST: Mapping[type[Any], frozenset[str]] = {
+    Policy: frozenset(
+        {"id", "classes", "prices", "limit_ms_default", "limit_ms_max", "min_run_ms", "half_life_ms", "backfill_depth",
+         "reservations_max", "preemptible_permille", "rejections_max", "retry_pause_ms", "array_max", "workers_max",
+         "retries_max", "waiting_max", "site_silent_ms", "created_ms"}
+    ),
+    PriorityClass: frozenset({"name", "value", "preempts"}),
+    Price: frozenset({"resource", "nano", "currency"}),
+    Award: frozenset(
+        {"id", "programme", "project", "currency", "amount", "starts_ms", "expires_ms", "sites", "accelerators", "awarded_by",
+         "created_ms"}
+    ),
+}  # fmt: skip
+_CHANGING = frozenset({"version", "expired", "withdrawn"})
+
+
 def record_digest(row: Any) -> str:
     """What a record says that never changes after it was made: for the event that tells of its making, so that the chain
     seals prices, dates and eligibility too. What does change (version, expired, withdrawn) is left out."""
-    plain = to_plain(row)
-    return digest({k: v for k, v in plain.items() if k not in ("version", "expired", "withdrawn")} | {"kind": type(row).__name__})
+    return digest({name: value for name, value in _said(row).items() if name not in _CHANGING} | {"kind": type(row).__name__})
+
+
+def _said(value: Any) -> Any:
+    """As plain data, without members that came later and hold their default."""
+    first = _FIRST.get(type(value))
+    if isinstance(value, tuple):
+        return [_said(item) for item in value]
+    if first is None:
+        return to_plain(value)
+    told = ((f, getattr(value, f.name)) for f in fields(value))
+    return {f.name: _said(held) for f, held in told if f.name in first or held != _default(f)}
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def fingerprint(credential: Credential) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dure.model.event import RESTORED, ChainFault, Event
 from dure.model.records import Plane
+from dure.model.workload import Attempt
 from dure.ports import Reader
 
 Form = Mapping[str, tuple[type, ...]]  # member of `data` → what it may be
@@ -44,12 +45,14 @@ FORMS: Mapping[str, Form] = {
     },
 }  # fmt: skip
 
-# Deeds that are done to a subject once and for all: a second event of one is none of this plane's.
+# Deeds that are done once and for all: a second event of one is none of this plane's. A placing is the attempt's; others are
+# their subject's.
 ONCE = frozenset(
     {"actor.created", "actor.disabled", "attempt.ended", "award.created", "award.expired", "plane.founded", "policy.written",
-     "programme.created", "token.created", "token.revoked"}
+     "programme.created", "token.created", "token.revoked", "workload.placed"}
 )  # fmt: skip
 SUBJECTS_AT_ONCE = 500  # looked for in one query
+_SHOWN = ("credential", "made_by")  # of a credential that opens some projects alone: in an event of any kind (`Deed.shown`)
 _WEIGHTY = ("transfers", "digest")  # members that only those kinds may have whose form names them
 
 
@@ -61,6 +64,7 @@ def well_formed(event: Event) -> bool:
         and bool(event.subject)
         and all(name in data and _is(data[name], kinds) for name, kinds in form.items())
         and not any(name in data and name not in form for name in _WEIGHTY)
+        and all(isinstance(data.get(name, ""), str) for name in _SHOWN)
         and all(isinstance(value, str) for value in data.get("transfers", {}).values())
     )
 
@@ -82,9 +86,21 @@ def _told_before(reader: Reader, plane: Plane, fresh: Iterable[Event]) -> Iterat
     done: set[tuple[str, str]] = set()
     for first in range(0, len(once), SUBJECTS_AT_ONCE):
         some = once[first : first + SUBJECTS_AT_ONCE]
-        wanted = {"subject": {e.subject for e in some}, "kind": {e.kind for e in some}}
-        done |= {(e.kind, e.subject) for e in reader.find(Event, wanted) if 0 < e.seq <= plane.sealed_seq}
+        wanted = {"subject": {e.subject for e in some} | _workloads(reader, some), "kind": {e.kind for e in some}}
+        done |= {_deed(e) for e in reader.find(Event, wanted) if 0 < e.seq <= plane.sealed_seq}
         for event in some:
-            if (event.kind, event.subject) in done:
+            if _deed(event) in done:
                 yield event
-            done.add((event.kind, event.subject))
+            done.add(_deed(event))
+
+
+def _deed(event: Event) -> tuple[str, str]:
+    """Also of an event that was sealed before leaders looked at forms."""
+    by_attempt = event.kind == "workload.placed" and isinstance(event.data, Mapping)
+    return event.kind, str(event.data.get("attempt", "")) if by_attempt else event.subject
+
+
+def _workloads(reader: Reader, events: Iterable[Event]) -> set[str]:
+    """Whose attempts are told to be placed: a second telling may name another workload than the first."""
+    attempts = {e.data["attempt"] for e in events if e.kind == "workload.placed"}
+    return {attempt.workload for attempt in reader.get_many(Attempt, attempts).values()}

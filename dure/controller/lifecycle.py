@@ -15,7 +15,7 @@ from dure.model.money import NANO
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import WaitNote
-from dure.model.site import Node, Site
+from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Project
 from dure.model.workload import (
     ATTEMPT_NEXT,
@@ -130,7 +130,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     touched = (*touch(closed, moved, project), *paid.posted.touched)
     record(tx, deed, "attempt.ended", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touched)
     if attempt.beneficiary:
-        _free_claim(tx, deed, attempt.beneficiary)
+        free_claim(tx, deed, attempt.beneficiary)
     return closed
 
 
@@ -317,14 +317,18 @@ def ended_reason(attempt: Attempt, spec: WorkloadSpec) -> Reason:
     return Reason.of(ReasonKind.ENDED_REJECTED, detail=evidence.detail)
 
 
-def _free_claim(tx: Tx, deed: Deed, beneficiary: str) -> None:
-    """A victim is gone: when it was the last one, the attempt that waited for it is launched."""
+def free_claim(tx: Tx, deed: Deed, beneficiary: str) -> None:
+    """A victim is gone: when it was the last one, the attempt that waited for it is launched.
+
+    Not one that was attested lost before its site, which is told to stop it, has told of its end: it still has its place."""
     workload = tx.get(Workload, beneficiary)
     claim = tx.get(Attempt, workload.attempt) if workload and workload.attempt else None
     if claim is None or claim.state != AttemptState.CLAIMED:
         return
     victims = tx.get_many(Attempt, claim.victims)
     if any(v.state != AttemptState.ENDED for v in victims.values()):
+        return
+    if any(aside.holds_place for aside in tx.get_many(Quarantine, claim.victims).values()):
         return
     launching = move_attempt(tx, claim, AttemptState.LAUNCHING)
     record(

@@ -51,7 +51,8 @@ class Mirror:
         self.waiting: dict[str, Waiting] = {}
         self.attempts: dict[str, Attempt] = {}  # live ones
         self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
-        self.quarantined: dict[str, set[str]] = {}  # workload → attempts that keep it from starting
+        # workload → attempts that may keep it from starting, each with the site whose silence sets it free; "": none does
+        self.quarantined: dict[str, dict[str, str]] = {}
         self.strangers: dict[str, Quarantine] = {}  # by attempt: those that hold their places without being live
         self._dependents: dict[str, set[str]] = defaultdict(set)
         self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
@@ -131,6 +132,23 @@ class Mirror:
         """Heartbeats are no events: read the sites' rows for when they were last heard of."""
         self.sites = {s.id: s for s in reader.find(Site)}
 
+    # -- what keeps work from starting ---------------------------------------------------------------------------
+
+    def answers(self, site: str, now_ms: int) -> bool:
+        """Whether a site was heard of lately, in this incarnation of the plane."""
+        row = self.sites.get(site)
+        # a moment in the future is no sign of life: a clock was wrong, and the next word of the agent will mend it
+        heard = row is not None and abs(now_ms - row.last_seen_ms) <= self.policy.site_silent_ms
+        return heard and row is not None and row.incarnation == self.plane.incarnation
+
+    def held_back(self, workload: str, now_ms: int) -> list[str]:
+        """Attempts because of which a workload may not start now: it would run twice.
+
+        One that was attested lost is among them only while its site answers, which was told to stop it and will tell of its end:
+        from a site that is silent nobody would ever hear, and it was attested so that the workload need not wait for that."""
+        kept = dict(self.quarantined.get(workload, {}))
+        return sorted(attempt for attempt, site in kept.items() if not site or self.answers(site, now_ms))
+
     # -- taking one record ---------------------------------------------------------------------------------------
 
     def _take_all(self, reader: Reader, kind: type[Any], records: Iterable[Any]) -> None:
@@ -163,10 +181,10 @@ class Mirror:
         self.strangers.pop(row.id, None)
         if row.holds_place:
             self.strangers[row.id] = row
-        if not row.resolved:
-            self.quarantined.setdefault(row.workload, set()).add(row.id)
+        if row.holds_place or not row.resolved:
+            self.quarantined.setdefault(row.workload, {})[row.id] = row.site if row.resolved else ""
         elif row.workload in self.quarantined:
-            self.quarantined[row.workload].discard(row.id)
+            self.quarantined[row.workload].pop(row.id, None)
             if not self.quarantined[row.workload]:
                 del self.quarantined[row.workload]
 

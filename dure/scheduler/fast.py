@@ -10,7 +10,22 @@ from dure.scheduler.capacity import latest_ends
 from dure.scheduler.funds import PAY_ORDER
 from dure.scheduler.kernels.board import Board, grown
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.cycle import MORE_ROOM, NEVER, NOTHING, ROW, Cycle, Found, Memory, Queue, Rules, run
+from dure.scheduler.kernels.cycle import (
+    KEPT_ROOM,
+    MORE_ROOM,
+    NEVER,
+    NOTHING,
+    ROW,
+    SEATS,
+    TENURE_ROOM,
+    WORKERS,
+    Cycle,
+    Found,
+    Memory,
+    Queue,
+    Rules,
+    run,
+)
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.standing import Demands, Standings, models_of, standings_of
 from dure.scheduler.kernels.turns import make_turns
@@ -35,7 +50,7 @@ def cycle_of(s: Snapshot) -> Cycle:
     most = int(demands.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
-    return Cycle(
+    made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
         low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=_purse(s),
         turns=turns, candidates=_candidates(s), rules=_rules(s), memory=_memory(standings, len(demands.workers)),
@@ -43,14 +58,24 @@ def cycle_of(s: Snapshot) -> Cycle:
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
     )  # fmt: skip
+    return _measured(made)
 
 
 def go(cycle: Cycle, until: int = -1) -> Cycle:
     """Give everybody their turn, or stop after that of the row `until`. Returns the cycle, perhaps with larger tables."""
-    while run(cycle, until, 1 << 40) == MORE_ROOM:
+    while run(_measured(cycle), until, 1 << 40) == MORE_ROOM:
         row = int(cycle.found.used[ROW])
         workers = int(cycle.demands.workers[cycle.queue.klass[row]])
         cycle = _larger(cycle, workers)
+    return cycle
+
+
+def _measured(cycle: Cycle) -> Cycle:
+    """With the lengths of its tables written down."""
+    found, board = cycle.found, cycle.board
+    room = found.room
+    room[WORKERS], room[SEATS] = len(found.node), len(found.seat_node)
+    room[TENURE_ROOM], room[KEPT_ROOM] = len(board.tenures.node), len(board.promises.kept_promise)
     return cycle
 
 
@@ -58,8 +83,8 @@ def _larger(cycle: Cycle, workers: int) -> Cycle:
     seats, found = min(workers, len(cycle.node)), cycle.found
     board: Board = grown(cycle.board, tenures=seats, kept=seats)
     long = {
-        "node": int(found.used[1]) + workers, "mask": int(found.used[1]) + workers, "seat_node": int(found.used[3]) + seats,
-        "seat_workers": int(found.used[3]) + seats, "victim": int(found.used[2]) + len(cycle.victims),
+        "node": int(found.used[WORKERS]) + workers, "mask": int(found.used[WORKERS]) + workers,
+        "seat_node": int(found.used[SEATS]) + seats, "seat_workers": int(found.used[SEATS]) + seats,
     }  # fmt: skip
     for name, length in long.items():
         column = getattr(found, name)
@@ -151,6 +176,7 @@ def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int)
         np.zeros(waiting + 1, i64), np.zeros(waiting + 1, i64), np.zeros(workers, i32), np.zeros(workers, np.uint64),
         np.zeros(attempts, i32), np.zeros(promises, i32), np.zeros(promises, i32), np.zeros(promises + 1, i64),
         np.zeros(seats, i32), np.zeros(seats, i64), np.full(waiting, -1, i64), np.zeros(waiting, i32), np.zeros(8, i64),
+        np.zeros(10, i64),
     )  # fmt: skip
     found.used[ROW] = NOTHING
     return found

@@ -33,7 +33,7 @@ INDEXES: Mapping[type[Any], tuple[tuple[str, ...], ...]] = {
     Event: (("seq",), ("project", "seq"), ("subject",)),
     Idempotency: (("at_ms",),),
     Grant: (("actor",), ("scope",)),
-    Credential: (("actor",),),
+    Credential: (("actor",), ("made_by",), ("made_with",)),
     Actor: (("made_by",),),
     Award: (("project",), ("programme",)),
     Node: (("site",),),

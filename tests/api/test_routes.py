@@ -214,7 +214,9 @@ def test_an_attempt_attested_lost_that_lives_is_shown_and_stopped(plane: ApiPlan
     plane.post("operator", f"/attempts/{attempt}/attest-lost", {"force": True})
     (order,) = plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"]
     assert (order["verb"], order["attempt"]) == ("stop", attempt)
-    assert plane.get("operator", "/sites/pohang")["quarantined"] == []
+    (row,) = plane.get("operator", "/sites/pohang")["quarantined"]
+    assert (row["id"], row["stopping"], row["resolved"]) == (attempt, True, "attested"), "it holds its place"
+    assert plane.post("operator", f"/quarantine/{attempt}/stop") == row
     plane.report(epoch, attempt, order["epoch"], workload, "running", evidence={"run_ms": 7000})
     (row,) = plane.get("operator", "/sites/pohang")["quarantined"]
     assert (row["id"], row["workload"], row["stopping"], row["resolved"]) == (attempt, workload, True, "")
@@ -224,6 +226,17 @@ def test_an_attempt_attested_lost_that_lives_is_shown_and_stopped(plane: ApiPlan
     assert (row["resolved"], row["stopping"], row["observation"]["unbilled_ms"]) == ("ended", False, 9000)
     assert plane.get("operator", "/sites/pohang")["quarantined"] == []
     assert plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"] == []
+
+
+def test_the_place_of_one_that_is_gone_for_good_is_freed_by_force(plane: ApiPlane) -> None:
+    _, attempt, _ = plane.run_one()
+    plane.post("operator", f"/attempts/{attempt}/attest-lost", {"force": True})
+    assert plane.get("operator", "/sites/pohang")["use"]["attempts"] == 1
+    problem(plane.call("operator", "POST", f"/quarantine/{attempt}/dismiss", {}), 409, "still_runs")
+    freed = plane.post("operator", f"/quarantine/{attempt}/dismiss", {"force": True})
+    assert (freed["resolved"], freed["stopping"]) == ("dismissed", True)
+    site = plane.get("operator", "/sites/pohang")
+    assert (site["quarantined"], site["use"]["attempts"]) == ([], 0)
 
 
 def test_a_site_shows_a_tenant_only_its_own_attempts(plane: ApiPlane) -> None:

@@ -14,7 +14,7 @@ from dure.agent.settings import AgentSettings
 from dure.backends.fake import Script
 from dure.controller import WhyAnswer, verify_audit, verify_store_books
 from dure.controller.commands.agents import report
-from dure.controller.commands.sites import attest_lost, resolve_quarantine
+from dure.controller.commands.sites import attest_lost, resolve_quarantine, stop_quarantined
 from dure.errors import require
 from dure.model.event import Event
 from dure.model.link import AttemptReport, Report
@@ -164,6 +164,9 @@ def test_work_that_was_placed_again_meanwhile_runs_on_and_the_old_attempt_is_sto
     assert (again.site, again.state) == ("south", "running")
     way(world)
     world.settle()
+    assert [(q.id, q.stopping) for q in _rows(world)] == [(ended.id, True)]
+    why = world.controller.why(id)
+    assert isinstance(why, WhyAnswer) and why.reason.kind != ReasonKind.WAITS_QUARANTINE, "it waits for nothing"
     world.advance(world.clock.ms + TERM_MS + 2000)
     (row,) = _rows(world)
     assert (row.id, row.resolved) == (ended.id, "ended")
@@ -283,6 +286,127 @@ def test_an_attempt_at_a_site_that_answers_is_attested_lost_only_by_force_and_st
     world.advance(world.clock.ms + 40 * MINUTE_MS)
     assert [a.outcome for a in world.attempts(id)] == ["lost", "succeeded"]
     assert world.store.read(verify_store_books).findings == ()
+
+
+def _shown(world: World) -> list[tuple[str, str]]:
+    """What runs at the sites' machines: (attempt, phase), as these see it."""
+    return [(o.attempt, o.phase) for s in world.sites.values() for o in s.driver.observe(None) if o.phase != "ended"]
+
+
+def _victim_cut_off(tell: Teller) -> tuple[Attempt, str]:
+    """A job that is to make room for urgent work at a site that nobody hears: attested lost after three minutes."""
+    world = tell.world
+    for name in ("job", "urgent"):
+        world.sites["north"].driver.script(name, LONG)
+    id = tell.submit(spec("job", devices=4))
+    world.settle()
+    world.advance(NOW_MS + 5 * MINUTE_MS)
+    urgent = tell.submit(spec("urgent", devices=4, priority="urgent"), project="flood")
+    world.sites["north"].link.down = True
+    world.settle()
+    assert world.attempts(urgent)[0].state == AttemptState.CLAIMED
+    world.advance(NOW_MS + 8 * MINUTE_MS)
+    (victim,) = world.attempts(id)
+    assert victim.state == AttemptState.STOPPING
+    ended = _attest(world, victim.id)
+    assert isinstance(ended, Attempt)
+    world.advance(NOW_MS + 10 * MINUTE_MS)
+    assert world.attempts(urgent)[0].state == AttemptState.CLAIMED, "its victim has its place still, for all that is known"
+    return ended, urgent
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_who_waits_for_a_victim_that_was_attested_lost_starts_only_once_its_site_told_of_its_end(
+    tell: Teller, way: Callable[[World], None]
+) -> None:
+    world = tell.world
+    victim, urgent = _victim_cut_off(tell)
+    way(world)
+    assert _together(world, world.clock.ms + TERM_MS + 3000) == 1
+    (claim,) = world.attempts(urgent)
+    assert claim.state == AttemptState.RUNNING
+    assert [(q.id, q.resolved, q.holds_place) for q in _rows(world)] == [(victim.id, "ended", False)]
+    world.advance(world.clock.ms + 90 * MINUTE_MS)
+    assert [a.outcome for a in world.attempts(urgent)] == ["succeeded"]
+    assert world.workload(victim.workload).state == "succeeded"
+    assert world.store.read(verify_store_books).findings == ()
+    assert world.store.read(verify_audit).fault is None
+
+
+def test_it_starts_once_another_machine_stands_in_the_place_of_the_one_that_is_gone(tell: Teller) -> None:
+    world = tell.world
+    victim, urgent = _victim_cut_off(tell)
+    world.replace_site("north", [node("n1")])
+    world.settle()
+    assert world.attempts(urgent)[0].state in (AttemptState.LAUNCHING, AttemptState.RUNNING)
+    assert [(q.id, q.resolved, q.holds_place) for q in _rows(world)] == [(victim.id, "attested", False)]
+
+
+def test_whoever_knows_better_dismisses_it_by_force_and_its_place_is_free(tell: Teller) -> None:
+    world = tell.world
+    victim, urgent = _victim_cut_off(tell)
+    deed = world.deed()
+    refused = world.store.transact(lambda tx: resolve_quarantine(tx, deed, attempt=victim.id))
+    assert refused == Reason.of(ReasonKind.STILL_RUNS, attempt=victim.id, site="north")
+    before = _rows(world)
+    stopped = world.store.transact(lambda tx: stop_quarantined(tx, deed, attempt=victim.id))
+    assert [stopped] == before == _rows(world), "its site is told to stop it anyway"
+    assert world.attempts(urgent)[0].state == AttemptState.CLAIMED
+    for _ in range(2):  # again changes nothing
+        world.store.transact(lambda tx: resolve_quarantine(tx, deed, attempt=victim.id, force=True))
+        (row,) = _rows(world)
+        assert (row.resolved, row.stopping, row.holds_place) == ("dismissed", True, False)
+    assert world.attempts(urgent)[0].state == AttemptState.LAUNCHING
+    world.replace_site("north", [node("n1")]).driver.script("urgent", LONG)
+    world.settle()
+    world.advance(world.clock.ms + 30 * MINUTE_MS)
+    assert world.workload(urgent).state == "succeeded"
+    (row,) = _rows(world)
+    assert (row.resolved, row.stopping) == ("dismissed", False)
+    assert world.store.read(verify_audit).fault is None
+
+
+def _forced_with_room_to_spare(tell: Teller) -> tuple[str, Attempt]:
+    world = tell.world
+    world.sites["north"].driver.script("job", LONG)
+    id = tell.submit(spec("job", devices=1))
+    world.settle()
+    world.advance(NOW_MS + MINUTE_MS)
+    attempt = _attest(world, world.attempts(id)[0].id, force=True)
+    assert isinstance(attempt, Attempt)
+    return id, attempt
+
+
+def test_work_attested_lost_at_a_site_that_answers_is_not_placed_beside_itself(tell: Teller) -> None:
+    world = tell.world
+    id, first = _forced_with_room_to_spare(tell)
+    world.controller.step()
+    why = world.controller.why(id)
+    assert isinstance(why, WhyAnswer) and why.reason == Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=first.id)
+    assert _together(world, world.clock.ms + TERM_MS + 60_000) == 1
+    assert _shown(world) == [(world.workload(id).attempt, "running")] != [(first.id, "running")]
+    world.advance(world.clock.ms + 40 * MINUTE_MS)
+    assert [a.outcome for a in world.attempts(id)] == ["lost", "succeeded"]
+
+
+def test_once_its_site_has_fallen_silent_it_need_not_wait_for_it(tell: Teller) -> None:
+    world = tell.world
+    world.add_site("south", [node("s1")])
+    world.settle()
+    for site in world.sites.values():
+        site.driver.script("job", LONG)
+    id = tell.submit(spec("job", devices=4))
+    world.settle()
+    world.advance(NOW_MS + MINUTE_MS)
+    (first,) = world.attempts(id)
+    world.sites[first.site].link.down = True
+    assert isinstance(_attest(world, first.id, force=True), Attempt)
+    world.advance(NOW_MS + MINUTE_MS + 45_000)
+    assert [a.id for a in world.attempts(id)] == [first.id]
+    world.advance(NOW_MS + 4 * MINUTE_MS)
+    (again,) = world.attempts(id)[1:]
+    assert again.site != first.site and again.state == AttemptState.RUNNING
+    assert [(q.id, q.holds_place) for q in _rows(world)] == [(first.id, True)]
 
 
 def _story(tell: Teller) -> None:

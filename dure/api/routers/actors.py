@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from dure.access import PROJECT_ROLES, Action, carried, visible_projects
+from dure.access import PROJECT_ROLES, Action, carried, opens_no_more, visible_projects
 from dure.api import resources
 from dure.api.bodies import ActorIn, GrantIn, TokenIn
 from dure.api.call import Call, CallDep
@@ -24,6 +25,7 @@ from dure.model.tenancy import Actor, Credential, Grant, Person, Role
 from dure.ports import Reader, Tx
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["actors"])
+Made = Annotated[bool, Query(description="those that it made, whosoever they are; else its own")]
 
 
 class Secret:
@@ -133,9 +135,16 @@ async def create_token(call: CallDep, id: str, body: TokenIn) -> Response:
 
 @router.get("/actors/{id}/tokens", response_model=Page[CredentialShape])
 @requires(Action.TOKEN_CREATE, resources.actor_spoken_for)
-async def list_tokens(call: CallDep, id: str, limit: Limit = 100, cursor: Cursor = "") -> Response:
-    """The tokens of an actor, without their secrets."""
-    return await call.show(lambda reader: find_page(reader, Credential, {"actor": id}, cursor, limit, credential_document))
+async def list_tokens(call: CallDep, id: str, made: Made = False, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """The tokens of an actor, or those that it made for whomsoever, without their secrets. Who asks with a token that opens some
+    projects alone sees those that open no more; so does who manages projects, of what somebody else made."""
+    where, bound = {"made_by" if made else "actor": id}, resources.tokens_seen(call, id, made)
+
+    def look(reader: Reader) -> Plain | Reason:
+        seen = where if bound is None else {"id": [c.id for c in reader.find(Credential, where) if opens_no_more(c, bound)]}
+        return find_page(reader, Credential, seen, cursor, limit, credential_document)
+
+    return await call.show(look)
 
 
 @router.delete("/tokens/{id}", response_model=CredentialShape)

@@ -21,8 +21,8 @@ from dure.controller.commands import sites, tenancy
 from dure.controller.commands.tenancy import NewToken
 from dure.controller.deed import Deed
 from dure.model.reason import Reason
-from dure.model.site import Node, Quarantine, Site
-from dure.model.tenancy import Grant, Role
+from dure.model.site import ATTESTED, Node, Quarantine, Site
+from dure.model.tenancy import Actor, Grant, Role
 from dure.model.workload import Attempt, AttemptState
 from dure.ports import Reader, Tx
 
@@ -57,7 +57,7 @@ async def get_site(call: CallDep, id: str) -> Response:
 
     def look(reader: Reader) -> Plain | Reason:
         nodes, attempts = reader.find(Node, {"site": id}), reader.find(Attempt, {"site": id, "state": LIVE})
-        strange = [q for q in reader.find(Quarantine, {"site": id, "resolved": ""}) if q.may_run]
+        strange = [q for q in reader.find(Quarantine, {"site": id, "resolved": ("", ATTESTED)}) if q.holds_place]
         document = site_document(call.record, nodes, attempts, strange, now_ms, silent_ms_max)
         if not call.sees(Action.SITE_OPERATE, Resource(kind="site", id=id, site=id)):
             document["quarantined"] = []
@@ -110,10 +110,11 @@ async def create_site_token(call: CallDep, id: str) -> Response:
 
 
 def _agent(tx: Tx, deed: Deed, site: str) -> str | Reason:
-    """The actor that is the site's program; made when there is none yet."""
-    held = next(iter(tx.find(Grant, {"role": Role.AGENT, "scope": site}, limit=1)), None)
-    if held is not None:
-        return held.actor
+    """The actor that is the site's program; made when there is none yet, or none that is not disabled."""
+    held = sorted(g.actor for g in tx.find(Grant, {"role": Role.AGENT, "scope": site}))
+    able = next((id for id, row in tx.get_many(Actor, held).items() if not row.disabled), None)
+    if able is not None:
+        return able
     made = tenancy.create_actor(tx, deed, name=f"agent of {site}", kind="service", grants=[(Role.AGENT, site)])
     return made if isinstance(made, Reason) else made.id
 

@@ -13,6 +13,9 @@ FILES_MAX = 10_000  # looked at while the job runs; beyond, the newest of those 
 LOOK_NS = 50_000_000  # nothing else is watched meanwhile
 LAST_FILES_MAX = 100_000  # looked at when it has ended
 LAST_LOOK_NS = 2_000_000_000
+DEPTH_MAX = 100  # folders in folders, each of which is held open
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Checkpoints:
@@ -42,21 +45,61 @@ def newest_change_ms(folder: str, files_max: int, look_ns: int) -> tuple[int, bo
     """When a file below `folder` was changed last, 0 when there is none; and whether all of it was seen.
 
     Bounded by files and by time, within a folder too. Links are not followed and do not count."""
-    newest, whole, waiting = 0, True, [folder]
-    left, until = files_max, time.monotonic_ns() + look_ns
-    while waiting:
+    look = _Look(files_max, time.monotonic_ns() + look_ns)
+    look.below(folder)
+    return look.newest_ms, look.whole
+
+
+class _Look:
+    """One walk. A folder is opened in the one that it was seen in, and only if it is one then: a job that puts a link in its
+    place while it is waiting for its turn leads nowhere."""
+
+    def __init__(self, files_max: int, until_ns: int) -> None:
+        self.newest_ms = 0
+        self.whole = True
+        self._left, self._until_ns = files_max, until_ns
+        self._over = False
+
+    def below(self, folder: str, parent: int | None = None, depth: int = DEPTH_MAX) -> None:
         try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if left <= 0 or time.monotonic_ns() >= until:
-                        return newest, False
-                    left -= 1
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False):
-                        newest = max(newest, entry.stat(follow_symlinks=False).st_ctime_ns // 1_000_000)
+            opened = os.open(folder, _FOLDER, dir_fd=parent)
         except FileNotFoundError:
-            continue  # deleted meanwhile
+            return  # deleted meanwhile
         except OSError:
-            whole = False
-    return newest, whole
+            self.whole = False
+            return
+        try:
+            for name in self._entries(opened):
+                if self._over or not depth:
+                    self.whole = False
+                    return
+                self.below(name, opened, depth - 1)
+        finally:
+            os.close(opened)
+
+    def _entries(self, opened: int) -> list[str]:
+        """Takes in the files; the folders that are to be looked into."""
+        found: list[str] = []
+        try:
+            with os.scandir(opened) as entries:
+                for entry in entries:
+                    if self._left <= 0 or time.monotonic_ns() >= self._until_ns:
+                        self._over, self.whole = True, False
+                        break
+                    self._left -= 1
+                    self._take(entry, found)
+        except OSError:
+            self.whole = False
+        return found
+
+    def _take(self, entry: os.DirEntry[str], folders: list[str]) -> None:
+        """Saving is often writing aside and renaming: what is gone since it was listed says nothing about its neighbours."""
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif entry.is_file(follow_symlinks=False):
+                self.newest_ms = max(self.newest_ms, entry.stat(follow_symlinks=False).st_ctime_ns // 1_000_000)
+        except FileNotFoundError:
+            return
+        except OSError:
+            self.whole = False

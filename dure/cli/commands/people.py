@@ -226,13 +226,21 @@ def token_create(
     run.note("token.once", id=new["id"])
 
 
-def token_list(run: Run, actor: TokenActor = "") -> None:
-    rows = run.client.tokens(_actor(run, actor))
+def token_list(
+    run: Run,
+    actor: TokenActor = "",
+    made_by: Annotated[str, typer.Option("--made-by", help="opt.made_by", metavar="ID", callback=filled)] = "",
+) -> None:
+    if actor and made_by:
+        raise run.refusal("token.either", Exit.USAGE)
+    rows = run.client.tokens(_actor(run, made_by or actor), made=bool(made_by))
+    whose = [("col.token_of", "actor")] if made_by else []
     listed(
         run,
         rows,
         [
             ("col.id", "id"),
+            *whose,
             ("col.label", "label"),
             ("col.created", "created_ms"),
             ("col.expires", "expires_ms"),

@@ -12,6 +12,7 @@ from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.naming import resolved
 from dure.cli.run import Run
+from dure.model.site import ATTESTED
 
 AttemptId = Annotated[str, typer.Argument(help="arg.attempt", metavar="ATTEMPT")]
 NodeId = Annotated[str, typer.Argument(help="arg.node", metavar="SITE/NODE")]
@@ -91,10 +92,20 @@ def site_show(run: Run, id: Id) -> None:
     if lines:
         run.console.say("")
     run.console.table(columns, lines)
+    _live(run, row)
+
+
+def _live(run: Run, row: dict[str, Any]) -> None:
+    """What runs at a site, and behind it what is set aside and holds its place there."""
     if row["attempts"]:
         run.console.say("")
         live = [Column(run.t("col.try"), keep=True), Column(run.t("col.job")), Column(run.t("col.state"))]
         run.console.table(live, [[a["id"], a["workload"], run.texts.word("outcome", a["state"])] for a in row["attempts"]])
+    if row.get("quarantined"):
+        run.console.say("")
+        aside = [Column(run.t("col.try"), keep=True), Column(run.t("col.job")), Column(run.t("col.phase"))]
+        rows = [_set_aside(q) for q in row["quarantined"]]
+        run.console.table(aside, [[q["id"], q["workload"], q["phase"]] for q in rows])
 
 
 def _node_state(run: Run, node: dict[str, Any]) -> str:
@@ -183,7 +194,7 @@ def attempt_attest(
 
 
 def quarantine_list(run: Run, all: Annotated[bool, typer.Option("--all", help="opt.all_resolved")] = False) -> None:
-    rows = [_set_aside(row) for row in run.client.quarantine() if all or not row["resolved"]]
+    rows = [_set_aside(row) for row in run.client.quarantine() if all or _open(row)]
     columns = [
         ("col.try", "id"),
         ("col.site", "site"),
@@ -194,6 +205,11 @@ def quarantine_list(run: Run, all: Annotated[bool, typer.Option("--all", help="o
         ("col.when", "seen_ms"),
     ]
     listed(run, rows, [*columns, ("col.resolved", "resolved")] if all else columns, {"seen_ms": 1, "site": 2, "project": 3})
+
+
+def _open(row: dict[str, Any]) -> bool:
+    """Whether it is not settled: somebody has to decide, or its place is held although it was attested lost."""
+    return not row["resolved"] or bool(row["resolved"] == ATTESTED and row["stopping"])
 
 
 def _set_aside(row: dict[str, Any]) -> dict[str, Any]:

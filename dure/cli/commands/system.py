@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any
 
@@ -64,8 +65,16 @@ def audit_log(
         Column(run.t("col.actor"), keep=True, spare=1),
     ]
     run.console.table(columns, [[str(e["seq"]), run.moment(e["at_ms"]), e["kind"], e["subject"], e["actor"]] for e in rows])
+    _borrowed(run, rows)
     if len(rows) == limit:
         run.note("audit.more", after=rows[-1]["seq"])
+
+
+def _borrowed(run: Run, events: Sequence[Mapping[str, Any]]) -> None:
+    """Which of them were done with a token that somebody else may hold. Below the table, where no narrow terminal hides it."""
+    for event in (e for e in events if "credential" in e["data"]):
+        told = {"credential": event["data"]["credential"], "maker": event["data"].get("made_by", "-")}
+        run.say("audit.shown", seq=event["seq"], actor=event["actor"], **told)
 
 
 def settings(run: Run, page: Annotated[bool, typer.Option("--page", help="opt.page_md")] = False) -> None:

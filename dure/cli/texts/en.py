@@ -61,6 +61,7 @@ TEXTS: dict[str, str] = {
     "col.refunded": "Refunded",
     "col.within": "Only in",
     "col.made_by": "Made by",
+    "col.token_of": "Of",
     "col.withdrawn": "Taken back",
     "col.lapsed": "Expired",
     "col.version": "Version",
@@ -267,6 +268,7 @@ TEXTS: dict[str, str] = {
         "nothing more; "
         "{unsealed:,} events wait, nothing of them is lost.",
     "audit.finding": "Not what the chain says of who may do what: {row}: {kind} {facts}",
+    "audit.shown": "Number {seq}: by {actor} with token {credential}, which {maker} made.",
     "audit.more": "There may be more: dure audit log --after {after}",
     "policy.version": "Policy {n}, since {when}.",
     "policy.written": "Policy {n} is in force.",
@@ -298,6 +300,7 @@ TEXTS: dict[str, str] = {
     "done.dismissed": "{id} is dismissed.",
     "erase.sure": "Erasing {id} cannot be undone. Say --yes if you are sure.",
     "attest.sure": "If {id} is still alive somewhere, its job would run twice. Say --yes if you are certain that it is dead.",
+    "token.either": "Either --actor or --made-by: whose the tokens are, or who made them.",
     "token.once": "This is token {id}. It is shown this once; keep it safe.",
     "token.empty": "{source} is set and empty. Give it a token; or unset it, and the token of the farm's data folder is used.",
     "token.malformed": "What {source} holds is no token: a token is one word of letters, digits and signs, such as dure_….",
@@ -346,7 +349,8 @@ TEXTS: dict[str, str] = {
     "down.draining": "Nothing new starts any more; waiting for what runs.",
     "down.preempting": "{id} is preempted: refunded by the rule, it waits for the next start of the farm.",
     "down.stopping": "{id} is not known to this farm, and is stopped; afterwards: dure quarantine dismiss.",
-    "down.waiting": "Still waiting for {n} attempt(s) to end. A site that does not answer: dure attempt attest-lost.",
+    "down.waiting": "Still waiting for {n} attempt(s) to end. A site that does not answer: dure attempt attest-lost,"
+        " and dure quarantine dismiss --force when that is done.",
     "down.hangs": "Process {pid} does not stop. Its jobs are safe; end it with: kill -9 {pid}",
     "down.done": "The farm has stopped, and no job runs.",
     "down.jobs_go_on": "The farm has stopped. Jobs that were running run on under their shims.",

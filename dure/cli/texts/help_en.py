@@ -168,6 +168,7 @@ TEXTS: dict[str, str] = {
     "opt.to": "URL of the other database.",
     "opt.token": "API token.",
     "opt.token_actor": "Id or name of the actor; yourself when left out.",
+    "opt.made_by": "Id or name of an actor: the tokens that it made, whosoever they are.",
     "opt.url": "Address of the plane.",
     "opt.weight": "Share among its siblings.",
     "opt.worker": "Number of the worker of a gang.",

@@ -168,6 +168,7 @@ TEXTS: dict[str, str] = {
     "opt.to": "옮겨 갈 데이터베이스의 URL.",
     "opt.token": "API 토큰.",
     "opt.token_actor": "행위자의 식별자 또는 이름. 없으면 본인.",
+    "opt.made_by": "행위자의 식별자 또는 이름. 누구의 것이든 그 행위자가 만든 토큰을 보입니다.",
     "opt.url": "제어면의 주소.",
     "opt.weight": "형제 사이의 몫.",
     "opt.worker": "갱의 워커 번호.",

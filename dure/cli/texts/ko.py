@@ -61,6 +61,7 @@ TEXTS: dict[str, str] = {
     "col.refunded": "환급",
     "col.within": "사용 범위",
     "col.made_by": "만든 사람",
+    "col.token_of": "소유자",
     "col.withdrawn": "회수",
     "col.lapsed": "만료",
     "col.version": "버전",
@@ -267,6 +268,7 @@ TEXTS: dict[str, str] = {
         "제어면의 기록이 {seq}번(사건 {event})에서 마지막으로 서명된 체인 머리와 어긋납니다({fault}). "
         "더 봉인하거나 시작하지 않으며, 사건 {unsealed:,}개가 기다립니다. 잃은 것은 없습니다.",
     "audit.finding": "권한에 관한 체인의 기록과 다름: {row}: {kind} {facts}",
+    "audit.shown": "{seq}번: {actor} 이름으로, {maker} 행위자가 만든 토큰 {credential} 사용.",
     "audit.more": "더 있을 수 있습니다: dure audit log --after {after}",
     "policy.version": "정책 {n}, {when}부터.",
     "policy.written": "정책 {n|을/를} 시행합니다.",
@@ -298,6 +300,7 @@ TEXTS: dict[str, str] = {
     "done.dismissed": "{id|을/를} 종결했습니다.",
     "erase.sure": "{id}의 삭제는 되돌릴 수 없습니다. 확실하면 --yes를 붙이십시오.",
     "attest.sure": "{id|이/가} 어딘가 살아 있으면 작업이 두 번 실행됩니다. 죽은 것이 확실하면 --yes를 붙이십시오.",
+    "token.either": "--actor(토큰의 소유자)와 --made-by(만든 사람) 가운데 하나만 쓰십시오.",
     "token.once": "토큰 {id}입니다. 한 번만 보여 드리니 안전하게 보관하십시오.",
     "token.empty": "{source} 값이 비어 있습니다. 토큰을 넣으십시오. 설정을 없애면 팜 데이터 폴더의 토큰을 씁니다.",
     "token.malformed": "{source} 값은 토큰이 아닙니다. 토큰은 dure_…처럼 공백 없는 영문자·숫자·기호입니다.",
@@ -347,7 +350,8 @@ TEXTS: dict[str, str] = {
     "down.draining": "더 이상 새로 시작하지 않습니다. 실행 중인 작업을 기다립니다.",
     "down.preempting": "{id|을/를} 선점합니다. 규칙에 따라 환급하고 팜이 다시 시작될 때까지 기다립니다.",
     "down.stopping": "이 팜이 모르는 {id|을/를} 중지합니다. 끝나면: dure quarantine dismiss.",
-    "down.waiting": "시도 {n}개가 끝나기를 기다리고 있습니다. 응답 없는 사이트는: dure attempt attest-lost.",
+    "down.waiting": "시도 {n}개가 끝나기를 기다리고 있습니다. 응답 없는 사이트는: dure attempt attest-lost,"
+        " 그래도 남아 있으면 dure quarantine dismiss --force.",
     "down.hangs": "프로세스 {pid|이/가} 멈추지 않습니다. 작업은 안전합니다. 끝내려면: kill -9 {pid}",
     "down.done": "팜이 멈췄고 실행 중인 작업이 없습니다.",
     "down.jobs_go_on": "팜이 멈췄습니다. 실행 중이던 작업은 감시 프로세스(shim) 아래에서 계속됩니다.",

@@ -304,13 +304,15 @@ def _set_aside_unaccounted(tx: Tx, deed: Deed, site: Site, reported: frozenset[s
 
 
 def settle_quarantine(tx: Tx, deed: Deed, attempt: str, resolved: str) -> Quarantine | None:
-    """What was set aside has been accounted for, as `resolved`. Settled once, it stays as it was; None: nothing was set aside.
+    """What was set aside has been accounted for, as `resolved`. Settled once, it stays as it was, unless it holds a place still
+    and is dismissed; None: nothing was set aside.
 
     A stop that was ordered outlasts a dismissal, which gives its place away and says nothing of its end."""
     row = tx.get(Quarantine, attempt)
-    if row is None or row.resolved:
+    dismissed = resolved == "dismissed"
+    if row is None or (row.resolved and not (dismissed and row.holds_place)):
         return row
-    known: Quarantine = tx.update(replace(row, resolved=resolved, stopping=row.stopping and resolved == "dismissed"))
+    known: Quarantine = tx.update(replace(row, resolved=resolved, stopping=row.stopping and dismissed))
     record(tx, deed, "quarantine.resolved", attempt, site=row.site, data={"as": resolved}, touched=touch(known))
     return known
 

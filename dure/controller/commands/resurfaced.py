@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from dure.controller.deed import Deed, record, touch
+from dure.controller.lifecycle import free_claim
 from dure.model.codec import to_plain
 from dure.model.link import AttemptReport
 from dure.model.site import ATTESTED, Quarantine
@@ -67,9 +68,11 @@ def _end_told(tx: Tx, deed: Deed, attempt: Attempt, row: Quarantine, seen: Attem
     ended: Quarantine = tx.update(replace(row, observation=told, stopping=False, resolved=resolved))
     if resolved == row.resolved:
         record(tx, deed, "quarantine.observed", row.id, site=row.site, data={"phase": seen.phase}, touched=touch(ended))
-        return
-    data = {"as": resolved, "unbilled_ms": told["unbilled_ms"]}
-    record(tx, deed, "quarantine.resolved", row.id, site=row.site, data=data, touched=touch(ended))
+    else:
+        data = {"as": resolved, "unbilled_ms": told["unbilled_ms"]}
+        record(tx, deed, "quarantine.resolved", row.id, site=row.site, data=data, touched=touch(ended))
+    if attempt.beneficiary:
+        free_claim(tx, deed, attempt.beneficiary)
 
 
 def _put(tx: Tx, row: Quarantine) -> Quarantine:

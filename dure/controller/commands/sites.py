@@ -7,7 +7,7 @@ from dataclasses import replace
 from dure.controller.commands.agents import UNACCOUNTED, settle_quarantine
 from dure.controller.commands.resurfaced import order_stop
 from dure.controller.deed import Deed, record, touch
-from dure.controller.lifecycle import end_attempt, preempt, withdraw_claim
+from dure.controller.lifecycle import end_attempt, free_claim, preempt, withdraw_claim
 from dure.controller.rules import bad, exists, not_found, plane_of, policy_of
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
@@ -128,28 +128,33 @@ def _is_reachable(tx: Tx, deed: Deed, attempt: Attempt) -> bool:
 def resolve_quarantine(tx: Tx, deed: Deed, *, attempt: str, force: bool = False) -> Quarantine | Reason:
     """An operator has looked at an attempt that the plane did not know, and dismisses it.
 
-    Its place is given to others from then on, so STILL_RUNS of one whose end its site has not told of, unless `force`: the
-    operator knows better. Dismissed again, it stays as it was."""
+    Its place is given to others from then on, so STILL_RUNS of one whose end its site has not told of (also of one that was
+    attested lost), unless `force`: the operator knows better. Dismissed again, it stays as it was."""
     row = tx.get(Quarantine, attempt)
-    if row is not None and row.may_run and not row.resolved and not force:
+    if row is not None and row.holds_place and not force:
         return Reason.of(ReasonKind.STILL_RUNS, attempt=attempt, site=row.site)
-    return settle_quarantine(tx, deed, attempt, "dismissed") or not_found("quarantine", attempt)
+    settled = settle_quarantine(tx, deed, attempt, "dismissed")
+    victim = tx.get(Attempt, attempt)
+    if victim is not None and victim.beneficiary:
+        free_claim(tx, deed, victim.beneficiary)
+    return settled or not_found("quarantine", attempt)
 
 
 def stop_quarantined(tx: Tx, deed: Deed, *, attempt: str) -> Quarantine | Reason:
     """Have the site stop an attempt that the plane does not know. It stays set aside: somebody still has to dismiss it.
 
-    Again changes nothing. ALREADY_ENDED of one that ended or was resolved; UNACCOUNTED of one that its site knows nothing of."""
+    Again changes nothing, nor does it for one that is being stopped anyway, having been attested lost. ALREADY_ENDED of one that
+    ended or was resolved; UNACCOUNTED of one that its site knows nothing of."""
     row = tx.get(Quarantine, attempt)
     if row is None:
         return not_found("quarantine", attempt)
+    if row.stopping:
+        return row
     phase = row.observation.get("phase", "")
     if not row.resolved and phase == UNACCOUNTED:
         return Reason.of(ReasonKind.UNACCOUNTED, attempt=attempt, site=row.site)
     if row.resolved or not row.may_run:
         return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.resolved or phase)
-    if row.stopping:
-        return row
     changed: Quarantine = tx.update(replace(row, stopping=True))
     record(tx, deed, "quarantine.stopping", attempt, site=row.site, touched=touch(changed))
     return changed

@@ -159,20 +159,33 @@ def erase_person(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
 
 
 def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
-    """Nothing that this actor holds opens a door any more."""
+    """Nothing that this actor holds opens a door any more, nor what it made in others' names: it has seen those secrets."""
     row = tx.get(Actor, actor)
     if row is None:
         return not_found("actor", actor)
     last = last_administrator(tx, deed.now_ms, actor)
     if last is not None:
         return last
-    for credential in tx.find(Credential, {"actor": actor, "revoked_ms": 0}):
+    own = tx.find(Credential, {"actor": actor, "revoked_ms": 0})
+    for credential in {c.id: c for c in (*own, *_seen_secrets(tx, actor)) if not c.revoked_ms}.values():
         _revoke(tx, deed, credential)
     if row.disabled:
         return row
     record(tx, deed, "actor.disabled", actor)
     disabled: Actor = tx.update(replace(row, disabled=True))
     return disabled
+
+
+def _seen_secrets(reader: Reader, actor: str) -> list[Credential]:
+    """The credentials, bound to some projects, that an actor made, and those that were made with one of these: also with one that
+    is revoked by now. What an administrator makes has no such bound, and outlasts them."""
+    found: dict[str, Credential] = {}
+    fresh = reader.find(Credential, {"made_by": actor})
+    while fresh:
+        bounded = {c.id: c for c in fresh if c.within and c.id not in found}
+        found |= bounded
+        fresh = reader.find(Credential, {"made_with": sorted(bounded)}) if bounded else []
+    return list(found.values())
 
 
 def create_token(

@@ -16,7 +16,7 @@ from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, shortes
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, U64
 from dure.scheduler.kernels.jit import kernel
-from dure.scheduler.kernels.purse import Purse, held, pay, pays
+from dure.scheduler.kernels.purse import Purse, held, pay
 from dure.scheduler.kernels.seat import seat
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.standing import Demands, Standings
@@ -33,6 +33,7 @@ NOTHING = -1
 OVER, REACHED, MORE_ROOM = 0, 1, 2
 # entries of Found.used
 STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
+TENURE_ROOM, KEPT_ROOM = 8, 9  # in Found.room alone
 
 
 class Queue(NamedTuple):
@@ -85,6 +86,7 @@ class Found(NamedTuple):
     ahead: I64  # by row: how many waiting ones had their turn before it, -1: it had none
     state: I32  # by row: 0 waits, 1 starts, 2 is promised a moment
     used: I64
+    room: I64  # how long the tables are; behind its own, the board's of tenures and of kept seats
 
 
 class Cycle(NamedTuple):
@@ -116,7 +118,8 @@ def run(cycle: Cycle, until: int, at_most: int) -> int:
     at each call, and a cycle has many."""
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
-    ahead, promised = cycle.found.ahead, cycle.board.used
+    ahead, promised, room, demand = cycle.found.ahead, cycle.board.used, cycle.found.room, cycle.demands.workers
+    seats = len(cycle.node)
     for _ in range(at_most):
         row = used[ROW]
         if row == NOTHING:
@@ -130,7 +133,8 @@ def run(cycle: Cycle, until: int, at_most: int) -> int:
             used[AHEAD] += 1
             used[TRIED] += tried
         else:
-            if not _has_room(cycle, row):
+            workers = demand[c]
+            if _short(used, promised, room, workers, min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
@@ -141,26 +145,34 @@ def run(cycle: Cycle, until: int, at_most: int) -> int:
 
 
 @kernel
-def _has_room(cycle: Cycle, row: int) -> bool:
-    found, board = cycle.found, cycle.board
-    workers = cycle.demands.workers[cycle.queue.klass[row]]
-    seats = min(workers, len(cycle.node))
+def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
+    """Whether a table could be too short for a turn. room: as in `Found`."""
     return bool(
-        found.used[WORKERS] + workers <= len(found.node)
-        and found.used[SEATS] + seats <= len(found.seat_node)
-        and found.used[VICTIMS] + len(cycle.victims) <= len(found.victim)
-        and board.used[TENURES] + seats <= len(board.tenures.node)
-        and board.used[KEPT] + seats <= len(board.promises.kept_promise)
+        used[WORKERS] + workers > room[WORKERS]
+        or used[SEATS] + seats > room[SEATS]
+        or board_used[TENURES] + seats > room[TENURE_ROOM]
+        or board_used[KEPT] + seats > room[KEPT_ROOM]
     )
 
 
 @kernel
 def _turn(cycle: Cycle, row: int) -> None:
-    """A turn that is more than a look. `used[ROW]` is free again when it is over."""
-    found = cycle.found
-    kind = _decide(cycle, row)
-    if kind != NOTHING - 1:
-        charge(cycle.turns, cycle.queue.leaf[row], use(cycle, row, kind))
+    """A turn that is more than a look: start, or make others leave, or promise; and charge the project for what it got."""
+    queue, demands, found = cycle.queue, cycle.demands, cycle.found
+    c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
+    if cycle.memory.closed[c] > limit:
+        alt = _start(cycle, row)
+        if alt >= 0:
+            charged = demands.kind[alt]
+    if charged < NOTHING and queue.preempts[row]:
+        alt = _preempt(cycle, row)
+        if alt >= 0:
+            charged = demands.kind[alt]
+    if charged < NOTHING and cycle.board.used[PROMISES] < cycle.rules.promises and _promise(cycle, row):
+        charged = demands.kind[demands.kind_ptr[c]]
+    if charged >= NOTHING:  # in normalised core-seconds, by its limit
+        rate = demands.cores[c] / 1000 + demands.devices[c] * cycle.rules.core_rate[charged]
+        charge(cycle.turns, queue.leaf[row], demands.workers[c] * rate * limit / 1000)
     if found.state[row] != 1:
         found.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
@@ -168,47 +180,11 @@ def _turn(cycle: Cycle, row: int) -> None:
 
 
 @kernel
-def use(cycle: Cycle, row: int, kind: int) -> float:
-    """What it will have used by its limit, in normalised core-seconds, on a type of accelerator."""
-    demands, c = cycle.demands, cycle.queue.klass[row]
-    rate = demands.cores[c] / 1000 + demands.devices[c] * cycle.rules.core_rate[kind]
-    return float(demands.workers[c] * rate * cycle.queue.limit[row] / 1000)
-
-
-@kernel
-def _decide(cycle: Cycle, row: int) -> int:
-    """The type that its project is charged for, NOTHING for none; below that: it got nothing."""
-    c, board = cycle.queue.klass[row], cycle.board
-    first = cycle.demands.kind_ptr[c]
-    if cycle.memory.closed[c] > cycle.queue.limit[row]:
-        alt = _start(cycle, row)
-        if alt >= 0:
-            return int(cycle.demands.kind[alt])
-    if cycle.queue.preempts[row]:
-        alt = _preempt(cycle, row)
-        if alt >= 0:
-            return int(cycle.demands.kind[alt])
-    if board.used[PROMISES] < cycle.rules.promises and _promise(cycle, row):
-        return int(cycle.demands.kind[first])
-    return NOTHING - 1
-
-
-@kernel
-def way(cycle: Cycle, row: int, alt: int, currency: int, site: int) -> bool:
-    """Whether a workload may run on an alternative of its class at a site, paying so."""
-    queue = cycle.queue
-    if not cycle.standings.sites[alt, site]:
-        return False
-    hold = queue.hold[queue.alt_ptr[row] + alt - cycle.demands.kind_ptr[queue.klass[row]], currency]
-    return pays(cycle.purse, queue.project[row], cycle.demands.kind[alt], currency, site, hold)
-
-
-@kernel
-def spare(cycle: Cycle, alt: int, devices: int, site: int) -> int:
-    """How much is free at a site of what a workload wants: devices, or cores if it wants none."""
-    kind, total = cycle.demands.kind[alt], 0
-    for cell in range(cycle.low[site, kind], cycle.high[site, kind]):
-        total += cycle.board.cells.free[cell] if devices > 0 else cycle.board.cores[cell]
+def _spare(low: I64, high: I64, of_cell: I64, site: int) -> int:
+    """How much is free at a site of what a workload wants."""
+    total = 0
+    for cell in range(low[site], high[site]):
+        total += of_cell[cell]
     return int(total)
 
 
@@ -277,25 +253,37 @@ def _start(cycle: Cycle, row: int) -> int:
                 )  # fmt: skip
                 if seats > 0:
                     cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
-                    _sit(cycle, row, alt, currency, site, seats, end, 0)
+                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), 0)
                     return int(alt)
                 memory.full[alt, site] = alike
                 site = _tightest(cycle.free)
     if looked > 0:
         cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
-        _close(cycle, row)
+        last = demands.kind_ptr[c + 1]
+        memory.closed[c] = _most(cycle.standings.sites[first:last], memory.full[first:last])
     return -1
 
 
 @kernel
-def _close(cycle: Cycle, row: int) -> None:
-    """Remember a class that has failed wherever it may run."""
-    c, most = cycle.queue.klass[row], 0
-    for alt in range(cycle.demands.kind_ptr[c], cycle.demands.kind_ptr[c + 1]):
-        for site in range(cycle.low.shape[0]):
-            if cycle.standings.sites[alt, site]:
-                most = max(most, cycle.memory.full[alt, site])
-    cycle.memory.closed[c] = most
+def _most(sites: Bool, failed: I64) -> int:
+    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere."""
+    most = 0
+    for alt in range(sites.shape[0]):
+        for site in range(sites.shape[1]):
+            if sites[alt, site]:
+                most = max(most, failed[alt, site])
+    return most
+
+
+@kernel
+def _least(sites: Bool, failed: I64) -> int:
+    """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere."""
+    least = NEVER
+    for alt in range(sites.shape[0]):
+        for site in range(sites.shape[1]):
+            if sites[alt, site]:
+                least = min(least, failed[alt, site])
+    return least
 
 
 @kernel
@@ -311,7 +299,7 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
     else:
         written = claim(
             cycle.board, cores, memory, devices, end, cycle.node[:seats], cycle.workers[:seats],
-            _tenures(cycle, victims), found.node[at:], found.mask[at:],
+            _tenures(cycle.candidates.tenure_ptr, cycle.victims[:victims]), found.node[at:], found.mask[at:],
         )  # fmt: skip
     own = queue.alt_ptr[row] + alt - demands.kind_ptr[c]
     pay(cycle.purse, queue.project[row], demands.kind[alt], currency, site, queue.hold[own, currency])
@@ -325,13 +313,14 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
 
 
 @kernel
-def _tenures(cycle: Cycle, victims: int) -> I32:
-    ptr, count = cycle.candidates.tenure_ptr, 0
-    for i in range(victims):
-        count += ptr[cycle.victims[i] + 1] - ptr[cycle.victims[i]]
+def _tenures(ptr: I64, attempts: I32) -> I32:
+    """Those of these attempts, which stand one behind the other."""
+    count = 0
+    for attempt in attempts:
+        count += ptr[attempt + 1] - ptr[attempt]
     rows, count = np.empty(count, np.int32), 0
-    for i in range(victims):
-        for tenure in range(ptr[cycle.victims[i]], ptr[cycle.victims[i] + 1]):
+    for attempt in attempts:
+        for tenure in range(ptr[attempt], ptr[attempt + 1]):
             rows[count] = tenure
             count += 1
     return rows
@@ -355,22 +344,13 @@ def _preempt(cycle: Cycle, row: int) -> int:
                 cycle.board, cycle.candidates, low, high, demands.cores[c], demands.memory[c], demands.devices[c],
                 demands.workers[c], cycle.victims[:victims], cycle.node, cycle.workers,
             )  # fmt: skip
-            _sit(cycle, row, alt, currency, site, seats, min(gone + queue.limit[row], NEVER), victims)
-            _forget(cycle)
+            gone = min(gone + queue.limit[row], NEVER)
+            _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
+            _forget(cycle.memory)
             return int(alt)
-    _calm(cycle, row)
+    first, last = demands.kind_ptr[c], demands.kind_ptr[c + 1]
+    cycle.memory.calm[c] = _least(cycle.standings.sites[first:last], cycle.memory.spared[first:last])
     return -1
-
-
-@kernel
-def _calm(cycle: Cycle, row: int) -> None:
-    """Remember a class for which nobody can make room, wherever it may run."""
-    c, least = cycle.queue.klass[row], NEVER
-    for alt in range(cycle.demands.kind_ptr[c], cycle.demands.kind_ptr[c + 1]):
-        for site in range(cycle.low.shape[0]):
-            if cycle.standings.sites[alt, site]:
-                least = min(least, cycle.memory.spared[alt, site])
-    cycle.memory.calm[c] = least
 
 
 @kernel
@@ -379,8 +359,11 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
     demands, c, queue, memory = cycle.demands, cycle.queue.klass[row], cycle.queue, cycle.memory
     best, count, least = -1, 0, 0.0
     kept = np.empty(len(cycle.victims), np.int32)
+    hold = queue.hold[queue.alt_ptr[row] + alt - demands.kind_ptr[c], currency]
+    funds = held(cycle.purse, queue.project[row], demands.kind[alt], currency)
     for site in range(cycle.low.shape[0]):
-        if memory.spared[alt, site] >= queue.priority[row] or not way(cycle, row, alt, currency, site):
+        payable = hold >= 0 and funds[site] >= hold
+        if memory.spared[alt, site] >= queue.priority[row] or not payable or not cycle.standings.sites[alt, site]:
             continue
         low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
         chosen = choose(
@@ -401,12 +384,12 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
 
 
 @kernel
-def _forget(cycle: Cycle) -> None:
-    cycle.memory.full[:] = NEVER
-    cycle.memory.hopeless[:] = NEVER
-    cycle.memory.spared[:] = -NEVER
-    cycle.memory.closed[:] = NEVER
-    cycle.memory.calm[:] = -NEVER
+def _forget(memory: Memory) -> None:
+    memory.full[:] = NEVER
+    memory.hopeless[:] = NEVER
+    memory.spared[:] = -NEVER
+    memory.closed[:] = NEVER
+    memory.calm[:] = -NEVER
 
 
 @kernel
@@ -418,8 +401,11 @@ def _promise(cycle: Cycle, row: int) -> bool:
     for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
         for currency in cycle.rules.order:
             way_at, way_site, least = best_at, -1, 0
+            hold = queue.hold[queue.alt_ptr[row] + alt - demands.kind_ptr[c], currency]
+            funds = held(cycle.purse, queue.project[row], demands.kind[alt], currency)
             for site in range(cycle.low.shape[0]):
-                if cycle.memory.hopeless[alt, site] <= limit or not way(cycle, row, alt, currency, site):
+                payable = hold >= 0 and funds[site] >= hold
+                if cycle.memory.hopeless[alt, site] <= limit or not payable or not cycle.standings.sites[alt, site]:
                     continue
                 low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
@@ -428,14 +414,15 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     if by >= NEVER:
                         cycle.memory.hopeless[alt, site] = limit
                     continue
-                free = spare(cycle, alt, need[2], site)
+                of_cell = cycle.board.cells.free if need[2] > 0 else cycle.board.cores
+                free = _spare(cycle.low[:, demands.kind[alt]], cycle.high[:, demands.kind[alt]], of_cell, site)
                 if way_site < 0 or at < way_at or free < least:
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
                 best_at, best_alt, best_site = way_at, alt, way_site
     if best_site < 0:
         return False
-    _keep(cycle, row, best_alt, best_site, best_at)
+    _keep(cycle, row, int(best_alt), int(best_site), int(best_at))
     return True
 
 

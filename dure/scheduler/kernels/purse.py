@@ -54,28 +54,15 @@ def _change(purse: Purse, award: int, row: int, currency: int, by: int) -> None:
 
 
 @kernel
-def available(purse: Purse, project: int, kind: int, currency: int, site: int) -> int:
-    """What may be held."""
-    row = purse.row[project]
-    return int(purse.held[row, currency, kind, site]) if row >= 0 else 0
-
-
-@kernel
 def held(purse: Purse, project: int, kind: int, currency: int) -> I64:
-    """What may be held, by site."""
+    """What may be held, by site. Nothing where a project has no award: what costs nothing needs none."""
     row = purse.row[project]
     return purse.held[row, currency, kind] if row >= 0 else np.zeros(purse.held.shape[3], np.int64)
 
 
 @kernel
-def pays(purse: Purse, project: int, kind: int, currency: int, site: int, hold: int) -> bool:
-    """Whether a hold can be paid; a negative one stands for a currency in which it cannot. What costs nothing needs no award."""
-    return hold == 0 or (hold > 0 and available(purse, project, kind, currency, site) >= hold)
-
-
-@kernel
 def pay(purse: Purse, project: int, kind: int, currency: int, site: int, hold: int) -> None:
-    """Hold an amount that `pays`."""
+    """Hold an amount that may be held there."""
     for award in range(purse.ptr[project, currency], purse.ptr[project, currency + 1]):
         if hold > 0 and purse.kind_ok[award, kind] and purse.site_ok[award, site]:
             part = min(hold, purse.left[award])

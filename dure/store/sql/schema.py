@@ -60,6 +60,16 @@ def upgrade(connection: Connection, revision: str) -> None:
     command.upgrade(_config(connection), revision)
 
 
+def complete(connection: Connection, revision: str) -> None:
+    """What the migrations after `revision` would have filled into rows that came from a backup of that age, without upgrading
+    them: such a migration has a `fill`, which works on every later schema too."""
+    scripts = reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))
+    for script in scripts:
+        fill = getattr(script.module, "fill", None)
+        if fill is not None and script.revision > revision:  # revisions are numbers with leading zeros
+            fill(connection)
+
+
 def downgrade(connection: Connection, revision: str) -> None:
     command.downgrade(_config(connection), revision)
 

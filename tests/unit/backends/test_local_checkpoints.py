@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -128,14 +128,91 @@ def test_a_look_takes_no_longer_than_its_time(tmp_path: Path, monkeypatch: pytes
     assert len(looked) <= 3
 
 
+def test_a_file_that_goes_while_it_is_looked_at_hides_none_of_its_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved aside and renamed, as most programs do it: listed under the one name, and gone from it when it is asked about."""
+    for number in range(20):
+        (tmp_path / f"{number}.tmp").touch()
+    gone: list[str] = []
+
+    def first_goes(entry: os.DirEntry[str]) -> None:
+        if not gone:
+            gone.append(entry.name)
+            (tmp_path / entry.name).unlink()
+
+    on_entry(monkeypatch, first_goes)
+    found = newest_change_ms(str(tmp_path), 1000, 10**10)
+    assert len(gone) == 1
+    assert found == (max(changed_ms(path) for path in tmp_path.iterdir()), True)
+
+
+def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, elsewhere = tmp_path / "checkpoint", tmp_path / "elsewhere"
+    (folder / "deep").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "secret").touch()
+    looked: list[str] = []
+
+    def swap(entry: os.DirEntry[str]) -> None:
+        looked.append(entry.name)
+        if entry.name == "deep":
+            (folder / "deep").rmdir()
+            (folder / "deep").symlink_to(elsewhere)
+
+    on_entry(monkeypatch, swap)
+    assert newest_change_ms(str(folder), 1000, 10**10) == (0, False)
+    assert looked == ["deep"]
+
+
+def test_what_a_folder_is_looked_into_is_where_it_was_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder above it that becomes a link between two looks does not lead away either."""
+    folder, elsewhere = tmp_path / "checkpoint", tmp_path / "elsewhere"
+    (folder / "a" / "b").mkdir(parents=True)
+    (elsewhere / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "own").touch()
+    (elsewhere / "b" / "secret").touch()
+    looked: list[str] = []
+
+    def swap(entry: os.DirEntry[str]) -> None:
+        looked.append(entry.name)
+        if entry.name == "b":
+            (folder / "a").rename(folder / "moved")
+            (folder / "a").symlink_to(elsewhere)
+
+    on_entry(monkeypatch, swap)
+    assert newest_change_ms(str(folder), 1000, 10**10) == (changed_ms(folder / "moved" / "b" / "own"), True)
+    assert looked == ["a", "b", "own"]
+
+
+def test_folders_within_folders_without_end_gain_a_job_nothing(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(checkpoints.DEPTH_MAX + 2):
+        deep = deep / "d"
+        deep.mkdir()
+    (deep / "new").touch()
+    before = open_files()
+    assert newest_change_ms(str(tmp_path), 1000, 10**10) == (0, False)
+    assert open_files() <= before, "all that was opened is closed"
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def count_entries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     looked: list[str] = []
+    on_entry(monkeypatch, lambda entry: looked.append(entry.name))
+    return looked
+
+
+def on_entry(monkeypatch: pytest.MonkeyPatch, act: Callable[[os.DirEntry[str]], object]) -> None:
+    """Does something when an entry has been listed and is not yet asked about."""
     scan = os.scandir
 
     @contextlib.contextmanager
-    def scandir(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        with scan(path) as entries:
-            yield (looked.append(e.name) or e for e in entries)
+    def scandir(folder: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(folder) as entries:
+            yield (entry for entry in entries if (act(entry), True))
 
     monkeypatch.setattr(checkpoints.os, "scandir", scandir)
-    return looked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +274,21 @@ def test_an_operator_drains_and_opens_sites_nodes_and_the_farm(shell: Shell) -> 
     assert shell.json("site", "add", "ulsan", "--region", "KR-31")["token"].startswith("dure_")
     assert "KR-31" in shell.run("site", "show", "ulsan")
     assert shell.json("quarantine", "list") == {"items": []}
+
+
+def test_what_was_attested_lost_is_listed_for_as_long_as_it_holds_its_place(shell: Shell) -> None:
+    (shell.folder / "farm").mkdir()
+    with served_plane(shell.folder / "farm") as served:
+        at = replace(shell, served=served)
+        _, attempt, _ = served.plane.run_one()
+        at.run("attempt", "attest-lost", attempt, "--yes", "--force")
+        assert [q["id"] for q in at.json("quarantine", "list")["items"]] == [attempt]
+        assert attempt in at.run("site", "show", "pohang")
+        assert at.json("quarantine", "stop", attempt)["stopping"] is True
+        assert "force" in at.run("quarantine", "dismiss", attempt, expect=Exit.REFUSED)
+        at.run("quarantine", "dismiss", attempt, "--force")
+        assert at.json("quarantine", "list") == {"items": []}
+        assert attempt not in at.run("site", "show", "pohang")
 
 
 def test_books_and_chain_are_proved(shell: Shell) -> None:

@@ -55,6 +55,22 @@ def test_a_manager_takes_somebody_in_by_name(served: Served, ask: Ask) -> None:
     ask("manager", f"token revoke {made['id']}")
 
 
+def test_what_a_manager_made_in_somebodys_name_is_listed_and_what_was_done_with_it_is_told(served: Served, ask: Ask) -> None:
+    manager, alice = served.plane.actors["manager"], served.plane.actors["alice"]
+    made = ask("manager", "token create --actor alice --label lent --json")
+    served.plane.tokens["lent"] = made["token"]
+    for who, whom in (("manager", manager), ("admin", "manager")):
+        listed = ask(who, f"token list --made-by {whom}")
+        assert "lent" in listed and alice[-6:] in listed
+        assert [t["id"] for t in ask(who, f"token list --made-by {whom} --json")["items"]] == [made["id"]]
+    assert "--made-by" in ask("admin", "token list --made-by manager --actor alice", Exit.USAGE)
+    workload = served.plane.submit("lent")["ids"][0]
+    served.plane.controller.step()
+    said = ask("admin", f"audit log --subject {workload}")
+    assert f"by {alice} with token {made['id']}, which {manager} made" in " ".join(said.split())
+    assert "with token" not in ask("admin", f"audit log --subject {made['id']}")  # made by itself
+
+
 def test_an_officer_of_a_programme_looks_at_what_it_funds(served: Served, ask: Ask) -> None:
     now_ms = served.plane.clock.now_ms()
     span = {"starts": now_ms - DAY_MS, "ends": now_ms + 90 * DAY_MS}

@@ -18,7 +18,7 @@ from dure.ledger import Finding, transfer_digest
 from dure.model.event import RESTORED, Event
 from dure.model.event import seal as sealed
 from dure.model.funding import Account, Award, Programme, Transfer, TransferKind
-from dure.model.policy import Policy
+from dure.model.policy import Policy, Price, PriorityClass
 from dure.model.records import Plane
 from dure.model.tenancy import Actor, Credential, Grant, Role
 from dure.model.workload import Attempt, Outcome
@@ -164,6 +164,39 @@ def test_nor_one_that_lacks_what_its_kind_tells(world: World, forged: Event) -> 
     world.store.transact(lambda tx: tx.insert(forged))
     with pytest.raises(ChainContradicted, match="forged"):
         seal(world)
+
+
+@pytest.mark.parametrize("workload", ["", "wl_other"])
+def test_nor_a_second_telling_of_where_an_attempt_was_placed(whole: World, workload: str) -> None:
+    """Its subject is the workload, which may be placed again; an attempt is placed once, whatever workload is named."""
+    first = whole.store.read(lambda r: r.find(Event, {"kind": "workload.placed"}))[0]
+    subject = workload or first.subject
+    forged = replace(first, id="ev_zzz", seq=0, hash="", subject=subject, data={**first.data, "held": 1, "transfers": {}})
+    whole.store.transact(lambda tx: tx.insert(forged))
+    try:
+        with pytest.raises(ChainContradicted) as refused:
+            seal(whole)
+    finally:
+        whole.store.transact(lambda tx: tx.delete(Event, forged.id))
+    assert (refused.value.fault, refused.value.event) == ("forged", forged.id)
+
+
+def test_a_workload_that_is_placed_again_is_sealed(whole: World) -> None:
+    placed = whole.store.read(lambda r: r.find(Event, {"kind": "workload.placed"}))
+    assert all(e.seq for e in placed)
+    assert len({e.subject for e in placed}) < len({e.data["attempt"] for e in placed}) == len(placed)
+
+
+def test_a_digest_tells_members_that_came_later_only_where_they_say_something() -> None:
+    """These digests are in chains: a field that is added to the records must leave them as they are."""
+    award = Award(id="a", programme="p", project="l", currency="KRW", amount=1, starts_ms=2, expires_ms=3)
+    policy = Policy(classes=(PriorityClass(name="normal", value=1),), prices=(Price(resource="core", nano=1),))
+    assert record_digest(award) == "a803934b2561937da646d7d40431ed68"
+    assert record_digest(policy) == "b92ffdc855dcc3009a15e2a06ccc6d58"
+    assert record_digest(replace(policy, written_by="actor_1")) != record_digest(policy)
+    dear = replace(policy, classes=(replace(policy.classes[0], price_permille=2000),))
+    assert record_digest(dear) != record_digest(policy)
+    assert record_digest(replace(award, sites=("north",))) != record_digest(award)
 
 
 def test_what_is_no_mapping_at_all_is_no_event() -> None:

@@ -33,21 +33,20 @@ TABLES: dict[str, str] = {
         "id:text classes:json prices:json limit_ms_default:int limit_ms_max:int min_run_ms:int half_life_ms:int "
         "backfill_depth:int reservations_max:int preemptible_permille:int rejections_max:int retry_pause_ms:int "
         "array_max:int workers_max:int retries_max:int waiting_max:int site_silent_ms:int created_ms:int "
-        "written_by:text version:int"
+        "version:int"
     ),
     "organisation": "id:text name:text kind:text parent:text weight:int version:int",
     "project": ("id:text name:text organisation:text partners:json weight:int use:float use_ms:int created_ms:int version:int"),
-    "actor": "id:text kind:text disabled:bool made_by:text created_ms:int version:int",
+    "actor": "id:text kind:text disabled:bool created_ms:int version:int",
     "person": "id:text name:text email:text version:int",
     "grant": "id:text actor:text role:text scope:text version:int",
     "credential": (
-        "id:text actor:text digest:text label:text made_with:text made_by:text within:json created_ms:int "
-        "expires_ms:int revoked_ms:int version:int"
+        "id:text actor:text digest:text label:text made_with:text created_ms:int expires_ms:int revoked_ms:int version:int"
     ),
     "programme": "id:text name:text currency:text budget:int starts_ms:int ends_ms:int created_ms:int version:int",
     "award": (
         "id:text programme:text project:text currency:text amount:int starts_ms:int expires_ms:int sites:json "
-        "accelerators:json awarded_by:text created_ms:int expired:bool withdrawn:int version:int"
+        "accelerators:json awarded_by:text created_ms:int expired:bool version:int"
     ),
     "site": (
         "id:text name:text region:text jurisdiction:text owner_kind:text pue_permille:int backend:json "
@@ -108,8 +107,6 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("idempotency", "at_ms"),
     ("grant", "actor"),
     ("credential", "actor"),
-    ("actor", "made_by"),
-    ("grant", "scope"),
     ("award", "project"),
     ("award", "programme"),
     ("node", "site"),

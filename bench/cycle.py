@@ -1,0 +1,148 @@
+"""One cycle of the plan on the national workload (30 sites, 200 queues, 100,000 waiting of 5,000 shapes), beside the ceiling
+prototype, which decides a simpler question: no money, cores, memory, limits, promises or victims.
+
+What is measured is the cycle of kernels, from a frozen snapshot to decisions. Reasons and the columns of a plan are not in it yet,
+nor are quotas, power, and shares of a device, for which a whole one stands here."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from bench.philly import CEILING
+from bench.results import Result
+from dure.model.money import CURRENCIES
+from dure.model.policy import Policy
+from dure.scheduler.fast import cycle_of, go
+from dure.scheduler.kernels.board import PROMISES
+from dure.scheduler.kernels.cycle import STARTS
+from dure.scheduler.snapshot import (
+    FOREVER_MS,
+    I32,
+    RUNNING,
+    Alternatives,
+    Attempts,
+    Awards,
+    Nodes,
+    Pending,
+    Projects,
+    Shares,
+    Sites,
+    Snapshot,
+    freeze,
+)
+from dure.simulator.traces.cycle import CycleShape, CycleWorld, cycle_world
+
+SIZES = {50_000: 30, 260_000: 60}  # devices, and the aim in ms
+RUNS = 7
+AWARD_WON = 10**15  # money is looked at and never short
+CORE_RATE = 16.0
+
+
+def cycle() -> list[Result]:
+    return [_measure(devices, aim) for devices, aim in SIZES.items()]
+
+
+def _measure(devices: int, aim_ms: int) -> Result:
+    snapshot = snapshot_of(cycle_world(np.random.default_rng(1), CycleShape(devices=devices)))
+    made = go(cycle_of(snapshot))  # compiled, or loaded
+    took = [_once(snapshot) for _ in range(RUNS)]
+    ready, turns = (statistics.median(part) for part in zip(*took, strict=True))
+    starts, promises, waiting = int(made.found.used[STARTS]), int(made.board.used[PROMISES]), len(snapshot.pending.ids)
+    return Result(
+        name=f"cycle.{devices}", value=round(ready + turns, 1), unit="ms of CPU", aim=f"<= {aim_ms} ms",
+        against=f"the ceiling prototype {ceiling(devices // 8)} ms in the same run",
+        method=f"{waiting} waiting, {starts} start, {promises} promised; median of {RUNS}: {ready:.1f} ms to make columns ready, "
+        f"{turns:.1f} ms for all turns; without reasons, quotas, power and shares",
+    )  # fmt: skip
+
+
+def _once(snapshot: Snapshot) -> tuple[float, float]:
+    begun = time.process_time()
+    ready = cycle_of(snapshot)
+    between = time.process_time()
+    go(ready)
+    return 1000 * (between - begun), 1000 * (time.process_time() - between)
+
+
+def ceiling(nodes: int) -> float:
+    """What the prototype takes for one cycle on so many nodes, ms."""
+    script = CEILING.with_name("ceiling_cycle.py")
+    told = subprocess.run([sys.executable, str(script), str(nodes)], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"memo=True: .* numba ([0-9.]+) ms", told)
+    return float(found[1]) if found else float("nan")
+
+
+def snapshot_of(world: CycleWorld) -> Snapshot:
+    """The world's columns as a plan wants them: every queue a project with money, cohorts as organisations."""
+    waiting, nodes, kinds, sites = world.pending, world.nodes, world.fleet.accelerators, world.fleet.sites
+    queues, count, jobs = len(world.quotas.names), len(nodes.accelerator), len(waiting)
+    site_ptr, site_row = _runs(
+        [[i for i, s in enumerate(sites) if s.region in place] for place in waiting.residencies], waiting.residency
+    )
+    alt_ptr, alt = _runs([[kinds.index(kind) for kind in names] for names in waiting.accelerators], waiting.accelerator)
+    hold = np.full((len(alt), len(CURRENCIES)), -1, np.int64)
+    hold[:, 0] = np.repeat(waiting.limit_ms // 1000 * waiting.workers, np.diff(alt_ptr))
+    return freeze(
+        Snapshot(
+            now_ms=world.now_ms, epoch=1, sealed_seq=1, draining=False, policy=replace(Policy(), reservations_max=100),
+            accelerators=kinds, core_rate=np.array([CORE_RATE] * len(kinds) + [0.0]),
+            sites=Sites(tuple(s.name for s in sites), np.ones(len(sites), np.bool_), np.zeros(len(sites), np.bool_)),
+            nodes=Nodes(
+                tuple(map(str, range(count))), nodes.site.astype(np.int32), nodes.accelerator.astype(np.int32),
+                nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
+                (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_),
+            ),
+            attempts=_running(world),
+            pending=Pending(
+                tuple(map(str, range(jobs))), waiting.queue, waiting.priority, waiting.priority >= waiting.priority.max(),
+                waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
+                waiting.cores_milli, waiting.memory_mib, waiting.devices + (waiting.share_milli > 0), waiting.limit_ms, site_ptr,
+                site_row, alt_ptr,
+            ),
+            alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
+            awards=Awards(
+                tuple(map(str, range(queues))), np.arange(queues, dtype=np.int32), np.zeros(queues, np.int32),
+                np.full(queues, AWARD_WON), np.full(queues, FOREVER_MS), np.ones((queues, len(sites)), np.bool_),
+                np.ones((queues, len(kinds) + 1), np.bool_),
+            ),
+        )
+    )  # fmt: skip
+
+
+def _running(world: CycleWorld) -> Attempts:
+    running = world.running
+    count = len(running.queue)
+    ids = tuple(f"{number:07}" for number in range(count))
+    return Attempts(
+        ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.started_ms,
+        running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
+        running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask,
+    )  # fmt: skip
+
+
+def _leaves(world: CycleWorld) -> I32:
+    cohorts = len(world.quotas.parent)
+    return np.arange(cohorts, cohorts + len(world.quotas.names), dtype=np.int32)
+
+
+def _shares(world: CycleWorld) -> Shares:
+    given, cohorts = world.quotas, len(world.quotas.parent)
+    names = tuple(map(str, range(cohorts + len(given.names))))
+    parent = np.concatenate([given.parent, given.cohort]).astype(np.int32)
+    weight = np.concatenate([np.ones(cohorts, np.int64), given.weight])
+    return Shares(names, parent, weight, np.concatenate([np.zeros(cohorts), given.use]))
+
+
+def _runs(choices: list[list[int]], chosen: I32) -> tuple[I32, I32]:
+    """The choice of each row as CSR; -1 chooses nothing."""
+    runs = [np.array(choice, np.int32) for choice in choices] + [np.zeros(0, np.int32)]
+    length = np.array([len(run) for run in runs])[chosen]
+    ptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
+    return ptr, np.concatenate([runs[row] for row in chosen.tolist()]) if len(chosen) else np.zeros(0, np.int32)
