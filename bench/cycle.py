@@ -1,7 +1,7 @@
 """One cycle of the plan on the national workload (30 sites, 200 queues, 100,000 waiting of 5,000 shapes), beside the ceiling
 prototype, which decides a simpler question: no money, cores, memory, limits, promises or victims.
 
-What is measured is the cycle of kernels, from a frozen snapshot to decisions. Reasons and the columns of a plan are not in it yet,
+What is measured is the cycle of kernels, from a frozen snapshot to decisions. Reasons and columns of a plan are not in it yet,
 nor are quotas, power, and shares of a device, for which a whole one stands here."""
 
 from __future__ import annotations
