@@ -17,12 +17,13 @@ from dure.access import (
     Scope,
     carried,
     may,
+    opens_no_more,
     roles_that_may,
     visible_ids,
     visible_projects,
 )
 from dure.model.reason import Reason, ReasonKind
-from dure.model.tenancy import Grant, Role
+from dure.model.tenancy import Credential, Grant, Role
 
 # admin, operator, officer, manager, member, auditor, agent. "role:*": only who has it everywhere, whatever it is done to.
 MATRIX = """
@@ -182,6 +183,12 @@ def test_a_bounded_token_carries_the_roles_of_its_projects_and_does_not_end_its_
     own = Resource(kind="actor", id="me", owner="me")
     assert {a for a in Action if may(bounded, a, own).allowed} == ANYONE | OWN_WITHIN
     assert not may(bounded, Action.ACTOR_ERASE, own).allowed
+
+
+@pytest.mark.parametrize(("within", "seen"), [((), False), (("a",), True), (("a", "b"), True), (("a", "c"), False)])
+def test_a_bounded_token_sees_only_tokens_that_open_no_more_than_it(within: tuple[str, ...], seen: bool) -> None:
+    token = Credential(id="t", actor="alice", digest="", within=within)
+    assert opens_no_more(token, ("a", "b")) is seen
 
 
 def test_several_grants_add_up() -> None:
