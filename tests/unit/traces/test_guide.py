@@ -28,7 +28,7 @@ def test_the_fleet_of_the_guide_is_taken() -> None:
 
 
 def test_the_programs_of_the_guide_compile() -> None:
-    assert len([compile(body, "guide", "exec") for body in blocks("python")]) == 2
+    assert len([compile(body, "guide", "exec") for body in blocks("python")]) == 3
 
 
 def test_the_faults_of_the_guide_are_those_that_are_told(tmp_path: Path) -> None:
