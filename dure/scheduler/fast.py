@@ -8,7 +8,7 @@ from dure.model.money import CURRENCIES
 from dure.scheduler.boards import board_of
 from dure.scheduler.capacity import latest_ends
 from dure.scheduler.funds import PAY_ORDER
-from dure.scheduler.kernels.board import Board, grown
+from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.cycle import (
     KEPT_ROOM,
@@ -27,11 +27,11 @@ from dure.scheduler.kernels.cycle import (
     run,
 )
 from dure.scheduler.kernels.purse import Purse, make_purse
-from dure.scheduler.kernels.standing import Demands, Standings, models_of, standings_of
+from dure.scheduler.kernels.standing import Demands, Models, Standings, models_of, standings_of
 from dure.scheduler.kernels.turns import make_turns
 from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot
-from dure.scheduler.victims import _lost_work, guaranteed_until, preemptible
+from dure.scheduler.victims import guaranteed_until, lost_work, preemptible
 
 
 def cycle_of(s: Snapshot) -> Cycle:
@@ -87,11 +87,7 @@ def _larger(cycle: Cycle, workers: int) -> Cycle:
         "seat_node": int(found.used[SEATS]) + seats, "seat_workers": int(found.used[SEATS]) + seats,
     }  # fmt: skip
     for name, length in long.items():
-        column = getattr(found, name)
-        if len(column) < length:
-            longer = np.zeros(max(length, 2 * len(column)), column.dtype)
-            longer[: len(column)] = column
-            found = found._replace(**{name: longer})
+        found = found._replace(**{name: longer(getattr(found, name), length)})
     return cycle._replace(board=board, found=found)
 
 
@@ -120,7 +116,7 @@ def _joined(ptr: I32, values: I32, rows: I32) -> I32:
     return joined
 
 
-def _models(s: Snapshot):  # type: ignore[no-untyped-def]
+def _models(s: Snapshot) -> Models:
     n = s.nodes
     return models_of(n.site, n.accelerator, n.cores_milli, n.memory_mib, np.bitwise_count(n.device_mask).astype(np.int64))
 
@@ -144,7 +140,7 @@ def _purse(s: Snapshot) -> Purse:
 
 def _candidates(s: Snapshot) -> Candidates:
     a = s.attempts
-    lost = np.array(_lost_work(s, s.now_ms))
+    lost = np.array(lost_work(s, s.now_ms))
     rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= s.now_ms) & (latest_ends(s) > s.now_ms))
     # by what would be lost, then priority, then the youngest, then id, which is the order of rows (of those that may be taken)
     rows = rows[np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows]))]

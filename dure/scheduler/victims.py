@@ -31,7 +31,7 @@ class Candidates:
         self._ground, self._priority = ground, a.priority
         self._at_ms = s.now_ms if at_ms is None else at_ms
         self._later = self._at_ms > s.now_ms
-        self.lost = _lost_work(s, self._at_ms)
+        self.lost = lost_work(s, self._at_ms)
         legal = preemptible(s) & (guaranteed_until(s) <= self._at_ms) & (latest_ends(s) > self._at_ms)
         rows = np.flatnonzero(legal).tolist()
         rows.sort(key=lambda i: (self.lost[i], a.priority[i], -a.started_ms[i], a.ids[i]))
@@ -120,7 +120,7 @@ def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[in
     return None
 
 
-def _lost_work(s: Snapshot, at_ms: int) -> list[float]:
+def lost_work(s: Snapshot, at_ms: int) -> list[float]:
     """By attempt, in normalised core-seconds."""
     a = s.attempts
     owner: I32 | I64 = np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))

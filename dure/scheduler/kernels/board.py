@@ -21,12 +21,13 @@ import numpy as np
 from dure.scheduler.kernels.ground import I32, I64, U64, Ground
 from dure.scheduler.kernels.index import Index
 from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.room import count_whole
 
 HOLDS, LEAVES, CLAIMS = 0, 1, 2  # roles: sits there; sits there and makes room for a claim; will sit there
 TENURES, PROMISES, KEPT = 0, 1, 2  # entries of `used`
 TENURE_COLUMNS, PROMISE_COLUMNS, KEPT_COLUMNS = 7, 6, 3  # of the tables below, one after the other
 
-_ONE, _ZERO = np.uint64(1), np.uint64(0)
+_ZERO = np.uint64(0)
 
 
 class Tenures(NamedTuple):
@@ -92,15 +93,6 @@ def set_cores(board: Board, node: int, free: int) -> None:
 
 
 @kernel
-def count_bits(mask: np.uint64) -> int:
-    count = 0
-    while mask != _ZERO:
-        mask &= mask - _ONE
-        count += 1
-    return count
-
-
-@kernel
 def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
     """Cores, memory and devices of a node that others may use at a moment if nothing more started, promises apart."""
     t = board.tenures
@@ -120,7 +112,7 @@ def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
                     kept_cores += t.cores[tenure]
                     kept_memory += t.memory[tenure]
         tenure = t.next[tenure]
-    devices = count_bits(board.exists[node] & ~held)
+    devices = count_whole(board.exists[node] & ~held)
     return min(cores, cores + kept_cores), min(memory, memory + kept_memory), devices
 
 
@@ -190,17 +182,18 @@ def grown(board: Board, *, tenures: int = 0, promises: int = 0, kept: int = 0) -
     """The same board with room for so many entries more."""
     t, p, used = board.tenures, board.promises, board.used
     for name in t._fields[:TENURE_COLUMNS]:
-        t = t._replace(**{name: _longer(getattr(t, name), int(used[TENURES]) + tenures)})
+        t = t._replace(**{name: longer(getattr(t, name), int(used[TENURES]) + tenures)})
     for name in p._fields[:PROMISE_COLUMNS]:
-        p = p._replace(**{name: _longer(getattr(p, name), int(used[PROMISES]) + promises)})
+        p = p._replace(**{name: longer(getattr(p, name), int(used[PROMISES]) + promises)})
     for name in p._fields[PROMISE_COLUMNS : PROMISE_COLUMNS + KEPT_COLUMNS]:
-        p = p._replace(**{name: _longer(getattr(p, name), int(used[KEPT]) + kept)})
+        p = p._replace(**{name: longer(getattr(p, name), int(used[KEPT]) + kept)})
     return board._replace(tenures=t, promises=p)
 
 
-def _longer(column: Any, length: int) -> Any:
+def longer(column: Any, length: int) -> Any:
+    """A column with room for so many entries, and for half as many again as it has; the same where it is long enough."""
     if len(column) >= length:
         return column
-    longer = np.zeros(max(length, len(column) * 3 // 2), column.dtype)
-    longer[: len(column)] = column
-    return longer
+    made = np.zeros(max(length, len(column) * 3 // 2), column.dtype)
+    made[: len(column)] = column
+    return made

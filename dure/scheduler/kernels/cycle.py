@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, shortest_alike
-from dure.scheduler.kernels.future import earliest, promise, seat_then
+from dure.scheduler.kernels.future import FOREVER, earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, U64
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.purse import Purse, held, pay
-from dure.scheduler.kernels.seat import seat
+from dure.scheduler.kernels.seat import bound, seat
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.standing import Demands, Standings
 from dure.scheduler.kernels.turns import Turns, charge, next_row
@@ -26,7 +26,7 @@ from dure.scheduler.kernels.victims import Candidates, choose, seat_behind
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 
-NEVER = 1 << 62  # a limit that nothing reaches; a moment that never comes
+NEVER = FOREVER  # a limit that nothing reaches; a moment that never comes
 NOTHING = -1
 
 # what a run of turns came back with
@@ -201,16 +201,10 @@ def _weigh(
         if not sites[site] or full[site] <= limit or held[site] < hold:
             continue
         looked += 1
-        spare, most = 0, 0
-        for cell in range(low[site], high[site]):
-            spare += spare_of[cell]
-            if devices > 0:
-                for level in range(devices, top[cell] + 1):
-                    most += size[cell, level] * (level // devices)
-        if devices > 0 and most < workers:
+        if devices > 0 and bound(size, top, low[site], high[site], devices) < workers:
             full[site] = alike
         else:
-            free[site] = spare
+            free[site] = _spare(low, high, spare_of, site)
     return looked
 
 

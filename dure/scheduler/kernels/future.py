@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, count_bits, promised_then, room_then
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel
-from dure.scheduler.kernels.seat import emptiness, spread, workers_of
+from dure.scheduler.kernels.room import count_whole
+from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 FOREVER = 1 << 62
 
@@ -58,7 +59,7 @@ def earliest(board: Board, low: int, high: int, cores: int, memory: int, devices
             if fits[i] >= 0:
                 room[0, i] += t.cores[tenure]
                 room[1, i] += t.memory[tenure]
-                room[2, i] += count_bits(t.mask[tenure])
+                room[2, i] += count_whole(t.mask[tenure])
                 now = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
                 total += now - fits[i]
                 fits[i] = now
@@ -85,7 +86,7 @@ def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices
         room[0, i], room[1, i], room[2, i] = ground.cores_free[node], ground.memory_free[node], index.level[node]
         fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
         if board.tenures.claimed[node] > 0 or board.promises.kept_head[node] >= 0:
-            whole = (ground.cores[node], ground.memory[node], count_bits(board.exists[node]))
+            whole = (ground.cores[node], ground.memory[node], count_whole(board.exists[node]))
             most += workers_of(whole, cores, memory, devices)
             fits[i] = -1
             mixed[found] = node
@@ -119,19 +120,10 @@ def seat_then(
     first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
-    best, total = -1, 0
     for i in range(len(nodes)):
         free = room_from(board, nodes[i], at, end)
         room[i], empty[i] = workers_of(free, cores, memory, devices), emptiness(free[2], free[0])
-        total += room[i]
-        if room[i] >= workers and (best < 0 or empty[i] < empty[best]):
-            best = i
-    if best >= 0:
-        seat_node[0], seat_workers[0] = nodes[best], workers
-        return 1
-    if total < workers:
-        return 0
-    return spread(nodes, room, empty, workers, seat_node, seat_workers)
+    return place(nodes, room, empty, workers, seat_node, seat_workers)
 
 
 @kernel

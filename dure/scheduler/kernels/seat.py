@@ -83,15 +83,12 @@ def fullest(
 
 
 @kernel
-def bound(board: Board, low: int, high: int, devices: int) -> int:
-    """No more workers than this fit now into the run, going by devices alone."""
-    index, most = board.cells, 0
+def bound(size: I64, top: I32, low: int, high: int, devices: int) -> int:
+    """No more workers than this fit now into the run, going by devices alone. size, top: of the index."""
+    most = 0
     for cell in range(low, high):
-        if devices == 0:
-            most += (index.node_ptr[cell + 1] - index.node_ptr[cell]) * UNBOUNDED
-            continue
-        for level in range(devices, index.top[cell] + 1):
-            most += index.size[cell, level] * (level // devices)
+        for level in range(devices, top[cell] + 1):
+            most += size[cell, level] * (level // devices if devices > 0 else UNBOUNDED)
     return int(most)
 
 
@@ -101,7 +98,7 @@ def seat(
     seat_node: I32, seat_workers: I64,
 ) -> int:  # fmt: skip
     """Seats for all workers, written to `seat_node` and `seat_workers`; how many, 0: they do not fit."""
-    if bound(board, low, high, devices) < workers:
+    if bound(board.cells.size, board.cells.top, low, high, devices) < workers:
         return 0
     node = fullest(board, low, high, cores, memory, devices, workers, end)
     if node >= 0:
@@ -145,6 +142,21 @@ def rooms(
 def emptiness(devices: int, cores: int) -> int:
     """One number that grows with what is free on a node, devices before cores."""
     return int((np.int64(max(devices, 0)) << CORES_BITS) + min(max(cores, 0), (1 << CORES_BITS) - 1))
+
+
+@kernel
+def place(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_workers: I64) -> int:
+    """Seats on nodes, in their order, that take `room` each; how many, 0: they do not fit."""
+    best = -1
+    for i in range(len(nodes)):
+        if room[i] >= workers and (best < 0 or empty[i] < empty[best]):
+            best = i
+    if best >= 0:
+        seat_node[0], seat_workers[0] = nodes[best], workers
+        return 1
+    if room.sum() < workers:
+        return 0
+    return spread(nodes, room, empty, workers, seat_node, seat_workers)
 
 
 @kernel

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, count_bits, room_then, set_cores
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, room_then, set_cores
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.room import count_whole
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -63,7 +64,7 @@ def claim(
                 freed |= tenures.mask[victim]
         for _ in range(workers):
             mask = lowest(freed & ~taken, devices)
-            mask |= lowest(ground.whole_free[node] & ~taken & ~mask, devices - count_bits(mask))
+            mask |= lowest(ground.whole_free[node] & ~taken & ~mask, devices - count_whole(mask))
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
@@ -84,7 +85,7 @@ def _occupy(board: Board, node: int, taken: np.uint64) -> None:
         if taken & (_ONE << np.uint64(at - first)) != _ZERO:
             ground.share_free[at] = 0
     ground.whole_free[node] &= ~taken
-    move(board.cells, node, count_bits(ground.whole_free[node]))
+    move(board.cells, node, count_whole(ground.whole_free[node]))
 
 
 @kernel
@@ -111,5 +112,5 @@ def settle(board: Board) -> None:
         for at in range(first, ground.device_ptr[node + 1]):
             free = ground.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
             ground.share_free[at] = WHOLE if free else 0
-        move(board.cells, node, count_bits(ground.whole_free[node]))
+        move(board.cells, node, count_whole(ground.whole_free[node]))
         _look_again(board, node)

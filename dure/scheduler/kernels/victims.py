@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import Board, count_bits
+from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel
-from dure.scheduler.kernels.seat import emptiness, spread, workers_of
+from dure.scheduler.kernels.room import count_whole
+from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -114,7 +115,7 @@ def _free(
         before = workers_of(_room(board, candidates, node), cores, memory, devices)
         candidates.freed[0, node] += sign * t.cores[tenure]
         candidates.freed[1, node] += sign * t.memory[tenure]
-        candidates.freed[2, node] += sign * count_bits(t.mask[tenure])
+        candidates.freed[2, node] += sign * count_whole(t.mask[tenure])
         if _usable(board, node, low, high):
             change += workers_of(_room(board, candidates, node), cores, memory, devices) - before
     return change
@@ -141,17 +142,12 @@ def seat_behind(
         _free(board, candidates, victim, low, high, cores, memory, devices, 1)
     first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
     nodes = np.sort(board.cells.nodes[first:last])
-    room, empty, best = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64), -1
+    room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
     for i in range(len(nodes)):
         free = _room(board, candidates, nodes[i])
         empty[i] = emptiness(free[2], free[0])
         if board.promises.kept_head[nodes[i]] < 0:
             room[i] = workers_of(free, cores, memory, devices)
-        if room[i] >= workers and (best < 0 or empty[i] < empty[best]):
-            best = i
     for victim in victims:
         _free(board, candidates, victim, low, high, cores, memory, devices, -1)
-    if best >= 0:
-        seat_node[0], seat_workers[0] = nodes[best], workers
-        return 1
-    return spread(nodes, room, empty, workers, seat_node, seat_workers)
+    return place(nodes, room, empty, workers, seat_node, seat_workers)
