@@ -158,7 +158,7 @@ import os, socket
 with socket.socket(socket.AF_UNIX) as peer:
     peer.connect("\\0dure-test-" + os.environ["NAME"])
     socket.send_fds(peer, [b"x"], [1])
-print("mine", flush=True)
+os.write(1, b"mine\\n")  # in one call: an unbuffered print makes two, and the other's line may come between them
 """
 
 
