@@ -20,10 +20,11 @@ import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, U64, Ground
 from dure.scheduler.kernels.index import Index
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 
-HOLDS, LEAVES, CLAIMS = 0, 1, 2  # roles: sits there; sits there and makes room for a claim; will sit there
+# roles: sits there; sits there and makes room for a claim; will sit there
+HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
 TENURES, PROMISES, KEPT = 0, 1, 2  # entries of `used`
 TENURE_COLUMNS, PROMISE_COLUMNS, KEPT_COLUMNS = 7, 6, 3  # of the tables below, one after the other
 
@@ -175,7 +176,7 @@ def empty_board(ground: Ground, index: Index) -> Board:
 @kernel
 def _seat_all(board: Board, node: I32, role: I32, end: I64, mask: U64, cores: I64, memory: I64) -> None:
     for i in range(len(node)):
-        add_tenure(board, node[i], role[i], end[i], mask[i], cores[i], memory[i])
+        add_tenure(board, wide(node[i]), role[i], end[i], mask[i], cores[i], memory[i])
 
 
 def grown(board: Board, *, tenures: int = 0, promises: int = 0, kept: int = 0) -> Board:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, shortest_alike
 from dure.scheduler.kernels.future import FOREVER, earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, U64
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import constant, inlined, kernel
 from dure.scheduler.kernels.purse import Purse, held, pay
 from dure.scheduler.kernels.seat import bound, seat
 from dure.scheduler.kernels.sit import claim, start
@@ -28,6 +28,7 @@ F64 = NDArray[np.float64]
 
 NEVER = FOREVER  # a limit that nothing reaches; a moment that never comes
 NOTHING = -1
+NOBODY = constant(0)  # victims
 
 # what a run of turns came back with
 OVER, REACHED, MORE_ROOM = 0, 1, 2
@@ -155,7 +156,7 @@ def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> b
     )
 
 
-@kernel
+@inlined
 def _turn(cycle: Cycle, row: int) -> None:
     """A turn that is more than a look: start, or make others leave, or promise; and charge the project for what it got."""
     queue, demands, found = cycle.queue, cycle.demands, cycle.found
@@ -220,7 +221,7 @@ def _tightest(free: I64) -> int:
     return best
 
 
-@kernel
+@inlined
 def _start(cycle: Cycle, row: int) -> int:
     """The alternative on which it starts now, -1: none has room."""
     demands, queue, memory, cells = cycle.demands, cycle.queue, cycle.memory, cycle.board.cells
@@ -247,7 +248,7 @@ def _start(cycle: Cycle, row: int) -> int:
                 )  # fmt: skip
                 if seats > 0:
                     cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
-                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), 0)
+                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
                     return int(alt)
                 memory.full[alt, site] = alike
                 site = _tightest(cycle.free)
@@ -320,7 +321,7 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
     return rows
 
 
-@kernel
+@inlined
 def _preempt(cycle: Cycle, row: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
     demands, c, queue = cycle.demands, cycle.queue.klass[row], cycle.queue
@@ -347,7 +348,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
     return -1
 
 
-@kernel
+@inlined
 def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
     """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
     demands, c, queue, memory = cycle.demands, cycle.queue.klass[row], cycle.queue, cycle.memory
@@ -386,7 +387,7 @@ def _forget(memory: Memory) -> None:
     memory.calm[:] = -NEVER
 
 
-@kernel
+@inlined
 def _promise(cycle: Cycle, row: int) -> bool:
     """Keep the earliest moment for it, on the best alternative among equals, at the site with the least to spare."""
     demands, c, queue = cycle.demands, cycle.queue.klass[row], cycle.queue
@@ -420,7 +421,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
     return True
 
 
-@kernel
+@inlined
 def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     demands, c, found = cycle.demands, cycle.queue.klass[row], cycle.found
     low, high, end = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]], at + cycle.queue.limit[row]

@@ -10,7 +10,7 @@ import numpy as np
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
@@ -67,7 +67,7 @@ def earliest(board: Board, low: int, high: int, cores: int, memory: int, devices
             sure = total
             for node in mixed:
                 if sure < workers:
-                    sure += workers_of(room_from(board, node, moment, moment + limit), cores, memory, devices)
+                    sure += workers_of(room_from(board, wide(node), moment, moment + limit), cores, memory, devices)
             if sure >= workers:
                 return int(moment)
     return -1
@@ -121,7 +121,7 @@ def seat_then(
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
     for i in range(len(nodes)):
-        free = room_from(board, nodes[i], at, end)
+        free = room_from(board, wide(nodes[i]), at, end)
         room[i], empty[i] = workers_of(free, cores, memory, devices), emptiness(free[2], free[0])
     return place(nodes, room, empty, workers, seat_node, seat_workers)
 

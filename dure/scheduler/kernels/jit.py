@@ -9,10 +9,28 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def inlined(function: Kernel) -> Kernel:
+    """A kernel that is compiled into its only caller: every array that one is given costs time to compile and at each call."""
+    return cast("Kernel", numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
 
 
 def kernel(function: Kernel) -> Kernel:
     """Compile on first call for the types that it is called with, and keep the result on disk."""
     return cast("Kernel", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@kernel
+def wide(number: int) -> int:
+    """The same number as 64 bits, from a column of any width: a kernel is compiled once more for each width, and each literal,
+    that it is called with."""
+    return int(np.int64(number))
+
+
+def constant(number: int, kind: type[np.integer[Any]] = np.int64) -> int:
+    """A number to call kernels with that is of a column's type, and no literal."""
+    return cast("int", kind(number))

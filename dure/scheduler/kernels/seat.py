@@ -16,9 +16,10 @@ import numpy as np
 from dure.scheduler.kernels.board import Board, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.index import next_node
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import constant, kernel, wide
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
+FIRST = constant(0)  # slot
 CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
@@ -68,9 +69,9 @@ def fullest(
     for level in range(min(workers * devices, top + 1), top + 1):
         best, least = -1, 0
         for cell in range(low, high):
-            slot = next_node(index, cell, level, 0)
+            slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
-                node = index.nodes[index.node_ptr[cell] + slot]
+                node = wide(index.nodes[index.node_ptr[cell] + slot])
                 free = max(ground.cores_free[node], 0)
                 if (best < 0 or free < least or (free == least and node < best)) and takes(
                     board, node, level, cores, memory, devices, end
@@ -125,9 +126,9 @@ def rooms(
     found = 0
     for cell in range(low, high):
         for level in range(devices, index.top[cell] + 1):
-            slot = next_node(index, cell, level, 0)
+            slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
-                node = index.nodes[index.node_ptr[cell] + slot]
+                node = wide(index.nodes[index.node_ptr[cell] + slot])
                 fits = takes(board, node, level, cores, memory, devices, end)
                 if fits > 0:
                     nodes[found], room[found] = node, fits

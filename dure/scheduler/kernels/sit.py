@@ -7,7 +7,7 @@ import numpy as np
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, room_then, set_cores
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE
 from dure.scheduler.kernels.index import move
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.room import count_whole
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
@@ -33,7 +33,7 @@ def start(
     """Take the seats now, until `end`. Writes node and devices of each worker, node by node; how many workers."""
     ground, written = board.ground, 0
     for i in range(len(seat_node)):
-        node, workers, taken = seat_node[i], seat_workers[i], _ZERO
+        node, workers, taken = wide(seat_node[i]), seat_workers[i], _ZERO
         for _ in range(workers):
             mask = lowest(ground.whole_free[node] & ~taken, devices)
             taken |= mask
@@ -58,7 +58,7 @@ def claim(
         tenures.role[victim] = LEAVES
         tenures.claimed[tenures.node[victim]] += 1
     for i in range(len(seat_node)):
-        node, workers, taken, freed = seat_node[i], seat_workers[i], _ZERO, _ZERO
+        node, workers, taken, freed = wide(seat_node[i]), seat_workers[i], _ZERO, _ZERO
         for victim in victims:
             if tenures.node[victim] == node:
                 freed |= tenures.mask[victim]
@@ -71,9 +71,9 @@ def claim(
         _occupy(board, node, taken)
         add_tenure(board, node, CLAIMS, end, taken, cores * workers, memory * workers)
     for victim in victims:
-        _look_again(board, tenures.node[victim])
+        _look_again(board, wide(tenures.node[victim]))
     for node in seat_node:
-        _look_again(board, node)
+        _look_again(board, wide(node))
     return written
 
 

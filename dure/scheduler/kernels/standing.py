@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 
 Bool = NDArray[np.bool_]
@@ -83,7 +83,7 @@ def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, fou
     takes = np.zeros(len(reachable), np.int64)
     for c in range(len(demands.workers)):
         need = (demands.cores[c], demands.memory[c], demands.devices[c])
-        allowed, typed, most, up, closed = demands.sites[c].any(), False, 0, False, False
+        allowed, typed, most, up, closed = demands.sites[c].any(), False, wide(0), False, False
         for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
             takes[:] = 0
             for m in range(len(models.site)):

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
+AWAY, BACK = constant(1), constant(-1)
 
 
 class Candidates(NamedTuple):
@@ -45,7 +46,7 @@ def choose(
             continue
         if not _touches(board, candidates, attempt, low, high):
             continue
-        total += _free(board, candidates, attempt, low, high, cores, memory, devices, 1)
+        total += _free(board, candidates, attempt, low, high, cores, memory, devices, AWAY)
         victims[chosen] = attempt
         chosen += 1
         if total >= workers:
@@ -54,10 +55,10 @@ def choose(
         chosen = _spare(board, candidates, low, high, cores, memory, devices, workers, total, victims, chosen)
     else:
         for i in range(chosen):
-            _free(board, candidates, victims[i], low, high, cores, memory, devices, -1)
+            _free(board, candidates, victims[i], low, high, cores, memory, devices, BACK)
         return 0
     for i in range(chosen):
-        _free(board, candidates, victims[i], low, high, cores, memory, devices, -1)
+        _free(board, candidates, victims[i], low, high, cores, memory, devices, BACK)
     return chosen
 
 
@@ -72,11 +73,11 @@ def _spare(
         victims[i], victims[chosen - 1 - i] = victims[chosen - 1 - i], victims[i]
     for i in range(chosen):
         attempt = victims[i]
-        change = _free(board, candidates, attempt, low, high, cores, memory, devices, -1)
+        change = _free(board, candidates, attempt, low, high, cores, memory, devices, BACK)
         if total + change >= workers:
             total += change
         else:
-            _free(board, candidates, attempt, low, high, cores, memory, devices, 1)
+            _free(board, candidates, attempt, low, high, cores, memory, devices, AWAY)
             victims[kept] = attempt
             kept += 1
     return kept
@@ -100,7 +101,7 @@ def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, in
     free, ground = candidates.freed, board.ground
     return (
         ground.cores_free[node] + free[0, node], ground.memory_free[node] + free[1, node],
-        board.cells.level[node] + free[2, node],
+        wide(board.cells.level[node]) + free[2, node],
     )  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, in
 def _free(
     board: Board, candidates: Candidates, attempt: int, low: int, high: int, cores: int, memory: int, devices: int, sign: int
 ) -> int:
-    """Let an attempt leave (1) or come back (-1); how many more workers fit on usable nodes then."""
+    """Let an attempt leave (AWAY) or come back (BACK); how many more workers fit on usable nodes then."""
     t, change = board.tenures, 0
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         node = t.node[tenure]
@@ -127,7 +128,7 @@ def _fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices
     for at in range(cells.node_ptr[low], cells.node_ptr[high]):
         node = cells.nodes[at]
         if board.promises.kept_head[node] < 0:
-            room = (board.ground.cores_free[node], board.ground.memory_free[node], int(cells.level[node]))
+            room = (board.ground.cores_free[node], board.ground.memory_free[node], wide(cells.level[node]))
             total += workers_of(room, cores, memory, devices)
     return total
 
@@ -139,7 +140,7 @@ def seat_behind(
 ) -> int:  # fmt: skip
     """Where the workers sit once these victims have left; how many seats."""
     for victim in victims:
-        _free(board, candidates, victim, low, high, cores, memory, devices, 1)
+        _free(board, candidates, victim, low, high, cores, memory, devices, AWAY)
     first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
@@ -149,5 +150,5 @@ def seat_behind(
         if board.promises.kept_head[nodes[i]] < 0:
             room[i] = workers_of(free, cores, memory, devices)
     for victim in victims:
-        _free(board, candidates, victim, low, high, cores, memory, devices, -1)
+        _free(board, candidates, victim, low, high, cores, memory, devices, BACK)
     return place(nodes, room, empty, workers, seat_node, seat_workers)
