@@ -216,6 +216,7 @@ class FakePlane:
         with self._word("poll"):
             self._check(poll.epoch)
             self.polls.append(poll)
+            self.changed.notify_all()
             self.changed.wait_for(
                 lambda: self.closed or self.down or self._due(poll) or self.logs or self.head, poll.wait_ms / 1000
             )

@@ -23,9 +23,10 @@ def test_an_order_is_launched_and_reported_in_one_step(bench: Bench) -> None:
 
 
 def test_the_backend_gets_everything_that_the_order_says(bench: Bench) -> None:
-    bench.plane.order(replace(launch("a"), array_index=3, accelerator="h100"))
+    bench.plane.order(replace(launch("a"), array_index=3, accelerator="h100", owner="actor_1"))
     bench.agent.step_orders(0)
     asked = bench.driver.orders["a"]
+    assert asked.owner == "actor_1"
     assert (asked.array_index, asked.accelerator, asked.limit_ms, asked.spec.command) == (3, "h100", 60_000, ("true",))
     assert asked.env == {"DURE_ATTEMPT": "a", "DURE_WORKLOAD": "w-a", "DURE_PROJECT": "p", "DURE_ARRAY_INDEX": "3"}
 
