@@ -2,6 +2,7 @@
 
     open_plane   store, signing key, controller and API: everything that one process of the plane is
     run_site     journal, link and local backend: everything that the agent of this machine is
+    running_here what jobs run on this machine, with or without a farm
     back_up, restore, move_to, bring_up_to_date: a plane's database as a whole
 
 What may never live here: a decision, a rule, or anything that a test could not replace by handing over another part.
@@ -31,6 +32,7 @@ from dure.api.app import end_streams
 from dure.api.auth import identity_of
 from dure.backends.local.driver import LocalDriver
 from dure.backends.local.settings import DAY_MS, LocalSettings
+from dure.backends.local.survivors import Survivor, survivors
 from dure.client.link import HttpLink
 from dure.config import Config
 from dure.controller import Controller, ControllerSettings, Deed, found
@@ -158,12 +160,16 @@ def make_folder(config: Config) -> Path:
 
 
 def open_plane(config: Config) -> PlaneParts:
-    """Open the farm's plane, founding it when the store is empty, and start its controller. Raises ConfigError, StoreError."""
+    """Open the farm's plane, founding it when the store is empty, and start its controller. Raises ConfigError (also when a farm
+    lived here whose plane the store does not hold), StoreError."""
     folder = make_folder(config)
     clock, entropy = SystemClock(), SystemEntropy()
     store = open_store(config)
     try:
-        key = signing_key(folder / SIGNING_KEY, store.read(lambda reader: reader.get(Plane, "plane")))
+        plane = store.read(lambda reader: reader.get(Plane, "plane"))
+        if plane is None:
+            _require_fresh(config)
+        key = signing_key(folder / SIGNING_KEY, plane)
         public = public_half(key)
         deed = Deed(actor=BOOT_ACTOR, now_ms=clock.now_ms(), entropy=entropy)
         _settle_in(store, deed, config, public)
@@ -181,6 +187,25 @@ def open_store(config: Config) -> Store:
     """The store that the settings name, its schema brought to this version. Raises StoreError, ConfigError."""
     make_folder(config)
     return SqlStore.open(config.store_url)
+
+
+def _require_fresh(config: Config) -> None:
+    """A new plane beside what an old one left would know nothing of jobs that still run, and nobody's token would open it.
+
+    A key alone is what a founding that was killed leaves, and an agent may have had the folder to itself. Only a plane that was
+    founded gives out an administrator's token. Raises ConfigError."""
+    left = [name for name in (SIGNING_KEY, config.admin_token.name) if (config.data / name).exists()]
+    left += sorted(p.name for p in config.data.glob("site-*.token"))
+    for pattern in ("agent-*/journal.db", f"{_LOCAL}*/attempts/*"):
+        left += sorted({p.relative_to(config.data).parts[0] for p in config.data.glob(pattern)})
+    if config.admin_token.name in left or (SIGNING_KEY in left and len(left) > 1):
+        runs = ", ".join(f"{one.attempt} (process {one.pid})" for one in running_here(config))
+        raise ConfigError(
+            f"the database holds no plane, and a farm lived in DURE_DATA={config.data}: there are {', '.join(left)}"
+            f"{f', and {runs} still runs' if runs else ''}. If its database was lost, restore a backup (dure restore FILE). If it"
+            " lives in another database, name that in DURE_STORE, or move it there (dure migrate --to URL). To found a new farm,"
+            " name a fresh folder; or, when no job of the old one runs any more, move what is named here out of this one"
+        )
 
 
 def _app(store: Store, controller: Controller, clock: Clock, entropy: Entropy, config: Config) -> FastAPI:
@@ -255,6 +280,13 @@ def admin_token_works(store: Store, config: Config, now_ms: int) -> bool:
     return not isinstance(identity, Reason) and any(g.role == Role.ADMIN for g in identity.grants)
 
 
+def site_token_works(store: Store, config: Config, now_ms: int) -> bool:
+    """Whether the token in the data folder still lets the agent of this machine's site in."""
+    token = read_secret(config.site_token)
+    identity = store.read(lambda reader: identity_of(reader, token, now_ms))
+    return not isinstance(identity, Reason) and any((g.role, g.scope) == (Role.AGENT, config.site) for g in identity.grants)
+
+
 def _site(tx: Tx, deed: Deed, config: Config) -> None:
     if tx.get(Site, config.site) is None:
         _done(create_site(tx, deed, id=config.site, name=config.site, region=config.region, pue_permille=config.pue_permille))
@@ -287,6 +319,14 @@ def read_secret(path: Path) -> str:
 # -- the agent ---------------------------------------------------------------------------------------------------------
 
 
+_LOCAL = "local-"  # and the name of the site: where its backend keeps everything
+
+
+def running_here(config: Config) -> list[Survivor]:
+    """What still runs on this machine of what farms on this data folder have started. Raises OSError."""
+    return [found for root in sorted(config.data.glob(f"{_LOCAL}*")) for found in survivors(root)]
+
+
 # What the catalogue calls a maker, and what the local backend calls it when it names the devices to a job.
 _VENDORS = {"NVIDIA": "nvidia", "AMD": "amd", "Rebellions": "rebellions", "FuriosaAI": "furiosa"}
 
@@ -307,7 +347,7 @@ def run_site(config: Config, url: str, stop: threading.Event) -> None:
     folder = make_folder(config)
     accelerator, _, devices = config.devices.partition(":")
     local = LocalSettings(
-        root=folder / f"local-{config.site}",
+        root=folder / f"{_LOCAL}{config.site}",
         farm_folder=folder,
         node=config.node,
         cores_milli=config.cores * 1000,

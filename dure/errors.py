@@ -6,6 +6,7 @@ DureError
 ├── StoreError
 │   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
 │   ├── DuplicateKey    a unique key is taken
+│   ├── StoreUnavailable  the database is gone, locked or unreachable
 │   ├── StaleLeader     another controller has taken over; this one must stand down
 │   └── ChainContradicted  the stored events contradict the last signed head; nothing more is sealed
 ├── BackendError        a backend could not be reached or answered nonsense
@@ -41,6 +42,10 @@ class Conflict(StoreError):
 
 class DuplicateKey(StoreError):
     """A unique key is already taken."""
+
+
+class StoreUnavailable(StoreError):
+    """The database is gone, locked or cannot be reached, or it is not known whether it wrote what it was asked to."""
 
 
 class StaleLeader(StoreError):

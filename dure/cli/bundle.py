@@ -76,9 +76,17 @@ def named_files(folder: Path, words: Sequence[str]) -> list[str]:
     """Those words of a command that are files in `folder`: what `dure submit -- python train.py` has to bring along."""
     files = []
     for word in words:
-        if word and not word.startswith(("/", "-", "~")) and ".." not in Path(word).parts and (folder / word).is_file():
+        if word and not word.startswith(("/", "-", "~")) and ".." not in Path(word).parts and _is_file(folder / word):
             files.append(os.path.normpath(word))
     return sorted(set(files))
+
+
+def _is_file(path: Path) -> bool:
+    """Also asked of a program in one word, or of any other text that no file can be named: then it is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long; in a folder that may not be entered; half a surrogate pair
+        return False
 
 
 def pack(files: dict[str, Path]) -> Archive:

@@ -29,7 +29,7 @@ INDEXES: Mapping[type[Any], tuple[tuple[str, ...], ...]] = {
     Workload: (("project", "state"), ("project",), ("array_id",), ("state",)),
     Attempt: (("workload",), ("site", "state"), ("state",)),
     Remainder: (("project",),),
-    Transfer: (("project",), ("attempt",), ("hold",), ("debit",), ("credit",)),
+    Transfer: (("project", "at_ms"), ("attempt",), ("hold",), ("debit", "at_ms"), ("credit", "at_ms"), ("at_ms",)),
     Event: (("seq",), ("project", "seq"), ("subject",)),
     Idempotency: (("at_ms",),),
     Grant: (("actor",), ("scope",)),

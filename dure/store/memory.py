@@ -112,18 +112,24 @@ class _MemoryReader:
     def find(
         self, kind: type[R], where: Where = ALL, *, after: str = "", limit: int = 0, order: str = "id", descending: bool = False
     ) -> list[R]:
-        check_paging(shape(kind), where, after, order)
+        check_paging(shape(kind), where, order)
         records = self._matching(kind, where)
-        if after:
-            records = (r for r in records if (r.id < after if descending else r.id > after))
         key = attrgetter(order, "id")
+        if after and order == "id":
+            records = (r for r in records if (r.id < after if descending else r.id > after))
+        elif after:
+            last = self.get(kind, after)
+            if last is None:
+                return []
+            mark = key(last)
+            records = (r for r in records if (key(r) < mark if descending else key(r) > mark))
         if limit:
             pick = heapq.nlargest if descending else heapq.nsmallest
             return pick(limit, records, key=key)
         return sorted(records, key=key, reverse=descending)
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
-        check_paging(shape(kind), where, "", "id")
+        check_paging(shape(kind), where, "id")
         return sum(1 for _ in self._matching(kind, where))
 
     def _matching(self, kind: type[Any], where: Where) -> Iterator[Any]:

@@ -104,13 +104,11 @@ def _getter(shape: Shape, forms: set[Form]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*names, names[0])
 
 
-def check_paging(shape: Shape, where: Mapping[str, Any], after: str, order: str) -> None:
+def check_paging(shape: Shape, where: Mapping[str, Any], order: str) -> None:
     """Raises StoreError for a search that no store answers the same way as another."""
     for name in where:
         shape.scalar(name)
     shape.scalar(order)
-    if after and order != "id":
-        raise StoreError(f"a cursor goes with the order by id, not by {order!r}")
 
 
 def duplicate(kind: type[Any], id: str) -> DuplicateKey:

@@ -192,7 +192,7 @@ def test_a_farm_in_the_background_comes_up_backs_up_and_goes_down(farm: RealFarm
     assert farm.json("status")["sites"] == 1
     assert farm.dure("restore", "nothing").returncode == 1
     backup = farm.json("backup", str(tmp_path / "backup"))
-    assert farm.json("down") == {"stopped": True, "pid": started["pid"], "preempted": [], "quarantined": []}
+    assert farm.json("down") == {"stopped": True, "pid": started["pid"], "preempted": [], "quarantined": [], "left": []}
     assert farm.json("down") == {"stopped": False}
     with real_farm(tmp_path / "other") as other:
         other.data.parent.mkdir()

@@ -4,8 +4,8 @@ What lives here: the driver (`driver`, called by the agent), the shim (`shim` an
 `memory`, `cgroups`, `checkpoints`, `sandbox`, `space`, `workers`, `unpack`, `inherit`, standard library only and quick to load),
 what the driver needs to make an order of a LaunchOrder and to describe itself (`cpus`, `environment`, `isolation`, `limits`,
 `machine`, `orders`, `settings`), and what becomes of ended attempts (`retention` decides, `housekeeping` carries out, `trash`
-deletes). What may never live here: a decision about which work runs, money, the network, a tenant's code inside the agent's
-process. This file imports nothing, so that a shim starts fast.
+deletes), and what still runs where no farm does (`survivors`). What may never live here: a decision about which work runs, money,
+the network, a tenant's code inside the agent's process. This file imports nothing, so that a shim starts fast.
 
 **State is files only.** `<root>/attempts/<attempt>/` holds `order.json`, `lock`, `wake` (a FIFO), `log.<rank>`, `run`, `stop`,
 `exit`, `shim.log`; each of `run`, `stop` and `exit` is written to a temporary file, synced and renamed. One shim runs all ranks

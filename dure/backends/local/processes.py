@@ -148,6 +148,20 @@ def kill_marked(marker: bytes) -> bool:
     return not left
 
 
+def marked(marker: bytes) -> list[int]:
+    """Those whose initial environment holds `marker`, this process left out."""
+    return [pid for pid in everybody() if pid != os.getpid() and _is_marked(pid, marker)]
+
+
+def command(pid: int) -> bytes:
+    """Its words, each with a NUL behind it; empty when there is no such process, or it must not be looked at."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
 def _is_marked(pid: int, marker: bytes) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:

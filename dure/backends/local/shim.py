@@ -40,6 +40,7 @@ REAP_MS = 20  # between two looks while processes are being killed
 STRIKES = 50  # without a pause, so that what forks without a pause is outrun
 EVASION_MS = 2_000  # for which an attempt without a namespace may evade the kill before all of its user's processes go
 ASIDE_AS_BYTES = 512 << 20  # address space of what unpacks and copies: Python and tarfile take 60 MiB
+BLOCK = 512  # st_blocks counts in these
 LOG_NOTICE = b"\n[dure: the log has reached its bound; what followed is not kept]\n"
 
 
@@ -376,17 +377,24 @@ class Shim:
             with contextlib.suppress(OSError):  # a full disk: the next one may succeed
                 self._write_run()
 
-    def _bound_logs(self) -> None:
-        """Cut a log that has outgrown its bound. Between two looks it can grow by what the disk takes in TICK_MS."""
+    def _bound_logs(self, *, last: bool = False) -> None:
+        """Cut a log that has outgrown its bound. Between two looks it can grow by what the disk takes in TICK_MS.
+
+        Blocks can be reserved behind the end of a file: by a job, and by a file system that lets a growing file have as much more
+        (XFS). Freeing them may take what is written meanwhile along, so while it runs only who reserves more than that is cut."""
         bound = self.order["log_bytes_max"]
+        reserved = (bound if last else 2 * bound) + len(LOG_NOTICE)
         for rank in range(len(self.order["workers"])):
             with contextlib.suppress(OSError):
                 path = f"{self.folder}/log.{rank}"
-                if os.stat(path).st_size > bound + len(LOG_NOTICE):
+                about = os.stat(path)
+                if about.st_size > bound + len(LOG_NOTICE):
                     os.truncate(path, bound)
                     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
                     os.pwrite(fd, LOG_NOTICE, bound)
                     os.close(fd)
+                elif about.st_blocks * BLOCK > reserved:
+                    os.truncate(path, about.st_size)  # as long as it is: frees what lies behind
 
     def _bound_memory(self) -> bool:
         """False: not done, it takes another slice."""
@@ -431,7 +439,7 @@ class Shim:
     def _finish(self) -> None:
         """Write how it ended. A cause that was acted upon names the outcome, whatever the command made of its signal:
         a preempted job that saves and exits 0 has not succeeded."""
-        self._bound_logs()
+        self._bound_logs(last=True)
         self._leave_group()
         outcome = self.outcome or ("failed" if self.failure or self.detail == "memory_limit" else "succeeded")
         code, number = self.failure or (0, 0)

@@ -32,6 +32,7 @@ class Engines:
     reader: Engine
     lead: Engine  # PostgreSQL: for the one connection that holds the lead; else the writer's
     path: Path | None  # of an SQLite file; None for PostgreSQL
+    identity: tuple[int, int] | None = None  # device and number of that file as it was opened
 
     def dispose(self) -> None:
         for engine in (self.writer, self.reader, self.lead):
@@ -66,7 +67,9 @@ def _open_sqlite(url: URL, create: bool) -> Engines:
     path = Path(str(url.database)).absolute()
     try:
         # Made before SQLite does, which would let everybody read it; its -wal and -shm files take their mode from it.
-        os.close(os.open(path, (os.O_CREAT if create else 0) | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        file = os.open(path, (os.O_CREAT if create else 0) | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        found = os.fstat(file)
+        os.close(file)
     except OSError as failure:
         raise ConfigError(f"database url: {path} cannot be opened: {failure.strerror}") from failure
     url = url.set(drivername="sqlite+pysqlite", database=str(path))
@@ -76,7 +79,7 @@ def _open_sqlite(url: URL, create: bool) -> Engines:
     event.listen(reader, "connect", _tune_sqlite_reader)
     event.listen(writer, "begin", _begin_immediate)
     event.listen(reader, "begin", _begin_deferred)
-    return Engines(writer, reader, writer, path)
+    return Engines(writer, reader, writer, path, (found.st_dev, found.st_ino))
 
 
 def _tune_sqlite_writer(connection: Any, _record: Any) -> None:

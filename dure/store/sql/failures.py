@@ -7,21 +7,22 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from dure.errors import Conflict, DuplicateKey, StoreError
+from dure.errors import Conflict, DuplicateKey, StoreError, StoreUnavailable
 
 _UNIQUE = {"23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
 _SERIALIZATION = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
 
-class ConnectionLost(StoreError):
+class ConnectionLost(StoreUnavailable):
     """The connection broke before a commit was asked for: nothing was written, so all of it may be tried again."""
 
 
-class Unreachable(StoreError):
-    """No connection could be had, or another program kept the database locked, although it was tried for some seconds."""
+class Unreachable(StoreUnavailable):
+    """No connection could be had, or another program kept the database locked, although it was tried for some seconds; or the
+    database's file is no longer there. Nothing was written."""
 
 
-class OutcomeUnknown(StoreError):
+class OutcomeUnknown(StoreUnavailable):
     """The connection broke during a commit: the transaction may have been written or not. It is not run again here,
     because that could do it twice; the caller's idempotency key finds out."""
 

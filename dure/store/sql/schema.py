@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -14,6 +15,8 @@ from dure import __version__
 from dure.errors import ConfigError
 from dure.store.sql.engines import Engines
 from dure.store.sql.failures import translated
+
+log = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).parent / "migrations"
 _MIGRATION_KEY = int.from_bytes(b"duremigr", "big")  # advisory lock: two processes started together migrate one after the other
@@ -47,6 +50,8 @@ def prepare(engines: Engines, migrate: bool) -> None:
     with translated(), engines.reader.connect() as connection:
         revision = present(connection)
     if revision == newest():
+        if migrate:
+            _complete_late(engines)
         return
     if not migrate:
         there = revision or "none"
@@ -60,14 +65,25 @@ def upgrade(connection: Connection, revision: str) -> None:
     command.upgrade(_config(connection), revision)
 
 
-def complete(connection: Connection, revision: str) -> None:
+def complete(connection: Connection, revision: str) -> int:
     """What the migrations after `revision` would have filled into rows that came from a backup of that age, without upgrading
-    them: such a migration has a `fill`, which works on every later schema too."""
+    them: such a migration has a `fill`, which works on every later schema too and says how many rows lacked something."""
+    filled = 0
     scripts = reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))
     for script in scripts:
         fill = getattr(script.module, "fill", None)
         if fill is not None and script.revision > revision:  # revisions are numbers with leading zeros
-            fill(connection)
+            filled += fill(connection)
+    return filled
+
+
+def _complete_late(engines: Engines) -> None:
+    """A program of an older schema may have run on after the upgrade, and wrote rows as it knew them. Left so, proofs would take
+    them for an intruder's for ever. Nobody else is named where somebody is: only what is empty is filled."""
+    with translated(), engines.writer.begin() as connection:
+        filled = complete(connection, "")
+    if filled:
+        log.warning("%d rows, as an older version of Dure would write them, were given what this one keeps besides", filled)
 
 
 def downgrade(connection: Connection, revision: str) -> None:

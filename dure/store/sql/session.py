@@ -69,7 +69,7 @@ class SqlReader:
     def find(
         self, kind: type[R], where: Where = ALL, *, after: str = "", limit: int = 0, order: str = "id", descending: bool = False
     ) -> list[R]:
-        check_paging(shape(kind), where, after, order)
+        check_paging(shape(kind), where, order)
         values = self._values(kind, where)
         if values is None:
             return []
@@ -78,7 +78,7 @@ class SqlReader:
         return self.ask(question, values | {"after": cursor_text(after), "limit": limit})
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
-        check_paging(shape(kind), where, "", "id")
+        check_paging(shape(kind), where, "id")
         values = self._values(kind, where)
         if values is None:
             return 0

@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.sql import ClauseElement
@@ -95,7 +96,7 @@ class Statements:
         for name in question.any_of:
             query = query.where(self._among(table, name))
         if question.after:
-            query = query.where(_behind(table, question.descending))
+            query = query.where(_behind(table, question))
         if not question.count:
             query = _sorted(query, table, question)
         if question.limit:
@@ -120,9 +121,14 @@ def _compare_and_set(table: Table) -> Any:
     return change.where(table.c.id == bindparam("key_id"), table.c.version == bindparam("key_version"))
 
 
-def _behind(table: Table, descending: bool) -> ColumnElement[bool]:
-    after: BindParameter[str] = bindparam("after")
-    return table.c.id < after if descending else table.c.id > after
+def _behind(table: Table, question: Question) -> ColumnElement[bool]:
+    after: BindParameter[str] = bindparam("after", type_=table.c.id.type)
+    if question.order == "id":
+        return table.c.id < after if question.descending else table.c.id > after
+    last = table.alias("last")
+    here = tuple_(table.c[question.order], table.c.id)
+    mark = tuple_(select(last.c[question.order]).where(last.c.id == after).scalar_subquery(), after)
+    return here < mark if question.descending else here > mark
 
 
 def _sorted(query: Select[Any], table: Table, question: Question) -> Select[Any]:

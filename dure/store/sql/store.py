@@ -13,6 +13,7 @@ from dure.store.rules import take_lead
 from dure.store.sql.engines import Engines, open_engines
 from dure.store.sql.failures import ConnectionLost, translated
 from dure.store.sql.leadership import LeadLock, lead_lock
+from dure.store.sql.presence import Presence
 from dure.store.sql.schema import prepare
 from dure.store.sql.session import Link, SqlReader
 from dure.store.sql.statements import Statements, require_orders
@@ -31,7 +32,8 @@ class SqlStore:
         self._write_statements = Statements(engines.writer.dialect)
         self._read_statements = Statements(engines.reader.dialect)
         require_orders(self._write_statements)
-        self._writer = Writer(engines.writer, self._write_statements)
+        self._presence = Presence(engines)
+        self._writer = Writer(engines.writer, self._write_statements, self._presence)
         self._lock: LeadLock = lead_lock(engines)
         self._lock_guard = threading.Lock()
         self._epoch = 0
@@ -100,6 +102,7 @@ class SqlStore:
 
     def _read(self, fn: Callable[[Reader], T]) -> T:
         self._require_open()
+        self._presence.require_lately()
         pool = self._engines.reader.pool
         with translated():
             connection = self._engines.reader.connect()

@@ -23,6 +23,7 @@ from dure.errors import Conflict, StoreError
 from dure.ports import Tx
 from dure.store.rules import CONFLICT_TRIES, run_calls
 from dure.store.sql.failures import ConnectionLost, OutcomeUnknown, Unreachable, translated
+from dure.store.sql.presence import Presence
 from dure.store.sql.session import Link, SqlTx, Unit
 from dure.store.sql.statements import Statements
 
@@ -55,9 +56,10 @@ class Job:
 class Writer:
     """Owns its engine's only connection. Closed once; what was submitted before that is still written."""
 
-    def __init__(self, engine: Engine, statements: Statements) -> None:
+    def __init__(self, engine: Engine, statements: Statements, presence: Presence) -> None:
         self._engine = engine
         self._statements = statements
+        self._presence = presence
         self._connection: Connection | None = None
         self._waiting: deque[Job] = deque()
         self._wake = threading.Condition()
@@ -171,10 +173,12 @@ class Writer:
         raise StoreError("unreachable")  # the loop returns or raises
 
     def _commit(self, jobs: list[Job]) -> list[Any]:
+        self._presence.require()
         connection = self._connect()
         try:
             with translated():
                 connection.begin()
+            self._presence.connected()
             unit = Unit(Link(connection, self._statements))
             results = [self._run(job, unit) for job in jobs]
             unit.finish()
@@ -190,7 +194,15 @@ class Writer:
         except BaseException:
             self._roll_back(connection)
             raise
+        self._require_kept()
         return results
+
+    def _require_kept(self) -> None:
+        """Nothing is acknowledged that is not on disk under its name."""
+        try:
+            self._presence.require()
+        except Unreachable as failure:
+            raise OutcomeUnknown(f"{failure}; what was being written may have been lost") from failure
 
     def _run(self, job: Job, unit: Unit) -> Any:
         job.calls = []
@@ -225,6 +237,7 @@ class Writer:
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._presence.disconnecting()
         if connection is not None:
             connection.invalidate()
             connection.close()

@@ -433,3 +433,36 @@ def test_what_was_refused_is_not_remembered_for_ever(local: Any) -> None:
     assert sweep(local, 0, lambda some: []) == []
     assert sweep(local, 0) == [refused.attempt] and local.driver.observe([refused.attempt]) == []
     assert local.driver.launch(refused).evidence.detail == "forgotten"
+
+
+ALLOCATE = """
+import ctypes, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+print("before", flush=True)
+if libc.fallocate(1, 1, 0, {kib} << 10):  # FALLOC_FL_KEEP_SIZE: blocks, behind the end of the file
+    print("unsupported", flush=True)
+print("after", flush=True)
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(("kib", "seconds"), [(32 << 10, 60), (1536, 0)], ids=["while it runs", "at its end"])
+def test_what_a_job_reserves_behind_the_end_of_its_log_is_bounded_as_the_log_is(local: Any, kib: int, seconds: int) -> None:
+    local.with_settings(log_bytes_max=1 << 20)
+    order = local.run("python", "-c", ALLOCATE.format(kib=kib, seconds=seconds))
+    local.driver.launch(order)
+    local.says(order.attempt, b"after")
+    log = local.attempt_folder(order.attempt) / "log.0"
+    if "unsupported" in local.log(order.attempt):
+        pytest.skip("the file system of the temporary folder reserves no blocks behind the end of a file")
+    if not seconds:
+        local.ended(order.attempt)
+    for _ in local.tries():
+        if log.stat().st_blocks * 512 <= 1 << 20:
+            break
+        local.let_pass()
+    assert log.stat().st_blocks * 512 <= 1 << 20
+    assert local.log(order.attempt).splitlines() == ["before", "after"]
+    local.driver.stop(order.attempt, Outcome.CANCELLED, 0)
+    local.ended(order.attempt)

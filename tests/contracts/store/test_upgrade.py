@@ -94,6 +94,32 @@ def test_a_database_of_the_first_schema_is_upgraded_and_proves_what_it_did(first
     proved(first)
 
 
+def test_what_a_program_of_the_first_schema_wrote_after_the_upgrade_is_completed_at_the_next_start(first: str) -> None:
+    """It runs on when the database is upgraded under it, and knows nothing of who made what."""
+    SqlStore.open(first).close()
+    engines = open_engines(first)
+    with engines.writer.begin() as connection:
+        connection.execute(text("UPDATE actor SET made_by = ''"))
+        connection.execute(text("UPDATE credential SET made_by = ''"))
+    engines.dispose()
+    store = SqlStore.open(first, migrate=False)
+    assert {f.kind for f in store.read(verify_audit).findings} == {"altered"}
+    store.close()
+    SqlStore.open(first).close()
+    proved(first)
+
+
+def test_who_made_a_thing_is_filled_in_where_nobody_is_named_and_nowhere_else(first: str) -> None:
+    SqlStore.open(first).close()
+    engines = open_engines(first)
+    with engines.writer.begin() as connection:
+        connection.execute(text("UPDATE credential SET made_by = 'somebody'"))
+    engines.dispose()
+    store = SqlStore.open(first)
+    assert {f.kind for f in store.read(verify_audit).findings} == {"altered"}
+    store.close()
+
+
 @pytest.mark.parametrize("change", ["waiting_max = waiting_max + 1", "written_by = 'somebody'"])
 def test_what_is_changed_in_an_upgraded_database_is_found(first: str, change: str) -> None:
     SqlStore.open(first).close()

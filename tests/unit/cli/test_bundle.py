@@ -110,3 +110,20 @@ def test_a_command_brings_the_files_that_it_names_and_no_others(tmp_path: Path) 
     folder = tree(tmp_path, "train.py", "conf/a.yaml", "other.py")
     words = ["python", "train.py", "--config", "./conf/a.yaml", "/etc/hostname", "../x", "-", "missing.py", "conf", "train.py"]
     assert named_files(folder, words) == ["conf/a.yaml", "train.py"]
+
+
+@pytest.mark.parametrize(
+    "word", ["print(1)\n" * 40, "x/" + "y" * 300, "a\0b", "\ud800", "train.py/inside", "/".join(["d"] * 4000)], ids=range(6)
+)
+def test_a_word_that_no_file_can_be_named_is_left_to_the_command(tmp_path: Path, word: str) -> None:
+    assert named_files(tree(tmp_path, "train.py"), ["python", "-c", word, "train.py"]) == ["train.py"]
+
+
+def test_a_word_that_points_to_where_nobody_may_look_is_left_to_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert named_files(tmp_path, ["closed/train.py"]) == []

@@ -1,4 +1,4 @@
-"""Who made an actor, a token and a policy; the projects that bound a token; what was taken back of an award."""
+"""Who made an actor, a token and a policy; what bounds a token; what was taken back of an award; transfers by time."""
 
 from typing import Any
 
@@ -31,15 +31,24 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("credential", "made_by"),
     ("credential", "made_with"),
     ("grant", "scope"),
+    ("transfer", "project at_ms"),
+    ("transfer", "debit at_ms"),
+    ("transfer", "credit at_ms"),
+    ("transfer", "at_ms"),
 )
+
+# those that the ones above begin with
+REPLACED: tuple[tuple[str, str], ...] = (("transfer", "project"), ("transfer", "debit"), ("transfer", "credit"))
 
 # Proofs hold these columns against the event of the making, which has always told who did it; what is sealed is taken first.
 # A policy keeps its "": its digest in the chain was made without a writer.
 FILL = """
-    UPDATE {table} SET made_by = COALESCE((
+    UPDATE {table} SET made_by = (
         SELECT event.actor FROM event WHERE event.kind = '{kind}' AND event.subject = {table}.id
         ORDER BY CASE WHEN event.seq = 0 THEN 1 ELSE 0 END, event.seq, event.id LIMIT 1
-    ), '') WHERE made_by = ''
+    ) WHERE made_by = '' AND EXISTS (
+        SELECT 1 FROM event WHERE event.kind = '{kind}' AND event.subject = {table}.id AND event.actor <> ''
+    )
 """
 
 
@@ -48,16 +57,20 @@ def upgrade() -> None:
         op.add_column(table, sa.Column(name, TYPES[form], nullable=False, server_default=value))
     for table, columns in INDEXES:
         op.create_index(_index(table, columns), table, [*columns.split(), "id"])
+    for table, columns in REPLACED:
+        op.drop_index(_index(table, columns), table)
     fill(op.get_bind())
 
 
-def fill(connection: sa.Connection) -> None:
-    """Also for rows that a backup of the older schema brought."""
-    connection.execute(sa.text(FILL.format(table="actor", kind="actor.created")))
-    connection.execute(sa.text(FILL.format(table="credential", kind="token.created")))
+def fill(connection: sa.Connection) -> int:
+    """Also for rows that a backup of the older schema brought, or a program of that schema which ran on. How many there were."""
+    made = (("actor", "actor.created"), ("credential", "token.created"))
+    return sum(connection.execute(sa.text(FILL.format(table=table, kind=kind))).rowcount for table, kind in made)
 
 
 def downgrade() -> None:
+    for table, columns in REPLACED:
+        op.create_index(_index(table, columns), table, [*columns.split(), "id"])
     for table, columns in INDEXES:
         op.drop_index(_index(table, columns), table)
     for table, name, _, _ in COLUMNS:
