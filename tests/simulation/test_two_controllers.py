@@ -9,11 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from dure.controller import Controller, verify_audit, verify_store_books
-from dure.controller.apply import Applied, apply_groups
+from dure.controller import Controller, QuoteAnswer, WhyAnswer, verify_audit, verify_store_books
+from dure.controller.apply import Group, apply_groups, groups_of
 from dure.controller.controller import ControllerSettings
+from dure.controller.step import load
 from dure.errors import StaleLeader
+from dure.model.reason import ReasonKind
 from dure.model.workload import TERMINAL, Attempt, Workload
+from dure.scheduler import plan
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
 from dure.store.sql import SqlStore
@@ -37,7 +40,7 @@ def world(postgres_url: str) -> Iterator[World]:
 
 def _rival(world: World, url: str) -> Controller:
     """A controller as another process would run it: with a connection, and so a lead, of its own."""
-    settings = ControllerSettings(idle_ms=10, follow_ms=10, retry_ms=10)
+    settings = ControllerSettings(idle_ms=10, follow_ms=10, retry_ms=10, answer_wait_ms=1000 * PATIENCE_S)
     return Controller(SqlStore.open(url), world.clock, world.entropy, lambda body: "", "", settings)
 
 
@@ -61,8 +64,56 @@ def test_a_stale_leader_writes_nothing(world: World, postgres_url: str) -> None:
     assert rival.step() is not None
     with pytest.raises(StaleLeader):
         rival.store.transact(lambda tx: None, fence=stale_epoch)
-    nothing: Applied = apply_groups(rival.store, rival.deed("late"), (), stale_epoch)
-    assert nothing == Applied(started=(), lost=())
+    groups = _planned(rival, world, stale_epoch)
+    with pytest.raises(StaleLeader):
+        apply_groups(rival.store, rival.deed("late"), groups, stale_epoch)
+    assert rival.store.read(lambda r: r.find(Attempt)) == []
+    assert apply_groups(rival.store, rival.deed("in time"), groups, rival.epoch).lost == ()
+    rival.store.close()
+
+
+def _planned(rival: Controller, world: World, epoch: int) -> tuple[Group, ...]:
+    """What a leader of that epoch would start now: a job that has just come in."""
+    world.store = rival.store
+    id = Teller(world, first_key=100).submit(spec("job"))
+    memory = load(rival.store)
+    snapshot = memory.columns.snapshot(world.clock.ms, epoch)
+    groups = groups_of(memory.mirror, snapshot, plan(snapshot), lambda: world.deed().new_id("at"), world.clock.ms)
+    assert [g.attempt.workload for g in groups] == [id]
+    return groups
+
+
+def test_a_controller_that_follows_answers_why_and_quotes_as_the_leader_does(world: World, postgres_url: str) -> None:
+    tell, leader = Teller(world, first_key=100), world.controller
+    running = tell.submit(spec("job", devices=3))
+    gang = tell.submit(spec("gang", workers=3, devices=2))
+    world.settle()
+    rival = _rival(world, postgres_url)
+    assert rival.step() is None and leader.leads
+    for id in (running, gang):
+        asked, told = leader.why(id), rival.why(id)
+        assert isinstance(asked, WhyAnswer) and isinstance(told, WhyAnswer)
+        assert (told.workload.id, told.reason, told.change, told.hold, told.as_of_ms) == (
+            id, asked.reason, asked.change, asked.hold, world.clock.ms,
+        )  # fmt: skip
+    for devices, starts_now in ((4, True), (5, False)):
+        price = rival.quote("lab", spec("job", devices=devices))
+        assert isinstance(price, QuoteAnswer) and price.starts_now == starts_now
+        assert price == leader.quote("lab", spec("job", devices=devices))
+    assert not rival.leads
+    rival.store.close()
+
+
+def test_a_controller_that_follows_learns_of_what_has_come_in_since(world: World, postgres_url: str) -> None:
+    rival = _rival(world, postgres_url)
+    assert rival.step() is None
+    rival.start()
+    id = Teller(world, first_key=100).submit(spec("gang", workers=3, devices=4))
+    world.controller.step()
+    told = rival.why(id)
+    rival.stop()
+    assert isinstance(told, WhyAnswer) and told.reason.kind == ReasonKind.SITE_TOO_SMALL
+    assert not rival.leads
     rival.store.close()
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dure.cli.demo.story import CORES, ELEMENTS, PROJECT, Story
+from dure.cli.demo.story import CORES, ELEMENTS, MIN_RUN_MS, PROJECT, Story
 from dure.cli.demo.tailing import result_of
 from dure.client.audit import prove
-from dure.model.money import NANO
+from dure.model.money import NANO, round_half_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,21 @@ def _work(story: Story) -> Iterator[Check]:
     yield Check("demo.check.urgent", urgent["state"] == "succeeded", urgent["state"])
     yield Check("demo.check.preempted", outcomes == ["preempted", "succeeded"], outcomes)
     yield Check("demo.check.resumed", any(line.startswith("resumed from") for line in told.train_lines), told.train_lines[-3:])
-    lost_ms = tries[0]["evidence"]["ended_ms"] - tries[0]["evidence"]["checkpoint_ms"]
     refund_nano = tries[0]["refunded"] * NANO + tries[0]["refund_rest_nano"]
-    yield Check("demo.check.refund", refund_nano > 0 or lost_ms <= 0, tries[0])
+    yield Check("demo.check.refund", refund_nano == owed_nano(train["spec"]["checkpoint_interval_ms"], tries[0]), tries[0])
     yield Check("demo.check.quote", told.quote["hold"]["KRW"] == train["quoted_won"] == tries[0]["held"], train["quoted_won"])
+
+
+def owed_nano(interval_ms: int, attempt: Mapping[str, Any]) -> int:
+    """What the evidence of a preempted attempt says that it gets back, in nano-won: its price for what ran since the last
+    checkpoint, for the declared interval at most; without a checkpoint for the guaranteed minimum run at most."""
+    seen = attempt["evidence"]
+    saved = seen["checkpoint_ms"] and seen["ended_ms"]
+    lost_ms = seen["ended_ms"] - seen["checkpoint_ms"] if saved else seen["run_ms"]
+    most_ms = interval_ms if seen["checkpoint_ms"] else MIN_RUN_MS
+    charge_nano = attempt["settled"] * NANO + attempt["charge_rest_nano"]
+    lost_ms = max(0, min(lost_ms, most_ms, seen["run_ms"]))
+    return round_half_up(charge_nano * lost_ms, seen["run_ms"]) if lost_ms else 0
 
 
 def _array_and_gang(story: Story) -> Iterator[Check]:

@@ -19,6 +19,7 @@ from dure.cli.demo.tailing import Tail
 from dure.cli.demo.view import View
 from dure.cli.why_words import changed_fields
 from dure.client import DureClient
+from dure.errors import require
 
 PROJECT, PROGRAMME, ORGANISATION = "steel-ai", "voucher-2026", "steel-maker"
 # Whose urgent job it is: of another organisation, since nobody is refunded for making room for work of its own.
@@ -151,7 +152,8 @@ class Story:
         """An urgent job of others arrives while the training is between two checkpoints, and takes its place."""
         self._view.step("demo.step.run")
         tail = self._tail
-        assert tail is not None
+        require(tail is not None, "nothing was submitted whose lines could be followed")
+        assert tail is not None  # as just required; for the type checker
         self.until("demo.wait.checkpoint", lambda: tail.has("epoch", "checkpoint at", "epoch"))
         self._view.event("demo.event.urgent")
         archive = job_archive()
