@@ -42,7 +42,7 @@ EVENTS: Mapping[str, str] = {
     "attempt.resurfaced": "A site told of an attempt that lives although its end is recorded: set aside and stopped.",
     "attempt.quarantined": "A site told of an attempt that the plane does not know. An operator decides.",
     "attempt.running": "The plane learnt that an attempt runs.",
-    "attempt.stopping": "An operator asked for an attempt to be stopped.",
+    "attempt.stopping": "An attempt is told to make room: the plan puts other work in its place, or an operator asked (`by`).",
     "award.created": "A voucher was given to a project and paid out of its programme.",
     "award.withdrawn": "An officer took back a part of a voucher that was neither held nor spent: into its programme.",
     "award.expired": "What was left of a voucher after its last day went back to its programme.",

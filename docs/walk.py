@@ -118,7 +118,7 @@ def _hold(walk: Walk, id: str) -> tuple[Attempt, tuple[Transfer, ...]]:
     attempt = Attempt(id=id, workload="train", project="lab", site=SITE, epoch=1, held=amount, policy_version=1)
     parts = divide(amount, [(AWARD, available(walk.accounts[award_account("lab")]))], site=SITE, accelerator="h100", now_ms=1)
     require(not isinstance(parts, Reason), f"the hold was refused: {parts}")
-    assert not isinstance(parts, Reason)
+    assert not isinstance(parts, Reason)  # as just required; for the type checker
     holds = hold_transfers(attempt, parts, at_ms=1)
     walk.post(f"**hold** {amount:,} for the {id} try: limit and grace", holds)
     return attempt, holds

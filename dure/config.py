@@ -235,8 +235,12 @@ SETTINGS: tuple[Setting, ...] = (
             "프로젝트의 가장 오래된 것부터 지움. 0이면 제한 없음.", _size),
     Setting("url", "DURE_URL", "", "URL", "Plane that the commands talk to. Empty: the farm of the data folder.",
             "명령이 접속할 플레인. 비어 있으면 데이터 폴더의 팜.", _url("http://", "https://")),
-    Setting("token", "DURE_TOKEN", "", "secret", "API token that the commands present. Empty: admin.token of the data folder.",
-            "명령이 제시할 API 토큰. 비어 있으면 데이터 폴더의 admin.token.", _text),
+    Setting("token", "DURE_TOKEN", "", "secret",
+            "API token that the commands present. Not set: to this machine's farm the commands about jobs present tenant.token "
+            "of the data folder, once `dure quickstart` has made it, and all others admin.token; elsewhere none.",
+            "명령이 제시할 API 토큰. 설정하지 않으면 이 기계의 팜에는 작업에 관한 명령이 데이터 폴더의 tenant.token"
+            "(`dure quickstart`가 만든 뒤부터)을, 그 밖의 명령이 admin.token을 제시하고, 다른 곳에는 아무것도 "
+            "제시하지 않음.", _text),
     Setting("project", "DURE_PROJECT", "", "id", "Project that is meant when a command names none. Empty: the only one.",
             "명령에 프로젝트가 없을 때 쓸 프로젝트. 비어 있으면 유일한 프로젝트.", _text),
     Setting("lang", "DURE_LANG", "", "ko, en", "Language of what people read. Empty: as the locale says.",

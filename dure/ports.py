@@ -51,7 +51,8 @@ class Reader(Protocol):
     ) -> list[R]:
         """Records whose fields equal `where`, sorted by (`order`, id).
 
-        after: with order "id": only ids behind it (before it when descending), for cursors. limit 0: all."""
+        after: only what is behind it (before it when descending), for cursors: behind this id, or with another order behind the
+        record of this id, whose field must not change; nothing is behind one that is not there. limit 0: all."""
 
     def count(self, kind: type[Any], where: Where = EVERYTHING) -> int: ...
 
@@ -113,6 +114,7 @@ class LaunchOrder:
     bundle_path: str = ""  # local file with the code archive, "" when there is none
     env: Mapping[str, str] = field(default_factory=dict)  # DURE_* variables that the plane adds
     origin: str = ""  # ended workload of the same project from whose checkpoint it goes on, where that is here
+    owner: str = ""  # actor whose work it is, for a backend that runs it as one of its own users; "": an older plane told none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

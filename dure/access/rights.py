@@ -50,7 +50,6 @@ class Action(StrEnum):
     SITE_OPERATE = "site.operate"
     AGENT_ACT = "agent.act"
     FARM_DRAIN = "farm.drain"
-    BACKUP_CREATE = "backup.create"
     ME_READ = "me.read"
 
 
@@ -76,7 +75,7 @@ OWN_WITHIN: frozenset[Action] = frozenset({A.ACTOR_READ, A.TOKEN_CREATE, A.TOKEN
 # What only a role at "*" may do, whatever it is done to: it draws on, or speaks of, what belongs to the farm as a whole.
 FARM_WIDE: frozenset[Action] = frozenset({
     A.ORGANISATION_CREATE, A.PROJECT_CREATE, A.PROGRAMME_CREATE, A.PROGRAMME_FUND, A.LEDGER_VERIFY, A.AUDIT_VERIFY,
-    A.SITE_CREATE, A.FARM_DRAIN, A.BACKUP_CREATE,
+    A.SITE_CREATE, A.FARM_DRAIN,
 })  # fmt: skip
 
 _SEE_WORK = frozenset({A.PROJECT_READ, A.WORKLOAD_READ, A.WORKLOAD_WHY, A.LEDGER_READ, A.EVENT_READ, A.AWARD_READ})
@@ -96,7 +95,7 @@ _OFFICER = frozenset({
 # as a tenant: to submit is to spend a project's money and to run its code.
 _OPERATOR = frozenset({
     A.WORKLOAD_READ, A.WORKLOAD_WHY, A.WORKLOAD_CANCEL, A.PROJECT_READ, A.ORGANISATION_READ, A.EVENT_READ, A.LEDGER_VERIFY,
-    A.AUDIT_VERIFY, A.SITE_CREATE, A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN, A.BACKUP_CREATE,
+    A.AUDIT_VERIFY, A.SITE_CREATE, A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN,
 })  # fmt: skip
 
 # The table: role → what its scope names, and what it may do within. Only a site's own program speaks for the site, so that the

@@ -187,6 +187,7 @@ def launch_order(order: Order, bundle_path: str) -> LaunchOrder | None:
         bundle_path=bundle_path,
         env=_env(order),
         origin=order.origin,
+        owner=order.owner,
     )
 
 

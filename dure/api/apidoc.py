@@ -51,7 +51,7 @@ REFUSALS: Mapping[str, tuple[str, str, tuple[Reason, ...]]] = {
         Reason.of(K.MISSING_FIELD, field="name"),
     )),
     "503": ("NotNow", "Not now: try again after Retry-After seconds, a write under the same Idempotency-Key.", (
-        Reason.of(K.PLANE_BUSY),
+        Reason.of(K.PLANE_BUSY), Reason.of(K.STORE_UNAVAILABLE),
     )),
 }  # fmt: skip
 

@@ -157,9 +157,12 @@ class SiteIn(Body):
     pue_permille: int = Field(default=1300, ge=1000, le=5000)
 
 
+WithdrawalWord = Literal["other", "wrong_project", "wrong_amount", "not_needed", "project_ended", "rules_broken"]
+
+
 class WithdrawalIn(Body):
     amount: Amount | None = Field(default=None, description="whole units of the currency; absent: all that can be taken back")
-    reason: Label = Field(default="", description="for the record, which is never erased: name nobody in it")
+    reason: WithdrawalWord = Field(default="other", description="why, for the record, which is never erased")
 
 
 class PriorityClassIn(Body):

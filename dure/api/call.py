@@ -73,9 +73,11 @@ class Call:
     def refuse(self, reason: Reason | list[Reason]) -> Response:
         return problem(reason, self.lang, self.request.url.path)
 
-    def answer(self, document: Plain | Reason, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        """JSON of a document, or the problem of a reason."""
-        if isinstance(document, Reason):
+    def answer(
+        self, document: Plain | Reason | list[Reason], status: int = 200, headers: dict[str, str] | None = None
+    ) -> Response:
+        """JSON of a document, or the problem of a reason, or of several."""
+        if isinstance(document, (Reason, list)):
             return self.refuse(document)
         return Response(to_json(document), status, headers, "application/json")
 
@@ -91,7 +93,7 @@ class Call:
             document["next"] = sealed(self.request, document["next"])
         return self.answer(document)
 
-    async def ask(self, fn: Callable[[], Plain | Reason]) -> Response:
+    async def ask(self, fn: Callable[[], Plain | Reason | list[Reason]]) -> Response:
         """Answer with what `fn` finds out about the whole plane: in turn with the same actor's other questions."""
         if self.api.questions.full(self.identity.id):
             return self.refuse(Reason.of(ReasonKind.PLANE_BUSY))
@@ -105,10 +107,12 @@ class Call:
         status: int = 200,
         forget: bool = False,
         seal: Callable[[Plain], Plain] | None = None,
+        faults: Callable[[Reader], list[Reason]] | None = None,
     ) -> Response:
         """Carry out a command once per Idempotency-Key, in one transaction with its answer.
 
-        forget: it changes credentials, grants or the policy. seal: adds to the first answer what is not to be kept."""
+        forget: it changes credentials, grants or the policy. seal: adds to the first answer what is not to be kept. faults: all
+        that is wrong with the request, looked for when the command has refused it for the first of them."""
         deed, digest = self.deed(), self.digest()
         outcome = await self.api.write(
             lambda tx: once(
@@ -118,7 +122,8 @@ class Call:
         if forget:
             self.api.forget()
         if isinstance(outcome, Reason):
-            return self.refuse(outcome)
+            every = await self.read(faults) if faults else []
+            return self.refuse(every if outcome in every[:1] else outcome)
         return self._written(outcome, seal)
 
     def _written(self, outcome: Answer, seal: Callable[[Plain], Plain] | None) -> Response:

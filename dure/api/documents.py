@@ -87,12 +87,20 @@ def programme_documents(reader: Reader, rows: Iterable[Programme]) -> list[Plain
     return [programme_document(p, accounts.get(programme_account(p.id))) for p in rows]
 
 
-def award_document(award: Award, account: Account | None, lapsed: int = 0) -> Plain:
+def standing(award: Award, now_ms: int) -> str:
+    """Whether it may pay now, by its moments alone: "open", "later", "ended"."""
+    if award.expired or award.expires_ms <= now_ms:
+        return "ended"
+    return "later" if award.starts_ms > now_ms else "open"
+
+
+def award_document(award: Award, account: Account | None, now_ms: int, lapsed: int = 0) -> Plain:
     """lapsed: what went back to the programme when the award expired."""
+    told = {**plain(award), "standing": standing(award, now_ms)}
     if account is None:
-        return {**plain(award), "available": 0, "held": 0, "spent": 0, "refunded": 0, "lapsed": 0}
+        return {**told, "available": 0, "held": 0, "spent": 0, "refunded": 0, "lapsed": 0}
     return {
-        **plain(award),
+        **told,
         "available": _balance(account) - account.debits_pending,
         "held": account.debits_pending,
         "spent": account.debits_posted - award.withdrawn - lapsed,
@@ -101,12 +109,25 @@ def award_document(award: Award, account: Account | None, lapsed: int = 0) -> Pl
     }
 
 
-def award_documents(reader: Reader, rows: Iterable[Award]) -> list[Plain]:
+def award_documents(reader: Reader, rows: Iterable[Award], now_ms: int) -> list[Plain]:
     rows = list(rows)
     accounts = reader.get_many(Account, [award_account(a.id) for a in rows])
     gone = reader.get_many(Transfer, [expiry_id(a.id) for a in rows if a.expired])
     lapsed = {id: transfer.amount for id, transfer in gone.items()}
-    return [award_document(a, accounts.get(award_account(a.id)), lapsed.get(expiry_id(a.id), 0)) for a in rows]
+    return [award_document(a, accounts.get(award_account(a.id)), now_ms, lapsed.get(expiry_id(a.id), 0)) for a in rows]
+
+
+def award_lines(lines: Iterable[Mapping[str, Any]], awards: Iterable[Award], now_ms: int) -> list[Plain]:
+    """A statement's lines of awards, each with what its award may pay for: a sum alone does not say that it may not be used."""
+    rules = {award_account(a.id): a for a in awards}
+    return [{**line, **_rules(rules[line["account"]], now_ms)} for line in lines]
+
+
+def _rules(award: Award, now_ms: int) -> Plain:
+    told = plain(award)
+    return {name: told[name] for name in ("starts_ms", "expires_ms", "sites", "accelerators")} | {
+        "standing": standing(award, now_ms)
+    }
 
 
 # -- the rules --------------------------------------------------------------------------------------------------------

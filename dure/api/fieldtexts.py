@@ -45,6 +45,7 @@ FIELDS: Mapping[str, str] = {
     "version": "how often it was written",
     "verb": "what the agent is to do",
     "role": "what it entitles to: admin, operator, officer, manager, member, auditor, agent",
+    "standing": "of an award: `open`, `later` (it opens at `starts_ms`) or `ended`",
     "scope": 'id of the project, programme or site within which it entitles; "*": everywhere',
     "region": "ISO 3166-2; may be empty",
     "jurisdiction": "ISO 3166-1 alpha-2",
@@ -141,7 +142,7 @@ FIELDS: Mapping[str, str] = {
     "price_permille": "price of its class, in thousandths of that of a class of 1000; counted in every amount",
     "preemptible_permille": "price of preemptible work, in thousandths of the full price",
     "weight": "share within its surroundings; 2 gets twice what 1 gets",
-    "use": "recent use of it; of a project in decayed accelerator-seconds, of a site by name",
+    "use": "what it used, in normalised core-seconds as of `use_ms`; past use counts half after each half-life of the policy",
     # work
     "spec": "the job as it was described",
     "job": "the job",
@@ -177,6 +178,7 @@ FIELDS: Mapping[str, str] = {
     "disabled": "whether nothing that it holds opens a door any more",
     # sites and the farm
     "nodes": "nodes: how many, or each",
+    "nodes_in_use": "how many nodes are up and not drained",
     "workloads": "state → how many",
     "up": "whether it takes work, as its site says",
     "drained": "whether nothing new starts there",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 
-from dure.access import Action, Resource, visible_projects
+from dure.access import Action, Resource, Scope, visible_ids, visible_projects
 from dure.api.call import Call
 from dure.api.cursors import opened
 from dure.api.documents import Plain, page
@@ -15,10 +16,12 @@ from dure.api.forms import FILTER
 from dure.controller.rules import not_found
 from dure.model.reason import Reason
 from dure.model.tenancy import Project
+from dure.model.workload import Attempt, AttemptState
 from dure.ports import Reader
 
 R = TypeVar("R")
 LIMIT_MAX = 500
+LIVE = tuple(state for state in AttemptState if state != AttemptState.ENDED)
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="items a page")]
 Cursor = Annotated[
     str, Query(max_length=208, description="`next` of the page before, with the same filters; absent: the first page")
@@ -46,10 +49,21 @@ def take_page(
     return _cut(reader.find(kind, where, after=opened(cursor), limit=limit + 1, descending=newest), limit)
 
 
-def take_any(reader: Reader, kind: type[R], wheres: Iterable[dict[str, Any]], cursor: str, limit: int) -> tuple[list[R], str]:
-    """As `take_page`, of what any of several filters lets through."""
-    found = {id_of(row): row for w in wheres for row in reader.find(kind, w, after=opened(cursor), limit=limit + 1)}
-    return _cut([found[id] for id in sorted(found)], limit)
+def take_any(
+    reader: Reader,
+    kind: type[R],
+    wheres: Iterable[dict[str, Any]],
+    cursor: str,
+    limit: int,
+    *,
+    newest: bool = False,
+    order: str = "id",
+) -> tuple[list[R], str]:
+    """As `take_page`, of what any of several filters lets through. order: a field that never changes, then the id."""
+    after = opened(cursor)
+    pages = (reader.find(kind, w, after=after, limit=limit + 1, order=order, descending=newest) for w in wheres)
+    found = {id_of(row): row for page in pages for row in page}
+    return _cut(sorted(found.values(), key=attrgetter(order, "id"), reverse=newest), limit)
 
 
 def _cut(rows: list[R], limit: int) -> tuple[list[R], str]:
@@ -66,6 +80,16 @@ async def project_filter(call: Call, action: Action, project: str) -> dict[str, 
     if project:
         return await project_refusal(call, action, Resource(kind="project", id=project)) or {"project": project}
     return among("project", visible_projects(call.identity, action))
+
+
+def at_sites(call: Call, reader: Reader, action: Action) -> dict[str, Any] | None:
+    """A where-clause for the workloads that have a live attempt at a site where the caller may do this, as the decision on a
+    single one has it; None where there is none, or nothing needs it. Who may do it everywhere sees all projects anyway."""
+    sites = visible_ids(call.identity, action, Scope.SITE)
+    if not sites:
+        return None
+    live = reader.find(Attempt, {"site": sorted(sites), "state": LIVE})
+    return {"id": sorted({a.workload for a in live}), "attempt": sorted(a.id for a in live)} if live else None
 
 
 async def project_refusal(call: Call, action: Action, project: Resource) -> Reason | None:

@@ -48,6 +48,7 @@ STATUS: Mapping[ReasonKind, int] = {
     K.POLICY_FREE: 422,
     K.PLANE_STARTING: 503,
     K.PLANE_BUSY: 503,
+    K.STORE_UNAVAILABLE: 503,
     K.INTERNAL: 500,
 }
 PAGE = "/docs/reference/reasons.md"  # where every kind is told of: in the documentation, and at every plane
@@ -116,7 +117,7 @@ def _headers(reason: Reason, lang: str) -> dict[str, str]:
     headers = {"content-language": lang}
     if reason.kind == K.NOT_SIGNED_IN:
         headers["www-authenticate"] = 'Bearer realm="dure"'
-    if reason.kind in (K.PLANE_STARTING, K.PLANE_BUSY):
+    if status_of(reason) == 503:
         headers["retry-after"] = RETRY_AFTER_S
     if reason.kind == K.METHOD_NOT_ALLOWED and reason.facts.get("allowed"):
         headers["allow"] = str(reason.facts["allowed"])

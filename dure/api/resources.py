@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from dure.access import PROJECT_ROLES, Action, Resource, Scope, opens_no_more, visible_ids, visible_projects
+from dure.access import PROJECT_ROLES, Action, Identity, Resource, Scope, opens_no_more, visible_ids, visible_projects
 from dure.api.call import Call
 from dure.api.route import Of, named_in_body
 from dure.controller.rules import not_found
@@ -186,7 +186,7 @@ async def actor(call: Call) -> Answer:
 
 def _shared(call: Call, within: frozenset[str], actor: Actor, grants: list[Grant]) -> str:
     """One of the projects `within` through which the caller knows an actor, "" for none."""
-    made = min(within, default="") if actor.made_by == call.identity.id else ""
+    made = min(within, default="") if _made(call.identity, actor) else ""
     return next((g.scope for g in grants if g.role in PROJECT_ROLES and g.scope in within), made)
 
 
@@ -197,11 +197,17 @@ async def actors(call: Call) -> Answer:
 
 def actors_seen(call: Call, reader: Reader) -> list[str] | None:
     """Those who have a role in a project that the caller manages, whom the caller made, and the caller; None: all."""
-    within = visible_projects(call.identity, Action.ACTOR_READ)
+    within, me = visible_projects(call.identity, Action.ACTOR_READ), call.identity
     if within is None:
         return None
     here = {g.actor for g in reader.find(Grant, {"scope": sorted(within)}) if g.role in PROJECT_ROLES}
-    return sorted({*here, *(a.id for a in reader.find(Actor, {"made_by": call.identity.id})), call.identity.id})
+    return sorted({*here, *(a.id for a in reader.find(Actor, {"made_by": me.id}) if _made(me, a)), me.id})
+
+
+def _made(caller: Identity, actor: Actor) -> bool:
+    """Whether this caller made that actor. Whoever acts with a token bound to some projects did not: its actor may have made it
+    for another project."""
+    return actor.made_by == caller.id and not caller.within
 
 
 async def actor_spoken_for(call: Call) -> Answer:
@@ -276,7 +282,7 @@ async def stranger(call: Call, id: str) -> Reason | None:
     def acquainted(reader: Reader) -> bool:
         scopes = {g.scope for g in reader.find(Grant, {"actor": id}) if g.role in PROJECT_ROLES}
         made = reader.get(Actor, id)
-        return bool(scopes if known_in is None else scopes & known_in) or (made is not None and made.made_by == call.identity.id)
+        return bool(scopes if known_in is None else scopes & known_in) or (made is not None and _made(call.identity, made))
 
     return None if await call.read(acquainted) else not_found("actor", id)
 

@@ -30,7 +30,6 @@ class ApiSettings:
     stream_buffer_bytes_max: int = 1 << 20  # per reader of a log
     log_room_wait_ms: int = 20_000  # how long an agent's chunk waits for its readers before the slow ones are let go
     log_want_again_ms: int = 10_000  # a want that no agent has answered is told again after this long
-    site_silent_ms: int = 60_000  # after this long without a poll, readers are told that the site is unreachable
     credential_cache_ms: int = 5_000  # longest that a revoked token may still work in another process
     credential_cache_max: int = 4_096
     read_threads: int = 4  # readers of the store, beside the event loop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -109,8 +109,9 @@ class ProgrammeShape(Programme):
 @dataclass(frozen=True, kw_only=True)
 class AwardShape(Award):
     """available + held + spent + withdrawn, less what was refunded, is the amount; of an expired one, what it still had went back
-    to its programme (`lapsed`)."""
+    to its programme (`lapsed`). `standing`: `open`, `later` (it opens at `starts_ms`) or `ended`."""
 
+    standing: str = "open"
     available: int = 0
     held: int = 0
     spent: int = 0
@@ -186,7 +187,9 @@ class SiteShape(Site):
     nodes: tuple[Node, ...] = ()
     attempts: tuple[Attempt, ...] = ()  # those that have not ended
     quarantined: tuple[Quarantine, ...] = ()  # those set aside that may still run; for who operates the site
-    use: Mapping[str, int] = field(default_factory=dict)
+    use: Annotated[Mapping[str, int], Field(description="what is up and what of it is in use now, each by its name")] = field(
+        default_factory=dict
+    )
 
 
 class FarmShape(Shape):
@@ -199,6 +202,7 @@ class FarmShape(Shape):
     now_ms: int
     sites: int
     nodes: int
+    nodes_in_use: int
     workloads: dict[str, int]
     attempts: dict[str, int]
     controller: dict[str, Any]

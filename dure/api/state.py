@@ -64,7 +64,8 @@ class ApiState:
         return await asyncio.wrap_future(self.services.store.submit(fn))
 
     async def policy(self) -> Policy:
-        """The policy in force, at most `credential_cache_ms` old. For access decisions only: commands read it themselves."""
+        """The policy in force, at most `credential_cache_ms` old. For access decisions and what readers are told: commands read
+        it themselves."""
         now_ms = self.clock.now_ms()
         if self._policy is None or not 0 <= now_ms - self._policy_read_ms <= self.settings.credential_cache_ms:
             self._policy = await self.read(policy_of)

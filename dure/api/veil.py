@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dure.model.funding import Award
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, Workload
 from dure.ports import Reader
@@ -12,7 +13,8 @@ from dure.ports import Reader
 HIDDEN = "…"
 WORKLOAD_FACTS = ("for_workload", "by")  # facts of reasons that name a workload, maybe of another project
 
-OF_WORKLOADS = ("pause_ends", "promise_starts")  # kinds of next events that are about a workload; all others: an attempt
+# kinds of next events that are not about an attempt
+SUBJECTS: Mapping[str, type[Workload] | type[Award]] = {"pause_ends": Workload, "promise_starts": Workload, "award_opens": Award}
 
 
 class Veil:
@@ -22,7 +24,7 @@ class Veil:
         self._reader = reader
         self._visible = visible
 
-    def id(self, kind: type[Workload] | type[Attempt], id: str) -> str:
+    def id(self, kind: type[Workload] | type[Attempt] | type[Award], id: str) -> str:
         """The id, or "…" when what it names is another's (or is no more)."""
         if not id or self._visible is None:
             return id
@@ -44,7 +46,7 @@ class Veil:
 
     def next_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """What happens next may happen to somebody else's work."""
-        kind = Workload if event["kind"] in OF_WORKLOADS else Attempt  # a kind not known here finds nothing
+        kind = SUBJECTS.get(event["kind"], Attempt)  # a kind not known here finds nothing
         hidden = {"subject": self.id(kind, str(event["subject"]))}
         if "workload" in event:
             hidden["workload"] = self.id(Workload, str(event["workload"]))

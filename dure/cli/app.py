@@ -69,7 +69,7 @@ def call(words: Sequence[str], environ: Mapping[str, str], connect: Connect = co
         if asks_for_help(wrong) and not console.as_json:
             console.err.print(str(wrong), soft_wrap=True)
             return Exit.USAGE
-        return _usage(console, complaint(wrong, texts))
+        return _usage(console, complaint(wrong, texts, words))
     return int(code or 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from dure.model.reason import Reason, ReasonKind
 
 SEEN_MAX = 2_000  # things that are looked through for a name: enough for people's memory, and four pages of the API
 NEAREST = 3
+ENDED = ("succeeded", "failed", "cancelled")
 SHOWN_MAX = 8  # candidates that are told
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")  # what the plane's ids are made of
 ALIKE = 0.5  # of difflib's ratio: below it, two names only share letters
@@ -24,11 +25,13 @@ ALIKE = 0.5  # of difflib's ratio: below it, two names only share letters
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """What a name may mean. about: tells it from others of the same name."""
+    """What a name may mean. about: tells it from others of the same name. over: it has ended, and is meant only where nothing of
+    its name goes on."""
 
     id: str
     names: tuple[str, ...]
     about: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class _Kind:
 
 
 def resolved(run: Run, kind: str, text: str) -> str:
-    """The id of the thing that is meant: `text` itself when it is an id, else that of the only one with this name.
+    """The id of the thing that is meant: `text` itself when it is an id, else that of the only one with this name that has not
+    ended, else that of the newest that has.
 
     kind: a noun of `KINDS`. A text that names nothing comes back as it is: the plane's refusal is the best answer to it.
     Raises Refusal with the candidates when several have the name."""
@@ -52,7 +56,7 @@ def resolved(run: Run, kind: str, text: str) -> str:
         things = _seen(run, kind)
     except ApiError:
         return text  # who may not list them may still know the id
-    hits = [thing for thing in things if text in thing.names]
+    hits = _meant([thing for thing in things if text in thing.names])
     if len(hits) > 1:
         told = "\n".join("  " + _line(thing) for thing in hits[:SHOWN_MAX])
         more = len(hits) - SHOWN_MAX
@@ -61,6 +65,21 @@ def resolved(run: Run, kind: str, text: str) -> str:
     if not hits and not _ID.fullmatch(text):
         raise _missing(kind, text)
     return hits[0].id if hits else text
+
+
+def _meant(hits: list[Thing]) -> list[Thing]:
+    """Of what has a name: what still goes on; where nothing does, the newest of what has ended, which is listed first."""
+    return [thing for thing in hits if not thing.over] or hits[:1]
+
+
+def named_so(run: Run, kind: str, text: str) -> list[str]:
+    """The ids, newest first, of what has this very name, for where an id is needed and a name was given."""
+    if kind not in KINDS:
+        return []
+    try:
+        return [thing.id for thing in _seen(run, kind) if text in thing.names]
+    except (ApiError, LinkError):
+        return []
 
 
 def _missing(kind: str, text: str) -> ApiError:
@@ -137,15 +156,14 @@ def _seen(run: Run, kind: str) -> list[Thing]:
 
 def _workloads(run: Run) -> Iterator[Thing]:
     """Jobs, newest first; an array is one thing, whatever it has of elements."""
-    arrays = set()
     project = resolved(run, "project", run.config.project)
+    found: dict[str, Thing] = {}
     for row in islice(run.client.workloads(project=project, newest=True, limit=500), SEEN_MAX):
-        if not row["array_id"]:
-            about = f"{run.texts.word('state', row['state'])}, {run.when(row['submitted_ms'])}"
-            yield Thing(row["id"], (row["spec"]["name"],), about)
-        elif row["array_id"] not in arrays:
-            arrays.add(row["array_id"])
-            yield Thing(row["array_id"], (row["spec"]["name"],), f"{run.t('word.array')}, {run.when(row['submitted_ms'])}")
+        id, over = row["array_id"] or row["id"], row["state"] in ENDED
+        state = run.t("word.array") if row["array_id"] else run.texts.word("state", row["state"])
+        thing = Thing(id, (row["spec"]["name"],), f"{state}, {run.when(row['submitted_ms'])}", over)
+        found[id] = replace(thing, over=over and found.get(id, thing).over)
+    yield from found.values()
 
 
 def _awards(run: Run) -> Iterator[Thing]:

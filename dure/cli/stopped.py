@@ -10,7 +10,7 @@ from dure.cli.bundle import BundleError
 from dure.cli.connecting import credential, speaks_as_tenant, tenant_token
 from dure.cli.exits import Exit
 from dure.cli.jobfile import JobFileError
-from dure.cli.naming import nearest
+from dure.cli.naming import named_so, nearest
 from dure.cli.run import Refusal, Run, os_words
 from dure.cli.texts import Texts
 from dure.errors import ApiError, ConfigError, InvariantViolated, LinkError, StoreError
@@ -52,8 +52,10 @@ def _refused(run: Run | None, texts: Texts, refused: ApiError) -> Told:
     """The plane's own Reason in words; for a thing that is not there also what is most like it."""
     reason = refused.problem.get("reason") or {}
     facts = reason.get("facts") or {}
-    text = run.reason(reason) if run and reason else str(refused.problem.get("detail") or refused.problem.get("title", ""))
-    error = {"status": refused.status, "reason": reason, "detail": text}
+    every = list(refused.problem.get("reasons") or [reason])
+    told = "\n".join(run.reason(r) for r in every) if run and reason else ""
+    text = told or str(refused.problem.get("detail") or refused.problem.get("title", ""))
+    error = {"status": refused.status, "reason": reason, "detail": text, **({"reasons": every} if len(every) > 1 else {})}
     if run is None:
         return text, Exit.REFUSED, error
     if refused.status == 401 and not credential(run):
@@ -62,6 +64,11 @@ def _refused(run: Run | None, texts: Texts, refused: ApiError) -> Told:
         text += "\n" + texts.say("tenant.speaks", file=tenant_token(run), admin=run.config.admin_token)
     if reason.get("kind") == "still_runs":
         text += "\n" + texts.say("quarantine.commands", id=str(facts.get("attempt", "")))
+    if reason.get("kind") == "not_found":
+        ids = named_so(run, str(facts.get("what", "")), str(facts.get("id", "")))
+        if ids:
+            text += "\n" + texts.say("name.ids", name=str(facts["id"]), ids=", ".join(ids[:3]))
+            return text, Exit.REFUSED, {**error, "detail": text, "near": ids}
     near = nearest(run, str(facts.get("what", "")), str(facts.get("id", ""))) if reason.get("kind") == "not_found" else []
     if near:
         text += "\n" + "\n".join([texts.say("name.near"), *("  " + line for line in near)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dure.client.transport import Plain, Transport, part
+from dure.model.funding import WithdrawalReason
 
 Moment = str | int  # a date, an ISO 8601 moment, or ms since 1970
 
@@ -51,9 +52,10 @@ class MoneyMethods(Transport):
     def award(self, id: str) -> Plain:
         return self.get(f"/awards/{part(id)}")
 
-    def withdraw_award(self, id: str, amount: int = 0, reason: str = "") -> Plain:
+    def withdraw_award(self, id: str, amount: int = 0, reason: WithdrawalReason = WithdrawalReason.OTHER) -> Plain:
         """Take back what is neither held nor spent, or `amount` of it; 0: all of it."""
-        return self.write("POST", f"/awards/{part(id)}/withdraw", {**({"amount": amount} if amount else {}), "reason": reason})
+        body = {"reason": reason.value, **({"amount": amount} if amount else {})}
+        return self.write("POST", f"/awards/{part(id)}/withdraw", body)
 
     def statement(self, project: str) -> Plain:
         """jobs, totals, awards, findings; see dure.ledger.statement."""

@@ -59,13 +59,16 @@ class QuoteAnswer:
 
     hold: accelerator ("" for none) → currency → the most it can cost, -1 where it cannot be paid so. starts_ms: now or the
     promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait.
-    price_permille: the factor of its priority class, in thousandths; the hold has it in it."""
+    price_permille: the factor of its priority class, preemptible_permille: that of preemptible work (1000 for other), in
+    thousandths; the hold has both in it, and is for limit_ms + grace_ms."""
 
     as_of_ms: int
     priority: str
     price_permille: int
+    preemptible_permille: int
     elements: int
     limit_ms: int
+    grace_ms: int
     hold: dict[str, dict[str, int]]
     starts_now: bool
     claims: bool
@@ -203,8 +206,10 @@ def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements:
         as_of_ms=snapshot.now_ms,
         priority=klass.name,
         price_permille=klass.price_permille,
+        preemptible_permille=snapshot.policy.preemptible_permille if spec.preemptible else 1000,
         elements=elements,
         limit_ms=spec.limit_ms,
+        grace_ms=spec.grace_ms,
         hold={a: {c.value: h for c, h in zip(CURRENCIES, hold, strict=True)} for a, hold in holds.items()},
         starts_now=False,
         claims=False,

@@ -15,6 +15,7 @@ from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
+from dure.controller.openings import with_opening
 from dure.controller.rules import not_found
 from dure.controller.sealer import Sealer, Sign, Signer
 from dure.errors import ChainContradicted, StaleLeader, require
@@ -257,10 +258,11 @@ class Controller:
     def view(self) -> View | None:
         return self._view
 
-    def why(self, id: str, classes: Sequence[str] | None = None) -> WhyAnswer | Reason:
+    def why(self, id: str, classes: Sequence[str] | None = None, *, awards: bool = True) -> WhyAnswer | Reason:
         """Why a workload is where it is. Blocks until a plan knows it, a few steps at most; call it outside an event loop.
 
-        classes: the priority classes that who asks may use, so that no other is suggested; None: all."""
+        classes: the priority classes that who asks may use, so that no other is suggested; None: all. awards: whether who asks
+        may see those of its project, and so is told which opens next."""
 
         def look(view: View) -> WhyAnswer | Reason | None:
             workload = self.store.read(lambda r: r.get(Workload, id))
@@ -270,7 +272,10 @@ class Controller:
             if held_back:
                 return held_back
             plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
-            return answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
+            answer = answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
+            if answer is None or not awards:
+                return answer
+            return self.store.read(lambda r: with_opening(answer, r, view.snapshot))
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 

@@ -87,7 +87,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     policy = policy_at(tx, attempt.policy_version)
     workload = tx.get(Workload, attempt.workload)
     require(workload is not None, f"attempt {attempt.id} has no workload")
-    assert workload is not None
+    assert workload is not None  # as just required; for the type checker
     ended = replace(attempt, outcome=outcome, evidence=evidence)
     charge, refund = bill(policy, ended, workload)
     refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
@@ -165,7 +165,8 @@ def policy_at(tx: Tx, version: int) -> Policy:
 
 def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int]:
     """(charge, refund) of an attempt that ended as `attempt.outcome`, exactly, in nano-units; never more than is held."""
-    if attempt.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN) or attempt.held == 0:
+    run_ms = billed_ms(policy, attempt, workload)
+    if run_ms == 0 or attempt.held == 0:
         return 0, 0
     spec, demand, evidence = workload.spec, workload.spec.demand, attempt.evidence
     charge = run_charge_nano(
@@ -176,7 +177,7 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
-        run_ms=evidence.run_ms,
+        run_ms=run_ms,
         limit_ms=attempt.limit_ms,
         preemptible=spec.preemptible,
         priority=spec.priority,
@@ -195,6 +196,20 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int
         capped=attempt.outcome == Outcome.PREEMPTED,
     )
     return charge, refund
+
+
+# Ends that the work itself or its owner brought about.
+_OWN_ENDS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CANCELLED})
+
+
+def billed_ms(policy: Policy, attempt: Attempt, workload: Workload) -> int:
+    """The run time that is charged: what the evidence shows. Of what made others stop at least the run that those are guaranteed,
+    also when its owner cancels it before it starts: who could stop others' work for nothing could do so all day."""
+    given_up = attempt.outcome == Outcome.WITHDRAWN and workload.cancel_asked_ms > 0
+    if attempt.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN) and not given_up:
+        return 0
+    run_ms = attempt.evidence.run_ms
+    return max(run_ms, policy.min_run_ms) if attempt.victims and (given_up or attempt.outcome in _OWN_ENDS) else run_ms
 
 
 def _own_preemption(tx: Tx, attempt: Attempt) -> bool:
@@ -247,7 +262,7 @@ def decayed(use: float, age_ms: int, half_life_ms: int) -> float:
 def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: Workload) -> Project:
     project = tx.get(Project, workload.project)
     require(project is not None, f"workload {workload.id} has no project")
-    assert project is not None
+    assert project is not None  # as just required; for the type checker
     used = normalised_cores(workload, attempt.accelerator) * attempt.evidence.run_ms / 1000
     past = decayed(project.use, deed.now_ms - project.use_ms, policy.half_life_ms)
     charged: Project = tx.update(replace(project, use=past + used, use_ms=max(deed.now_ms, project.use_ms)))

@@ -16,7 +16,7 @@ from dure.ports import Reader
 def plane_of(reader: Reader) -> Plane:
     plane = reader.get(Plane, "plane")
     require(plane is not None, "the store has no plane row: it was never initialised")
-    assert plane is not None
+    assert plane is not None  # as just required; for the type checker
     return plane
 
 

@@ -91,9 +91,10 @@ def verify_store_books(reader: Reader) -> BooksReport:
     rows, remainders, awards = [_money_of(a) for a in attempts], reader.find(Remainder), reader.find(Award)
     told = everything_told(reader, BOOKS)
     findings = (
+        # what was altered comes first: that other rows do not fit it any more follows from that
+        *verify_digests({id: t.digest for id, t in told.transfers.items()}, transfers),
         *verify_books(accounts, transfers, rows),
         *verify_remainders(remainders, transfers, rows),
-        *verify_digests({id: t.digest for id, t in told.transfers.items()}, transfers),
         *verify_ends(told.ends, remainders, rows),
         *verify_told(told.transfers, told.amounts, transfers),
         *verify_budgets(reader.find(Programme), transfers),

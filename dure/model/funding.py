@@ -24,6 +24,17 @@ class TransferState(StrEnum):
     RELEASED = "released"  # a hold, voided
 
 
+class WithdrawalReason(StrEnum):
+    """Why an officer took back of an award. One of these words, since its event is never erased and must name nobody."""
+
+    OTHER = "other"  # none of these, or not said
+    WRONG_PROJECT = "wrong_project"  # it was meant for another one
+    WRONG_AMOUNT = "wrong_amount"  # more was awarded than was meant
+    NOT_NEEDED = "not_needed"  # the project does not need it (any more)
+    PROJECT_ENDED = "project_ended"
+    RULES_BROKEN = "rules_broken"  # the programme's, by the project
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programme:
     """A call with money behind it."""

@@ -84,6 +84,7 @@ class Order:
     cause: Outcome = field(default=Outcome.NONE, metadata=INFORMATIONAL)  # of a stop, carried out whatever its cause
     grace_ms: int = 0
     origin: str = ""  # of a launch: the workload whose checkpoint it goes on from; "": none. An older agent starts from nothing
+    owner: str = ""  # of a launch: the actor whose work it is; "": told by an older plane, which knew no owners here
 
 
 GRACE_MS = 10_000  # of a stop that can be read no further

@@ -18,6 +18,7 @@ class ReasonKind(StrEnum):
     NO_SITE_ALLOWED = "no_site_allowed"
     NO_SITE_REACHABLE = "no_site_reachable"
     SITES_DRAINED = "sites_drained"
+    NODES_OUT = "nodes_out"  # drained or down
     NO_SUCH_ACCELERATOR = "no_such_accelerator"
     NODE_TOO_SMALL_CORES = "node_too_small_cores"
     NODE_TOO_SMALL_MEMORY = "node_too_small_memory"
@@ -77,6 +78,7 @@ class ReasonKind(StrEnum):
     POLICY_FREE = "policy_free"  # nothing would cost anything, and nobody said that it should be so
     PLANE_STARTING = "plane_starting"
     PLANE_BUSY = "plane_busy"
+    STORE_UNAVAILABLE = "store_unavailable"
     INTERNAL = "internal"
 
 

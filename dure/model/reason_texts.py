@@ -1,8 +1,7 @@
 """What every Reason says to people, in Korean and English: one table. `render` fills it in.
 
 In a template "{name}" is a fact, "{name|을/를}" a fact with the Korean particle that its last sound asks for, and a stretch in
-square brackets is left out unless all facts within it are there. Machine words within facts (problems of a field, nouns, states,
-roles, details of a backend) have their own tables at the end; a word that is in none is shown as it is.
+square brackets is left out unless all facts within it are there. Machine words within facts are in `reason_words`.
 """
 
 from __future__ import annotations
@@ -84,6 +83,12 @@ _WAITING: dict[K, ReasonText] = {
         "Wait until a site is opened again, or ask an operator."), (
         "사이트 비우는 중", "충분히 큰 허용 사이트가 모두 비우는 중이거나 연결되지 않아 새 작업을 시작하지 않습니다.",
         "사이트가 다시 열릴 때까지 기다리거나 운영자에게 문의하십시오.")),
+    K.NODES_OUT: _text("workers workers_fit_usable", _OPERATOR, (
+        "Its nodes are out of use",
+        "Nodes on which it would fit are drained or down. Those in use would take {workers_fit_usable} of its {workers} workers "
+        "if nothing else ran there.", "Wait until a node is back in use, or ask an operator."), (
+        "노드 사용 중지", "작업이 들어갈 노드가 비우는 중이거나 내려가 있습니다. 쓸 수 있는 노드는 다른 작업이 없어도 "
+        "워커 {workers}개 중 {workers_fit_usable}개만 받습니다.", "노드가 다시 열릴 때까지 기다리거나 운영자에게 문의하십시오.")),
     K.NO_SUCH_ACCELERATOR: _text("", _SELF, (
         "No such accelerator", "No allowed site has any of the accelerator types that it accepts.",
         "Accept further types or allow further sites; if it can do without devices, ask for none."), (
@@ -145,16 +150,20 @@ _WAITING: dict[K, ReasonText] = {
         "Wait if it is being stopped; else ask an operator to look at it and to dismiss it once it has ended."), (
         "운영자 결정 대기", "사이트가 알린 시도 {attempt|이/가} 아직 실행 중일 수 있어 두 번 시작하지 않습니다.",
         "중지되는 중이면 기다리고, 아니면 운영자에게 확인하고 끝난 뒤 기각해 달라고 하십시오.")),
-    K.FUNDS_SHORT: _text("hold available currency", _MANAGER, (
-        "Not enough money", "{hold} has to be held for it, but {available} is left on the awards that may pay.",
-        "Ask for a shorter limit or less, or have the award topped up."), (
-        "예산 부족", "{hold|을/를} 예약해야 하지만 쓸 수 있는 바우처에 {available|이/가} 남아 있습니다.",
-        "제한 시간이나 자원을 줄이거나, 바우처 증액을 요청하십시오.")),
-    K.NO_AWARD: _text("", _MANAGER, (
-        "No award may pay", "The project has no open award that may pay for this work at the allowed sites.",
-        "Apply for an award, or choose sites and accelerators that an award covers."), (
-        "쓸 수 있는 바우처 없음", "허용된 사이트에서 이 작업에 쓸 수 있는 유효한 바우처가 과제에 없습니다.",
-        "바우처를 신청하거나, 바우처가 허용하는 사이트와 가속기를 고르십시오.")),
+    K.FUNDS_SHORT: _text("hold available currency opens starts_ms until_ms", _MANAGER, (
+        "Not enough money", "{hold} has to be held for it, but {available} is left on the awards that may pay"
+        "[; award {opens} opens at {starts_ms}].",
+        "[It can be paid from {until_ms} on. ]Ask for a shorter limit or less, or have the award topped up."), (
+        "예산 부족", "{hold|을/를} 예약해야 하지만 쓸 수 있는 바우처에 {available|이/가} 남아 있습니다"
+        "[. 바우처 {opens|은/는} {starts_ms}에 열립니다].",
+        "[{until_ms}부터는 지불할 수 있습니다. ]제한 시간이나 자원을 줄이거나, 바우처 증액을 요청하십시오.")),
+    K.NO_AWARD: _text("opens starts_ms until_ms", _MANAGER, (
+        "No award may pay", "The project has no open award that may pay for this work at the allowed sites"
+        "[; award {opens} opens at {starts_ms}].",
+        "[It can be paid from {until_ms} on. ]Apply for an award, or choose sites and accelerators that an award covers."), (
+        "쓸 수 있는 바우처 없음", "허용된 사이트에서 이 작업에 쓸 수 있는 유효한 바우처가 과제에 없습니다"
+        "[. 바우처 {opens|은/는} {starts_ms}에 열립니다].",
+        "[{until_ms}부터는 지불할 수 있습니다. ]바우처를 신청하거나, 바우처가 허용하는 사이트와 가속기를 고르십시오.")),
 }  # fmt: skip
 
 _ENDED: dict[K, ReasonText] = {
@@ -216,7 +225,7 @@ _REFUSED: dict[K, ReasonText] = {
     K.UNKNOWN_FIELD: _text("field known nearest", _SELF, (
         "Unknown field", "There is no field {field} here.[ Did you mean {nearest}?][ Known: {known}.]",
         "Correct its name or leave it out."), (
-        "알 수 없는 항목", "{field|이라는/라는} 항목은 없습니다.[ {nearest|을/를} 뜻하셨습니까?][ 가능한 항목: {known}.]",
+        "알 수 없는 항목", "{field}: 그런 항목은 없습니다.[ {nearest|을/를} 뜻하셨습니까?][ 가능한 항목: {known}.]",
         "이름을 고치거나 빼십시오.")),
     K.MISSING_FIELD: _text("field", _SELF, (
         "A field is missing", "{field} is required.", "Add it and send the request again."), (
@@ -350,6 +359,14 @@ _REFUSED: dict[K, ReasonText] = {
         "Try again in a few seconds, under the same Idempotency-Key."), (
         "처리 지연", "지금은 들어온 일이 너무 많아 처리하지 못했습니다. 아무것도 바뀌지 않았습니다.",
         "몇 초 뒤 같은 Idempotency-Key로 다시 시도하십시오.")),
+    K.STORE_UNAVAILABLE: _text("", _OPERATOR, (
+        "The database cannot be used",
+        "The plane cannot reach its database, or does not know whether it wrote what you asked for. Running jobs run on.",
+        "Repeat the request under the same Idempotency-Key: it is done once. If this lasts, tell an operator, who finds the "
+        "cause in the farm's log."), (
+        "데이터베이스 사용 불가",
+        "제어면이 데이터베이스에 닿지 못하거나, 요청한 것이 기록되었는지 알 수 없습니다. 실행 중인 작업은 계속됩니다.",
+        "같은 Idempotency-Key로 다시 요청하면 한 번만 처리됩니다. 계속되면 운영자에게 알리십시오. 원인은 팜의 로그에 있습니다.")),
     K.PLANE_STARTING: _text("", _WAIT, (
         "Starting up", "The control plane is starting and does not answer yet.", "Try again in a few seconds."), (
         "시작하는 중", "제어면이 시작하는 중이라 아직 답할 수 없습니다.", "몇 초 뒤에 다시 시도하십시오.")),
@@ -361,134 +378,3 @@ _REFUSED: dict[K, ReasonText] = {
 }  # fmt: skip
 
 REASON_TEXTS: Mapping[K, ReasonText] = MappingProxyType({**_WAITING, **_ENDED, **_REFUSED})
-
-Pairs = Mapping[str, tuple[str, str]]  # machine word → (English, Korean)
-
-# What can be wrong with a field (BAD_FIELD), a body or a token. It follows the field's name and may use further facts.
-PROBLEMS: Pairs = MappingProxyType({
-    "too_small": ("too small[; at least {limit}][; at least {limit_ms}]",
-                  "너무 작습니다[ (최소 {limit})][ (최소 {limit_ms})]"),
-    "too_large": ("too large[; at most {limit}][; at most {limit_ms}]",
-                  "너무 큽니다[ (최대 {limit})][ (최대 {limit_ms})]"),
-    "too_long": ("too long[; at most {limit}]", "너무 깁니다[ (최대 {limit})]"),
-    "too_short": ("too short[; at least {limit}]", "너무 짧습니다[ (최소 {limit})]"),
-    "too_many": ("too many entries[; at most {limit}]", "항목이 너무 많습니다[ (최대 {limit})]"),
-    "too_early": ("too early[; not before {limit}]", "너무 이릅니다[ ({limit} 이후)]"),
-    "too_late": ("too late[; not after {limit}]", "너무 늦습니다[ ({limit} 이전)]"),
-    "wrong_type": ("wrong type[; expected: {expected}][, {least} to {limit}][; write it in quotes: {quoted}]"
-                   "[; for example {example}]",
-                   "형식이 다릅니다[ (필요: {expected})][ ({least}~{limit})][ (따옴표로 쓰십시오: {quoted})]"
-                   "[ (예: {example})]"),
-    "empty": ("empty", "비어 있습니다"),
-    "bad_format": ("wrong form[: {detail}][; for example {example}]", "표기가 잘못되었습니다[: {detail}][ (예: {example})]"),
-    "control_characters": ("has a character that cannot be seen, {code}", "보이지 않는 문자 {code|이/가} 들어 있습니다"),
-    "not_over_the_api": ("is of job files alone; over the API, upload the archive and name it in {needs}",
-                         "작업 파일에만 쓰는 항목입니다. API에서는 묶음을 올리고 {needs}에 적으십시오"),
-    "array_element": ("is one element of an array; resubmit the array {value} as a whole",
-                      "배열의 원소입니다. 배열 {value|을/를} 통째로 다시 제출하십시오"),
-    "no_body": ("this request takes no body", "이 요청은 본문을 받지 않습니다"),
-    "unknown_value": ("unknown value[ {value}][; known: {allowed}]", "알 수 없는 값입니다[: {value}][ (가능: {allowed})]"),
-    "not_a_date": ("not a date[; for example {example}]", "날짜가 아닙니다[ (예: {example})]"),
-    "in_the_past": ("in the past", "이미 지난 때입니다"),
-    "ends_before_start": ("ends before it starts", "끝이 시작보다 앞섭니다"),
-    "contradiction": ("contradicts another field[; it needs {needs}]", "다른 항목과 모순됩니다[ (필요: {needs})]"),
-    "duplicate": ("the same thing twice", "같은 것이 두 번 나옵니다"),
-    "reserved": ("a reserved name[: {value}… is the plane's own]",
-                 "쓸 수 없는 예약된 이름입니다[ ({value}… 는 제어면이 씁니다)]"),
-    "disabled": ("disabled", "사용이 중지되었습니다"),
-    "missing": ("missing", "없습니다"),
-    "unknown": ("unknown", "알 수 없습니다"),
-    "expired": ("expired", "만료되었습니다"),
-    "revoked": ("revoked", "취소되었습니다"),
-})  # fmt: skip
-
-NOUNS: Pairs = MappingProxyType({
-    "workload": ("workload", "작업"), "attempt": ("attempt", "시도"), "project": ("project", "과제"),
-    "organisation": ("organisation", "기관"), "programme": ("programme", "사업"), "award": ("award", "바우처"),
-    "transfer": ("transfer", "이체"),
-    "site": ("site", "사이트"), "node": ("node", "노드"), "actor": ("actor", "행위자"), "token": ("token", "토큰"),
-    "grant": ("grant", "역할 부여"), "bundle": ("code archive", "코드 묶음"),
-    "quarantine": ("quarantined attempt", "격리된 시도"),
-    "policy": ("policy", "정책"), "event": ("event", "사건"), "ledger": ("ledger", "원장"), "account": ("account", "계정"),
-    "hold": ("hold", "예약금"), "amount": ("amount", "금액"), "waiting": ("waiting workloads", "대기 작업 수"),
-    "array_bytes": ("bytes of an array (description × elements)", "배열의 바이트(설명 × 원소 수)"),
-    "workers": ("workers", "워커 수"), "array": ("array elements", "배열 크기"), "backup": ("backup", "백업"),
-    "log": ("log", "로그"), "address": ("address", "주소"),
-    "object": ("object", "객체"), "string": ("text", "문자열"), "integer": ("whole number", "정수"),
-    "number": ("number", "수"), "boolean": ("true or false", "참/거짓"), "list": ("list", "목록"),
-})  # fmt: skip
-
-STATES: Pairs = MappingProxyType({
-    "waiting": ("waiting", "대기 중"), "starting": ("starting", "시작 중"), "running": ("running", "실행 중"),
-    "succeeded": ("succeeded", "성공"), "failed": ("failed", "실패"), "cancelled": ("cancelled", "취소됨"),
-    "timed_out": ("timed out", "시간 초과"), "preempted": ("preempted", "선점됨"), "rejected": ("rejected", "거부됨"),
-    "lost": ("lost", "유실"), "withdrawn": ("withdrawn", "철회됨"), "ended": ("ended", "종료"), "posted": ("posted", "기장됨"),
-    "pending": ("pending", "보류 중"), "settled": ("settled", "정산됨"), "released": ("released", "해제됨"),
-})  # fmt: skip
-
-ROLES: Pairs = MappingProxyType({
-    "admin": ("admin", "관리자"), "operator": ("operator", "운영자"), "officer": ("programme officer", "사업 담당자"),
-    "manager": ("project manager", "과제 책임자"), "member": ("project member", "과제 구성원"), "auditor": ("auditor", "감사자"),
-    "agent": ("site agent", "사이트 에이전트"),
-})  # fmt: skip
-
-# What a text has to look like, in words: no reader is shown a regular expression. Beside BAD_FIELD "bad_format".
-FORMS: Mapping[str, tuple[str, str]] = {
-    "form_slug": ("1 to 63 of a–z, 0–9 and -, beginning with a letter", "a–z, 0–9, - 로 1~63자, 영문자로 시작"),
-    "form_word": ("1 to 63 of a–z, 0–9, - and _, beginning with a letter or digit",
-                  "a–z, 0–9, -, _ 로 1~63자, 영문자나 숫자로 시작"),
-    "form_id": ("1 to 128 of letters, digits and _ . : @ -, beginning with a letter or digit",
-                "영문자, 숫자, _ . : @ - 로 1~128자, 영문자나 숫자로 시작"),
-    "form_filter": ("the id of one thing, or nothing", "대상 하나의 ID, 또는 빈 값"),
-    "form_scope": ("the id of a project, programme or site, or * for everywhere", "과제·사업·사이트의 ID, 또는 전체를 뜻하는 *"),
-    "form_email": ("an e-mail address, or nothing", "전자우편 주소, 또는 빈 값"),
-    "form_sha256": ("64 of 0–9 and a–f: the SHA-256 that the upload answered", "0–9, a–f 64자: 올릴 때 받은 SHA-256"),
-    "form_region": ("a region of ISO 3166-2, or nothing", "ISO 3166-2 지역 부호, 또는 빈 값"),
-    "form_country": ("two capital letters, ISO 3166-1", "ISO 3166-1 대문자 두 자"),
-    "form_resource": ("core, memory_gib, or device: and a type or *", "core, memory_gib, 또는 device:에 가속기 종류나 *"),
-    "form_env_name": ("names of variables are letters, digits and _, do not begin with a digit, and have at most 128",
-                      "변수 이름은 영문자, 숫자, _ 로 128자 이하이며 숫자로 시작하지 않음"),
-    "form_key": ("1 to 128 visible ASCII characters without spaces, sent once", "공백 없는 ASCII 1~128자를 한 번만"),
-    "form_duration": ("numbers with units d, h, m, s, ms in this order, without spaces or fractions",
-                      "d, h, m, s, ms 순서로 단위를 붙인 정수, 공백과 소수점 없이"),
-    "form_memory": ("a number with KiB, MiB, GiB, TiB, KB, MB, GB or TB", "KiB, MiB, GiB, TiB, KB, MB, GB, TB 단위를 붙인 수"),
-    "form_cores": ("at most three decimals", "소수점 아래 세 자리까지"),
-    "form_moment": ("a day, an ISO 8601 moment, or milliseconds since 1970", "날짜, ISO 8601 시각, 또는 1970년부터의 밀리초"),
-    "form_quotes": ("a quote is left open, or nothing follows the last backslash",
-                    "따옴표가 닫히지 않았거나 마지막 \\ 뒤가 비어 있음"),
-    "form_archive": ("not a tar.gz archive", "tar.gz 묶음이 아님"),
-}  # fmt: skip
-
-# `Evidence.detail`: what backends and the plane say beside an outcome.
-DETAILS: Pairs = MappingProxyType({
-    **FORMS,
-    "no_such_command": ("there is no such command", "그런 명령이 없습니다"),
-    "not_executable": ("the command cannot be executed", "실행할 수 없는 명령입니다"),
-    "isolation_failed": ("it could not be isolated", "격리하지 못했습니다"),
-    "bad_bundle": ("the code archive could not be unpacked", "코드 묶음을 풀 수 없습니다"),
-    "memory_limit": ("it used more memory than it asked for", "요청한 메모리를 넘었습니다"),
-    "machine_memory": ("its machine ran out of memory", "기계의 메모리가 바닥났습니다"),
-    "shim_terminated": ("its supervisor was ended from outside", "감독 프로세스가 밖에서 종료되었습니다"),
-    "shim_error": ("its supervisor failed", "감독 프로세스에 오류가 있었습니다"),
-    "never_launched": ("it was never launched", "실행되지 않았습니다"),
-    "never_started": ("it never started", "시작되지 않았습니다"),
-    "vanished": ("the site no longer knows it", "사이트에 흔적이 없습니다"),
-    "shim_died": ("its supervisor died", "감독 프로세스가 죽었습니다"),
-    "machine_rebooted": ("its machine was started anew", "기계가 다시 시작되었습니다"),
-    "spawn_failed": ("no process could be started for it", "프로세스를 시작하지 못했습니다"),
-    "disk_full": ("the site's disk is full", "사이트의 디스크가 가득 찼습니다"),
-    "root_unwritable": ("the site's folder cannot be written", "사이트의 폴더에 쓸 수 없습니다"),
-    "exit_unreadable": ("the record of its end cannot be read", "종료 기록을 읽을 수 없습니다"),
-    "forgotten": ("the site has dropped it", "사이트가 이미 지운 시도입니다"),
-    "node_down": ("its node is down", "노드가 내려가 있습니다"),
-    "node_died": ("its node died", "노드가 죽었습니다"),
-    "unknown_node": ("the site has no such node", "그런 노드가 없습니다"),
-    "unknown_device": ("the node has no such accelerator", "그런 가속기가 없습니다"),
-    "bad_env": ("its environment cannot be used", "환경 변수를 쓸 수 없습니다"),
-    "bad_order": ("the order could not be understood", "지시를 이해하지 못했습니다"),
-    "bundle_missing": ("the code archive is missing", "코드 묶음이 없습니다"),
-    "bundle_too_large": ("the code archive is too large", "코드 묶음이 너무 큽니다"),
-    "bundle_corrupt": ("the code archive is damaged", "코드 묶음이 손상되었습니다"),
-    "node_lost": ("its node was lost", "노드가 사라졌습니다"),
-    "attested_lost": ("an operator attested that it is gone", "운영자가 유실을 확인했습니다"),
-})  # fmt: skip

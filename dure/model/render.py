@@ -12,7 +12,8 @@ from typing import Any
 from dure.model.calendar import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, people_text
 from dure.model.money import Currency
 from dure.model.reason import Reason
-from dure.model.reason_texts import DETAILS, NOUNS, PROBLEMS, REASON_TEXTS, ROLES, STATES, Pairs
+from dure.model.reason_texts import REASON_TEXTS
+from dure.model.reason_words import DETAILS, NOUNS, PROBLEMS, ROLES, STATES, Pairs
 
 Facts = Mapping[str, Any]
 

@@ -34,7 +34,8 @@ class NoChange(StrEnum):
     STARTS_ALREADY = "starts_already"
     NOT_YET = "not_yet"  # a dependency, a pause or draining holds it back, whatever it asks for
     NONE_SUFFICES = "none_suffices"  # no change of one or two of its fields starts it now
-    FORBIDDEN_CLASS = "forbidden_class"  # none but one with a priority class that who asks may not use
+    FORBIDDEN_CLASS = "forbidden_class"  # none but a priority class that who asks may not use
+    FORBIDDEN_PAIR = "forbidden_pair"  # none but such a class together with one other change
     SEARCH_ENDED = "search_ended"  # the bound on plans was reached before one was found
 
 

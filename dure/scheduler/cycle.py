@@ -269,7 +269,9 @@ class Cycle:
         shape = group.shape
         fits = self._most(shape, ways, 0)
         if fits < shape.workers:
-            return self._scarcest(shape, ways, fits)
+            empty = self._most_ever(shape, ways)
+            out = empty < shape.workers
+            return (WAIT_CODE[ReasonKind.NODES_OUT], (shape.workers, empty)) if out else self._scarcest(shape, ways, fits)
         for layer in range(1, self.ground.layer(self.s.now_ms + group.limit_ms) + 1):
             if self._most(shape, ways, layer) < shape.workers:
                 promise = self.ground.promises[layer - 1]
@@ -281,7 +283,7 @@ class Cycle:
         that has the rest. Where no node has the rest of any, that of which there is least. Devices go first among equals."""
         nodes = np.logical_or.reduce([self.ground.usable(w.accelerator) & w.sites[self.ground.site] for w in ways])
         free = np.maximum(self.ground.layers[0][:, nodes], 0)
-        asked = [d for d in (DEVICES, CORES, MEMORY) if shape.need[d]] or [CORES]  # of nothing: no node is usable
+        asked = [d for d in (DEVICES, CORES, MEMORY) if shape.need[d]]
         rest = {d: workers_in(free, without(shape.need, d)) for d in asked}
         short = max(asked, key=lambda d: (int(rest[d].sum()), -int((free[d] // max(1, shape.need[d])).sum())))
         most = int(free[short][rest[short] > 0].max(initial=0))
@@ -291,6 +293,11 @@ class Cycle:
         """The most workers that fit at one site."""
         fits = [self.ground.fit(shape.need, w.accelerator, layer).per_site[w.sites].max() for w in ways]
         return int(max(fits))
+
+    def _most_ever(self, shape: Shape, ways: list[Way]) -> int:
+        """The most workers that the nodes in use at one site could take, everybody else gone."""
+        room = workers_in(self.ground.total, shape.need)
+        return max(int(self.ground.by_site(room * self.ground.usable(w.accelerator))[w.sites].max()) for w in ways)
 
     def unpaid(self, group: Group) -> Verdict:
         """What is missing: an award, or money in it. Won before merit, then the smallest gap, then the better alternative."""

@@ -27,6 +27,8 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.NODE_TOO_SMALL_DEVICES, ("wanted", "largest")),
     # one worker would fit but not all together, even on an empty site
     (ReasonKind.SITE_TOO_SMALL, ("workers", "workers_fit_empty")),
+    # and on an empty site it would, were all of its nodes in use
+    (ReasonKind.NODES_OUT, ("workers", "workers_fit_usable")),
     # would fit on an empty site, but now too much is in use: of what is scarcest, wanted by each worker, and the most that is
     # free on one node that has room for the rest of a worker
     (ReasonKind.WAITS_CORES, ("workers", "workers_fit_now", "wanted_milli", "free_milli")),

@@ -70,9 +70,17 @@ def suggest(
     found = next((f for extreme in _extremes(values) if (f := search.nearest(extreme)) is not None), None)
     if found is not None:
         return Suggestion(change=search.proved(found), plans=search.plans, stopped=search.stopped)
-    helps = not search.stopped and any(search.starts(e) for e in _extremes({**values, "priority": forbidden}) if "priority" in e)
-    no_change = NoChange.FORBIDDEN_CLASS if helps else NoChange.SEARCH_ENDED if search.stopped else NoChange.NONE_SUFFICES
+    no_change = _no_change(search, {**values, "priority": forbidden})
     return Suggestion(no_change=no_change, plans=search.plans, stopped=search.stopped)
+
+
+def _no_change(search: Search, forbidden: dict[str, list[object]]) -> NoChange:
+    """Why nothing can be suggested. forbidden: as `_values`, of priorities those that may not be suggested."""
+    if not search.stopped:
+        helps = next((e for e in _extremes(forbidden) if "priority" in e and search.starts(e)), None)
+        if helps is not None:
+            return NoChange.FORBIDDEN_CLASS if len(helps) == 1 else NoChange.FORBIDDEN_PAIR
+    return NoChange.SEARCH_ENDED if search.stopped else NoChange.NONE_SUFFICES
 
 
 def _extremes(values: dict[str, list[object]]) -> Iterator[dict[str, Any]]:

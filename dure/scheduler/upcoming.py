@@ -18,13 +18,14 @@ from dure.scheduler.victims import Candidates, cheapest, guaranteed_until, preem
 
 
 class NextKind(StrEnum):
-    """What happens. The subject of the first two is a workload, of the others an attempt of `workload`."""
+    """What happens. The subject of the first two is a workload, of the last an award, of the others an attempt of `workload`."""
 
     PAUSE_ENDS = "pause_ends"
     PROMISE_STARTS = "promise_starts"
     ATTEMPT_ENDS = "attempt_ends"
     PREEMPTION = "preemption"  # the subject is asked to make room for it
     VICTIM_LEAVES = "victim_leaves"  # the subject was asked to and is the last to be gone
+    AWARD_OPENS = "award_opens"  # the subject is an award of the project; not of a plan, which knows open ones alone
 
 
 class Basis(StrEnum):
@@ -35,6 +36,7 @@ class Basis(StrEnum):
     LIMIT = "limit"  # of the attempt that ends, its grace included
     GRACE = "grace"  # it was told to stop
     GUARANTEED_RUN = "guaranteed_run"  # until its end nobody may take its place
+    AWARD = "award"  # its first moment
 
 
 @dataclass(frozen=True, slots=True)

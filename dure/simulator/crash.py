@@ -101,7 +101,7 @@ class Teller:
 
         answer = self.world.store.transact(run)
         require(not isinstance(answer, Reason), f"{command.__name__} was refused: {answer}")
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, Answer)  # as just required; for the type checker
         return dict(answer.body)
 
 

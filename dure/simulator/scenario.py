@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from dure.backends.fake import Script
 from dure.controller.commands import funding, sites, tenancy, workloads
 from dure.controller.verify import verify_audit, verify_store_books
+from dure.errors import require
 from dure.model.calendar import SEOUL, parse_moment
 from dure.model.money import NANO, round_half_up
 from dure.model.policy import Policy, Price
@@ -37,18 +38,18 @@ class ScenarioResult:
     stale: tuple[str, ...]
 
 
-def run_scenario(path: Path, *, seed: int = 0) -> ScenarioResult:
+def run_scenario(path: Path) -> ScenarioResult:
     """Play every scenario of a Markdown page."""
-    return run_text(path.read_text(encoding="utf-8"), seed=seed)
+    return run_text(path.read_text(encoding="utf-8"))
 
 
-def run_text(page: str, *, seed: int = 0) -> ScenarioResult:
+def run_text(page: str) -> ScenarioResult:
     """As `run_scenario`. Raises ConfigError, naming the line, when a story cannot be understood or a deed was refused
     that the story does not say is refused."""
     answers: dict[int, str] = {}
     between: dict[int, list[str]] = {}
     for block in blocks_of(page):
-        play = Play(block, seed)
+        play = Play(block)
         play.run()
         answers |= play.answers
         between |= play.between
@@ -69,19 +70,19 @@ class _Pool:
 class Play:
     """One story: set up first, then deed after deed, each followed by everything that it brings about."""
 
-    def __init__(self, block: Block, seed: int) -> None:
+    def __init__(self, block: Block) -> None:
         self.block = block
         self.answers: dict[int, str] = {}
         self.between: dict[int, list[str]] = {}
         midnight = parse_moment(DAY, SEOUL)
-        assert midnight is not None
+        require(midnight is not None, f"{DAY} is no day")
+        assert midnight is not None  # as just required; for the type checker
         self.midnight_ms = midnight
         self._prices: dict[str, Price] = {}
         self._policy: dict[str, int] = {"min_run_ms": 10 * 60_000}
         self._pools: dict[str, _Pool] = {}
         self._names: dict[str, str] = {}  # as the story calls it → workload or array id
         self._sites_of: dict[str, str] = {}  # node name → site
-        self._seed = seed
 
     # -- the story -----------------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class Play:
 
     def _open(self, first_ms: int) -> None:
         policy = Policy(prices=tuple(self._prices.values()), **self._policy)  # type: ignore[arg-type]
-        self.world = World(now_ms=self.midnight_ms + first_ms - 1000, seed=self._seed, policy=policy)
+        self.world = World(now_ms=self.midnight_ms + first_ms - 1000, policy=policy)
         for name, pool in self._pools.items():
             self.world.add_site(name, pool.nodes)
         self._ask(tenancy.create_organisation, id="nation", name="nation", kind="public")

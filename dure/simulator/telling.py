@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from dure.errors import require
 from dure.ledger import award_account, statement
 from dure.model.calendar import SEOUL, people_text
 from dure.model.event import Event
@@ -72,7 +73,8 @@ class Teller:
 
     def _waits(self, workload: Workload) -> str:
         view = self._world.controller.view()
-        assert view is not None
+        require(view is not None, "a story is told by a controller that has stepped")
+        assert view is not None  # as just required; for the type checker
         row = view.snapshot.pending.ids.index(workload.id)
         reason = reason_of(view.snapshot, view.plan, row)
         told = self.plain(reason) if reason else "it starts"
@@ -141,7 +143,8 @@ class Teller:
 
     def _attempt(self, id: str) -> Attempt:
         row = self._world.store.read(lambda r: r.get(Attempt, id))
-        assert row is not None
+        require(row is not None, f"no attempt {id}")
+        assert row is not None  # as just required; for the type checker
         return row
 
     def _name(self, id: str) -> str:

@@ -41,9 +41,9 @@ class SimSite:
 class World:
     """`settle` lets everything happen that can happen now; `advance` moves the clock from one thing to the next."""
 
-    def __init__(self, *, now_ms: int, seed: int = 0, policy: Policy | None = None, store: Store | None = None) -> None:
+    def __init__(self, *, now_ms: int, policy: Policy | None = None, store: Store | None = None) -> None:
         self.clock = SimClock(now_ms)
-        self.entropy = SeededEntropy(seed)
+        self.entropy = SeededEntropy()
         self.store: Store = store if store is not None else MemoryStore()
         self.controller = self._new_controller()
         self.sites: dict[str, SimSite] = {}
@@ -140,7 +140,7 @@ class World:
     def workload(self, id: str) -> Workload:
         found_row = self.store.read(lambda r: r.get(Workload, id))
         require(found_row is not None, f"no workload {id}")
-        assert found_row is not None
+        assert found_row is not None  # as just required; for the type checker
         return found_row
 
     def attempts(self, workload: str) -> list[Attempt]:

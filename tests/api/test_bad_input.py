@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dure.errors import StoreError
+from dure.errors import StoreError, StoreUnavailable
 from dure.model.event import Event
 from tests.builders.api_plane import JOB, ApiPlane, api_plane, problem
 
@@ -255,7 +255,7 @@ def test_refusals_come_in_the_language_that_is_asked_for(unchanged: ApiPlane) ->
 
 
 def test_what_breaks_shows_a_reference_and_no_trace(shared: ApiPlane, caplog: pytest.LogCaptureFixture) -> None:
-    def broken(id: str, classes: Any = None) -> Any:
+    def broken(id: str, classes: Any = None, **also: Any) -> Any:
         raise RuntimeError("a secret detail")
 
     shared.controller.why = broken  # type: ignore[method-assign,assignment]
@@ -276,6 +276,18 @@ def test_a_store_without_room_asks_to_come_back(tmp_path: Path) -> None:
         response = plane.call("alice", "POST", "/workloads", {"project": "alpha", "job": dict(JOB)})
         problem(response, 503, "plane_busy")
         assert response.headers["retry-after"] == "1"
+
+
+def test_a_store_that_is_out_of_reach_says_that_it_is_not_known_what_was_done(tmp_path: Path) -> None:
+    with api_plane(tmp_path) as plane:
+
+        def gone(fn: Any, **_: Any) -> Any:
+            raise StoreUnavailable("the connection was lost during a commit")
+
+        plane.store.submit = gone  # type: ignore[method-assign]
+        response = plane.call("alice", "POST", "/workloads", {"project": "alpha", "job": dict(JOB)})
+        told = problem(response, 503, "store_unavailable")
+        assert "nothing was done" not in told["detail"] and response.headers["retry-after"] == "1"
 
 
 HINTS: list[tuple[dict[str, Any], str]] = [

@@ -112,6 +112,38 @@ def test_what_an_administrator_made_outlasts_that_administrator(plane: ApiPlane)
     assert works(plane, "as-alice")
 
 
+def taken_out(plane: ApiPlane, way: str, actor: str) -> None:
+    paths = {"member": (f"/projects/alpha/members?actor={actor}"), "role": f"/grants/{actor}:manager:alpha"}
+    assert plane.call("admin", "DELETE", paths[way]).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["member", "role"])
+def test_a_manager_who_is_taken_out_of_a_project_has_no_way_back_into_it(plane: ApiPlane, way: str) -> None:
+    alice, manager = plane.actors["alice"], plane.actors["manager"]
+    plane.post("manager", f"/actors/{alice}/grants", {"role": "manager", "scope": "alpha"})
+    first = borrowed(plane)
+    ghost = plane.post("as-alice", "/actors", {"name": "ghost", "grants": [{"role": "manager", "scope": "alpha"}]})["id"]
+    plane.tokens["ghost"] = plane.post("as-alice", f"/actors/{ghost}/tokens", {})["token"]
+    taken_out(plane, way, manager)
+    assert works(plane, "manager") and works(plane, "alice") and not works(plane, "as-alice") and not works(plane, "ghost")
+    assert told(plane, first["id"], "token.revoked")["data"]["actor"] == alice
+    assert plane.get("admin", "/audit/verify")["ok"]
+
+
+def test_who_loses_one_project_keeps_what_was_made_for_another_and_an_administrator_all(plane: ApiPlane) -> None:
+    for scope in ("alpha", "beta"):
+        plane.post("admin", "/actors", {"name": scope, "grants": [{"role": "member", "scope": scope}]})
+    both = somebody(plane, "mb", [{"role": "manager", "scope": "alpha"}, {"role": "manager", "scope": "beta"}])
+    for scope in ("alpha", "beta"):
+        made = plane.post("mb", "/actors", {"name": scope, "grants": [{"role": "member", "scope": scope}]})["id"]
+        plane.tokens[scope] = plane.post("mb", f"/actors/{made}/tokens", {})["token"]
+    taken_out(plane, "role", both)
+    assert not works(plane, "alpha") and works(plane, "beta")
+    plane.post("admin", f"/actors/{both}/grants", {"role": "admin", "scope": "*"})
+    plane.call("admin", "DELETE", f"/grants/{both}:manager:beta")
+    assert works(plane, "beta")  # may make it again as an administrator: to end it would keep nothing from anybody
+
+
 # -- what is found ------------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +187,18 @@ def test_what_opens_no_more_is_bound_itself() -> None:
     assert not opens_no_more(token(), ("alpha",)) and not opens_no_more(token("alpha", "beta"), ("alpha",))
 
 
+def test_a_bounded_token_neither_sees_nor_draws_in_whom_its_actor_made_elsewhere(plane: ApiPlane) -> None:
+    plane.post("manager", f"/actors/{plane.actors['alice']}/grants", {"role": "manager", "scope": "alpha"})
+    borrowed(plane)
+    plane.post("admin", f"/actors/{plane.actors['alice']}/grants", {"role": "manager", "scope": "beta"})
+    zoe = plane.post("alice", "/actors", {"name": "Zoe", "grants": [{"role": "member", "scope": "beta"}]})["id"]
+    assert zoe not in {a["id"] for a in plane.get("as-alice", "/actors")["items"]}
+    problem(plane.call("as-alice", "GET", f"/actors/{zoe}"), 404, "not_found")
+    problem(plane.call("as-alice", "POST", "/projects/alpha/members", {"actor": zoe, "role": "member"}), 404, "not_found")
+    assert zoe in {a["id"] for a in plane.get("alice", "/actors")["items"]}
+    assert plane.post("alice", "/projects/alpha/members", {"actor": zoe, "role": "member"})["scope"] == "alpha"
+
+
 # -- agents -------------------------------------------------------------------------------------------------------------
 
 
@@ -166,3 +210,53 @@ def test_a_site_whose_agent_was_disabled_gets_a_token_for_a_fresh_one(plane: Api
     plane.tokens["fresh"] = new["token"]
     assert [g["scope"] for g in plane.get("fresh", "/me")["grants"]] == ["pohang"]
     assert plane.post("operator", "/sites/pohang/tokens")["actor"] == new["actor"]  # and stays with it
+
+
+HELLO = {"protocol": 1, "agent_version": "1", "boot_id": "b", "describe": {"name": "fake"}, "nodes": []}
+
+
+def operated(plane: ApiPlane, *scopes: str) -> str:
+    """An operator of these sites, who made an agent's token for pohang; the operator's id."""
+    made = somebody(plane, "op", [{"role": "operator", "scope": scope} for scope in scopes])
+    plane.tokens["site"] = plane.post("op", "/sites/pohang/tokens")["token"]
+    return made
+
+
+def speaks(plane: ApiPlane) -> bool:
+    return plane.call("site", "POST", "/agent/hello", HELLO).status_code == 200
+
+
+@pytest.mark.parametrize("verb", ["disable", "erase"])
+def test_an_operator_who_goes_does_not_go_on_speaking_for_the_site(plane: ApiPlane, verb: str) -> None:
+    made = operated(plane, "pohang")
+    assert speaks(plane)
+    plane.post("admin", f"/actors/{made}/{verb}")
+    assert not speaks(plane)
+
+
+def test_an_agents_token_ends_with_the_last_role_by_which_its_maker_could_make_it(plane: ApiPlane) -> None:
+    made = operated(plane, "pohang", "*")
+    plane.call("admin", "DELETE", f"/grants/{made}:operator:*")
+    assert speaks(plane)
+    plane.call("admin", "DELETE", f"/grants/{made}:operator:pohang")
+    assert not speaks(plane)
+    assert plane.get("admin", "/audit/verify")["ok"]
+
+
+def test_an_agents_token_that_an_administrator_made_outlasts_the_administrator(plane: ApiPlane) -> None:
+    made = operated(plane, "pohang")
+    plane.post("admin", f"/actors/{made}/grants", {"role": "admin", "scope": "*"})
+    plane.call("admin", "DELETE", f"/grants/{made}:operator:pohang")
+    plane.post("admin", f"/actors/{made}/disable")
+    assert speaks(plane)
+
+
+@pytest.mark.parametrize("role", [{"role": "admin", "scope": "*"}, {"role": "agent", "scope": "busan"}])
+def test_a_sites_token_is_never_one_of_an_actor_that_is_more_than_its_program(plane: ApiPlane, role: dict[str, str]) -> None:
+    plane.post("admin", "/sites", {"id": "busan"})
+    old = plane.post("operator", "/sites/pohang/tokens")["actor"]
+    plane.post("admin", f"/actors/{old}/grants", role)
+    new = plane.post("operator", "/sites/pohang/tokens")
+    plane.tokens["fresh"] = new["token"]
+    assert new["actor"] != old
+    assert [(g["role"], g["scope"]) for g in plane.get("fresh", "/me")["grants"]] == [("agent", "pohang")]

@@ -13,7 +13,7 @@ import pytest
 from dure.api import openapi
 from dure.api.apidoc import REFUSALS, objects
 from dure.api.forms import BY_PATTERN
-from dure.model.reason_texts import FORMS
+from dure.model.reason_words import FORMS
 from tests.builders.api_plane import GANG, ApiPlane
 
 CHECKED_IN = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"

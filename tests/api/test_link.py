@@ -39,6 +39,7 @@ def test_an_agent_lives_a_whole_life_over_its_link(served: Served, tmp_path: Pat
         plane.controller.step()
         (order,) = link.poll(Poll(epoch=epoch, wait_ms=1000)).orders
         assert order.spec is not None and order.spec.command == ("true",)
+        assert order.owner == plane.actors["alice"], "a backend that runs work as one of its own users has to know whose it is"
         target = tmp_path / "bundle.tar.gz"
         assert link.fetch_bundle("alpha", digest, target, 1 << 20) == "" and target.read_bytes() == archive
         assert link.fetch_bundle("alpha", "0" * 64, tmp_path / "none", 1 << 20) == "bundle_missing"

@@ -44,6 +44,14 @@ def test_who_runs_one_programme_awards_from_it_and_draws_nothing_from_the_treasu
     assert plane.post("officer", "/programmes/voucher/funds", {"amount": 1})["budget"] == 10_000_001
 
 
+def test_a_programme_that_the_treasury_cannot_fund_is_not_there_afterwards(plane: ApiPlane) -> None:
+    now_ms = plane.clock.now_ms()
+    span = {"name": "P", "budget": 2**53 - 1, "starts": now_ms, "ends": now_ms + DAY_MS}
+    answers = [plane.call("officer", "POST", "/programmes", {"id": f"p{n}", **span}).status_code for n in range(1100)]
+    assert set(answers) == {201, 422} and answers == sorted(answers)
+    problem(plane.call("officer", "GET", f"/programmes/p{answers.index(422)}"), 404, "not_found")
+
+
 @pytest.mark.parametrize("job", [JOB, {**JOB, "priority": "urgent"}])
 def test_an_operator_spends_no_voucher(plane: ApiPlane, job: Any) -> None:
     for path in ("/workloads", "/quotes"):

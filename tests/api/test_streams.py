@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from dure.errors import ApiError
+from tests.api.test_policy import put, rules
 from tests.builders.served_plane import Served, served_plane
 
 TEXT = b"line one\nline two\n\xff\xfe binary"
@@ -118,7 +119,8 @@ def test_nobody_reads_what_nobody_wants(served: Served) -> None:
 
 
 def test_a_reader_is_told_that_the_site_does_not_answer(tmp_path: Path) -> None:
-    with served_plane(tmp_path, stream_keep_alive_ms=20, site_silent_ms=1000) as served:
+    with served_plane(tmp_path, stream_keep_alive_ms=20) as served:
+        assert put(served.plane, rules(served.plane, site_silent_ms=4000)).status_code == 200  # the policy's word, and no other
         workload, _, _ = served.plane.run_one()
         served.plane.clock.shift_ms = 5000
         pieces = list(served.client("alice").logs(workload))

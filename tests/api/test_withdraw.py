@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from dure.api.bodies import WithdrawalWord
+from dure.cli.texts import CATALOGUES
 from dure.model.event import Event
+from dure.model.funding import Transfer, WithdrawalReason
 from dure.model.tenancy import Role
 from tests.builders.api_plane import ApiPlane, problem
 
@@ -20,7 +23,7 @@ def withdraw(plane: ApiPlane, id: str, who: str = "officer", **body: Any) -> Any
 
 def test_a_part_and_then_the_rest_of_an_award_go_back_to_their_programme(plane: ApiPlane) -> None:
     row, left = award(plane), plane.get("officer", "/programmes/voucher")["available"]
-    part = withdraw(plane, row["id"], amount=400_000, reason="given to the wrong project").json()
+    part = withdraw(plane, row["id"], amount=400_000, reason="wrong_project").json()
     assert (part["amount"], part["withdrawn"], part["spent"], part["available"]) == (1_000_000, 400_000, 0, 600_000)
     assert plane.get("officer", "/programmes/voucher")["available"] == left + 400_000
     whole = withdraw(plane, row["id"]).json()
@@ -28,7 +31,7 @@ def test_a_part_and_then_the_rest_of_an_award_go_back_to_their_programme(plane: 
     events = plane.store.read(lambda r: r.find(Event, {"subject": row["id"]}))
     told = [e.data for e in events if e.kind == "award.withdrawn"]
     assert sorted(d["amount"] for d in told) == [400_000, 600_000]
-    assert {d["reason"] for d in told} == {"given to the wrong project", ""}
+    assert {d["reason"] for d in told} == {"wrong_project", "other"}
     (line,) = plane.get("alice", "/projects/alpha/ledger")["awards"]
     assert (line["granted"], line["withdrawn"], line["spent"], line["available"]) == (1_000_000, 1_000_000, 0, 0)
     assert plane.get("officer", "/ledger/verify")["findings"] == []
@@ -60,6 +63,27 @@ def test_the_same_request_takes_back_once(plane: ApiPlane) -> None:
     assert award(plane)["withdrawn"] == 10
 
 
+def test_every_word_for_why_is_taken_and_told(plane: ApiPlane) -> None:
+    row = award(plane)
+    for reason in WithdrawalReason:
+        assert withdraw(plane, row["id"], amount=1, reason=reason.value).status_code == 200
+        for lang in ("en", "ko"):
+            assert reason.value in CATALOGUES[lang]["opt.reason"]
+    assert set(get_args(WithdrawalWord)) == {reason.value for reason in WithdrawalReason}
+
+
+def test_nothing_that_people_write_is_in_an_event_for_ever(plane: ApiPlane) -> None:
+    """Neither the reason, which is one of a few words, nor the key that the caller chose."""
+    row, key = award(plane), {"idempotency-key": "for:minji@example.org"}
+    said = plane.call("officer", "POST", f"/awards/{row['id']}/withdraw", {"amount": 10, "reason": "other"}, headers=key)
+    fund = plane.call("admin", "POST", "/programmes/voucher/funds", {"amount": 10}, headers=key)
+    assert (said.status_code, fund.status_code) == (200, 201)
+    told = problem(withdraw(plane, row["id"], amount=10, reason="meant for Kim Minji"), 422, "bad_field")
+    assert "wrong_project" in told["reason"]["facts"]["allowed"]
+    events, transfers = plane.store.read(lambda r: (r.find(Event), r.find(Transfer)))
+    assert not [row for row in (*events, *transfers) if "minji" in str(row).lower()]
+
+
 def test_only_an_officer_of_that_programme_takes_back(plane: ApiPlane) -> None:
     row = award(plane)
     grants = [{"role": Role.OFFICER.value, "scope": "call-2"}]
@@ -69,6 +93,6 @@ def test_only_an_officer_of_that_programme_takes_back(plane: ApiPlane) -> None:
     plane.tokens["other"] = plane.post("admin", f"/actors/{other}/tokens", {})["token"]
     for who, status in (("alice", 403), ("manager", 403), ("operator", 404), ("other", 404), ("bob", 404)):
         assert withdraw(plane, row["id"], who, amount=1).status_code in (403, 404), (who, status)
-    for wrong in ({"amount": 0}, {"amount": -1}, {"amount": "7"}, {"reason": "a\nb"}):
+    for wrong in ({"amount": 0}, {"amount": -1}, {"amount": "7"}, {"reason": "meant for Kim Minji"}):
         assert withdraw(plane, row["id"], **wrong).status_code == 422
     assert award(plane)["withdrawn"] == 0

@@ -54,6 +54,27 @@ def test_the_environment_is_read_where_a_process_begins() -> None:
     assert readers <= {"dure.cli.app", "dure.cli.run", "dure.cli.demo.farm"}
 
 
+def test_what_guards_something_is_required_and_not_asserted() -> None:
+    """`assert` is lost under -O. It tells the type checker what the line before has just required, and nothing else."""
+    bare = [source.at(guard) for source in product() for guard in bare_asserts(source.tree)]
+    assert bare == []
+    planted = ast.parse("if x:\n    require(a, 'a')\n    assert a\n    assert b\nassert c\n")
+    assert sorted(guard.lineno for guard in bare_asserts(planted)) == [4, 5]
+
+
+def bare_asserts(tree: ast.Module) -> Iterator[ast.Assert]:
+    for node in ast.walk(tree):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            statements = block if isinstance(block, list) else []
+            for before, statement in zip([None, *statements], statements, strict=False):
+                if isinstance(statement, ast.Assert) and not _requires(before):
+                    yield statement
+
+
+def _requires(statement: ast.stmt | None) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and called(statement.value) == "require"
+
+
 def product() -> list[Source]:
     return [source for source in sources("dure") if not str(source.path).startswith(JOBS)]
 

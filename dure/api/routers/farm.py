@@ -49,6 +49,7 @@ def farm_document(reader: Reader, now_ms: int, controller: dict[str, Any]) -> Pl
         "now_ms": now_ms,
         "sites": reader.count(Site),
         "nodes": reader.count(Node),
+        "nodes_in_use": reader.count(Node, {"up": True, "drained": False}),
         "workloads": count_by(reader, Workload, WorkloadState),
         "attempts": count_by(reader, Attempt, AttemptState),
         "controller": controller,

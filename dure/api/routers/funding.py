@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from dure.api.documents import (
     account_document,
     award_document,
     award_documents,
+    award_lines,
     page,
     plain,
     programme_document,
@@ -33,7 +35,7 @@ from dure.controller.commands import funding
 from dure.controller.deed import Deed
 from dure.ledger import award_account, programme_account, statement
 from dure.model.codec import to_plain
-from dure.model.funding import Account, Award, Programme, Remainder, Transfer
+from dure.model.funding import Account, Award, Programme, Remainder, Transfer, WithdrawalReason
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, Workload
 from dure.ports import Reader, Tx
@@ -76,13 +78,18 @@ async def get_programme(call: CallDep, id: str) -> Response:
     return await call.show(lambda reader: programme_documents(reader, [call.record])[0])
 
 
+def _transfer_id(call: CallDep, deed: str, id: str) -> str:
+    """The same request is the same transfer. Of its key a digest: callers choose keys, and a transfer's id is never erased."""
+    return f"{deed}:{id}:{call.identity.id}:{hashlib.sha256(call.key.encode()).hexdigest()[:32]}"
+
+
 @router.post("/programmes/{id}/funds", status_code=201, response_model=ProgrammeShape)
 @requires(Action.PROGRAMME_FUND, resources.programme)
 async def fund_programme(call: CallDep, id: str, body: FundsIn) -> Response:
     """Raise a programme's budget, drawn from the treasury: who runs one programme alone does not."""
 
     def command(tx: Tx, deed: Deed) -> tuple[Programme, Account | None] | Reason:
-        transfer_id = f"fund:{id}:{call.identity.id}:{call.key}"  # the same request is the same transfer
+        transfer_id = _transfer_id(call, "fund", id)
         funded = funding.fund_programme(tx, deed, programme=id, amount=body.amount, transfer_id=transfer_id)
         return funded if isinstance(funded, Reason) else (funded, tx.get(Account, programme_account(id)))
 
@@ -101,7 +108,7 @@ async def create_award(call: CallDep, body: AwardIn) -> Response:
         )  # fmt: skip
         return made if isinstance(made, Reason) else (made, tx.get(Account, award_account(made.id)))
 
-    return await call.write(command, lambda made: award_document(*made), status=201)
+    return await call.write(command, lambda made: award_document(*made, call.api.clock.now_ms()), status=201)
 
 
 @router.get("/awards", response_model=Page[AwardShape])
@@ -118,7 +125,7 @@ async def list_awards(
 
     def look(reader: Reader) -> Plain | Reason:
         rows, next = take_any(reader, Award, wheres, cursor, limit)
-        return page(award_documents(reader, rows), next)
+        return page(award_documents(reader, rows, call.api.clock.now_ms()), next)
 
     return await call.show(look)
 
@@ -148,7 +155,7 @@ def _both(asked: dict[str, str], seen: dict[str, list[str]]) -> dict[str, Any] |
 @requires(Action.AWARD_READ, resources.award)
 async def get_award(call: CallDep, id: str) -> Response:
     """One award, with what is left, held and spent of it."""
-    return await call.show(lambda reader: award_documents(reader, [call.record])[0])
+    return await call.show(lambda reader: award_documents(reader, [call.record], call.api.clock.now_ms())[0])
 
 
 @router.post("/awards/{id}/withdraw", response_model=AwardShape)
@@ -157,9 +164,11 @@ async def withdraw_award(call: CallDep, id: str, body: WithdrawalIn) -> Response
     """Take back what is neither held nor spent of an award, or `amount` of it, into its programme."""
 
     def command(tx: Tx, deed: Deed) -> Plain | Reason:
-        transfer_id = f"withdraw:{id}:{call.identity.id}:{call.key}"  # the same request is the same transfer
-        less = funding.withdraw_award(tx, deed, award=id, amount=body.amount or 0, reason=body.reason, transfer_id=transfer_id)
-        return less if isinstance(less, Reason) else award_documents(tx, [less])[0]
+        transfer_id = _transfer_id(call, "withdraw", id)
+        less = funding.withdraw_award(
+            tx, deed, award=id, amount=body.amount or 0, reason=WithdrawalReason(body.reason), transfer_id=transfer_id
+        )
+        return less if isinstance(less, Reason) else award_documents(tx, [less], deed.now_ms)[0]
 
     return await call.write(command, dict)
 
@@ -171,21 +180,24 @@ async def get_statement(call: CallDep, id: str) -> Response:
 
     A job cost `net` whole units and `carried_nano` nano-units; `remainders`: what is carried to the next settlement at a site.
     Who runs a programme gets the lines of its awards alone (`partial`): jobs and remainders are not told apart by who paid."""
+    now_ms = call.api.clock.now_ms()
     if call.sees(Action.LEDGER_READ, Resource(kind="project", id=id)):
-        return await call.show(lambda reader: project_statement(reader, id))
+        return await call.show(lambda reader: project_statement(reader, id, now_ms))
     programmes = visible_ids(call.identity, Action.LEDGER_READ, Scope.PROGRAMME) or frozenset()
-    return await call.show(lambda reader: awards_statement(reader, id, programmes))
+    return await call.show(lambda reader: awards_statement(reader, id, programmes, now_ms))
 
 
-def awards_statement(reader: Reader, project: str, programmes: Collection[str]) -> Plain:
+def awards_statement(reader: Reader, project: str, programmes: Collection[str], now_ms: int) -> Plain:
     """Of a project's statement the lines of the awards that these programmes gave it."""
-    accounts = [award_account(a.id) for a in reader.find(Award, {"project": project, "programme": sorted(programmes)})]
+    awards = reader.find(Award, {"project": project, "programme": sorted(programmes)})
+    accounts = [award_account(a.id) for a in awards]
     transfers = [t for t in reader.find(Transfer, {"project": project}) if t.debit in accounts or t.credit in accounts]
     told = statement((replace(t, workload="") for t in transfers), reader.get_many(Account, accounts).values())
-    return {"project": project, "partial": True, **to_plain(told)}
+    made: Plain = to_plain(told)
+    return {"project": project, "partial": True, **made, "awards": award_lines(made["awards"], awards, now_ms)}
 
 
-def project_statement(reader: Reader, project: str) -> Plain:
+def project_statement(reader: Reader, project: str, now_ms: int) -> Plain:
     """`dure.ledger.statement` of everything that a project was ever charged."""
     transfers = reader.find(Transfer, {"project": project})
     awards = reader.find(Award, {"project": project})
@@ -202,6 +214,7 @@ def project_statement(reader: Reader, project: str) -> Plain:
     told = statement(transfers, accounts.values(), quotes=quotes, energy=energy, carried=carried, remainders=remainders)
     made: Plain = to_plain(told)
     made["jobs"] = [{**line, "name": names.get(line["workload"], "")} for line in made["jobs"]]
+    made["awards"] = award_lines(made["awards"], awards, now_ms)
     return {"project": project, "partial": False, **made}
 
 
@@ -228,7 +241,7 @@ async def list_transfers(
             within = {**asked} if programmes else _both(asked, seen)
             if within is not None:
                 wheres += _of_accounts(within, account, _accounts(reader, programmes) if programmes else None)
-        rows, next = take_any(reader, Transfer, wheres, cursor, limit)
+        rows, next = take_any(reader, Transfer, wheres, cursor, limit, order="at_ms")
         return page(map(plain, rows), next)
 
     return await call.show(look)

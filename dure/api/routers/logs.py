@@ -112,7 +112,7 @@ async def _pieces(call: Call, reader: LogReader, site: str, follow: bool, deadli
             continue
         quiet_ms += wait_ms
         silent_ms = hub.silent_ms(site)
-        if silent_ms is None or silent_ms > call.api.settings.site_silent_ms:
+        if silent_ms is None or silent_ms > (await call.api.policy()).site_silent_ms:
             yield frame("status", {"status": "unreachable", "site": site, "silent_ms": -1 if silent_ms is None else silent_ms})
             if not follow and quiet_ms >= 2 * wait_ms:
                 yield frame("end", {"attempt": reader.key[0], "offset": reader.position}, id=str(reader.position))

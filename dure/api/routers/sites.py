@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
@@ -110,9 +111,11 @@ async def create_site_token(call: CallDep, id: str) -> Response:
 
 
 def _agent(tx: Tx, deed: Deed, site: str) -> str | Reason:
-    """The actor that is the site's program; made when there is none yet, or none that is not disabled."""
+    """The actor that is the site's program and nothing else: a token of one that has other roles would open those as well. Made
+    when there is none that is not disabled."""
     held = sorted(g.actor for g in tx.find(Grant, {"role": Role.AGENT, "scope": site}))
-    able = next((id for id, row in tx.get_many(Actor, held).items() if not row.disabled), None)
+    roles = Counter(g.actor for g in tx.find(Grant, {"actor": held}))
+    able = next((id for id, row in tx.get_many(Actor, held).items() if not row.disabled and roles[id] == 1), None)
     if able is not None:
         return able
     made = tenancy.create_actor(tx, deed, name=f"agent of {site}", kind="service", grants=[(Role.AGENT, site)])

@@ -24,7 +24,7 @@ from dure.api.documents import (
 )
 from dure.api.faults import reasons_of
 from dure.api.jobfile import Job, job_of, merged, spec_of
-from dure.api.listing import Cursor, IdFilter, Limit, project_filter, take_page
+from dure.api.listing import Cursor, IdFilter, Limit, at_sites, project_filter, take_any, take_page
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import (
     ArrayShape,
@@ -38,6 +38,7 @@ from dure.api.shapes import (
     WorkloadShape,
 )
 from dure.api.veil import Veil
+from dure.controller import QuoteAnswer
 from dure.controller.commands import workloads
 from dure.controller.rules import bad, policy_of
 from dure.model.policy import PriorityClass
@@ -62,6 +63,7 @@ async def submit(call: CallDep, body: WorkloadIn) -> Response:
         lambda tx, deed: workloads.submit(tx, deed, project=body.project, spec=spec, array=elements),
         submitted_document,
         status=201,
+        faults=lambda reader: workloads.spec_faults(reader, policy_of(reader), body.project, spec, elements),
     )
 
 
@@ -107,6 +109,7 @@ async def resubmit(call: CallDep, id: str, body: ResubmitIn) -> Response:
         lambda tx, deed: workloads.submit(tx, deed, project=old.project, spec=spec, array=elements, origin=id),
         lambda made: {**submitted_document(made), "origin": id},
         status=201,
+        faults=lambda reader: workloads.spec_faults(reader, policy_of(reader), old.project, spec, elements),
     )
 
 
@@ -117,14 +120,13 @@ async def quote(call: CallDep, body: WorkloadIn) -> Response:
     controller = call.api.services.controller
     spec, elements = spec_of(body.job), body.elements()
 
-    def look() -> Plain | Reason:
-        def fault(reader: Reader) -> Reason | None:
-            policy = policy_of(reader)
-            return workloads.spec_fault(reader, policy, body.project, spec, elements)
+    def look() -> Plain | Reason | list[Reason]:
+        def faults(reader: Reader) -> list[Reason]:
+            return workloads.spec_faults(reader, policy_of(reader), body.project, spec, elements)
 
-        wrong = call.api.services.store.read(fault)
+        wrong = call.api.services.store.read(faults)
         answer = wrong or controller.quote(body.project, spec, elements or 1)
-        if isinstance(answer, Reason):
+        if not isinstance(answer, QuoteAnswer):
             return answer
         return call.api.services.store.read(lambda reader: quote_document(answer, call.lang, veil_of(call, reader)))
 
@@ -146,17 +148,20 @@ async def list_workloads(
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Response:
-    """Workloads of a project, or of all that the caller sees, with the reason why each waits or how it ended."""
+    """Workloads of a project, or of all that the caller sees, with the reason why each waits or how it ended.
+
+    Who operates a site sees, besides, what is placed there now, whosoever it is."""
     where = await project_filter(call, Action.WORKLOAD_READ, project)
     if isinstance(where, Reason):
         return call.refuse(where)
-    if state:
-        where["state"] = WorkloadState(state)
+    asked: dict[str, Any] = {"state": WorkloadState(state)} if state else {}
     if array:
-        where["array_id"] = array
+        asked["array_id"] = array
 
     def look(reader: Reader) -> Plain | Reason:
-        rows, next = take_page(reader, Workload, where, cursor, limit, newest=newest)
+        here = at_sites(call, reader, Action.WORKLOAD_READ) if not project else None
+        wheres = [{**seen, **asked} for seen in (where, here) if seen is not None]
+        rows, next = take_any(reader, Workload, wheres, cursor, limit, newest=newest)
         return page(workload_documents(reader, rows, call.lang, veil_of(call, reader)), next)
 
     return await call.show(look)
@@ -191,9 +196,10 @@ async def why(call: CallDep, id: str) -> Response:
 
     No priority class is suggested that the caller may not use in this project."""
     usable = await _usable_classes(call, call.record.project)
+    awards = call.sees(Action.AWARD_READ, Resource(kind="project", id=call.record.project))
 
     def look() -> Plain | Reason:
-        answer = call.api.services.controller.why(id, usable)
+        answer = call.api.services.controller.why(id, usable, awards=awards)
         if isinstance(answer, Reason):
             return answer
         return call.api.services.store.read(lambda reader: why_document(answer, call.lang, veil_of(call, reader)))

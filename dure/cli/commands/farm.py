@@ -20,9 +20,20 @@ from typing import Annotated
 import typer
 
 from dure.backends.local.sandbox import die_with_parent
-from dure.bootstrap import DRAINED_FOR_STOP, SystemClock, admin_token_works, make_folder, open_plane, run_site
+from dure.bootstrap import (
+    DRAINED_FOR_STOP,
+    PlaneParts,
+    SystemClock,
+    admin_token_works,
+    make_folder,
+    open_plane,
+    read_secret,
+    run_site,
+    running_here,
+    site_token_works,
+)
 from dure.cli.commands.draining import Drained, drain
-from dure.cli.connecting import connect_as_admin
+from dure.cli.connecting import PATIENCE, connect_as_admin
 from dure.cli.exits import Exit
 from dure.cli.farm import lock
 from dure.cli.farm.agent_child import AgentChild
@@ -75,8 +86,7 @@ def up(
             def ready() -> None:
                 lock.write(config.data, replace(farm, url=url))
                 _tell_ready(run, url)
-                if not admin_token_works(plane.store, config, SystemClock().now_ms()):
-                    run.note("up.token_refused", url=url, file=config.admin_token)
+                _tell_refused_tokens(run, plane, url, agent=agent is not None)
 
             asyncio.run(serve(plane.app, bound, agent, plane.hang_up, ready))
         finally:
@@ -98,6 +108,14 @@ def _tell_ready(run: Run, url: str) -> None:
     run.console.document({"url": url, "pid": os.getpid(), "data": str(run.config.data)})
     run.say("up.ready", url=url, data=run.config.data)
     run.say("up.hint", token=run.config.admin_token)
+
+
+def _tell_refused_tokens(run: Run, plane: PlaneParts, url: str, *, agent: bool) -> None:
+    now_ms = SystemClock().now_ms()
+    if not admin_token_works(plane.store, run.config, now_ms):
+        run.note("up.token_refused", url=url, file=run.config.admin_token)
+    if agent and not site_token_works(plane.store, run.config, now_ms):
+        run.note("up.site_token_refused", url=url, site=run.config.site, file=run.config.site_token)
 
 
 def _log_to_stderr(level: str) -> None:
@@ -158,6 +176,8 @@ def _await_agent(run: Run, farm: lock.Farm) -> None:
     with connect_as_admin(run, farm.url) as client:
         if not _administers(client):
             raise run.refusal("up.token_refused", url=farm.url, file=run.config.admin_token)
+        if not _lets_agent_in(run, farm.url):
+            raise run.refusal("up.site_token_refused", url=farm.url, site=run.config.site, file=run.config.site_token)
         while not _has_joined(client, run.config.site, round(farm.started_s * 1000)):
             waited_s = time.monotonic() - began_s
             if waited_s > JOIN_S or lock.process(farm) is None:
@@ -170,12 +190,23 @@ def _await_agent(run: Run, farm: lock.Farm) -> None:
 
 def _administers(client: DureClient) -> bool:
     """Whether the client's token is still an administrator's: it may have been revoked, or its role taken."""
+    return any(role == Role.ADMIN for role, _ in _grants(client))
+
+
+def _lets_agent_in(run: Run, url: str) -> bool:
+    """Whether the token of this machine's site is one: that, too, may have been revoked, or be of another plane."""
+    with DureClient(url, read_secret(run.config.site_token), lang=run.texts.lang, retries=PATIENCE) as client:
+        return (Role.AGENT, run.config.site) in _grants(client)
+
+
+def _grants(client: DureClient) -> set[tuple[str, str]]:
+    """Role and scope of each; none when the token is nobody's."""
     try:
-        return any(grant["role"] == Role.ADMIN for grant in client.me()["grants"])
+        return {(grant["role"], grant["scope"]) for grant in client.me()["grants"]}
     except ApiError as refused:
         if refused.status != 401:
             raise
-        return False
+        return set()
 
 
 def _has_joined(client: DureClient, id: str, since_ms: int) -> bool:
@@ -213,9 +244,13 @@ def down(
         (run.config.data / DRAINED_FOR_STOP).touch(mode=0o600)
         drained = drain(run, patience_ms)
     _stop(run, farm)
-    run.console.document({"stopped": True, "pid": farm.pid, **asdict(drained)})
-    run.say("down.done" if jobs else "down.jobs_go_on")
-    return Exit.OK
+    # the plane may know nothing of a job: one that an older plane on this folder started, say, and no agent has told of
+    left = running_here(run.config) if jobs else []
+    run.console.document({"stopped": True, "pid": farm.pid, **asdict(drained), "left": [asdict(one) for one in left]})
+    for one in left:
+        run.note("down.left", id=one.attempt, pid=one.pid, command=f"kill {'-9 ' if one.orphaned else ''}{one.pid}")
+    run.say("down.done_but" if left else "down.done" if jobs else "down.jobs_go_on", n=len(left))
+    return Exit.REFUSED if left else Exit.OK
 
 
 def _stop(run: Run, farm: lock.Farm) -> None:

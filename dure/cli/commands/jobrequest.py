@@ -135,6 +135,12 @@ def changes_of(run: Run, given: Mapping[str, Any], changes: Sequence[str]) -> tu
     return job, elements
 
 
+def code_at(place: Path) -> Archive:
+    """The archive of a folder's content, or of one file: what `code: PLACE` in a job file brings."""
+    base, name = (place, ".") if place.is_dir() else (place.parent, place.name)
+    return bundle(base, [name], keep_names=False)
+
+
 def upload(run: Run, project: str, request: Request) -> dict[str, Any]:
     """The job with its code uploaded, and named by its hash."""
     archive = request.archive

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.jobrequest import Request, changes_of, from_words, upload
+from dure.cli.commands.jobrequest import Request, changes_of, code_at, from_words, upload
 from dure.cli.commands.options import JobOptions, Set, WorkloadId, with_job_options
-from dure.cli.commands.waiting import ENDED, follow
+from dure.cli.commands.waiting import ENDED, follow, watched
 from dure.cli.commands.work import Work, work_of
 from dure.cli.exits import Exit
 from dure.cli.naming import project_of
@@ -21,6 +21,7 @@ from dure.cli.run import Refusal, Run
 from dure.errors import ApiError
 
 Words = Annotated[list[str] | None, typer.Argument(help="arg.submit_words", metavar="JOB.yaml | -- COMMAND...")]
+Code = Annotated[Path | None, typer.Option("--code", help="opt.code", metavar="FOLDER")]
 Watch = Annotated[bool, typer.Option("--follow", "-f", help="opt.follow_job")]
 LIVE = ("starting", "running")
 
@@ -41,17 +42,25 @@ def _require_one_log(run: Run, array: object, *, watch: bool) -> None:
 
 
 def _pointed(run: Run, request: Request, call: Any) -> Any:
-    """The call; when the plane refuses a field of a job file, the refusal says on which line it stands."""
+    """The call; when the plane refuses fields of a job file, the refusal says on which line each stands."""
     try:
         return call()
     except ApiError as refused:
         reason = refused.problem.get("reason") or {}
-        field = str((reason.get("facts") or {}).get("field", "")).removeprefix("job.")
-        if field not in request.lines:
+        every = list(refused.problem.get("reasons") or [reason])
+        lines = [request.lines.get(_field(r), 0) for r in every]
+        if not any(lines):
             raise
-        line = request.lines[field]
-        text = run.t("submit.at_line", file=request.source, line=line, text=run.reason(reason))
-        raise Refusal(text, Exit.REFUSED, {"status": refused.status, "reason": reason, "line": line, "detail": text}) from refused
+        text = "\n".join(
+            run.t("submit.at_line", file=request.source, line=line, text=run.reason(r)) if line else run.reason(r)
+            for line, r in zip(lines, every, strict=True)
+        )
+        error = {"status": refused.status, "reason": reason, "reasons": every, "line": lines[0], "lines": lines, "detail": text}
+        raise Refusal(text, Exit.REFUSED, error) from refused
+
+
+def _field(reason: Mapping[str, Any]) -> str:
+    return str((reason.get("facts") or {}).get("field", "")).removeprefix("job.")
 
 
 def _told_submitted(run: Run, answer: Mapping[str, Any], *, watch: bool, also: Mapping[str, Any] | None = None) -> int:
@@ -68,8 +77,9 @@ def _told_submitted(run: Run, answer: Mapping[str, Any], *, watch: bool, also: M
 
 
 def _follow_job(run: Run, id: str) -> int:
-    for data in follow(run.client, id):
-        run.console.bytes(data)
+    with watched(run, id):
+        for data in follow(run.client, id):
+            run.console.bytes(data)
     workload = run.client.workload(id)
     run.console.document(workload)
     run.say("submit.ended", id=id, state=run.texts.word("state", workload["state"]))
@@ -81,12 +91,16 @@ def _follow_job(run: Run, id: str) -> int:
 
 
 @with_job_options
-def resubmit(run: Run, given: JobOptions, id: WorkloadId, set_: Set = None, watch: Watch = False) -> int:
+def resubmit(run: Run, given: JobOptions, id: WorkloadId, set_: Set = None, code: Code = None, watch: Watch = False) -> int:
     """Submit a job again as it was but for the changes; one that still waits is cancelled once the plane has taken the new."""
     old = work_of(run, id)
-    _require_resubmittable(run, old, changes=bool(given or set_))
+    _require_resubmittable(run, old, changes=bool(given or set_ or code))
     changes, elements = changes_of(run, given, set_ or [])
     _require_one_log(run, elements or old.is_array, watch=watch)
+    if code is not None:
+        changes = upload(run, old.project, Request(changes, archive=code_at(code)))
+    elif old.spec["bundle"] and "bundle" not in changes:
+        run.note("resubmit.same_code", id=old.id)
     answer = run.client.resubmit(old.id, changes, array=elements)
     waits = [state for state in old.states if state not in ENDED]
     if waits:
@@ -121,6 +135,9 @@ def tell_quote(run: Run, answer: Mapping[str, Any]) -> None:
             run.say("quote.most", amount=run.money(amount, currency), limit=run.texts.duration(answer["limit_ms"]), where=where)
             if answer["elements"] > 1:
                 run.say("quote.elements", n=answer["elements"], all=run.money(amount * answer["elements"], currency))
+    run.say("quote.grace", grace=run.texts.duration(answer["grace_ms"]))
+    if answer["preemptible_permille"] != 1000:
+        run.say("quote.preemptible", factor=f"{answer['preemptible_permille'] / 1000:g}")
     if answer["price_permille"] != 1000:
         run.say("quote.class", priority=answer["priority"], factor=factor(answer))
     if answer["claims"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dure.cli.commands.options import Limit, WorkloadId, filled
+from dure.cli.commands.waiting import ENDED, watched
 from dure.cli.commands.work import Work, work_of
 from dure.cli.console import Column
 from dure.cli.exits import Exit
@@ -18,7 +20,9 @@ from dure.cli.naming import project_filter
 from dure.cli.remedies import after_the_end
 from dure.cli.run import Run
 from dure.cli.why_words import sentences, smallest_change_command
+from dure.errors import ApiError
 from dure.model.money import NANO
+from dure.model.render import cores_words
 from dure.model.workload import WorkloadState
 
 STATES = tuple(state.value for state in WorkloadState)
@@ -58,14 +62,16 @@ class _Line:
 
 
 def _lines(run: Run, rows: Iterator[Mapping[str, Any]], *, apart: bool) -> Iterator[_Line]:
-    """One line a job and one line an array; with `apart` its elements each on a line."""
-    arrays = set()
+    """One line a job and one line an array; with `apart`, or where only some of it may be seen, its elements each on a line."""
+    arrays: dict[str, _Line | None] = {}
     for row in rows:
-        if apart or not row["array_id"]:
+        of = "" if apart else str(row["array_id"])
+        if of and of not in arrays:
+            arrays[of] = line = _array_line(run, row)
+            if line is not None:
+                yield line
+        if not of or arrays[of] is None:
             yield _job_line(run, row)
-        elif row["array_id"] not in arrays:
-            arrays.add(row["array_id"])
-            yield _array_line(run, row)
 
 
 def _job_line(run: Run, row: Mapping[str, Any]) -> _Line:
@@ -74,8 +80,14 @@ def _job_line(run: Run, row: Mapping[str, Any]) -> _Line:
     return _Line(row["id"], row["spec"]["name"], row["project"], run.texts.word("state", row["state"]), row["attempts"], title)
 
 
-def _array_line(run: Run, row: Mapping[str, Any]) -> _Line:
-    array = run.client.array(row["array_id"])
+def _array_line(run: Run, row: Mapping[str, Any]) -> _Line | None:
+    """None where the array as a whole is not the caller's to see: who operates a site sees what of it runs there."""
+    try:
+        array = run.client.array(row["array_id"])
+    except ApiError as refused:
+        if refused.status not in (403, 404):
+            raise
+        return None
     name = f"{row['spec']['name']} × {array['elements']}"
     states = {state: count for state, count in array["states"].items() if count}
     only = next(iter(states)) if len(states) == 1 else ""
@@ -112,7 +124,7 @@ def show(run: Run, id: WorkloadId) -> None:
             run.t("col.origin"): row.get("origin", ""),
             run.t("col.state"): run.texts.word("state", row["state"]),
             run.t("col.reason"): run.reason(row["reason"]) if row.get("reason") else "",
-            run.t("col.quoted"): run.money(row["quoted_won"]) if row["quoted_won"] >= 0 else "",
+            run.t("col.quoted"): _quoted(run, row),
             run.t("col.submitted"): run.when(row["submitted_ms"]),
             run.t("col.started"): run.when(row["started_ms"]),
             run.t("col.ended"): run.when(row["ended_ms"]),
@@ -122,12 +134,22 @@ def show(run: Run, id: WorkloadId) -> None:
     after_the_end(run, row)
 
 
+def _quoted(run: Run, row: Mapping[str, Any]) -> str:
+    """What one attempt costs at most, and what that is for."""
+    if row["quoted_won"] < 0:
+        return ""
+    spec = row["spec"]
+    limit, grace = (run.texts.duration(spec[member]) for member in ("limit_ms", "grace_ms"))
+    key = "show.quoted_preemptible" if spec["preemptible"] else "show.quoted"
+    return run.t(key, amount=run.money(row["quoted_won"]), limit=limit, grace=grace)
+
+
 def _described(run: Run, work: Work) -> dict[str, str]:
     """What its owner said of it."""
     spec, demand = work.spec, work.spec["demand"]
     needs = run.t(
         "show.needs",
-        cores=demand["cores_milli"] / 1000,
+        cores=cores_words(demand["cores_milli"], run.texts.lang),
         memory=demand["memory_mib"],
         devices=demand["devices"],
         workers=spec["workers"],
@@ -232,10 +254,11 @@ def logs(
         run.console.document({"workload": work.id, "worker": worker, "text": text})
         return
     printed = 0
-    for piece in pieces:
-        if piece.kind == "status":
-            run.note("logs.waits", status=run.texts.word("log", str(piece.facts.get("status", ""))))
-        printed += len(piece.data)
-        run.console.bytes(piece.data)
+    with watched(run, work.id) if follow and work.row["state"] not in ENDED else nullcontext():
+        for piece in pieces:
+            if piece.kind == "status":
+                run.note("logs.waits", status=run.texts.word("log", str(piece.facts.get("status", ""))))
+            printed += len(piece.data)
+            run.console.bytes(piece.data)
     if not printed:
         run.note("logs.nothing", state=run.texts.word("state", work.row["state"]))

@@ -12,8 +12,10 @@ from dure.cli.commands.options import Amount, Id, Name, NewId, Sites, Starts, fi
 from dure.cli.commands.people import done
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.findings import finding_text
 from dure.cli.naming import filtered, project_filter, project_of, resolved
 from dure.cli.run import Run
+from dure.model.funding import WithdrawalReason
 from dure.model.money import NANO, nano_text
 
 
@@ -39,25 +41,33 @@ def programme_create(
 
 
 def _purses(
-    run: Run, rows: Sequence[Mapping[str, Any]], whole: str, extra: tuple[tuple[str, str, int], ...], cash: Sequence[str] = ()
+    run: Run,
+    rows: Sequence[Mapping[str, Any]],
+    whole: str,
+    extra: tuple[tuple[str, str, int], ...],
+    cash: Sequence[str] = (),
+    awards: bool = False,
 ) -> None:
     """Things with an amount of money, and what is left of it. extra: heading, member, whether it can be spared (see `Column`);
-    cash: further members that are money."""
+    cash: further members that are money; awards: they are told what they may pay for."""
     run.console.document({"items": rows})
+    told = _may_pay(run, rows) if awards else []
     columns = [
         Column(run.t("col.id"), keep=True),
         *(Column(run.t(key), slug=True, keep=m.endswith("_ms"), spare=spare) for key, m, spare in extra),
         Column(run.t("col.amount"), right=True),
         *(Column(run.t(f"col.{member}"), right=True, spare=1) for member in cash),
         Column(run.t("col.available"), right=True),
+        *([Column(run.t("col.may_pay"))] if told else []),
     ]
     lines = [
         [
             r["id"],
             *(run.last_day(r[m]) if m.endswith("_ms") else str(r[m]) for _, m, _ in extra),
             *(run.money(r[member], r["currency"]) for member in (whole, *cash, "available")),
+            *told[i : i + 1],
         ]
-        for r in rows
+        for i, r in enumerate(rows)
     ]
     run.console.table(columns, lines)
     if not rows:
@@ -110,7 +120,21 @@ def award_list(
 ) -> None:
     rows = list(run.client.awards(project=project_filter(run), programme=filtered(run, "programme", programme)))
     extra = (("col.programme", "programme", 3), ("col.project", "project", 0), ("col.expires", "expires_ms", 2))
-    _purses(run, rows, "amount", extra, ("withdrawn", "spent"))
+    _purses(run, rows, "amount", extra, ("withdrawn", "spent"), awards=True)
+
+
+def _may_pay(run: Run, awards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each may pay for: a column for when one is not open everywhere and for everything, else []."""
+    told = [_pays(run, a) for a in awards]
+    return told if set(told) - {run.t("award.open")} else []
+
+
+def _pays(run: Run, award: Mapping[str, Any]) -> str:
+    """A plane of an older version says less of its awards, and nothing is made up of that."""
+    opens = run.when(award.get("starts_ms", 0)).removesuffix(" 00:00 KST")
+    when = {"later": [run.t("award.opens", when=opens)], "ended": [run.t("award.ended")]}.get(award.get("standing", ""), [])
+    where = [run.t("award.only", what=", ".join(award[rule])) for rule in ("sites", "accelerators") if award.get(rule)]
+    return "; ".join([*when, *where]) or run.t("award.open")
 
 
 def award_show(run: Run, id: Id) -> None:
@@ -136,7 +160,7 @@ def award_withdraw(
     run: Run,
     id: Id,
     amount: Annotated[int | None, typer.Option("--amount", help="opt.amount_back", min=1)] = None,
-    reason: Annotated[str, typer.Option("--reason", help="opt.reason")] = "",
+    reason: Annotated[WithdrawalReason, typer.Option("--reason", help="opt.reason")] = WithdrawalReason.OTHER,
 ) -> None:
     row = run.client.withdraw_award(resolved(run, "award", id), amount or 0, reason)
     cash = {member: run.money(row[member], row["currency"]) for member in ("amount", "withdrawn", "available")}
@@ -183,19 +207,24 @@ def tell_statement(run: Run, answer: Mapping[str, Any], names: Mapping[str, str]
         if line["nano"]:
             run.say("ledger.carried", site=line["site"], amount=run.exact(line["nano"], line["currency"]))
     for finding in answer["findings"]:
-        run.console.say(run.t("ledger.finding", kind=finding["kind"], row=finding["subject"], facts=finding["facts"]), "bold red")
+        run.console.say(finding_text(run, "ledger.finding", finding), "bold red")
     if not answer["findings"]:
         run.say("ledger.adds_up")
 
 
 def _tell_awards(run: Run, awards: Sequence[Mapping[str, Any]]) -> None:
     """What each award gave, and what it has left. A narrow terminal is spared what is mostly nothing."""
+    told = _may_pay(run, awards)
     members = (("granted", 0), ("spent", 0), ("refunded", 2), ("withdrawn", 4), ("expired", 3), ("pending", 1), ("available", 0))
     columns = [
         Column(run.t("col.award"), keep=True),
         *(Column(run.t(f"col.{name}"), right=True, spare=spare) for name, spare in members),
+        *([Column(run.t("col.may_pay"))] if told else []),
     ]
-    lines = [[a["account"].removeprefix("award:"), *(run.money(a[name], a["currency"]) for name, _ in members)] for a in awards]
+    lines = [
+        [a["account"].removeprefix("award:"), *(run.money(a[name], a["currency"]) for name, _ in members), *told[i : i + 1]]
+        for i, a in enumerate(awards)
+    ]
     run.console.say("")
     run.console.table(columns, lines)
 
@@ -238,9 +267,7 @@ def _verify(run: Run) -> int:
         if answer["unproved"]:
             run.say("ledger.unproved", rows=answer["unproved"], unsealed=answer["unsealed"])
         return Exit.OK
-    run.console.say(
-        run.t("ledger.first_bad", kind=findings[0]["kind"], row=findings[0]["subject"], facts=findings[0]["facts"]), "bold red"
-    )
+    run.console.say(finding_text(run, "ledger.first_bad", findings[0]), "bold red")
     return Exit.FAULTY
 
 

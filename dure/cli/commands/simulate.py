@@ -15,7 +15,6 @@ from dure.simulator import run_scenario
 def simulate(
     run: Run,
     file: File,
-    seed: Annotated[int, typer.Option("--seed", help="opt.seed")] = 0,
     update: Annotated[bool, typer.Option("--update", help="opt.update")] = False,
 ) -> int:
     """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
@@ -23,7 +22,7 @@ def simulate(
         raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("os.ENOENT"))
     if "```scenario" not in file.read_text(encoding="utf-8", errors="replace"):
         raise run.refusal("simulate.no_scenario", Exit.USAGE, file=str(file))
-    result = run_scenario(file, seed=seed)
+    result = run_scenario(file)
     run.console.document({"file": str(file), "ok": not result.stale, "stale": result.stale, "page": result.text})
     if update:
         file.write_text(result.text, encoding="utf-8")

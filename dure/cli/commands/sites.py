@@ -103,6 +103,7 @@ def _live(run: Run, row: dict[str, Any]) -> None:
         run.console.table(live, [[a["id"], a["workload"], run.texts.word("outcome", a["state"])] for a in row["attempts"]])
     if row.get("quarantined"):
         run.console.say("")
+        run.say("site.aside")
         aside = [Column(run.t("col.try"), keep=True), Column(run.t("col.job")), Column(run.t("col.phase"))]
         rows = [_set_aside(q) for q in row["quarantined"]]
         run.console.table(aside, [[q["id"], q["workload"], q["phase"]] for q in rows])
@@ -227,7 +228,7 @@ def quarantine_dismiss(
 
 
 def quarantine_stop(run: Run, attempt: AttemptId) -> None:
-    done(run, run.client.stop_quarantined(attempt), "done.stopping", id=attempt)
+    done(run, run.client.stop_quarantined(attempt), "done.stopping_aside", id=attempt)
 
 
 def status(run: Run) -> None:
@@ -238,7 +239,7 @@ def status(run: Run) -> None:
     run.console.fields(
         {
             run.t("col.sites"): str(row["sites"]),
-            run.t("col.nodes"): str(row["nodes"]),
+            run.t("col.nodes"): _nodes(run, row),
             run.t("col.jobs"): run.counted(row["workloads"]) or run.t("word.none"),
             run.t("col.attempts"): run.counted(row["attempts"], "outcome") or run.t("word.none"),
             run.t("col.events"): f"{row['sealed_seq']:,}",
@@ -250,6 +251,12 @@ def status(run: Run) -> None:
     if contradiction:
         fault = run.texts.word("fault", contradiction["fault"])
         run.console.say(run.t("farm.contradicted", seq=contradiction["seq"], fault=fault), "bold red")
+
+
+def _nodes(run: Run, row: dict[str, Any]) -> str:
+    """How many there are, and how many of them are drained or down, if any is."""
+    out = row["nodes"] - row.get("nodes_in_use", row["nodes"])
+    return run.t("farm.nodes_out", n=row["nodes"], out=out) if out else str(row["nodes"])
 
 
 def farm_drain(run: Run) -> None:

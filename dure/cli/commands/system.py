@@ -14,6 +14,7 @@ from dure.cli.commands.options import Limit, filled
 from dure.cli.commands.people import listed
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.findings import finding_text
 from dure.cli.naming import project_filter
 from dure.cli.run import Run
 from dure.client.audit import prove
@@ -42,8 +43,7 @@ def audit_verify(run: Run, key: Annotated[str, typer.Option("--key", help="opt.p
         words = run.t("audit.refused", seq=own["fault"]["seq"], event=event, fault=fault, unsealed=own["unsealed"])
         run.console.say(words, "bold red")
     for found in own["findings"]:
-        words = run.t("audit.finding", row=found["subject"], kind=run.texts.word("finding", found["kind"]), facts=found["facts"])
-        run.console.say(words, "bold red")
+        run.console.say(finding_text(run, "audit.finding", found), "bold red")
     if whole:
         run.say("audit.whole", events=proof.events, heads=proof.heads, unsealed=own["unsealed"])
     return Exit.OK if whole else Exit.FAULTY

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from dure.cli.run import Run
 from dure.client import DureClient
 
 ENDED = ("succeeded", "failed", "cancelled")
 LOOK_S = 0.2  # a person does not notice a fifth of a second, and the plane does not notice five looks in one
+
+
+@contextmanager
+def watched(run: Run, id: str) -> Iterator[None]:
+    """Around looking at a job that has not ended: who stops looking is told that the job itself goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.note("follow.left", id=id, command=f"dure cancel {id}")
+        raise
 
 
 def follow(client: DureClient, id: str) -> Iterator[bytes]:

@@ -104,7 +104,7 @@ TEXTS: dict[str, str] = {
     "opt.after": "Begin behind this event number.",
     "opt.amount": "Amount in whole units of the currency.",
     "opt.amount_back": "Amount in whole units of the currency. Default: all that can be taken back.",
-    "opt.reason": "Why, for the record, which is never erased: name nobody in it.",
+    "opt.reason": "Why, for the record: wrong_project, wrong_amount, not_needed, project_ended, rules_broken or other.",
     "opt.policy_version": "Rules of this number. Default: those in force.",
     "opt.from_version": "Put the rules of this number in force again.",
     "opt.free": "Nothing is to cost anything.",
@@ -115,6 +115,7 @@ TEXTS: dict[str, str] = {
     "opt.award_site": "Eligible site; repeat it. None: all.",
     "opt.budget": "Budget in whole units of the currency.",
     "opt.checkpoint": "Interval at which the job writes checkpoints, such as 60s.",
+    "opt.code": "folder (or file) whose code runs instead of the archive that it had",
     "opt.cores": "Cores for each worker.",
     "opt.currency": "KRW (won) or ACS (merit: accelerator-seconds).",
     "opt.data": "Data folder of the farm.",
@@ -175,7 +176,6 @@ TEXTS: dict[str, str] = {
     "opt.workers": "Workers that run together or not at all.",
     "opt.yes": "Yes, I am sure.",
     "opt.within": "Give up after this many seconds.",
-    "opt.seed": "Seed of the simulated chance.",
     "opt.update": "Write the answers into the file.",
 }
 # fmt: on

@@ -104,7 +104,7 @@ TEXTS: dict[str, str] = {
     "opt.after": "이 사건 번호 다음부터.",
     "opt.amount": "통화 단위의 금액.",
     "opt.amount_back": "통화 단위의 금액. 기본값: 회수할 수 있는 전부.",
-    "opt.reason": "사유. 지워지지 않는 기록이므로 사람 이름을 적지 마십시오.",
+    "opt.reason": "기록에 남길 사유: wrong_project, wrong_amount, not_needed, project_ended, rules_broken, other 중 하나.",
     "opt.policy_version": "이 번호의 규칙. 기본값: 시행 중인 규칙.",
     "opt.from_version": "이 번호의 규칙을 다시 시행.",
     "opt.free": "아무것도 비용이 들지 않게 함.",
@@ -115,6 +115,7 @@ TEXTS: dict[str, str] = {
     "opt.award_site": "쓸 수 있는 사이트(반복 가능). 없으면 모두.",
     "opt.budget": "통화 단위의 예산.",
     "opt.checkpoint": "작업이 체크포인트를 쓰는 간격. 예: 60s.",
+    "opt.code": "이전 묶음 대신 실행할 코드의 폴더(또는 파일)",
     "opt.cores": "워커마다의 코어 수.",
     "opt.currency": "KRW(원) 또는 ACS(메리트: 가속기·초).",
     "opt.data": "팜의 데이터 폴더.",
@@ -175,7 +176,6 @@ TEXTS: dict[str, str] = {
     "opt.workers": "함께 실행되거나 아예 실행되지 않는 워커 수.",
     "opt.yes": "예, 확실합니다.",
     "opt.within": "이 초가 지나면 그만둠.",
-    "opt.seed": "모의 난수의 시드.",
     "opt.update": "답을 파일에 써넣음.",
 }
 # fmt: on

@@ -142,6 +142,7 @@ def _order(reader: Reader, attempt: Attempt, workload: Workload) -> Order:
         cause=attempt.stop_cause,
         grace_ms=workload.spec.grace_ms,
         origin="" if stop else checkpoint_of(reader, workload),
+        owner="" if stop else workload.owner,
     )
 
 

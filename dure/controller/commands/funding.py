@@ -17,7 +17,7 @@ from dure.ledger import (
     programme_account,
     withdraw_transfer,
 )
-from dure.model.funding import Account, Award, Programme, Transfer
+from dure.model.funding import Account, Award, Programme, Transfer, WithdrawalReason
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Site
@@ -49,10 +49,26 @@ def create_programme(
     fault = _amount_fault("budget", budget)
     if fault is not None:
         return fault
+    posted = _draw(tx, deed, programme, budget, f"fund:{id}:initial")  # the only one to refuse, so before anything is written
+    if isinstance(posted, Reason):
+        return posted
     tx.insert(programme)
     data = {"currency": currency, "starts_ms": starts_ms, "ends_ms": ends_ms}
     record(tx, deed, "programme.created", id, data=data, touched=touch(programme))
-    return fund_programme(tx, deed, programme=id, amount=budget, transfer_id=f"fund:{id}:initial")
+    return _funded(tx, deed, programme, budget, posted)
+
+
+def _draw(tx: Tx, deed: Deed, programme: Programme, amount: int, transfer_id: str) -> money.Posted | Reason:
+    """Move an amount from the treasury to a programme. A refusal has written nothing."""
+    rule_version = policy_of(tx).version
+    return money.book(tx, [fund_transfer(programme, amount, id=transfer_id, rule_version=rule_version, at_ms=deed.now_ms)])
+
+
+def _funded(tx: Tx, deed: Deed, programme: Programme, amount: int, posted: money.Posted) -> Programme:
+    funded: Programme = tx.update(replace(programme, budget=programme.budget + amount))
+    data = {"amount": amount, "currency": programme.currency, "transfers": posted.digests}
+    record(tx, deed, "programme.funded", programme.id, data=data, touched=(*touch(funded), *posted.touched))
+    return funded
 
 
 def _amount_fault(field: str, amount: int) -> Reason | None:
@@ -75,14 +91,8 @@ def fund_programme(tx: Tx, deed: Deed, *, programme: str, amount: int, transfer_
         return fault
     if row.budget + amount > AMOUNT_MAX:
         return bad("amount", "too_large", limit=AMOUNT_MAX - row.budget)
-    transfer = fund_transfer(row, amount, id=transfer_id, rule_version=policy_of(tx).version, at_ms=deed.now_ms)
-    posted = money.book(tx, [transfer])
-    if isinstance(posted, Reason):
-        return posted
-    funded: Programme = tx.update(replace(row, budget=row.budget + amount))
-    data = {"amount": amount, "currency": row.currency, "transfers": posted.digests}
-    record(tx, deed, "programme.funded", programme, data=data, touched=(*touch(funded), *posted.touched))
-    return funded
+    posted = _draw(tx, deed, row, amount, transfer_id)
+    return posted if isinstance(posted, Reason) else _funded(tx, deed, row, amount, posted)
 
 
 def create_award(
@@ -163,7 +173,7 @@ def _eligibility_fault(tx: Tx, sites: Sequence[str], accelerators: Sequence[str]
     return bad("accelerators", "unknown_value", value=min(unknown)) if unknown else None
 
 
-def withdraw_award(tx: Tx, deed: Deed, *, award: str, amount: int, reason: str, transfer_id: str) -> Award | Reason:
+def withdraw_award(tx: Tx, deed: Deed, *, award: str, amount: int, reason: WithdrawalReason, transfer_id: str) -> Award | Reason:
     """Take back what is neither held nor spent of an award, or `amount` of it, into its programme. 0: all that there is.
 
     ALREADY_EXISTS, naming the transfer, when it has been posted; AWARD_IN_USE with what can be taken back when that is less."""
@@ -181,7 +191,7 @@ def withdraw_award(tx: Tx, deed: Deed, *, award: str, amount: int, reason: str, 
     transfer = withdraw_transfer(row, taken, id=transfer_id, rule_version=rule, at_ms=deed.now_ms)
     posted = money.must(money.book(tx, [transfer]))
     less: Award = tx.update(replace(row, withdrawn=row.withdrawn + taken))
-    data = {"amount": taken, "currency": row.currency, "reason": reason, "transfers": posted.digests}
+    data = {"amount": taken, "currency": row.currency, "reason": reason.value, "transfers": posted.digests}
     record(tx, deed, "award.withdrawn", award, project=row.project, data=data, touched=(*touch(less), *posted.touched))
     return less
 

@@ -133,6 +133,7 @@ def grant(tx: Tx, deed: Deed, *, actor: str, role: Role, scope: str = "*") -> Gr
 
 
 def revoke_grant(tx: Tx, deed: Deed, *, grant: str) -> Grant | Reason:
+    """Take a role. What its holder made in others' names by it ends with it: a secret once seen would be the role kept."""
     row = tx.get(Grant, grant)
     if row is None:
         return not_found("grant", grant)
@@ -142,6 +143,8 @@ def revoke_grant(tx: Tx, deed: Deed, *, grant: str) -> Grant | Reason:
     tx.delete(Grant, grant)
     project = row.scope if row.role in (Role.MANAGER, Role.MEMBER) else ""
     record(tx, deed, "grant.revoked", row.actor, project=project, data={"role": row.role.value, "scope": row.scope})
+    for credential in _seen_through(tx, row):
+        _revoke(tx, deed, credential)
     return row
 
 
@@ -167,7 +170,8 @@ def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
     if last is not None:
         return last
     own = tx.find(Credential, {"actor": actor, "revoked_ms": 0})
-    for credential in {c.id: c for c in (*own, *_seen_secrets(tx, actor)) if not c.revoked_ms}.values():
+    seen = [] if _administers(tx, actor) else [c for c, _ in _agents_tokens(tx, actor)]
+    for credential in {c.id: c for c in (*own, *_bounded(tx, actor), *seen) if not c.revoked_ms}.values():
         _revoke(tx, deed, credential)
     if row.disabled:
         return row
@@ -176,7 +180,20 @@ def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
     return disabled
 
 
-def _seen_secrets(reader: Reader, actor: str) -> list[Credential]:
+def _seen_through(reader: Reader, lost: Grant) -> list[Credential]:
+    """The working credentials in others' names that an actor made by a role that it has just lost, and could use in its place."""
+    if _administers(reader, lost.actor):
+        return []
+    if lost.role == Role.MANAGER:
+        return [c for c in _bounded(reader, lost.actor) if lost.scope in c.within and not c.revoked_ms]
+    if lost.role == Role.OPERATOR:
+        left = {g.scope for g in reader.find(Grant, {"actor": lost.actor, "role": Role.OPERATOR})}
+        made = _agents_tokens(reader, lost.actor)
+        return [c for c, site in made if not c.revoked_ms and "*" not in left and site not in left]
+    return []
+
+
+def _bounded(reader: Reader, actor: str) -> list[Credential]:
     """The credentials, bound to some projects, that an actor made, and those that were made with one of these: also with one that
     is revoked by now. What an administrator makes has no such bound, and outlasts them."""
     found: dict[str, Credential] = {}
@@ -186,6 +203,17 @@ def _seen_secrets(reader: Reader, actor: str) -> list[Credential]:
         found |= bounded
         fresh = reader.find(Credential, {"made_with": sorted(bounded)}) if bounded else []
     return list(found.values())
+
+
+def _agents_tokens(reader: Reader, actor: str) -> list[tuple[Credential, str]]:
+    """What an actor made for the programs of sites, each with its site."""
+    made = [c for c in reader.find(Credential, {"made_by": actor}) if c.actor != actor]
+    sites = {g.actor: g.scope for g in reader.find(Grant, {"actor": sorted({c.actor for c in made}), "role": Role.AGENT})}
+    return [(c, sites[c.actor]) for c in made if c.actor in sites]
+
+
+def _administers(reader: Reader, actor: str) -> bool:
+    return reader.get(Grant, f"{actor}:{Role.ADMIN.value}:*") is not None
 
 
 def create_token(
@@ -245,7 +273,7 @@ def _revoke(tx: Tx, deed: Deed, credential: Credential) -> Credential:
 
 def last_administrator(reader: Reader, now_ms: int, actor: str, credential: str = "") -> Reason | None:
     """LAST_ADMINISTRATOR when nobody could administer the farm any more without this actor, or without this credential of it."""
-    if reader.get(Grant, f"{actor}:{Role.ADMIN.value}:*") is None:
+    if not _administers(reader, actor):
         return None
     holders = {g.actor for g in reader.find(Grant, {"role": Role.ADMIN, "scope": "*"})}
     able = [id for id, row in reader.get_many(Actor, holders).items() if not row.disabled]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,15 +102,23 @@ def element_ids(array: str, elements: int) -> list[str]:
 
 def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> Reason | None:
     """The first thing that is wrong with a job, or None."""
-    return (
-        _shape_fault(spec)
-        or _policy_fault(policy, spec, array)
-        or _reference_fault(reader, project, spec)
-        or _retry_fault(policy, spec)
-    )
+    return next(_faults(reader, policy, project, spec, array), None)
 
 
-def _shape_fault(spec: WorkloadSpec) -> Reason | None:
+def spec_faults(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> list[Reason]:
+    """Everything that is wrong with a job, the first as `spec_fault` tells it: who mends one should not have to ask again to
+    learn of the next."""
+    return list(_faults(reader, policy, project, spec, array))
+
+
+def _faults(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> Iterator[Reason]:
+    yield from _shape_faults(spec)
+    yield from _policy_faults(policy, spec, array)
+    yield from _reference_faults(reader, project, spec)
+    yield from _retry_faults(policy, spec)
+
+
+def _shape_faults(spec: WorkloadSpec) -> Iterator[Reason]:
     demand = spec.demand
     # each with its bounds, and these as people write them
     bounds: tuple[tuple[str, int, int, int, dict[str, Any], dict[str, Any]], ...] = (
@@ -122,51 +130,49 @@ def _shape_fault(spec: WorkloadSpec) -> Reason | None:
     )
     for field, value, least, most, at_least, at_most in bounds:
         if not least <= value <= most:
-            return bad(field, "too_small", **at_least) if value < least else bad(field, "too_large", **at_most)
+            yield bad(field, "too_small", **at_least) if value < least else bad(field, "too_large", **at_most)
     if not spec.command or not spec.command[0]:
-        return bad("command", "empty")
+        yield bad("command", "empty")
     if demand.accelerators and not demand.devices:
-        return bad("resources.accelerators", "contradiction", needs="resources.devices")
-    return None
+        yield bad("resources.accelerators", "contradiction", needs="resources.devices")
 
 
-def _policy_fault(policy: Policy, spec: WorkloadSpec, array: int) -> Reason | None:
+def _policy_faults(policy: Policy, spec: WorkloadSpec, array: int) -> Iterator[Reason]:
     if spec.workers < 1:
-        return bad("workers", "too_small", limit=1)
+        yield bad("workers", "too_small", limit=1)
     if spec.workers > policy.workers_max:
-        return bad("workers", "too_large", limit=policy.workers_max)
+        yield bad("workers", "too_large", limit=policy.workers_max)
     if array < 0 or array > policy.array_max:
-        return bad("array", "too_small" if array < 0 else "too_large", limit=1 if array < 0 else policy.array_max)
+        yield bad("array", "too_small" if array < 0 else "too_large", limit=1 if array < 0 else policy.array_max)
     if spec.limit_ms and spec.limit_ms < LIMIT_MS_MIN:  # 0: the policy's default
-        return bad("limit", "too_small", limit_ms=LIMIT_MS_MIN)
+        yield bad("limit", "too_small", limit_ms=LIMIT_MS_MIN)
     if spec.limit_ms > policy.limit_ms_max:
-        return bad("limit", "too_large", limit_ms=policy.limit_ms_max)
+        yield bad("limit", "too_large", limit_ms=policy.limit_ms_max)
     if policy.priority_class(spec.priority) is None:
-        return bad("priority", "unknown_value", value=spec.priority, allowed=", ".join(c.name for c in policy.classes))
-    return None
+        yield bad("priority", "unknown_value", value=spec.priority, allowed=", ".join(c.name for c in policy.classes))
 
 
-def _retry_fault(policy: Policy, spec: WorkloadSpec) -> Reason | None:
+def _retry_faults(policy: Policy, spec: WorkloadSpec) -> Iterator[Reason]:
     if not 0 <= spec.retries <= policy.retries_max:
-        return bad("retries", "too_small", limit=0) if spec.retries < 0 else bad("retries", "too_large", limit=policy.retries_max)
-    return None
+        yield bad("retries", "too_small", limit=0) if spec.retries < 0 else bad("retries", "too_large", limit=policy.retries_max)
 
 
-def _reference_fault(reader: Reader, project: str, spec: WorkloadSpec) -> Reason | None:
+def _reference_faults(reader: Reader, project: str, spec: WorkloadSpec) -> Iterator[Reason]:
     if spec.bundle and reader.get(Bundle, f"{project}:{spec.bundle}") is None:
-        return not_found("bundle", spec.bundle)
+        yield not_found("bundle", spec.bundle)
     if spec.demand.accelerators:
         known = known_accelerators(reader)
         unknown = set(spec.demand.accelerators) - known
         if unknown:
-            return bad("resources.accelerators", "unknown_value", value=min(unknown), allowed=", ".join(sorted(known)))
+            yield bad("resources.accelerators", "unknown_value", value=min(unknown), allowed=", ".join(sorted(known)))
     for site in spec.sites:
         if reader.get(Site, site) is None:
             some = ", ".join(s.id for s in reader.find(Site, limit=SITES_TOLD))
-            return bad("sites", "unknown_value", value=site, allowed=some)
+            yield bad("sites", "unknown_value", value=site, allowed=some)
     if len(spec.depends_on) > DEPENDENCIES_MAX:
-        return bad("depends_on", "too_many", limit=DEPENDENCIES_MAX)
-    return next((f for d in spec.depends_on if (f := _dependency_fault(reader, project, d))), None)
+        yield bad("depends_on", "too_many", limit=DEPENDENCIES_MAX)
+        return
+    yield from (f for d in spec.depends_on if (f := _dependency_fault(reader, project, d)))
 
 
 def _dependency_fault(reader: Reader, project: str, dependency: str) -> Reason | None:

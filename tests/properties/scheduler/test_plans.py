@@ -189,7 +189,7 @@ def test_what_a_plan_says_about_waiting_is_true(world: World) -> None:
             continue
         facts, most = reason.facts, most_workers(s, row, empty, up=False)
         if reason.kind in CAPACITY:
-            assert facts["workers_fit_now"] < workers <= most
+            assert facts["workers_fit_now"] < workers <= most_workers(s, row, empty, up=True)
             if not p.victim_attempt.size:
                 assert facts["workers_fit_now"] <= most_workers(s, row, left, up=True)
         elif reason.kind == ReasonKind.WAITS_RESERVED:
@@ -198,6 +198,8 @@ def test_what_a_plan_says_about_waiting_is_true(world: World) -> None:
             assert s.now_ms < facts["until_ms"] < s.now_ms + s.pending.limit_ms[row]
         elif reason.kind == ReasonKind.WAITS_FOR_TURN:
             assert most_workers(s, row, left, up=True) >= workers
+        elif reason.kind == ReasonKind.NODES_OUT:
+            assert most_workers(s, row, empty, up=True) == facts["workers_fit_usable"] < workers <= most
         elif reason.kind == ReasonKind.SITE_TOO_SMALL:
             assert 0 <= facts["workers_fit_empty"] == most < workers
         elif reason.kind in (ReasonKind.NODE_TOO_SMALL_CORES, ReasonKind.NODE_TOO_SMALL_MEMORY):

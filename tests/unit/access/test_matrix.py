@@ -65,7 +65,6 @@ site.inspect             admin  operator   .         .        .       auditor   
 site.operate             admin  operator   .         .        .       .         .
 agent.act                .      .          .         .        .       .         agent
 farm.drain               admin  operator:* .         .        .       .         .
-backup.create            admin  operator:* .         .        .       .         .
 me.read                  *
 """
 TABLE = {line.split()[0]: line.split()[1:] for line in MATRIX.strip().splitlines()}

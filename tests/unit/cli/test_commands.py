@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -266,7 +267,9 @@ def test_an_operator_drains_and_opens_sites_nodes_and_the_farm(shell: Shell) -> 
     node = shell.json("node", "list")["items"][0]["id"]
     shell.run("node", "drain", node)
     assert "drained" in shell.run("node", "list")
+    assert "1, of which 1 drained or down" in shell.run("status")
     shell.run("node", "undrain", node)
+    assert "of which" not in shell.run("status")
     shell.run("farm", "drain")
     assert "draining" in shell.run("status")
     shell.run("farm", "undrain")
@@ -444,3 +447,40 @@ def test_what_others_typed_does_not_steer_the_terminal(shell: Shell) -> None:
     told = shell.run("show", id, who="alice")
     assert r"a\x1b]52;c;eA==\x07\x9b2A\u202e나" in "".join(line.strip() for line in told.splitlines())
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(told)
+
+
+def test_every_fault_of_a_job_file_is_told_with_its_line(shell: Shell) -> None:
+    text = "name: Bad Name\ncommand: [a]\nlimt: 1h\nresources:\n  memory: 5\nretries: -1\n"
+    (shell.folder / "job.yaml").write_text(text)
+    said = shell.run("submit", "job.yaml", who="alice", expect=Exit.REFUSED)
+    assert all(f"line {n}" in said for n in (1, 3, 5, 6)) and len(said.splitlines()) == 4
+    error = shell.json("submit", "job.yaml", who="alice", expect=Exit.REFUSED)["error"]
+    assert sorted(error["lines"]) == [1, 3, 5, 6] and len(error["reasons"]) == 4
+    options = ("--limit", "9999d", "--set", "grace=11m", "--", "true")
+    assert len(shell.run("submit", *options, who="alice", expect=Exit.REFUSED).splitlines()) > 1
+
+
+def test_a_quote_can_be_made_again_from_what_it_shows(shell: Shell) -> None:
+    job = ("--cores", "1", "--memory", "512MiB", "--limit", "10m", "--", "true")
+    answer = shell.json("quote", *job, who="alice")
+    assert (answer["preemptible_permille"], answer["grace_ms"], answer["price_permille"]) == (800, 10_000, 1000)
+    prices = {p["resource"]: p["nano"] for p in shell.json("policy", "show", who="alice")["prices"] if p["currency"] == "KRW"}
+    nano = (prices["core"] + prices["memory_gib"] / 2) * (answer["limit_ms"] + answer["grace_ms"]) / 1000
+    assert answer["hold"]["KRW"] == math.ceil(nano * answer["preemptible_permille"] / 1000 / 10**9)
+    said = shell.run("quote", *job, who="alice")
+    assert "0.8 times the price" in said and "grace of 10 s" in said.replace("10s", "10 s")
+    assert "0.8배" in shell.run("quote", "--lang", "ko", *job, who="alice")
+    assert "times the price" not in shell.run("quote", "--set", "preemptible=false", *job, who="alice")
+    id = shell.json("submit", *job, who="alice")["ids"][0]
+    assert "of grace at the price of preemptible work" in " ".join(shell.run("show", id, who="alice").split())
+
+
+def test_an_amount_with_commas_is_told_how_to_be_written(shell: Shell) -> None:
+    words = ("award", "create", "voucher", "alpha", "--amount", "1,000,000", "--expires", "2027-01-01")
+    assert "--amount: write 1000000, without commas." in shell.run(*words, expect=Exit.USAGE)
+    assert "쉼표 없이 1000000으로" in shell.run(*words, "--lang", "ko", expect=Exit.USAGE)
+
+
+def test_one_core_is_not_cores(shell: Shell) -> None:
+    id = shell.json("submit", "--cores", "1", "--", "true", who="alice")["ids"][0]
+    assert "1 core, " in shell.run("show", id, who="alice") and "1코어, " in shell.run("show", id, "--lang", "ko", who="alice")

@@ -86,7 +86,7 @@ def test_a_file_of_an_older_policy_does_not_undo_what_somebody_else_changed(shel
 
 def test_an_award_is_taken_back_and_shown_as_such(shell: Shell) -> None:
     id = shell.json("award", "list")["items"][0]["id"]
-    said = shell.run("award", "withdraw", id, "--amount", "400000", "--reason", "wrong project", who="officer")
+    said = shell.run("award", "withdraw", id, "--amount", "400000", "--reason", "wrong_project", who="officer")
     assert "400,000" in said and "600,000" in said
     for words in (("award", "show", id), ("award", "list"), ("ledger",)):
         assert "400,000" in shell.run(*words), words

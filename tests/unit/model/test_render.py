@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from dure.controller.openings import UNPAID
 from dure.model.reason import Reason, ReasonKind
-from dure.model.reason_texts import DETAILS, NOUNS, PROBLEMS, REASON_TEXTS, ROLES, STATES, Helper
+from dure.model.reason_texts import REASON_TEXTS, Helper
+from dure.model.reason_words import DETAILS, NOUNS, PROBLEMS, ROLES, STATES
 from dure.model.render import (
     Text,
     bytes_words,
@@ -28,13 +30,15 @@ SAMPLE = {
     "ahead": 3, "until_ms": 1_798_729_200_000, "wanted_milli": 64_000, "largest_milli": 1500, "wanted_mib": 65_536,
     "free_milli": 500, "free_mib": 256, "free": 3,
     "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
+    "workers_fit_usable": 1,
     "for_workload": "job_1", "hold": 160_000, "held": 70, "available": 5000, "based_on": 7, "version": 8,
     "currency": "KRW", "victims": 1, "exit_code": 3,
     "detail": "no_such_command", "signal": 9, "limit_ms": 3_900_000, "by": "job_2", "on": "job_3", "field": "workers",
     "problem": "too_small", "known": ["name", "command"], "nearest": "name", "limit_bytes": 1 << 20, "action": "policy.write",
     "roles": ["admin"], "what": "workload", "id": "job_4", "method": "PUT", "key": "k-1", "state": "succeeded",
     "limit": 10, "asked": 20, "epoch": 3, "current": 12_345, "protocol": 9, "oldest": 1, "newest": 2,
-    "account": "award:a1", "reference": "ref_1", "attempt": "att_1", "used_mib": 700, "site": "pohang",
+    "opens": "award_1", "starts_ms": 1_798_729_200_000, "account": "award:a1",
+    "reference": "ref_1", "attempt": "att_1", "used_mib": 700, "site": "pohang",
     "asked_bytes": 3 << 30, "count": 4, "kept_ms": 2_592_000_000, "free_bytes": 1 << 29, "reserve_bytes": 1 << 30,
 }  # fmt: skip
 
@@ -66,7 +70,11 @@ def test_templates_use_the_facts_that_they_declare(kind: ReasonKind) -> None:
 
 
 def test_reasons_of_waiting_declare_the_facts_of_the_plan() -> None:
-    assert dict(WAIT_CODES) == {kind: REASON_TEXTS[kind].facts for kind, _ in WAIT_CODES}
+    declared = {kind: REASON_TEXTS[kind].facts for kind, _ in WAIT_CODES}
+    assert dict(WAIT_CODES) == {kind: declared[kind][: len(names)] for kind, names in WAIT_CODES}
+    # of money that comes later: the answer to `why` adds it, plans know of none
+    besides = {kind: declared[kind][len(names) :] for kind, names in WAIT_CODES if len(declared[kind]) > len(names)}
+    assert besides == dict.fromkeys(UNPAID, ("opens", "starts_ms", "until_ms"))
 
 
 def test_a_reason_reads_as_a_sentence() -> None:
@@ -196,3 +204,7 @@ def test_every_word_that_the_plane_itself_uses_has_a_translation() -> None:
     assert {s.value for s in WorkloadState} | {o.value for o in Outcome if o} <= set(STATES)
     for pairs in (PROBLEMS, NOUNS, STATES, ROLES, DETAILS):
         assert all(en and HANGUL.search(ko) and not HANGUL.search(en) for en, ko in pairs.values())
+
+
+def test_an_unknown_field_is_named_without_a_guessed_particle() -> None:
+    assert render(Reason(ReasonKind.UNKNOWN_FIELD, {"field": "limt"}), "ko").detail.startswith("limt: ")

@@ -175,14 +175,22 @@ def test_nothing_starts_at_a_silent_or_drained_site(state: dict[str, bool], kind
 
 def test_nothing_starts_on_an_unusable_node_and_no_moment_is_promised() -> None:
     told_ = told(farm(usable=False).pending("job").pending("same"))
-    facts = {"workers": 1, "workers_fit_now": 0, "wanted_milli": 1000, "free_milli": 0}
-    assert told_.waits["job"] == (ReasonKind.WAITS_CORES, facts) == told_.waits["same"]
+    assert told_.waits["job"] == (ReasonKind.NODES_OUT, {"workers": 1, "workers_fit_usable": 0}) == told_.waits["same"]
     assert told_.promises == {}
 
 
+def test_what_needs_more_nodes_than_are_in_use_waits_for_these_and_what_needs_no_more_for_who_is_on_them() -> None:
+    world = World().site("s").node("a", "s", cores=4).node("b", "s", cores=4).node("c", "s", cores=4, usable=False)
+    world.attempt("x", [("a", 0), ("b", 0)], cores=4).pending("three", workers=3, cores=4).pending("two", workers=2, cores=4)
+    facts = {"workers": 2, "workers_fit_now": 0, "wanted_milli": 4000, "free_milli": 0}
+    waits = told(world).waits
+    assert waits["three"] == (ReasonKind.NODES_OUT, {"workers": 3, "workers_fit_usable": 2})
+    assert waits["two"] == (ReasonKind.WAITS_CORES, facts)
+
+
 def test_work_that_asks_for_nothing_waits_where_no_node_is_usable() -> None:
-    facts = {"workers": 1, "workers_fit_now": 0, "wanted_milli": 0, "free_milli": 0}
-    assert told(farm(usable=False).pending("job", cores=0, memory=0)).waits["job"] == (ReasonKind.WAITS_CORES, facts)
+    facts = {"workers": 1, "workers_fit_usable": 0}
+    assert told(farm(usable=False).pending("job", cores=0, memory=0)).waits["job"] == (ReasonKind.NODES_OUT, facts)
 
 
 def test_what_is_short_is_what_no_node_has_beside_the_rest() -> None:

@@ -157,7 +157,14 @@ def test_a_class_that_cannot_be_paid_is_suggested_with_the_money_for_it() -> Non
     world = behind_a_preemptible().award("lab", 150)
     world.waiting[0]["hold"] = 100
     assert change(world, rate=dear) == Change(priority="urgent", funds_won=50, claims=True)
-    assert change(world, rate=dear, classes=("normal",)) is NoChange.FORBIDDEN_CLASS
+    assert change(world, rate=dear, classes=("normal",)) is NoChange.FORBIDDEN_PAIR
+
+
+def test_of_a_class_that_helps_only_with_another_change_that_is_what_is_said() -> None:
+    world = farm(cores=2).attempt("kept", [("pohang/n0", 0)], project="bee", preemptible=False)
+    world.attempt("theirs", [("pohang/n0", 0)], project="bee", priority="low").pending("job", cores=2)
+    assert change(world) == Change(cores_milli=1000, priority="urgent", claims=True)
+    assert change(world, classes=("normal",)) is NoChange.FORBIDDEN_PAIR
 
 
 # -- the world as it would be -----------------------------------------------------------------------------------------------
