@@ -60,7 +60,8 @@ class QuoteAnswer:
     hold: accelerator ("" for none) → currency → the most it can cost, -1 where it cannot be paid so. starts_ms: now or the
     promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait.
     price_permille: the factor of its priority class, preemptible_permille: that of preemptible work (1000 for other), in
-    thousandths; the hold has both in it, and is for limit_ms + grace_ms."""
+    thousandths; the hold has both in it, and is for limit_ms + grace_ms. least_ms: the run that is charged at least, also if it
+    is cancelled before it starts, because it would make others stop; else 0."""
 
     as_of_ms: int
     priority: str
@@ -72,6 +73,7 @@ class QuoteAnswer:
     hold: dict[str, dict[str, int]]
     starts_now: bool
     claims: bool
+    least_ms: int
     starts_ms: int
     site: str
     reason: Reason | None
@@ -213,6 +215,7 @@ def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements:
         hold={a: {c.value: h for c, h in zip(CURRENCIES, hold, strict=True)} for a, hold in holds.items()},
         starts_now=False,
         claims=False,
+        least_ms=0,
         starts_ms=0,
         site="",
         reason=None,
@@ -227,6 +230,7 @@ def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements:
         answer,
         starts_now=seen.starts and not seen.claims,
         claims=seen.claims,
+        least_ms=min(snapshot.policy.min_run_ms, spec.limit_ms) if seen.claims else 0,
         starts_ms=starts_ms,
         site=seen.site,
         reason=seen.reason,

@@ -55,6 +55,21 @@ def test_while_others_make_room_it_is_told_until_when_their_grace_runs(plane: Ap
     assert answer["why"]["change"] is None and answer["change"] == {}
 
 
+def test_a_quote_tells_what_is_charged_at_least_for_making_others_stop(plane: ApiPlane) -> None:
+    job = {**JOB, "resources": WHOLE, "priority": "urgent", "limit": "1h"}
+    _, _, urgent = urgent_over(plane, "alice", "alpha")
+    plane.post("manager", f"/workloads/{urgent}/cancel")
+    plane.controller.step()
+    quote = plane.post("manager", "/quotes", {"project": "alpha", "job": job})
+    assert (quote["claims"], quote["least_ms"]) == (False, 0)  # those that run are guaranteed to run on for now
+    plane.clock.shift_ms += MIN_RUN_MS
+    plane.join()
+    plane.controller.step()
+    for limit, least_ms in (("1h", MIN_RUN_MS), ("30s", 30_000)):
+        quote = plane.post("manager", "/quotes", {"project": "alpha", "job": {**job, "limit": limit}})
+        assert (quote["claims"], quote["least_ms"]) == (True, least_ms)
+
+
 def test_a_stranger_that_makes_room_is_not_named(plane: ApiPlane) -> None:
     victim, attempt, urgent = urgent_over(plane, "bob", "beta")
     for state in ("waiting", "starting"):

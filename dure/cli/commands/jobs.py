@@ -19,6 +19,7 @@ from dure.cli.policies import factor
 from dure.cli.remedies import after_the_end
 from dure.cli.run import Refusal, Run
 from dure.errors import ApiError
+from dure.model.money import NANO
 
 Words = Annotated[list[str] | None, typer.Argument(help="arg.submit_words", metavar="JOB.yaml | -- COMMAND...")]
 Code = Annotated[Path | None, typer.Option("--code", help="opt.code", metavar="FOLDER")]
@@ -141,7 +142,7 @@ def tell_quote(run: Run, answer: Mapping[str, Any]) -> None:
     if answer["price_permille"] != 1000:
         run.say("quote.class", priority=answer["priority"], factor=factor(answer))
     if answer["claims"]:
-        run.say("quote.claims", site=answer["site"])
+        run.say("quote.claims", site=answer["site"], least=run.texts.duration(answer["least_ms"]))
     elif answer["starts_now"]:
         run.say("quote.now", site=answer["site"])
     elif answer["starts_ms"]:
@@ -166,9 +167,19 @@ def cancel(run: Run, id: WorkloadId) -> None:
         run.say("cancel.stopping", n=stopping, id=old.id)
     if asked > stopping:
         run.say("cancel.done", n=asked - stopping, id=old.id)
+        _tell_claim(run, old)
     if asked < len(old.states):
         ended = [state for state in old.states if state in ENDED]
         run.say("cancel.others", n=len(ended), states=_counted(run, ended))
+
+
+def _tell_claim(run: Run, old: Work) -> None:
+    """Of one that had a claim: what it costs that others were made to stop."""
+    tries = [] if old.is_array else list(run.client.attempts(old.id))
+    last = tries[-1] if tries else {}
+    nano = last["settled"] * NANO + last["charge_rest_nano"] if last.get("outcome") == "withdrawn" else 0
+    if nano:
+        run.say("cancel.claimed", cost=run.exact(nano, last["currency"]))
 
 
 def _cancelled(run: Run, old: Work) -> Mapping[str, Any]:

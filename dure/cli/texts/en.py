@@ -191,7 +191,8 @@ TEXTS: dict[str, str] = {
     "quote.grace": "The grace of {grace} is held for as well; what is not used of it is given back.",
     "quote.preemptible": "Preemptible work: {factor} times the price, counted in here.",
     "quote.on": " on {accelerator}",
-    "quote.claims": "It would start at {site} as soon as others have made room.",
+    "quote.claims": "It would start at {site} as soon as others have made room. For that, {least} are charged at least, "
+    "also if it is cancelled before it starts.",
     "quote.elements": "{n} elements: at most {all} together.",
     "quote.now": "It would start now, at {site}.",
     "quote.promised": "It would start by {when}.",
@@ -205,6 +206,7 @@ TEXTS: dict[str, str] = {
     "logs.nothing": "It printed nothing so far (state: {state}).",
     "cancel.done": "Cancelled: {n} ({id}).",
     "cancel.stopping": "Being stopped: {n} ({id}); what ran is billed to the second.",
+    "cancel.claimed": "Others had been made to stop for it, so it costs {cost}: the run that those were guaranteed.",
     "cancel.already": "{id} is already cancelled; nothing was changed.",
     "cancel.ended": "{id} has already ended ({states}); nothing was changed.",
     "cancel.others": "Already ended before: {n} ({states}).",

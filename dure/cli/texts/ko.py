@@ -195,7 +195,8 @@ TEXTS: dict[str, str] = {
     "quote.grace": "유예 시간 {grace} 몫도 함께 예약되며, 쓰지 않은 만큼 돌려받습니다.",
     "quote.preemptible": "선점 가능한 작업: 단가의 {factor}배이며 이 금액에 들어 있습니다.",
     "quote.on": " {accelerator} 기준",
-    "quote.claims": "다른 작업이 자리를 비우는 대로 {site}에서 시작할 수 있습니다.",
+    "quote.claims": "다른 작업이 자리를 비우는 대로 {site}에서 시작할 수 있습니다. 그 대가로 시작 전에 취소해도 "
+    "최소 {least|은/는} 청구됩니다.",
     "quote.elements": "원소 {n}개: 모두 합해 최대 {all}입니다.",
     "quote.now": "지금 {site}에서 시작할 수 있습니다.",
     "quote.promised": "늦어도 {when}에 시작할 수 있습니다.",
@@ -209,6 +210,7 @@ TEXTS: dict[str, str] = {
     "logs.nothing": "아직 출력이 없습니다(상태: {state}).",
     "cancel.done": "취소했습니다: {n}개({id}).",
     "cancel.stopping": "중지하는 중: {n}개({id}). 실행한 시간만큼만 정산합니다.",
+    "cancel.claimed": "이 작업을 위해 다른 작업이 멈추었으므로 보장된 최소 실행 시간 몫인 {cost|이/가} 청구됩니다.",
     "cancel.already": "{id|은/는} 이미 취소되어 있습니다. 바뀐 것은 없습니다.",
     "cancel.ended": "{id|은/는} 이미 끝났습니다({states}). 바뀐 것은 없습니다.",
     "cancel.others": "이미 끝나 있던 것: {n}개({states}).",
