@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from dure.access.rights import ANYONE, FARM_WIDE, OWN, OWN_OF_AGENTS, OWN_WITHIN, PROJECT_ROLES, RIGHTS, Action, Scope
 from dure.model.reason import Reason, ReasonKind
-from dure.model.tenancy import Credential, Grant, Role
+from dure.model.tenancy import Credential, Grant, Role, site_bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who asks: an actor with all its grants. site: of an agent, the one site that it runs at. credential: the token that it
-    showed; expires_ms: when that ends, 0: never; within: projects beyond which it opens nothing, (): no such bound; made_by: who
+    showed; expires_ms: when that ends, 0: never; within: as of its Credential; made_by: who
     made a token that has such a bound, "" for any other."""
 
     id: str
@@ -27,9 +27,9 @@ class Identity:
 
     def own(self) -> frozenset[Action]:
         """What it may do with what is its own."""
-        if self.within:
-            return OWN_WITHIN
-        return OWN_OF_AGENTS if any(g.role == Role.AGENT for g in self.grants) else OWN
+        if any(g.role == Role.AGENT for g in self.grants):
+            return OWN_OF_AGENTS
+        return OWN_WITHIN if self.within else OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +100,16 @@ def visible_projects(identity: Identity, action: Action = Action.PROJECT_READ) -
 
 
 def carried(grants: Iterable[Grant], within: Collection[str]) -> tuple[Grant, ...]:
-    """What of an actor's roles a token carries: all, or with `within` those in these projects, whatever was granted since."""
-    return tuple(g for g in grants if not within or (g.role in PROJECT_ROLES and g.scope in within))
+    """What of an actor's roles a token carries: all, or with `within` those in these projects and at these sites (`site_bound`),
+    whatever was granted since."""
+    return tuple(g for g in grants if not within or _bound(g) in within)
+
+
+def _bound(grant: Grant) -> str:
+    """By what name a role is let through a bound; "" by none."""
+    if grant.role == Role.AGENT:
+        return site_bound(grant.scope)
+    return grant.scope if grant.role in PROJECT_ROLES else ""
 
 
 def opens_no_more(token: Credential, projects: Collection[str]) -> bool:

@@ -114,7 +114,7 @@ def load(reader: Reader, credential: str, now_ms: int) -> Known | None:
             credential=row.id,
             expires_ms=row.expires_ms,
             within=row.within,
-            made_by=row.made_by if row.within else "",
+            made_by=row.made_by if row.within and not site else "",  # an agent's deeds are its site's, whoever made its token
         ),
         now_ms,
     )

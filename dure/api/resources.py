@@ -313,12 +313,19 @@ async def body_grants(call: Call) -> Answer:
     """Who manages projects may make actors with roles in them; with any other role, or none, an administrator may."""
     grants: Any = call.document.get("grants") if isinstance(call.document, dict) else None
     grants = grants if isinstance(grants, list) and grants else [None]
-    return [_granted(g) for g in grants[:50]]
+    return _beyond_projects(call, grants[:50]) or [_granted(g) for g in grants[:50]]
 
 
 @named_in_body
 async def body_grant(call: Call) -> Answer:
-    return [_granted(call.document)]
+    return _beyond_projects(call, [call.document]) or [_granted(call.document)]
+
+
+def _beyond_projects(call: Call, grants: Sequence[Any]) -> Reason | None:
+    """A refusal that names those who may, to who may give roles in some projects and gives one that is not a project's."""
+    roles = {g["role"] for g in grants if isinstance(g, dict) and isinstance(g.get("role"), str)}
+    others = roles & ({role.value for role in Role} - {role.value for role in PROJECT_ROLES})
+    return _administrators(Action.ACTOR_CREATE) if others and managed(call, Action.ACTOR_CREATE) else None
 
 
 def _granted(grant: Any) -> Resource:

@@ -110,7 +110,7 @@ def answer_why(
     if row is None:
         return None
     rater = PolicyRater(snapshot.policy, workload.spec.priority)
-    answer = _possible(why(snapshot, decided, row, rater, plans_max, pace, classes), workload.spec)
+    answer = _possible(why(snapshot, decided, row, rater, plans_max, pace, classes), workload.spec, snapshot.policy)
     reason = answer.reasons[0] if answer.reasons else Reason.of(ReasonKind.NOT_YET_PLANNED)
     told = WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
     if answer.change is None:
@@ -138,10 +138,16 @@ def _changed(spec: WorkloadSpec, change: Change) -> WorkloadSpec:
     return replace(spec, demand=demand, limit_ms=limit_ms, workers=workers, priority=priority)
 
 
-def _possible(answer: Why, spec: WorkloadSpec) -> Why:
-    """Without a change that no job file can express: a limit so short that only the grace would be left of it."""
+def _possible(answer: Why, spec: WorkloadSpec, policy: Policy) -> Why:
+    """Without a change that no job may have: a limit so short that only the grace would be left of it, or one below the run that
+    is guaranteed to others in a class that makes these stop."""
     change = answer.change
-    if change is None or not change.limit_ms or change.limit_ms - spec.grace_ms >= LIMIT_MS_MIN:
+    if change is None:
+        return answer
+    asked = _changed(spec, change)
+    klass = policy.priority_class(asked.priority)
+    least_ms = max(LIMIT_MS_MIN, policy.min_run_ms if klass is not None and klass.preempts else 0)
+    if asked.limit_ms >= least_ms or not (change.limit_ms or change.priority):
         return answer
     return replace(answer, change=None, no_change=NoChange.NONE_SUFFICES)
 

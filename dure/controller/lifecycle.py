@@ -89,7 +89,8 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     require(workload is not None, f"attempt {attempt.id} has no workload")
     assert workload is not None  # as just required; for the type checker
     ended = replace(attempt, outcome=outcome, evidence=evidence)
-    charge, refund = bill(policy, ended, workload)
+    run_ms = billed_ms(policy, ended, harmed=_harmed_others(tx, ended))
+    charge, refund = bill(policy, ended, workload, run_ms)
     refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
     paid = money.settle(tx, ended, charge, refund, deed.now_ms)
     energy, basis = energy_of(tx, ended, workload)
@@ -107,7 +108,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
         energy_mwh=energy,
         energy_basis=basis,
     )
-    project = _charge_use(tx, deed, policy, closed, workload)
+    project = _charge_use(tx, deed, policy, closed, workload, run_ms)
     moved = _move_on(tx, deed, workload, closed)
     data = {
         "workload": workload.id,
@@ -163,9 +164,9 @@ def policy_at(tx: Tx, version: int) -> Policy:
     return tx.get(Policy, f"policy:{version}") or policy_of(tx)
 
 
-def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int]:
-    """(charge, refund) of an attempt that ended as `attempt.outcome`, exactly, in nano-units; never more than is held."""
-    run_ms = billed_ms(policy, attempt, workload)
+def bill(policy: Policy, attempt: Attempt, workload: Workload, run_ms: int) -> tuple[int, int]:
+    """(charge, refund) of an attempt that ended as `attempt.outcome`, exactly, in nano-units; never more than is held. run_ms: as
+    `billed_ms` says."""
     if run_ms == 0 or attempt.held == 0:
         return 0, 0
     spec, demand, evidence = workload.spec, workload.spec.demand, attempt.evidence
@@ -202,14 +203,28 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload) -> tuple[int, int
 _OWN_ENDS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CANCELLED})
 
 
-def billed_ms(policy: Policy, attempt: Attempt, workload: Workload) -> int:
-    """The run time that is charged: what the evidence shows. Of what made others stop at least the run that those are guaranteed,
-    also when its owner cancels it before it starts: who could stop others' work for nothing could do so all day."""
-    given_up = attempt.outcome == Outcome.WITHDRAWN and workload.cancel_asked_ms > 0
-    if attempt.outcome in (Outcome.REJECTED, Outcome.WITHDRAWN) and not given_up:
-        return 0
-    run_ms = attempt.evidence.run_ms
-    return max(run_ms, policy.min_run_ms) if attempt.victims and (given_up or attempt.outcome in _OWN_ENDS) else run_ms
+# What a backend refuses because of what it was given to run, and not because of how things are at the site.
+_OWN_REJECTIONS = frozenset({"bad_bundle"})
+
+
+def billed_ms(policy: Policy, attempt: Attempt, *, harmed: bool) -> int:
+    """The run time that is charged: what the evidence shows. Of what made others stop (`harmed`) at least the run that those are
+    guaranteed, also when its own side cancels it before it starts, or gave it code that cannot be launched: who could stop
+    others' work for nothing could do so all day."""
+    launched = attempt.outcome not in (Outcome.REJECTED, Outcome.WITHDRAWN)
+    run_ms = attempt.evidence.run_ms if launched else 0
+    given_up = attempt.outcome == Outcome.WITHDRAWN and attempt.stop_cause == Outcome.CANCELLED
+    refused = attempt.outcome == Outcome.REJECTED and attempt.evidence.detail in _OWN_REJECTIONS
+    return max(run_ms, policy.min_run_ms) if harmed and (given_up or refused or attempt.outcome in _OWN_ENDS) else run_ms
+
+
+def _harmed_others(tx: Tx, attempt: Attempt) -> bool:
+    """Whether work of another organisation was made to stop for it."""
+    if not attempt.victims:
+        return False
+    victims = tx.get_many(Attempt, set(attempt.victims)).values()
+    projects = tx.get_many(Project, {attempt.project, *(v.project for v in victims)})
+    return len({p.organisation for p in projects.values()}) > 1
 
 
 def _own_preemption(tx: Tx, attempt: Attempt) -> bool:
@@ -259,11 +274,11 @@ def decayed(use: float, age_ms: int, half_life_ms: int) -> float:
     return float(use * 0.5 ** (max(0, age_ms) / half_life_ms))
 
 
-def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: Workload) -> Project:
+def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: Workload, run_ms: int) -> Project:
     project = tx.get(Project, workload.project)
     require(project is not None, f"workload {workload.id} has no project")
     assert project is not None  # as just required; for the type checker
-    used = normalised_cores(workload, attempt.accelerator) * attempt.evidence.run_ms / 1000
+    used = normalised_cores(workload, attempt.accelerator) * run_ms / 1000
     past = decayed(project.use, deed.now_ms - project.use_ms, policy.half_life_ms)
     charged: Project = tx.update(replace(project, use=past + used, use_ms=max(deed.now_ms, project.use_ms)))
     return charged
@@ -352,6 +367,7 @@ def free_claim(tx: Tx, deed: Deed, beneficiary: str) -> None:
     )  # fmt: skip
 
 
-def withdraw_claim(tx: Tx, deed: Deed, claim: Attempt) -> Attempt:
-    """Give up a claimed attempt before anything of it was launched."""
+def withdraw_claim(tx: Tx, deed: Deed, claim: Attempt, *, by_its_own: bool = False) -> Attempt:
+    """Give up a claimed attempt before anything of it was launched. by_its_own: because who acts for its project cancels it."""
+    claim = replace(claim, stop_cause=Outcome.CANCELLED) if by_its_own else claim
     return end_attempt(tx, deed, claim, Outcome.WITHDRAWN, claim.evidence)

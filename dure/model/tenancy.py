@@ -88,8 +88,14 @@ class Credential:
     label: str = ""
     made_with: str = ""  # the credential that was shown when it was made; "": the plane itself made it, on its own machine
     made_by: str = ""  # the actor that made it
-    within: tuple[str, ...] = ()  # the projects beyond which it opens nothing, whatever its actor may; (): no such bound
+    # what it opens nothing beyond, whatever its actor may: projects, or of a site's program `site:ID`; (): no such bound
+    within: tuple[str, ...] = ()
     created_ms: int = 0
     expires_ms: int = 0  # 0: does not expire
     revoked_ms: int = 0
     version: int = 1
+
+
+def site_bound(site: str) -> str:
+    """What stands in `Credential.within` for a site. No project is called so."""
+    return f"site:{site}"

@@ -23,7 +23,7 @@ from dure.scheduler.cycle import Chance, Cycle, Pace, at_once, not_yet
 from dure.scheduler.decisions import Start
 from dure.scheduler.funds import KRW
 from dure.scheduler.shapes import groups_of
-from dure.scheduler.snapshot import Snapshot
+from dure.scheduler.snapshot import I64, Snapshot
 
 FIELDS = (
     "all_sites", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "workers", "funds_won", "priority",
@@ -31,6 +31,7 @@ FIELDS = (
 # A suggestion below these would start something that can do no work.
 LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "workers": 1}
 PLANS_MAX = 50  # plans of the whole queue per search; one for each priority tried, and some dozens where money moves others
+MATES_FIRST = 4  # of its project, whom money that is given for it may start first
 SOME_WON = 1  # stands for however much is needed
 
 
@@ -191,7 +192,17 @@ class Search:
     def _amounts(self, change: Change) -> list[int]:
         most = self._pays_all(change)
         paid = only(self._changed(replace(change, funds_won=most)), self._row)
-        return [*self._gaps(change), most] if most and _starts_alone(paid) else []
+        if not most or not _starts_alone(paid):
+            return []
+        gaps = self._gaps(change)
+        beside = [gaps[0] + others for others in self._mates_first()] if gaps else []
+        return [*gaps, *(won for won in beside if gaps[-1] < won < most), most]
+
+    def _mates_first(self) -> list[int]:
+        """What the cheapest of its project's other jobs want, one after the other: they may take what is given before it can."""
+        holds = self._mates_holds()
+        wanted: list[int] = np.cumsum(np.sort(holds[holds > 0])[:MATES_FIRST]).tolist()
+        return wanted
 
     def _bisect(self, change: Change, name: str, fails: int) -> Change:
         """The value nearest to one that fails, between it and the one in `change`, which starts."""
@@ -226,11 +237,16 @@ class Search:
 
     def _pays_all(self, change: Change) -> int:
         """Won that its whole project could not ask for more of: as good as any larger amount."""
-        s, unpaid = self._snapshot, only(self._changed(replace(change, funds_won=0)), self._row)
+        unpaid = only(self._changed(replace(change, funds_won=0)), self._row)
+        return int(self._mates_holds().sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
+
+    def _mates_holds(self) -> I64:
+        """Won that its project's other waiting jobs would hold, on each of the types that they accept."""
+        s = self._snapshot
         owner = np.repeat(np.arange(len(s.pending.ids)), np.diff(s.pending.alt_ptr))
         mates = (s.pending.project[owner] == s.pending.project[self._row]) & (owner != self._row)
-        won = np.maximum(s.alternatives.hold[mates, KRW], 0)
-        return int(won.sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
+        won: I64 = np.maximum(s.alternatives.hold[mates, KRW], 0)
+        return won
 
 
 def _starts_alone(s: Snapshot) -> bool:

@@ -243,12 +243,41 @@ def test_an_agents_token_ends_with_the_last_role_by_which_its_maker_could_make_i
     assert plane.get("admin", "/audit/verify")["ok"]
 
 
-def test_an_agents_token_that_an_administrator_made_outlasts_the_administrator(plane: ApiPlane) -> None:
-    made = operated(plane, "pohang")
-    plane.post("admin", f"/actors/{made}/grants", {"role": "admin", "scope": "*"})
-    plane.call("admin", "DELETE", f"/grants/{made}:operator:pohang")
-    plane.post("admin", f"/actors/{made}/disable")
+@pytest.mark.parametrize("way", ["disable", "demote, then disable", "disable, demote, erase"])
+def test_an_agents_token_that_an_administrator_made_outlasts_the_administrator(plane: ApiPlane, way: str) -> None:
+    made = somebody(plane, "second", [{"role": "admin", "scope": "*"}])
+    plane.tokens["site"] = plane.post("second", "/sites/pohang/tokens")["token"]
+    for step in way.replace(" then", "").split(", "):
+        if step == "demote":
+            assert plane.call("admin", "DELETE", f"/grants/{made}:admin:*").status_code == 200
+        else:
+            plane.post("admin", f"/actors/{made}/{step}")
     assert speaks(plane)
+
+
+@pytest.mark.parametrize("role", ["manager", "operator"])
+def test_nothing_outlasts_a_role_by_way_of_a_higher_one_in_between(plane: ApiPlane, role: str) -> None:
+    scope = "alpha" if role == "manager" else "pohang"
+    made = somebody(plane, "climber", [{"role": role, "scope": scope}])
+    if role == "manager":
+        plane.tokens["site"] = plane.post("climber", f"/actors/{plane.actors['alice']}/tokens", {})["token"]
+    else:
+        plane.tokens["site"] = plane.post("climber", "/sites/pohang/tokens")["token"]
+    plane.post("admin", f"/actors/{made}/grants", {"role": "admin", "scope": "*"})
+    plane.call("admin", "DELETE", f"/grants/{made}:{role}:{scope}")
+    assert plane.call("site", "GET", "/me").status_code == 200
+    plane.call("admin", "DELETE", f"/grants/{made}:admin:*")
+    assert plane.call("site", "GET", "/me").status_code == 401
+
+
+def test_an_agents_token_speaks_for_its_site_alone_whatever_else_its_actor_became(plane: ApiPlane) -> None:
+    operated(plane, "pohang")
+    plane.post("admin", "/sites", {"id": "busan"})
+    agent = plane.get("site", "/me")["actor"]
+    plane.post("admin", f"/actors/{agent}/grants", {"role": "agent", "scope": "busan"})
+    plane.post("admin", f"/actors/{agent}/grants", {"role": "admin", "scope": "*"})
+    assert [(g["role"], g["scope"]) for g in plane.get("site", "/me")["grants"]] == [("agent", "pohang")]
+    problem(plane.call("site", "POST", f"/actors/{agent}/tokens", {}), 403, "not_allowed")
 
 
 @pytest.mark.parametrize("role", [{"role": "admin", "scope": "*"}, {"role": "agent", "scope": "busan"}])

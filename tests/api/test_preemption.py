@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dure.model.policy import Policy
-from tests.builders.api_plane import JOB, ApiPlane
+from tests.builders.api_plane import JOB, ApiPlane, problem
 
 WHOLE = {"cores": 4, "memory": "1GiB"}
 MIN_RUN_MS = Policy().min_run_ms
@@ -65,9 +65,17 @@ def test_a_quote_tells_what_is_charged_at_least_for_making_others_stop(plane: Ap
     plane.clock.shift_ms += MIN_RUN_MS
     plane.join()
     plane.controller.step()
-    for limit, least_ms in (("1h", MIN_RUN_MS), ("30s", 30_000)):
-        quote = plane.post("manager", "/quotes", {"project": "alpha", "job": {**job, "limit": limit}})
-        assert (quote["claims"], quote["least_ms"]) == (True, least_ms)
+    quote = plane.post("manager", "/quotes", {"project": "alpha", "job": job})
+    assert (quote["claims"], quote["least_ms"]) == (True, MIN_RUN_MS)
+
+
+def test_work_that_may_make_others_stop_has_at_least_the_limit_that_it_is_charged_for(plane: ApiPlane) -> None:
+    short = {**JOB, "priority": "urgent", "limit": "59s"}
+    for path in ("/quotes", "/workloads"):
+        refused = problem(plane.call("manager", "POST", path, {"project": "alpha", "job": short}), 422, "bad_field")
+        assert refused["reason"]["facts"] == {"field": "limit", "problem": "too_small", "limit_ms": MIN_RUN_MS}
+    for fine in ({**short, "limit": "1m"}, {**short, "priority": "normal"}):
+        assert plane.post("manager", "/workloads", {"project": "alpha", "job": fine})["ids"]
 
 
 def test_a_stranger_that_makes_room_is_not_named(plane: ApiPlane) -> None:

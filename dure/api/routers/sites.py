@@ -23,7 +23,7 @@ from dure.controller.commands.tenancy import NewToken
 from dure.controller.deed import Deed
 from dure.model.reason import Reason
 from dure.model.site import ATTESTED, Node, Quarantine, Site
-from dure.model.tenancy import Actor, Grant, Role
+from dure.model.tenancy import Actor, Grant, Role, site_bound
 from dure.model.workload import Attempt, AttemptState
 from dure.ports import Reader, Tx
 
@@ -98,14 +98,17 @@ router.post("/sites/{id}/undrain", response_model=Site, name="undrain_site", des
 @router.post("/sites/{id}/tokens", status_code=201, response_model=NewTokenShape)
 @requires(Action.SITE_OPERATE, resources.site)
 async def create_site_token(call: CallDep, id: str) -> Response:
-    """A token for the site's agent, which ends with the caller's. The secret is in this answer alone."""
+    """A token for the site's agent, which ends with the caller's. The secret is in this answer alone. One that an operator made
+    ends with the role by which they did."""
     secret, ends_ms = Secret(), call.identity.expires_ms
+    within = () if visible_projects(call.identity, Action.TOKEN_CREATE) is None else (site_bound(id),)
 
     def command(tx: Tx, deed: Deed) -> NewToken | Reason:
         agent = _agent(tx, deed, id)
         if isinstance(agent, Reason):
             return agent
-        return secret.keep(tenancy.create_token(tx, deed, actor=agent, label=f"agent of {id}", expires_ms=ends_ms))
+        made = tenancy.create_token(tx, deed, actor=agent, label=f"agent of {id}", expires_ms=ends_ms, within=within)
+        return secret.keep(made)
 
     return await call.write(command, new_token_document, status=201, forget=True, seal=secret.show)
 

@@ -35,7 +35,7 @@ def survivors(root: Path) -> list[Survivor]:
 
 def _look(folder: Path, attempt: str) -> Survivor | None:
     run = files.read_record(str(folder / "run")) or {}
-    if run.get("boot_id") != files.boot_id():
+    if run.get("boot_id") != files.boot_id() or not isinstance(run.get("pid", 0), int):
         run = {}  # its numbers are those of processes before the machine was started anew
     shim = int(run.get("pid", 0))
     if _lives(shim, run.get("start_ticks", 0)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.naming import resolved
 from dure.cli.run import Run
+from dure.errors import ApiError
 
 Kind = Annotated[str, typer.Option("--kind", help="opt.org_kind")]
 Weight = Annotated[int, typer.Option("--weight", help="opt.weight", min=1)]
@@ -144,7 +146,8 @@ def project_add(
 
 def project_remove(run: Run, id: Id, actor: ActorOption) -> None:
     id, actor = resolved(run, "project", id), resolved(run, "actor", actor)
-    done(run, run.client.remove_member(id, actor), "done.no_member", id=id, actor=actor)
+    with _tokens_told(run, actor):
+        done(run, run.client.remove_member(id, actor), "done.no_member", id=id, actor=actor)
 
 
 # -- actors and tokens
@@ -190,12 +193,14 @@ def actor_erase(run: Run, id: Id, yes: Annotated[bool, typer.Option("--yes", hel
     if not yes:
         raise run.refusal("erase.sure", Exit.USAGE, id=id)
     id = resolved(run, "actor", id)
-    done(run, run.client.erase_actor(id), "done.erased", id=id)
+    with _tokens_told(run, id):
+        done(run, run.client.erase_actor(id), "done.erased", id=id)
 
 
 def actor_disable(run: Run, id: Id) -> None:
     id = resolved(run, "actor", id)
-    done(run, run.client.disable_actor(id), "done.disabled", id=id)
+    with _tokens_told(run, id):
+        done(run, run.client.disable_actor(id), "done.disabled", id=id)
 
 
 def actor_grant(run: Run, id: Id, role: Annotated[str, typer.Argument(help="arg.role", metavar="ROLE[:SCOPE]")]) -> None:
@@ -207,7 +212,27 @@ def actor_grant(run: Run, id: Id, role: Annotated[str, typer.Argument(help="arg.
 def actor_revoke(run: Run, id: Id, role: Annotated[str, typer.Argument(help="arg.role", metavar="ROLE[:SCOPE]")]) -> None:
     ((name, scope),) = _grants([role])
     id = resolved(run, "actor", id)
-    done(run, run.client.revoke_grant(f"{id}:{name}:{scope}"), "done.revoked_role", id=id, role=role)
+    with _tokens_told(run, id):
+        done(run, run.client.revoke_grant(f"{id}:{name}:{scope}"), "done.revoked_role", id=id, role=role)
+
+
+@contextmanager
+def _tokens_told(run: Run, actor: str) -> Iterator[None]:
+    """Around what may end tokens that somebody made in others' names: which ones ended, and whose they were."""
+    before = _made_for_others(run, actor)
+    yield
+    ended = {id for id in before if id not in _made_for_others(run, actor)} if before else set()
+    if ended:
+        run.note("tokens.ended", n=len(ended), whose=", ".join(sorted({before[id] for id in ended})))
+
+
+def _made_for_others(run: Run, actor: str) -> dict[str, str]:
+    """The working tokens, each with whose it is; none where who asks may not list them."""
+    try:
+        rows = run.client.tokens(actor, made=True)
+        return {row["id"]: row["actor"] for row in rows if not row["revoked_ms"] and row["actor"] != actor}
+    except ApiError:
+        return {}
 
 
 def _actor(run: Run, actor: str) -> str:

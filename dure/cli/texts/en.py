@@ -191,8 +191,8 @@ TEXTS: dict[str, str] = {
     "quote.grace": "The grace of {grace} is held for as well; what is not used of it is given back.",
     "quote.preemptible": "Preemptible work: {factor} times the price, counted in here.",
     "quote.on": " on {accelerator}",
-    "quote.claims": "It would start at {site} as soon as others have made room. For that, {least} are charged at least, "
-    "also if it is cancelled before it starts.",
+    "quote.claims": "It would start at {site} as soon as others have made room. If these are another organisation's, at "
+    "least {least} are charged, also if it is cancelled before it starts.",
     "quote.elements": "{n} elements: at most {all} together.",
     "quote.now": "It would start now, at {site}.",
     "quote.promised": "It would start by {when}.",
@@ -313,6 +313,8 @@ TEXTS: dict[str, str] = {
     "erase.sure": "Erasing {id} cannot be undone. Say --yes if you are sure.",
     "attest.sure": "If {id} is still alive somewhere, its job would run twice. Say --yes if you are certain that it is dead.",
     "token.either": "Either --actor or --made-by: whose the tokens are, or who made them.",
+    "tokens.ended": "Tokens that they had made for others ended with that: {n}, of {whose}. Who still needs one asks whoever "
+    "manages the project, of a site's agent whoever operates it.",
     "token.once": "This is token {id}. It is shown this once; keep it safe.",
     "token.empty": "{source} is set and empty. Give it a token; or unset it, and the token of the farm's data folder is used.",
     "token.malformed": "What {source} holds is no token: a token is one word of letters, digits and signs, such as dure_….",

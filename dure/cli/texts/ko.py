@@ -195,8 +195,8 @@ TEXTS: dict[str, str] = {
     "quote.grace": "유예 시간 {grace} 몫도 함께 예약되며, 쓰지 않은 만큼 돌려받습니다.",
     "quote.preemptible": "선점 가능한 작업: 단가의 {factor}배이며 이 금액에 들어 있습니다.",
     "quote.on": " {accelerator} 기준",
-    "quote.claims": "다른 작업이 자리를 비우는 대로 {site}에서 시작할 수 있습니다. 그 대가로 시작 전에 취소해도 "
-    "최소 {least|은/는} 청구됩니다.",
+    "quote.claims": "다른 작업이 자리를 비우는 대로 {site}에서 시작할 수 있습니다. 그것이 다른 기관의 작업이면 시작 전에 "
+    "취소해도 최소 {least|은/는} 청구됩니다.",
     "quote.elements": "원소 {n}개: 모두 합해 최대 {all}입니다.",
     "quote.now": "지금 {site}에서 시작할 수 있습니다.",
     "quote.promised": "늦어도 {when}에 시작할 수 있습니다.",
@@ -313,6 +313,8 @@ TEXTS: dict[str, str] = {
     "erase.sure": "{id}의 삭제는 되돌릴 수 없습니다. 확실하면 --yes를 붙이십시오.",
     "attest.sure": "{id|이/가} 어딘가 살아 있으면 작업이 두 번 실행됩니다. 죽은 것이 확실하면 --yes를 붙이십시오.",
     "token.either": "--actor(토큰의 소유자)와 --made-by(만든 사람) 가운데 하나만 쓰십시오.",
+    "tokens.ended": "이 사람이 남의 이름으로 만든 토큰도 함께 끝났습니다: {n}개({whose}). 계속 필요하면 과제 책임자에게, "
+    "사이트 에이전트의 것은 운영자에게 다시 요청하십시오.",
     "token.once": "토큰 {id}입니다. 한 번만 보여 드리니 안전하게 보관하십시오.",
     "token.empty": "{source} 값이 비어 있습니다. 토큰을 넣으십시오. 설정을 없애면 팜 데이터 폴더의 토큰을 씁니다.",
     "token.malformed": "{source} 값은 토큰이 아닙니다. 토큰은 dure_…처럼 공백 없는 영문자·숫자·기호입니다.",

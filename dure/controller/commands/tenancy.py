@@ -11,7 +11,7 @@ from dure.controller.rules import bad, exists, not_found
 from dure.model.funding import Programme
 from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Site
-from dure.model.tenancy import Actor, Credential, Grant, Organisation, Person, Project, Role
+from dure.model.tenancy import Actor, Credential, Grant, Organisation, Person, Project, Role, site_bound
 from dure.ports import Reader, Tx
 
 WEIGHT_MAX = 1_000_000
@@ -170,8 +170,7 @@ def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
     if last is not None:
         return last
     own = tx.find(Credential, {"actor": actor, "revoked_ms": 0})
-    seen = [] if _administers(tx, actor) else [c for c, _ in _agents_tokens(tx, actor)]
-    for credential in {c.id: c for c in (*own, *_bounded(tx, actor), *seen) if not c.revoked_ms}.values():
+    for credential in {c.id: c for c in (*own, *_seen_secrets(tx, actor)) if not c.revoked_ms}.values():
         _revoke(tx, deed, credential)
     if row.disabled:
         return row
@@ -181,21 +180,20 @@ def disable_actor(tx: Tx, deed: Deed, *, actor: str) -> Actor | Reason:
 
 
 def _seen_through(reader: Reader, lost: Grant) -> list[Credential]:
-    """The working credentials in others' names that an actor made by a role that it has just lost, and could use in its place."""
-    if _administers(reader, lost.actor):
+    """The working credentials in others' names that an actor made by a role, and that it could not make by those which it has
+    left: a secret once seen would be the role kept."""
+    if lost.role not in (Role.MANAGER, Role.OPERATOR, Role.ADMIN) or _administers(reader, lost.actor):
         return []
-    if lost.role == Role.MANAGER:
-        return [c for c in _bounded(reader, lost.actor) if lost.scope in c.within and not c.revoked_ms]
-    if lost.role == Role.OPERATOR:
-        left = {g.scope for g in reader.find(Grant, {"actor": lost.actor, "role": Role.OPERATOR})}
-        made = _agents_tokens(reader, lost.actor)
-        return [c for c, site in made if not c.revoked_ms and "*" not in left and site not in left]
-    return []
+    held = reader.find(Grant, {"actor": lost.actor})
+    able = {g.scope for g in held if g.role == Role.MANAGER} | {site_bound(g.scope) for g in held if g.role == Role.OPERATOR}
+    everywhere = site_bound("*") in able
+    seen = (c for c in _seen_secrets(reader, lost.actor) if not c.revoked_ms)
+    return [c for c in seen if not all(b in able or (everywhere and b.startswith(site_bound(""))) for b in c.within)]
 
 
-def _bounded(reader: Reader, actor: str) -> list[Credential]:
-    """The credentials, bound to some projects, that an actor made, and those that were made with one of these: also with one that
-    is revoked by now. What an administrator makes has no such bound, and outlasts them."""
+def _seen_secrets(reader: Reader, actor: str) -> list[Credential]:
+    """The credentials with a bound that an actor made, and those that were made with one of these: also with one that is revoked
+    by now. What an administrator makes has no bound, and outlasts them."""
     found: dict[str, Credential] = {}
     fresh = reader.find(Credential, {"made_by": actor})
     while fresh:
@@ -205,13 +203,6 @@ def _bounded(reader: Reader, actor: str) -> list[Credential]:
     return list(found.values())
 
 
-def _agents_tokens(reader: Reader, actor: str) -> list[tuple[Credential, str]]:
-    """What an actor made for the programs of sites, each with its site."""
-    made = [c for c in reader.find(Credential, {"made_by": actor}) if c.actor != actor]
-    sites = {g.actor: g.scope for g in reader.find(Grant, {"actor": sorted({c.actor for c in made}), "role": Role.AGENT})}
-    return [(c, sites[c.actor]) for c in made if c.actor in sites]
-
-
 def _administers(reader: Reader, actor: str) -> bool:
     return reader.get(Grant, f"{actor}:{Role.ADMIN.value}:*") is not None
 
@@ -219,7 +210,7 @@ def _administers(reader: Reader, actor: str) -> bool:
 def create_token(
     tx: Tx, deed: Deed, *, actor: str, label: str = "", expires_ms: int = 0, within: Sequence[str] = ()
 ) -> NewToken | Reason:
-    """within: the projects beyond which it opens nothing, whatever its actor may; empty: no such bound."""
+    """within: as of a Credential."""
     row = tx.get(Actor, actor)
     if row is None:
         return not_found("actor", actor)

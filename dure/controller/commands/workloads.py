@@ -18,7 +18,7 @@ from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle
 from dure.model.site import Site
-from dure.model.tenancy import Project
+from dure.model.tenancy import Grant, Project
 from dure.model.workload import LIMIT_MS_MIN, TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Reader, Tx
 
@@ -148,7 +148,10 @@ def _policy_faults(policy: Policy, spec: WorkloadSpec, array: int) -> Iterator[R
         yield bad("limit", "too_small", limit_ms=LIMIT_MS_MIN)
     if spec.limit_ms > policy.limit_ms_max:
         yield bad("limit", "too_large", limit_ms=policy.limit_ms_max)
-    if policy.priority_class(spec.priority) is None:
+    klass = policy.priority_class(spec.priority)
+    if klass is not None and klass.preempts and LIMIT_MS_MIN <= spec.limit_ms < policy.min_run_ms:
+        yield bad("limit", "too_small", limit_ms=policy.min_run_ms)  # what made others stop pays for the run they are guaranteed
+    if klass is None:
         yield bad("priority", "unknown_value", value=spec.priority, allowed=", ".join(c.name for c in policy.classes))
 
 
@@ -242,8 +245,13 @@ def _cancel_one(tx: Tx, deed: Deed, workload: Workload) -> Workload:
         data={"attempt": attempt.id}, touched=touch(asked, stopping),
     )  # fmt: skip
     if attempt.state == AttemptState.CLAIMED:
-        withdraw_claim(tx, deed, attempt)
+        withdraw_claim(tx, deed, attempt, by_its_own=_acts_for(tx, deed.actor, workload))
     return tx.get(Workload, workload.id) or asked
+
+
+def _acts_for(reader: Reader, actor: str, workload: Workload) -> bool:
+    """Whether an actor does so for the project, and not as somebody who keeps the farm in order."""
+    return actor == workload.owner or bool(reader.find(Grant, {"actor": actor, "scope": workload.project}))
 
 
 def _cancel_waiting(tx: Tx, deed: Deed, workload: Workload) -> Workload:

@@ -43,7 +43,9 @@ class Presence:
         if identity(self._path) != self._file:
             self._refuse(
                 f"{self._path} was removed, moved or replaced while the plane had it open; nothing is read or written until it is"
-                " back in its place. Stop the farm (dure down), restore a backup (dure restore FILE), and start it again"
+                " back in its place. If it was moved, put it back. If it was removed, DO NOT STOP THE FARM: while it runs, what"
+                f" the file held can be copied from /proc/{os.getpid()}/fd; docs/operations/when-things-go-wrong.md tells how,"
+                " under 'The database is gone'. Only when that is in vain: dure down, dure restore FILE, dure up"
             )
         known = self._log
         # looked at once more at the end: SQLite itself removes its log when the last connection is closed

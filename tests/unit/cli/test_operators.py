@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dure.cli.exits import Exit
 from tests.builders.api_plane import JOB
 from tests.unit.cli.test_commands import Shell
 
@@ -20,6 +21,13 @@ def test_a_job_of_others_is_listed_shown_and_cancelled_by_its_name(still: Shell)
     assert id in still.run("show", JOB["name"], who="local")
     assert "1" in still.run("cancel", JOB["name"], who="local")
     assert still.json("show", id, who="local")["cancel_asked_ms"]
+
+
+def test_who_may_not_submit_it_again_is_not_told_to_cancel_it_first(still: Shell) -> None:
+    operator(still)
+    id, _, _ = still.served.plane.run_one()
+    assert "dure cancel" in still.run("resubmit", id, who="alice", expect=Exit.REFUSED)
+    assert "dure cancel" not in still.run("resubmit", id, "--cores", "2", who="local", expect=Exit.REFUSED)
 
 
 def test_elements_of_an_array_that_run_there_stand_for_themselves(still: Shell) -> None:

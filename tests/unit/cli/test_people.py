@@ -71,6 +71,22 @@ def test_what_a_manager_made_in_somebodys_name_is_listed_and_what_was_done_with_
     assert "with token" not in ask("admin", f"audit log --subject {made['id']}")  # made by itself
 
 
+@pytest.mark.parametrize("line", ["project remove alpha --actor {m}", "actor revoke {m} manager:alpha", "actor disable {m}"])
+def test_whose_tokens_end_with_a_manager_is_said(served: Served, ask: Ask, line: str) -> None:
+    actors = served.plane.actors
+    ask("manager", f"token create --actor {actors['alice']} --label laptop")
+    ask("manager", f"token create --actor {actors['manager']}")  # its own: that it ends needs no telling
+    said = ask("admin", line.format(m=actors["manager"]))
+    assert f"Tokens that they had made for others ended with that: 1, of {actors['alice']}." in " ".join(said.split())
+    assert "had made" not in ask("admin", f"project remove alpha --actor {actors['alice']}")
+
+
+def test_a_manager_who_gives_what_is_not_a_projects_role_hears_who_may(ask: Ask) -> None:
+    ask("manager", "actor create Zoe --role member:alpha")
+    said = ask("manager", "actor grant Zoe officer:voucher", expect=Exit.REFUSED)
+    assert "admin" in said and "manager" not in said
+
+
 def test_an_officer_of_a_programme_looks_at_what_it_funds(served: Served, ask: Ask) -> None:
     now_ms = served.plane.clock.now_ms()
     span = {"starts": now_ms - DAY_MS, "ends": now_ms + 90 * DAY_MS}

@@ -64,19 +64,19 @@ def attempt(outcome: Outcome, run_ms: int = 0, unsaved_ms: int = -1) -> Attempt:
 )
 def test_a_refund_is_for_what_was_lost_up_to_its_cap(outcome: Outcome, unsaved_ms: int, back_won: int) -> None:
     job = workload(interval_ms=10 * HOUR_MS)
-    charge, refund = bill(POLICY, attempt(outcome, 20 * HOUR_MS, unsaved_ms), job)
+    charge, refund = bill(POLICY, attempt(outcome, 20 * HOUR_MS, unsaved_ms), job, 20 * HOUR_MS)
     assert (charge, refund) == (20 * HOUR_WON * NANO, back_won * NANO)
 
 
 @pytest.mark.parametrize(("outcome", "back_won"), [(Outcome.PREEMPTED, 20 * 60), (Outcome.LOST, HOUR_WON)])
 def test_a_preemption_gives_back_no_more_than_the_interval_that_was_declared(outcome: Outcome, back_won: int) -> None:
     job = workload(interval_ms=20 * MINUTE_MS)
-    assert bill(POLICY, attempt(outcome, 2 * HOUR_MS, HOUR_MS), job)[1] == back_won * NANO
+    assert bill(POLICY, attempt(outcome, 2 * HOUR_MS, HOUR_MS), job, 2 * HOUR_MS)[1] == back_won * NANO
 
 
 def test_no_more_comes_back_than_was_charged() -> None:
     cheap = replace(attempt(Outcome.LOST, HOUR_MS), held=7)
-    assert bill(POLICY, cheap, workload()) == (7 * NANO, 7 * NANO)
+    assert bill(POLICY, cheap, workload(), cheap.evidence.run_ms) == (7 * NANO, 7 * NANO)
 
 
 # -- trying again ---------------------------------------------------------------------------------------------------------

@@ -120,6 +120,12 @@ def test_no_more_money_is_asked_for_than_lets_it_start_before_a_project_mate() -
     assert change(world, rate=None) == Change(funds_won=30)
 
 
+def test_money_that_a_mate_takes_first_is_asked_for_as_well() -> None:
+    world = farm(cores=4).award("lab", 0).pending("small", hold=13)
+    world.pending("large", cores=4, hold=1172, limit=24 * 3600).pending("job", hold=308, limit=24 * 3600)
+    assert change(world, rate=None) == Change(funds_won=321)
+
+
 def test_merit_alone_cannot_be_helped_with_won() -> None:
     world = farm().award("lab", 5, currency=Currency.ACS).pending("job", hold=-1, merit=9, limit=60)
     assert change(world, rate=None) is NoChange.NONE_SUFFICES
