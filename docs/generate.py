@@ -111,7 +111,13 @@ _REASONS_INTRO = """A refusal is data: a kind and its facts. The API gives both,
 
 
 def _group(kind: ReasonKind) -> str:
-    waits = {k for k, _ in WAIT_CODES} | {ReasonKind.NOT_YET_PLANNED, ReasonKind.WAITS_QUARANTINE, ReasonKind.IN_PROGRESS}
+    waits = {k for k, _ in WAIT_CODES} | {
+        ReasonKind.NOT_YET_PLANNED,
+        ReasonKind.WAITS_QUARANTINE,
+        ReasonKind.IN_PROGRESS,
+        ReasonKind.MAKES_ROOM,
+        ReasonKind.BEING_CANCELLED,
+    }
     if kind in waits:
         return WAITING
     return ENDED if kind.startswith("ended_") or kind is ReasonKind.DEPENDENCY_FAILED else REFUSED

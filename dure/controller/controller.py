@@ -22,7 +22,7 @@ from dure.errors import ChainContradicted, StaleLeader, require
 from dure.model.event import NO_HEAD, ChainFault, Head
 from dure.model.reason import Reason, ReasonKind
 from dure.model.tenancy import Project
-from dure.model.workload import Attempt, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import Attempt, AttemptState, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Clock, Entropy, Store
 from dure.scheduler import PLANS_MAX, Plan, Snapshot, plan
 
@@ -268,9 +268,9 @@ class Controller:
             workload = self.store.read(lambda r: r.get(Workload, id))
             if workload is None:
                 return not_found("workload", id)
-            held_back = self._quarantined(workload, view.snapshot.now_ms)
-            if held_back:
-                return held_back
+            known = self._quarantined(workload, view.snapshot.now_ms) or self._stopping(workload)
+            if known:
+                return known
             plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
             answer = answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
             if answer is None or not awards:
@@ -290,6 +290,17 @@ class Controller:
             reason = Reason.of(ReasonKind.WAITS_QUARANTINE, attempt=held_back[0])
         else:
             return None
+        return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
+
+    def _stopping(self, workload: Workload) -> WhyAnswer | None:
+        """Of what runs and was told to stop, why that is."""
+        row = self.store.read(lambda r: r.get(Attempt, workload.attempt)) if workload.attempt else None
+        if row is None or row.state != AttemptState.STOPPING:
+            return None
+        if workload.cancel_asked_ms:
+            reason = Reason.of(ReasonKind.BEING_CANCELLED)
+        else:
+            reason = Reason.of(ReasonKind.MAKES_ROOM, **({"by": row.beneficiary} if row.beneficiary else {}))
         return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
 
     def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:

@@ -31,6 +31,8 @@ class ReasonKind(StrEnum):
     WAITS_VICTIMS = "waits_victims"
     WAITS_QUARANTINE = "waits_quarantine"  # attempt: one that a site holds and the plane does not know; an operator decides
     IN_PROGRESS = "in_progress"  # state: it does not wait
+    MAKES_ROOM = "makes_room"  # it runs, and was told to make room
+    BEING_CANCELLED = "being_cancelled"
     FUNDS_SHORT = "funds_short"
     NO_AWARD = "no_award"
     # a workload ended, or an attempt did

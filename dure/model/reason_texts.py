@@ -170,6 +170,14 @@ _ENDED: dict[K, ReasonText] = {
     K.IN_PROGRESS: _text("state", _WAIT, (
         "In progress", "It does not wait any more: it is {state}.", "Nothing has to be done."), (
         "진행 중", "더 기다리지 않습니다. 현재 상태: {state}.", "할 일이 없습니다.")),
+    K.MAKES_ROOM: _text("by", _WAIT, (
+        "Makes room for another", "It was told to stop[, to make room for {by},] and has its grace to save its work.",
+        "Wait: it starts again by itself, and what it loses is refunded by the rule."), (
+        "자리를 비우는 중", "[{by|을/를} 위해 ]자리를 비우라는 요청을 받았고, 유예 시간 안에 작업을 저장할 수 있습니다.",
+        "기다리면 저절로 다시 시작하며, 잃은 만큼 규칙에 따라 환급됩니다.")),
+    K.BEING_CANCELLED: _text("", _WAIT, (
+        "Being cancelled", "Somebody who may do so cancelled it, and it is being stopped.", "Nothing has to be done."), (
+        "취소하는 중", "권한이 있는 사람이 취소하여 중지하고 있습니다.", "할 일이 없습니다.")),
     K.ENDED_SUCCEEDED: _text("", _WAIT, (
         "Succeeded", "It ran to its end without an error.", "Nothing has to be done."), (
         "성공", "오류 없이 끝났습니다.", "할 일이 없습니다.")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dure.model.policy import Policy
 from tests.builders.api_plane import JOB, ApiPlane, problem
 
@@ -76,6 +78,31 @@ def test_work_that_may_make_others_stop_has_at_least_the_limit_that_it_is_charge
         assert refused["reason"]["facts"] == {"field": "limit", "problem": "too_small", "limit_ms": MIN_RUN_MS}
     for fine in ({**short, "limit": "1m"}, {**short, "priority": "normal"}):
         assert plane.post("manager", "/workloads", {"project": "alpha", "job": fine})["ids"]
+
+
+@pytest.mark.parametrize(("who", "project", "named"), [("alice", "alpha", True), ("bob", "beta", False)])
+def test_who_is_made_to_stop_is_told_so_while_it_still_runs(plane: ApiPlane, who: str, project: str, named: bool) -> None:
+    victim, _, urgent = urgent_over(plane, who, project)
+    plane.clock.shift_ms += MIN_RUN_MS
+    plane.join()
+    plane.controller.step()
+    plane.controller.step()
+    reason = plane.get(who, f"/workloads/{victim}/why")["reason"]
+    assert (reason["kind"], reason["facts"]) == ("makes_room", {"by": urgent if named else "…"})
+
+
+def test_who_is_being_cancelled_is_told_so(plane: ApiPlane) -> None:
+    workload, _, _ = plane.run_one()
+    assert plane.get("alice", f"/workloads/{workload}/why")["reason"]["kind"] == "in_progress"
+    plane.post("alice", f"/workloads/{workload}/cancel")
+    assert plane.get("alice", f"/workloads/{workload}/why")["reason"]["kind"] == "being_cancelled"
+
+
+def test_an_operators_stop_names_nobody(plane: ApiPlane) -> None:
+    workload, attempt, _ = plane.run_one()
+    plane.post("operator", f"/attempts/{attempt}/stop")
+    told = plane.get("alice", f"/workloads/{workload}/why")
+    assert (told["reason"]["kind"], told["reason"]["facts"]) == ("makes_room", {})
 
 
 def test_a_stranger_that_makes_room_is_not_named(plane: ApiPlane) -> None:

@@ -41,9 +41,7 @@ def test_a_database_that_was_removed_is_neither_written_nor_read(
 ) -> None:
     remove(file)
     for _ in range(2):
-        with pytest.raises(
-            Unreachable, match=r"dure\.db was removed, moved or replaced.*DO NOT STOP.*dure restore FILE"
-        ):
+        with pytest.raises(Unreachable, match=r"dure\.db was removed, moved or replaced.*DO NOT STOP.*dure restore FILE"):
             store.transact(lambda tx: tx.insert(account("after")))
         with pytest.raises(StoreError, match="was removed"):
             store.read(lambda r: r.count(Account))
