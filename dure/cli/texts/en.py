@@ -155,7 +155,7 @@ TEXTS: dict[str, str] = {
     "word.several": "several",
     "list.cut": "Only {n} are shown; ask for more with --limit.",
     "list.none": "There are none.",
-    "jobs.none": "There are no jobs. Submit one: dure submit -- python train.py",
+    "jobs.none": "There are no jobs that you may see. To submit one: dure submit -- python train.py",
     "jobs.none_so": "There are no such jobs.",
     "jobs.state": "There is no state {state}. One of: {known}.",
     "error.unreachable": "No plane answers at {url} ({detail}). Start the farm with `dure up`, or name another with --url.",

@@ -155,7 +155,7 @@ TEXTS: dict[str, str] = {
     "word.several": "여러 상태",
     "list.cut": "{n}개만 보였습니다. --limit으로 더 볼 수 있습니다.",
     "list.none": "없습니다.",
-    "jobs.none": "작업이 없습니다. 제출해 보십시오: dure submit -- python train.py",
+    "jobs.none": "볼 수 있는 작업이 없습니다. 제출하려면: dure submit -- python train.py",
     "jobs.none_so": "그런 작업이 없습니다.",
     "jobs.state": "없는 상태입니다: {state}. 다음 중 하나: {known}.",
     "error.unreachable":
