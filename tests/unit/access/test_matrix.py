@@ -23,7 +23,7 @@ from dure.access import (
     visible_projects,
 )
 from dure.model.reason import Reason, ReasonKind
-from dure.model.tenancy import Credential, Grant, Role
+from dure.model.tenancy import Credential, Grant, Role, site_bound
 
 # admin, operator, officer, manager, member, auditor, agent. "role:*": only who has it everywhere, whatever it is done to.
 MATRIX = """
@@ -182,6 +182,15 @@ def test_a_bounded_token_carries_the_roles_of_its_projects_and_does_not_end_its_
     own = Resource(kind="actor", id="me", owner="me")
     assert {a for a in Action if may(bounded, a, own).allowed} == ANYONE | OWN_WITHIN
     assert not may(bounded, Action.ACTOR_ERASE, own).allowed
+
+
+def test_a_token_bound_to_a_site_speaks_for_it_and_opens_no_project_of_that_name() -> None:
+    roles = ((Role.AGENT, "uni"), (Role.AGENT, "lab"), (Role.MANAGER, "uni"), (Role.ADMIN, "*"))
+    grants = [Grant(id=f"{r}:{s}", actor="me", role=r, scope=s) for r, s in roles]
+    assert [g.id for g in carried(grants, (site_bound("uni"),))] == ["agent:uni"]
+    assert [g.id for g in carried(grants, ("uni",))] == ["manager:uni"]
+    agent = Identity(id="me", grants=carried(grants, (site_bound("uni"),)), site="uni", within=(site_bound("uni"),))
+    assert agent.own() == OWN_OF_AGENTS, "it lies where tenants' code runs, and begets no tokens"
 
 
 @pytest.mark.parametrize(("within", "seen"), [((), False), (("a",), True), (("a", "b"), True), (("a", "c"), False)])
