@@ -16,12 +16,11 @@ from dure.api.forms import FILTER
 from dure.controller.rules import not_found
 from dure.model.reason import Reason
 from dure.model.tenancy import Project
-from dure.model.workload import Attempt, AttemptState
+from dure.model.workload import ATTEMPT_LIVE, Attempt
 from dure.ports import Reader
 
 R = TypeVar("R")
 LIMIT_MAX = 500
-LIVE = tuple(state for state in AttemptState if state != AttemptState.ENDED)
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="items a page")]
 Cursor = Annotated[
     str, Query(max_length=208, description="`next` of the page before, with the same filters; absent: the first page")
@@ -88,7 +87,7 @@ def at_sites(call: Call, reader: Reader, action: Action) -> dict[str, Any] | Non
     sites = visible_ids(call.identity, action, Scope.SITE)
     if not sites:
         return None
-    live = reader.find(Attempt, {"site": sorted(sites), "state": LIVE})
+    live = reader.find(Attempt, {"site": sorted(sites), "state": ATTEMPT_LIVE})
     return {"id": sorted({a.workload for a in live}), "attempt": sorted(a.id for a in live)} if live else None
 
 

@@ -223,17 +223,17 @@ def _harmed_others(tx: Tx, attempt: Attempt) -> bool:
     if not attempt.victims:
         return False
     victims = tx.get_many(Attempt, set(attempt.victims)).values()
-    projects = tx.get_many(Project, {attempt.project, *(v.project for v in victims)})
-    return len({p.organisation for p in projects.values()}) > 1
+    return not _of_one_organisation(tx, {attempt.project, *(v.project for v in victims)})
+
+
+def _of_one_organisation(tx: Tx, projects: set[str]) -> bool:
+    return len({p.organisation for p in tx.get_many(Project, projects).values()}) == 1
 
 
 def _own_preemption(tx: Tx, attempt: Attempt) -> bool:
     """Whether an attempt made room for work of its own organisation: that is no loss that others have to make good."""
     beneficiary = tx.get(Workload, attempt.beneficiary) if attempt.beneficiary else None
-    if beneficiary is None:
-        return False
-    projects = tx.get_many(Project, {attempt.project, beneficiary.project})
-    return len({p.organisation for p in projects.values()}) == 1
+    return beneficiary is not None and _of_one_organisation(tx, {attempt.project, beneficiary.project})
 
 
 def lost_ms(evidence: Evidence) -> int:

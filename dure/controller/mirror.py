@@ -19,7 +19,7 @@ from dure.model.policy import Policy
 from dure.model.records import Plane
 from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Organisation, Project
-from dure.model.workload import Attempt, AttemptState, Workload, WorkloadState
+from dure.model.workload import ATTEMPT_LIVE, Attempt, AttemptState, Workload, WorkloadState
 from dure.ports import Reader
 from dure.scheduler.snapshot import DEPENDENCY_FAILED, DEPENDENCY_MET, DEPENDENCY_WAITS
 
@@ -75,8 +75,7 @@ class Mirror:
         awards = reader.find(Award, {"expired": False})
         self._take_all(reader, Award, awards)
         self._take_all(reader, Account, reader.get_many(Account, [award_account(a.id) for a in awards]).values())
-        live = [s for s in AttemptState if s != AttemptState.ENDED]
-        attempts = reader.find(Attempt, {"state": live})
+        attempts = reader.find(Attempt, {"state": ATTEMPT_LIVE})
         self._take_all(reader, Attempt, attempts)
         self._take_all(reader, Workload, reader.get_many(Workload, [a.workload for a in attempts]).values())
         self._take_all(reader, Workload, reader.find(Workload, {"state": WorkloadState.WAITING}))

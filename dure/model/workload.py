@@ -70,6 +70,7 @@ ATTEMPT_NEXT: Mapping[AttemptState, frozenset[AttemptState]] = {
     AttemptState.STOPPING: frozenset({AttemptState.ENDED}),
     AttemptState.ENDED: frozenset(),
 }
+ATTEMPT_LIVE: tuple[AttemptState, ...] = tuple(state for state in AttemptState if state != AttemptState.ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

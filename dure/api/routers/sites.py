@@ -24,11 +24,10 @@ from dure.controller.deed import Deed
 from dure.model.reason import Reason
 from dure.model.site import ATTESTED, Node, Quarantine, Site
 from dure.model.tenancy import Actor, Grant, Role, site_bound
-from dure.model.workload import Attempt, AttemptState
+from dure.model.workload import ATTEMPT_LIVE, Attempt
 from dure.ports import Reader, Tx
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["sites"])
-LIVE = tuple(s for s in AttemptState if s != AttemptState.ENDED)
 UNFORCED = AttestIn()
 
 
@@ -57,7 +56,7 @@ async def get_site(call: CallDep, id: str) -> Response:
     now_ms, silent_ms_max = call.api.clock.now_ms(), (await call.api.policy()).site_silent_ms
 
     def look(reader: Reader) -> Plain | Reason:
-        nodes, attempts = reader.find(Node, {"site": id}), reader.find(Attempt, {"site": id, "state": LIVE})
+        nodes, attempts = reader.find(Node, {"site": id}), reader.find(Attempt, {"site": id, "state": ATTEMPT_LIVE})
         strange = [q for q in reader.find(Quarantine, {"site": id, "resolved": ("", ATTESTED)}) if q.holds_place]
         document = site_document(call.record, nodes, attempts, strange, now_ms, silent_ms_max)
         if not call.sees(Action.SITE_OPERATE, Resource(kind="site", id=id, site=id)):

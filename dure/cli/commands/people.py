@@ -221,7 +221,7 @@ def _tokens_told(run: Run, actor: str) -> Iterator[None]:
     """Around what may end tokens that somebody made in others' names: which ones ended, and whose they were."""
     before = _made_for_others(run, actor)
     yield
-    ended = {id for id in before if id not in _made_for_others(run, actor)} if before else set()
+    ended = before.keys() - _made_for_others(run, actor).keys() if before else set()
     if ended:
         run.note("tokens.ended", n=len(ended), whose=", ".join(sorted({before[id] for id in ended})))
 

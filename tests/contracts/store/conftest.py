@@ -11,6 +11,7 @@ import pytest
 from dure.ports import Store
 from dure.store.memory import MemoryStore
 from dure.store.sql import SqlStore
+from tests.builders.postgres import PostgresServer
 
 
 class Doors:
@@ -38,6 +39,18 @@ class Doors:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/dure.db"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with nothing in it, not even a schema."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = server.empty()
+    yield server.url(name)
+    server.drop(name)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -20,19 +20,7 @@ from dure.store.sql import SqlStore
 from dure.store.sql.engines import Engines, open_engines
 from dure.store.sql.schema import downgrade, newest, prepare, upgrade
 from dure.store.sql.tables import METADATA, TABLES, table_name
-from tests.builders.postgres import PostgresServer
 from tests.builders.records import account
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/dure.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = server.empty()
-    yield server.url(name)
-    server.drop(name)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from dure.model.records import Plane
 from dure.store.kinds import KINDS
 from dure.store.sql import SqlStore, transport
 from dure.store.sql.transport import backup, check_backup, migrate_to, restore
-from tests.builders.postgres import PostgresServer
 from tests.builders.records import account, filled
 
 Everything = dict[type[Any], list[Any]]
@@ -59,15 +58,9 @@ def file(source: str, tmp_path: Path) -> Path:
     return backup(source, tmp_path / "all.gz", now_ms=7)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/target.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = server.empty()
-    yield server.url(name)
-    server.drop(name)
+@pytest.fixture
+def target(empty_url: str) -> str:
+    return empty_url
 
 
 def but_the_plane(everything: Everything) -> Everything:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,20 +29,8 @@ from dure.store.sql.engines import open_engines
 from dure.store.sql.schema import newest, present, upgrade
 from dure.store.sql.session import Unit
 from dure.store.sql.transport import check_backup, restore
-from tests.builders.postgres import PostgresServer
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "schema" / "0001.jsonl"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/dure.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = server.empty()
-    yield server.url(name)
-    server.drop(name)
 
 
 @pytest.fixture
