@@ -19,8 +19,8 @@ from dure.errors import ApiError, LinkError
 Plain = dict[str, Any]
 PREFIX = "/api/v1"
 RETRIED = frozenset({502, 503, 504})  # nothing is known to have been done, or it is known that nothing was
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-STREAM_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=60.0)  # the plane sends a comment every 15 s
+TIMEOUT_S, CONNECT_S = 30.0, 5.0
+STREAM_TIMEOUT = httpx.Timeout(TIMEOUT_S, connect=CONNECT_S, read=60.0)  # the plane sends a comment every 15 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class Transport:
     """The plane at `base_url` (without /api/v1), as the holder of `token`: one connection pool, safe from several threads.
 
     Writes carry a fresh Idempotency-Key from `keys` and are repeated with the same one when the link fails or the plane
-    answers 502, 503 or 504. Answers are the JSON documents of the API. Raises ApiError and LinkError. lang: "en" or "ko"."""
+    answers 502, 503 or 504. Answers are the JSON documents of the API. Raises ApiError and LinkError. lang: "en" or "ko".
+    timeout_s: how long a try waits for an answer, streams apart."""
 
     def __init__(
         self,
@@ -83,12 +84,13 @@ class Transport:
         keys: Callable[[], str] = new_key,
         pause: Callable[[float], None] = time.sleep,
         retries: Retries | None = None,
+        timeout_s: float = TIMEOUT_S,
         http: httpx.Client | None = None,
     ) -> None:
         self._keys = keys
         self._pause = pause
         self._retries = retries or Retries()
-        self._http = http or httpx.Client(base_url=base_url.rstrip("/"), timeout=TIMEOUT)
+        self._http = http or httpx.Client(base_url=base_url.rstrip("/"), timeout=httpx.Timeout(timeout_s, connect=CONNECT_S))
         self._headers = {"accept-language": lang}
         if token:
             self._headers["authorization"] = f"Bearer {token}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import inspect
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,13 @@ def test_a_plane_that_cannot_be_reached_is_a_link_error_after_bounded_tries() ->
     with pytest.raises(ApiError) as refused:
         client.me()
     assert (refused.value.status, len(sent)) == (503, 4)
+
+
+def test_a_plane_that_is_silent_is_not_waited_for_longer_than_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with DureClient(url, retries=Retries(times=0), timeout_s=0.2) as client, pytest.raises(LinkError, match="timed out"):
+            client.farm()
 
 
 def test_a_page_that_is_not_of_a_plane_is_no_answer() -> None:

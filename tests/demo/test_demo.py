@@ -32,7 +32,7 @@ def demo(tmp: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], Path
     with out.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "dure.cli", "demo", *words],
-            env={**kept, "TMPDIR": str(tmp)},
+            env={**kept, "TMPDIR": str(tmp), "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -48,6 +48,16 @@ def demo(tmp: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], Path
             left.kill()
 
 
+def ended(process: subprocess.Popen[bytes], out: Path, within_s: float) -> int:
+    """Its exit status. One that does not end says where it stands, in all its threads."""
+    try:
+        return process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        process.wait()
+        raise AssertionError(out.read_text()) from None
+
+
 def nothing_left(tmp: Path) -> None:
     assert [p.name for p in tmp.iterdir() if p.name.startswith("dure-demo-")] == []
     assert list(processes_of(tmp)) == []
@@ -61,7 +71,7 @@ def test_the_demo_keeps_its_promises_though_its_farm_is_killed(tmp_path: Path) -
         farm = lock.running(Path(found[1].rstrip(".")))
         assert farm is not None
         psutil.Process(farm.pid).kill()
-        code = process.wait(PATIENCE_S + 60)
+        code = ended(process, out, PATIENCE_S + 60)
         told = out.read_text()
         assert code == 0, told
         assert "BROKEN" not in told
@@ -75,12 +85,12 @@ def test_a_demo_that_is_interrupted_takes_everything_away(tmp_path: Path) -> Non
     with demo(tmp_path, "--lang", "ko") as (process, out):
         eventually(lambda: "실행 중" in out.read_text() or process.poll() is not None, "a job runs")
         process.send_signal(signal.SIGINT)
-        assert process.wait(120) == 130, out.read_text()
+        assert ended(process, out, 120) == 130, out.read_text()
         nothing_left(tmp_path)
 
 
 def test_a_demo_that_runs_out_of_time_fails_and_takes_everything_away(tmp_path: Path) -> None:
     with demo(tmp_path, "--within", "10", "--json") as (process, out):
-        assert process.wait(120) == 1, out.read_text()
+        assert ended(process, out, 120) == 1, out.read_text()
         assert '"ok": false' in out.read_text()
         nothing_left(tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from dure.cli.commands.money import tell_statement
 from dure.cli.demo.checks import Check, checks
 from dure.cli.demo.failure import DemoFailure
 from dure.cli.demo.farm import DemoFarm
+from dure.cli.demo.interruption import Interruption
 from dure.cli.demo.story import CORES, PROJECT, SETTINGS, Story
 from dure.cli.demo.view import View
 from dure.cli.exits import Exit
@@ -31,31 +31,28 @@ def demo(run: Run, within: Annotated[int, typer.Option("--within", help="opt.wit
         raise run.refusal("demo.no_sklearn", Exit.USAGE)
     began_s = time.monotonic()
     view = View(run)
-    farm = DemoFarm(SETTINGS, run.texts.lang, lambda _, facts: view.event("demo.event.farm_again", **facts))
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    failed: list[Check] = []
-    left: list[str] = []
-    try:
-        failed = _tell(run, farm, view, began_s + within)
-    except DemoFailure as failure:
-        run.console.fail(run.t(failure.key, **failure.facts))
-        failed = [Check(failure.key, False, failure.facts)]
-    except DureError as broken:
-        run.console.fail(f"{type(broken).__name__}: {broken}")
-        failed = [Check(type(broken).__name__, False, str(broken))]
-    finally:
-        run.note("demo.cleaning")
-        left = farm.stop()
-        signal.signal(signal.SIGTERM, previous)
+    with Interruption() as interruption:
+        farm = DemoFarm(SETTINGS, run.texts.lang, lambda _, facts: view.event("demo.event.farm_again", **facts), interruption)
+        failed: list[Check] = []
+        left: list[str] = []
+        try:
+            failed = _tell(run, farm, view, interruption, began_s + within)
+        except DemoFailure as failure:
+            run.console.fail(run.t(failure.key, **failure.facts))
+            failed = [Check(failure.key, False, failure.facts)]
+        except DureError as broken:
+            run.console.fail(f"{type(broken).__name__}: {broken}")
+            failed = [Check(type(broken).__name__, False, str(broken))]
+        finally:
+            interruption.cleaning()
+            run.note("demo.cleaning")
+            left = farm.stop()
+        interruption.check()
     took_s = time.monotonic() - began_s
     return _end(run, failed, left, took_s, within)
 
 
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _tell(run: Run, farm: DemoFarm, view: View, deadline_s: float) -> list[Check]:
+def _tell(run: Run, farm: DemoFarm, view: View, interruption: Interruption, deadline_s: float) -> list[Check]:
     view.step("demo.step.farm")
     farm.start()
     view.say("demo.farm", url=farm.url, data=farm.folder, cores=CORES, have=os.cpu_count() or 1)
@@ -63,6 +60,7 @@ def _tell(run: Run, farm: DemoFarm, view: View, deadline_s: float) -> list[Check
     try:
         with view.showing():
             for part in (story.found, story.submit, story.preempt, story.finish, story.change):
+                interruption.check()
                 part()
         statement = story.tenant.statement(PROJECT)
         _tell_why(run, view, story.told.why)

@@ -178,7 +178,7 @@ def _await_agent(run: Run, farm: lock.Farm) -> None:
             raise run.refusal("up.token_refused", url=farm.url, file=run.config.admin_token)
         if not _lets_agent_in(run, farm.url):
             raise run.refusal("up.site_token_refused", url=farm.url, site=run.config.site, file=run.config.site_token)
-        while not _has_joined(client, run.config.site, round(farm.started_s * 1000)):
+        while not _has_joined(client, run.config.site, farm.started_ms):
             waited_s = time.monotonic() - began_s
             if waited_s > JOIN_S or lock.process(farm) is None:
                 raise run.refusal("up.no_agent", url=farm.url, site=run.config.site, log=str(log), last=_last_line(log))

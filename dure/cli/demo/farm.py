@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from dure.cli.demo.failure import DemoFailure
+from dure.cli.demo.interruption import Interruption
 from dure.cli.farm import lock
 from dure.cli.farm.answering import answers
 from dure.client import DureClient, Retries
@@ -38,13 +39,20 @@ PATIENCE = Retries(times=9, first_s=0.1, most_s=2.0)
 class DemoFarm:
     """A running farm. say(event, facts): "again" when it had to be started again."""
 
-    def __init__(self, settings: Mapping[str, str], lang: str, say: Callable[[str, Mapping[str, object]], None]) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        lang: str,
+        say: Callable[[str, Mapping[str, object]], None],
+        interruption: Interruption,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="dure-demo-"))
         self._environ = {**os.environ, **settings, "DURE_DATA": str(self.folder), "DURE_LANG": lang}
         for name in ("DURE_STORE", "DURE_URL", "DURE_TOKEN", "DURE_PROJECT"):
             self._environ.pop(name, None)  # the demo's farm is nobody else's
         self._lang = lang
         self._say = say
+        self.pause = interruption.pause
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._over = threading.Event()
@@ -63,6 +71,7 @@ class DemoFarm:
             token or (self.folder / "admin.token").read_text(encoding="utf-8").strip(),
             lang=self._lang,
             retries=PATIENCE,
+            pause=self.pause,
         )
 
     def _spawn(self, port: int) -> None:
@@ -85,7 +94,7 @@ class DemoFarm:
                 return farm.url
             if farm is None and self._process is not None and self._process.poll() is not None:
                 break
-            time.sleep(LOOK_S)
+            self.pause(LOOK_S)
         raise DemoFailure("demo.no_farm", log=_tail(self.folder / "farm.log"))
 
     def _watch(self) -> None:
@@ -112,13 +121,18 @@ class DemoFarm:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_jobs(self) -> None:
-        """Cancel everything, and wait until no attempt lives."""
-        with contextlib.suppress(ApiError, LinkError), self.client() as client:
-            for state in ("waiting", "starting", "running"):
-                for row in client.workloads(state=state):
+        """Cancel everything, and wait until no attempt lives: END_JOBS_S at most, less of a farm that is silent."""
+        token = (self.folder / "admin.token").read_text(encoding="utf-8").strip()
+        deadline_s = time.monotonic() + END_JOBS_S
+        with (
+            contextlib.suppress(ApiError, LinkError),
+            DureClient(self.url, token, retries=Retries(times=2), timeout_s=STOP_S) as client,
+        ):
+            rows = [row for state in ("waiting", "starting", "running") for row in client.workloads(state=state)]
+            for row in rows:
+                if time.monotonic() < deadline_s:
                     with contextlib.suppress(ApiError):
                         client.cancel(row["id"])
-            deadline_s = time.monotonic() + END_JOBS_S
             while time.monotonic() < deadline_s:
                 attempts = client.farm()["attempts"]
                 if not sum(count for state, count in attempts.items() if state != "ended"):
@@ -147,7 +161,8 @@ class DemoFarm:
                 left.append(f"{process.pid} {' '.join(process.cmdline())[:100]}")
                 process.kill()
         if self._process is not None:
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_S)
         return left
 
 

@@ -167,7 +167,8 @@ class Story:
         mine = [self.told.ids["train"], self.told.ids["gang"], *self.told.sweep]
         self.until("demo.wait.all", lambda: all(self._states.get(id) in ENDED for id in mine))
         if self._tail is not None:
-            self._tail.join(max(0.0, self._deadline_s - time.monotonic()))
+            while self._tail.runs and time.monotonic() < self._deadline_s:
+                self._farm.pause(LOOK_S)
             self.told.train_lines = self._tail.lines
 
     def change(self) -> None:
@@ -207,7 +208,7 @@ class Story:
                 raise DemoFailure("demo.fail.train", reason=self.tenant.workload(self.told.ids["train"])["reason"])
             if time.monotonic() > self._deadline_s:
                 raise DemoFailure(key, states=", ".join(f"{n} {s}" for s, n in Counter(states.values()).items()))
-            time.sleep(LOOK_S)
+            self._farm.pause(LOOK_S)
 
 
 def _put(job: dict[str, Any], name: str, value: Any) -> None:

@@ -15,19 +15,20 @@ from dure.errors import ApiError, LinkError
 
 
 class Tail:
-    """Shows what a job prints over all its attempts, and remembers it. `wait_for` wakes on a line."""
+    """Shows what a job prints over all its attempts, and remembers it."""
 
     def __init__(self, client: DureClient, workload: str, name: str, view: View) -> None:
         self.lines: list[str] = []
-        self._changed = threading.Condition()
         self._client, self._workload, self._name, self._view = client, workload, name, view
         self._thread = threading.Thread(target=self._run, name=f"demo-log-{name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, timeout_s: float) -> None:
-        self._thread.join(timeout_s)
+    @property
+    def runs(self) -> bool:
+        """Whether more lines may come."""
+        return self._thread.is_alive()
 
     def has(self, *starts: str) -> bool:
         """Whether lines with these beginnings were printed, in this order."""

@@ -6,11 +6,14 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from dure.backends.local.processes import start_ticks
 
 LOCK = "farm.lock"
 NOTE = "farm.json"
@@ -18,11 +21,12 @@ NOTE = "farm.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Farm:
-    """A running farm. pid with started_s (seconds since the epoch, as psutil tells) names its process, so that a pid that was
-    used again is never mistaken for it. url is "" until it answers."""
+    """A running farm. pid with start_ticks (of the kernel's clock since boot, which nobody sets) names its process, so that a pid
+    that was used again is never mistaken for it. started_ms: by the machine's clock. url is "" until it answers."""
 
     pid: int
-    started_s: float
+    start_ticks: int
+    started_ms: int
     url: str = ""
 
 
@@ -43,7 +47,7 @@ def held(data: Path) -> Iterator[Farm]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Held(_read(data)) from None
-        farm = Farm(pid=os.getpid(), started_s=psutil.Process().create_time())
+        farm = Farm(pid=os.getpid(), start_ticks=start_ticks(os.getpid()), started_ms=round(time.time() * 1000))
         write(data, farm)
         try:
             yield farm
@@ -68,17 +72,16 @@ def running(data: Path) -> Farm | None:
 
 def process(farm: Farm) -> psutil.Process | None:
     """The farm's process while it lives. A zombie does not."""
-    try:
-        found = psutil.Process(farm.pid)
-        same = abs(found.create_time() - farm.started_s) < 0.05
-        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
+    if start_ticks(farm.pid) != farm.start_ticks:
         return None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(farm.pid)
+    return None
 
 
 def _read(data: Path) -> Farm | None:
     try:
         plain = json.loads((data / NOTE).read_text(encoding="utf-8"))
-        return Farm(pid=plain["pid"], started_s=plain["started_s"], url=plain.get("url", ""))
+        return Farm(**{name: plain[name] for name in ("pid", "start_ticks", "started_ms", "url")})
     except (OSError, ValueError, KeyError, TypeError):
         return None

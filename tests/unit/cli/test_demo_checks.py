@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -288,7 +289,7 @@ class QuietFarm:
 
 
 def run_demo(
-    of: Farm, patch: pytest.MonkeyPatch, *, left: list[str] | None = None, fault: Exception | None = None, within: str = "180"
+    of: Farm, patch: pytest.MonkeyPatch, *, left: list[str] | None = None, fault: BaseException | None = None, within: str = "180"
 ) -> int:
     """`dure demo`, on a farm that answers so."""
 
@@ -305,6 +306,19 @@ def run_demo(
     for part in ("_tell_why", "_tell_bill"):  # what they print rests on far more than what is checked
         patch.setattr(command, part, lambda *_: None)
     return call(["demo", "--json", "--within", within], {"LANG": "C"}, lambda run: pytest.fail("it has a farm of its own"))
+
+
+def test_an_interrupted_demo_is_cleaned_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    cleaned: list[str] = []
+    monkeypatch.setattr(QuietFarm, "stop", lambda self: cleaned.append("all") or [])
+    assert run_demo(farm(), monkeypatch, fault=KeyboardInterrupt()) == Exit.INTERRUPTED
+    assert cleaned == ["all"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_signal_that_comes_while_the_demo_cleans_up_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuietFarm, "stop", lambda self: signal.raise_signal(signal.SIGTERM) or [])
+    assert run_demo(farm(), monkeypatch) == Exit.INTERRUPTED
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> Mapping[str, Any]:
