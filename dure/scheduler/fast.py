@@ -8,16 +8,20 @@ from dure.model.money import CURRENCIES
 from dure.scheduler.boards import board_of
 from dure.scheduler.capacity import latest_ends
 from dure.scheduler.funds import PAY_ORDER
-from dure.scheduler.kernels.board import Board, grown, longer
+from dure.scheduler.kernels.board import PROMISES, Board, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.cycle import (
+    FACT,
     KEPT_ROOM,
     MORE_ROOM,
     NEVER,
     NOTHING,
     ROW,
     SEATS,
+    SITE,
+    STARTS,
     TENURE_ROOM,
+    VICTIMS,
     WORKERS,
     Cycle,
     Found,
@@ -29,9 +33,46 @@ from dure.scheduler.kernels.cycle import (
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.standing import Demands, Models, Standings, models_of, standings_of
 from dure.scheduler.kernels.turns import make_turns
+from dure.scheduler.kernels.verdicts import verdicts
 from dure.scheduler.kernels.victims import Candidates
+from dure.scheduler.kernels.waits import FACTS
+from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot
 from dure.scheduler.victims import guaranteed_until, lost_work, preemptible
+
+
+def plan(s: Snapshot) -> Plan:
+    """Decide about every waiting workload. Pure: the same snapshot gives the same plan, byte for byte."""
+    cycle = go(cycle_of(s))
+    return plan_of(s, cycle)
+
+
+def plan_of(s: Snapshot, cycle: Cycle) -> Plan:
+    """The columns of what a cycle decided, once everybody had their turn."""
+    found, used, promises = cycle.found, cycle.found.used, cycle.board.promises
+    starts, made, seats = int(used[STARTS]), int(cycle.board.used[PROMISES]), int(used[SEATS])
+    row = found.row[:starts]
+    code, facts = verdicts(cycle, s.pending.dependency == DEPENDENCY_MET, s.pending.eligible_ms, s.draining)
+    workers = found.seat_workers[:seats]
+    ptr = np.concatenate([[0], np.cumsum(workers)])[found.seat_ptr[: made + 1]]
+    return Plan(
+        start_pending=row.copy(),
+        start_alternative=found.alt[:starts].copy(),
+        start_site=found.site[:starts].copy(),
+        start_currency=found.currency[:starts].copy(),
+        start_worker_ptr=found.worker_ptr[: starts + 1].astype(np.int32),
+        start_node=found.node[: used[WORKERS]].copy(),
+        start_mask=found.mask[: used[WORKERS]].copy(),
+        start_victim_ptr=found.victim_ptr[: starts + 1].astype(np.int32),
+        victim_attempt=found.victim[: used[VICTIMS]].copy(),
+        reserve_pending=promises.pending[:made].copy(),
+        reserve_ms=promises.at[:made].copy(),
+        reserve_site=found.promised[:made, SITE].astype(np.int32),
+        wait_code=code,
+        wait_facts=facts,
+        reserve_worker_ptr=ptr.astype(np.int32),
+        reserve_node=np.repeat(found.seat_node[:seats], workers),
+    )
 
 
 def cycle_of(s: Snapshot) -> Cycle:
@@ -54,7 +95,7 @@ def cycle_of(s: Snapshot) -> Cycle:
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
         low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=_purse(s),
         turns=turns, candidates=_candidates(s), rules=_rules(s), memory=_memory(standings, len(demands.workers)),
-        found=_found(waiting, most + 256, promises, seats + 256, attempts), ends=latest_ends(s),
+        found=_found(waiting, most + 256, promises, seats + 256, attempts, standings, demands), ends=latest_ends(s),
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
     )  # fmt: skip
@@ -165,12 +206,14 @@ def _memory(standings: Standings, count: int) -> Memory:
     )  # fmt: skip
 
 
-def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int) -> Found:
+def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int, standings: Standings, demands: Demands) -> Found:
     i32, i64 = np.int32, np.int64
+    alternatives, sites = int(np.diff(demands.kind_ptr).max(initial=1)), standings.sites.shape[1]
     found = Found(
         np.zeros(waiting, i32), np.zeros(waiting, i32), np.zeros(waiting, i32), np.zeros(waiting, i32),
         np.zeros(waiting + 1, i64), np.zeros(waiting + 1, i64), np.zeros(workers, i32), np.zeros(workers, np.uint64),
-        np.zeros(attempts, i32), np.zeros(promises, i32), np.zeros(promises, i32), np.zeros(promises + 1, i64),
+        np.zeros(attempts, i32), np.zeros((promises, FACT + FACTS), i64), np.zeros((promises, alternatives, sites), np.bool_),
+        np.zeros(promises + 1, i64),
         np.zeros(seats, i32), np.zeros(seats, i64), np.full(waiting, -1, i64), np.zeros(waiting, i32), np.zeros(8, i64),
         np.zeros(10, i64),
     )  # fmt: skip

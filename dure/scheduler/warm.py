@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.policy import Policy
-from dure.scheduler.fast import cycle_of, go
+from dure.scheduler.fast import plan
 from dure.scheduler.snapshot import (
     Alternatives,
     Attempts,
@@ -40,4 +40,4 @@ def nowhere() -> Snapshot:
 
 
 def warm() -> None:
-    go(cycle_of(nowhere()))
+    plan(nowhere())

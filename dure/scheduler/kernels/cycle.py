@@ -16,8 +16,9 @@ from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, shortes
 from dure.scheduler.kernels.future import FOREVER, earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, U64
 from dure.scheduler.kernels.jit import constant, inlined, kernel
-from dure.scheduler.kernels.purse import Purse, held, pay
+from dure.scheduler.kernels.purse import Purse, held, pay, payable
 from dure.scheduler.kernels.seat import bound, seat
+from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.standing import Demands, Standings
 from dure.scheduler.kernels.turns import Turns, charge, next_row
@@ -35,6 +36,8 @@ OVER, REACHED, MORE_ROOM = 0, 1, 2
 # entries of Found.used
 STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
 TENURE_ROOM, KEPT_ROOM = 8, 9  # in Found.room alone
+# columns of Found.promised: where, on which alternative of its class, and why it could not start at its turn
+SITE, ALTERNATIVE, CODE, FACT = range(4)
 
 
 class Queue(NamedTuple):
@@ -79,8 +82,8 @@ class Found(NamedTuple):
     node: I32  # of workers
     mask: U64
     victim: I32
-    promised_site: I32
-    promised_alt: I32
+    promised: I64  # shape (promises, FACT + FACTS): SITE, ALTERNATIVE, CODE, and the facts of that code
+    promised_sites: Bool  # shape (promises, alternatives, sites): where it could run and pay at its turn
     seat_ptr: I64  # by promise
     seat_node: I32
     seat_workers: I64
@@ -417,8 +420,25 @@ def _promise(cycle: Cycle, row: int) -> bool:
                 best_at, best_alt, best_site = way_at, alt, way_site
     if best_site < 0:
         return False
+    _explain(cycle, row)
     _keep(cycle, row, int(best_alt), int(best_site), int(best_at))
     return True
+
+
+@kernel
+def _explain(cycle: Cycle, row: int) -> None:
+    """Write down why one that is to be promised a moment could not start at its turn."""
+    demands, c, found, queue, board = cycle.demands, cycle.queue.klass[row], cycle.found, cycle.queue, cycle.board
+    first, last, made, own = demands.kind_ptr[c], demands.kind_ptr[c + 1], board.used[PROMISES], queue.alt_ptr[row]
+    sites, told = found.promised_sites[made, : last - first], found.promised[made]
+    payable(
+        cycle.purse, cycle.rules.order, queue.project[row], demands.kind[first:last], queue.hold[own : own + last - first],
+        cycle.standings.sites[first:last], sites,
+    )  # fmt: skip
+    told[CODE] = blocked(
+        board, by_time(board), stock_of(board, False), stock_of(board, True), cycle.low, cycle.high, demands, c, sites,
+        board.now + queue.limit[row], told[FACT:],
+    )  # fmt: skip
 
 
 @inlined
@@ -429,7 +449,7 @@ def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     seats = seat_then(cycle.board, low, high, need[0], need[1], need[2], demands.workers[c], at, end, cycle.node, cycle.workers)
     made, first = cycle.board.used[PROMISES], found.used[SEATS]
     promise(cycle.board, row, need[0], need[1], need[2], at, end, cycle.node[:seats], cycle.workers[:seats])
-    found.promised_site[made], found.promised_alt[made] = site, alt
+    found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.kind_ptr[c]
     for i in range(seats):
         found.seat_node[first + i], found.seat_workers[first + i] = cycle.node[i], cycle.workers[i]
     found.used[SEATS] += seats

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.waits import FUNDS_SHORT, NO_AWARD
 
 Bool = NDArray[np.bool_]
 
@@ -70,3 +71,65 @@ def pay(purse: Purse, project: int, kind: int, currency: int, site: int, hold: i
                 purse.left[award] -= part
                 hold -= part
                 _change(purse, award, purse.row[project], currency, -part)
+
+
+@kernel
+def payable(purse: Purse, order: I64, project: int, kinds: I32, holds: I64, sites: Bool, found: Bool) -> bool:
+    """At which of `sites` a workload could pay now, by alternative; whether at any. order: currencies that pay.
+
+    kinds: by alternative; holds: shape (alternatives, currencies); sites, found: shape (alternatives, sites)."""
+    any_found = False
+    for alt in range(len(kinds)):
+        found[alt] = False
+        for currency in order:
+            hold = holds[alt, currency]
+            if hold >= 0:
+                funds = held(purse, project, kinds[alt], currency)
+                for site in range(len(funds)):
+                    if sites[alt, site] and funds[site] >= hold:
+                        found[alt, site] = any_found = True
+    return any_found
+
+
+@kernel
+def unpaid(purse: Purse, project: int, kinds: I32, holds: I64, sites: Bool, facts: I64) -> int:
+    """What is missing where nothing is payable: an award, or money in it. Won before merit, then the smallest gap, then the
+    better alternative. Returns the code; facts: hold, available, currency."""
+    code, least = NO_AWARD, 0
+    for currency in range(holds.shape[1]):
+        for alt in range(len(kinds)):
+            hold, available = holds[alt, currency], -1
+            if hold < 0:
+                continue
+            funds = held(purse, project, kinds[alt], currency)
+            for site in range(len(funds)):
+                if sites[alt, site] and _awarded(purse, project, kinds[alt], currency, site):
+                    available = max(available, funds[site])
+            if available >= 0 and (code == NO_AWARD or hold - available < least):
+                code, least = FUNDS_SHORT, hold - available
+                facts[0], facts[1], facts[2] = hold, available, currency
+        if code == FUNDS_SHORT:
+            break
+    return code
+
+
+@kernel
+def _awarded(purse: Purse, project: int, kind: int, currency: int, site: int) -> bool:
+    """Whether there is an award for this, however empty."""
+    for award in range(purse.ptr[project, currency], purse.ptr[project, currency + 1]):
+        if purse.kind_ok[award, kind] and purse.site_ok[award, site]:
+            return True
+    return False
+
+
+@kernel
+def covered(purse: Purse) -> I64:
+    """What may be held at every site: shape as `Purse.held`, without sites."""
+    least = np.zeros(purse.held.shape[:3], np.int64)
+    for row in range(purse.held.shape[0]):
+        for currency in range(purse.held.shape[1]):
+            for kind in range(purse.held.shape[2]):
+                for site in range(purse.held.shape[3]):
+                    held_there = purse.held[row, currency, kind, site]
+                    least[row, currency, kind] = held_there if site == 0 else min(least[row, currency, kind], held_there)
+    return least

@@ -13,22 +13,19 @@ from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.seat import workers_of
+from dure.scheduler.kernels.waits import (
+    DRAINED,
+    NO_TYPE,
+    NOT_ALLOWED,
+    SITE_TOO_SMALL,
+    TOO_FEW_CORES,
+    TOO_FEW_DEVICES,
+    TOO_LITTLE_MEMORY,
+    TURN,
+    UNREACHABLE,
+)  # fmt: skip
 
 Bool = NDArray[np.bool_]
-
-# What a standing may say; the order is that of the checks.
-(
-    STANDS,
-    NOT_ALLOWED,
-    NO_TYPE,
-    NO_NODES,
-    TOO_FEW_DEVICES,
-    TOO_FEW_CORES,
-    TOO_LITTLE_MEMORY,
-    SITE_TOO_SMALL,
-    DRAINED,
-    UNREACHABLE,
-) = range(10)
 
 
 class Models(NamedTuple):
@@ -56,8 +53,8 @@ class Demands(NamedTuple):
 
 
 class Standings(NamedTuple):
-    """By class: one of the codes above and two facts; by alternative of a class: at which sites it could run on an empty farm
-    that is up."""
+    """By class: a code, `TURN` where it could run, and two facts; by alternative of a class: at which sites it could run on an
+    empty farm that is up."""
 
     code: I32
     facts: I64  # shape (classes, 2)
@@ -91,8 +88,8 @@ def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, fou
                     typed = True
                     room = (models.cores[m], models.memory[m], models.devices[m])
                     takes[models.site[m]] += workers_of(room, need[0], need[1], need[2]) * models.nodes[m]
-            most = max(most, takes.max())
             for site in range(len(takes)):
+                most = max(most, takes[site])
                 if takes[site] >= demands.workers[c]:
                     found.sites[alt, site] = reachable[site] and not drained[site]
                     up |= found.sites[alt, site]
@@ -128,7 +125,7 @@ def _tell(
         found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.workers[c], most
     elif not up:
         found.code[c] = DRAINED if closed else UNREACHABLE
-    if found.code[c] != STANDS:
+    if found.code[c] != TURN:
         found.sites[first:last] = False
 
 

@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.model.policy import Policy
+from dure.model.reason import Reason, ReasonKind
 from dure.scheduler.cycle import Cycle as PlainCycle
 from dure.scheduler.fast import cycle_of, go
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.cycle import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle, run
+from dure.scheduler.plan import WAIT_CODES, reason_of
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
 from dure.scheduler.warm import nowhere, warm
+from tests.builders.plans import both
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 
@@ -60,6 +63,47 @@ def plainly(s: Snapshot) -> dict[str, object]:
 def test_kernels_decide_what_the_plain_program_decides(world: World) -> None:
     snapshot = world.snapshot()
     assert decided(go(cycle_of(snapshot))) == plainly(snapshot)
+
+
+@given(worlds(waiting_max=14))
+@examples(300)
+def test_the_plan_is_the_same_byte_for_byte(world: World) -> None:
+    both(world.snapshot())
+
+
+def test_what_keeps_work_that_fits_is_told_alike() -> None:
+    """Promises in their order, the end of the depth, money for one site of two, and classes that were asked about before."""
+    world = World(policy=replace(Policy(), reservations_max=1, backfill_depth=4))
+    world.site("a", 2, cores=12, memory=8000).site("b", 1, cores=12, memory=8000)
+    world.award("poor", 4000, sites=["b"]).award("broke", 5)
+    for n, ends in enumerate((100, 400)):
+        world.attempt(f"r{n}", [(f"a/n{n}", 0)], cores=6, started=-900, ends=ends)
+    world.attempt("r2", [("b/n0", 0)], cores=6, started=-900, ends=200)
+    world.pending("wider", workers=2, cores=12, sites=["a"], limit=60)  # promised both nodes, when the second is free
+    for n, limit in enumerate((3600, 7200, 50, 399)):
+        world.pending(f"long{n}", cores=2, sites=["a"], limit=limit, memory=600)
+    for n, limit in enumerate((3600, 50, 3600)):
+        world.pending(f"poor{n}", project="poor", cores=2, limit=limit, hold=30, memory=700)
+    world.pending("broke", project="broke", hold=30).pending("anywhere", cores=2, limit=9000)
+    snapshot = world.snapshot()
+    made = both(snapshot)
+    kinds = [WAIT_CODES[code][0] if code >= 0 else None for code in made.wait_code.tolist()]
+    assert dict(zip(snapshot.pending.ids, kinds, strict=True)) == {
+        "wider": ReasonKind.WAITS_CORES, "long0": ReasonKind.WAITS_RESERVED, "long1": ReasonKind.WAITS_RESERVED, "long2": None,
+        "long3": None, "poor0": None, "poor1": ReasonKind.WAITS_FOR_TURN, "poor2": ReasonKind.WAITS_FOR_TURN,
+        "broke": ReasonKind.FUNDS_SHORT, "anywhere": ReasonKind.WAITS_FOR_TURN,
+    }  # fmt: skip
+
+
+def test_the_promise_that_stands_in_the_way_is_the_first_that_leaves_no_room() -> None:
+    world = World(policy=replace(Policy(), reservations_max=2)).site("a", 2, cores=12, memory=8000)
+    for n, ends in enumerate((100, 400)):
+        world.attempt(f"r{n}", [(f"a/n{n}", 0)], cores=6, started=-900, ends=ends)
+    world.pending("first", cores=12, limit=9000).pending("second", cores=12, limit=9000).pending("long", cores=2, limit=9000)
+    snapshot = world.snapshot()
+    assert reason_of(snapshot, both(snapshot), 2) == Reason.of(
+        ReasonKind.WAITS_RESERVED, for_workload="second", until_ms=world.now_ms + 400_000
+    )
 
 
 @given(worlds(waiting_max=10), st.integers(1, 3))

@@ -17,6 +17,7 @@ from dure.model.reason import ReasonKind
 from dure.scheduler import Plan, Snapshot, check, plan, reason_of
 from dure.scheduler.plan import CAPACITY
 from dure.scheduler.snapshot import CLAIMED, STOPPING
+from tests.builders.plans import both
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 
@@ -34,7 +35,7 @@ def digest(p: Plan) -> str:
 @examples(100)
 def test_every_plan_passes_the_check(world: World) -> None:
     s = world.snapshot()
-    assert check(s, plan(s)) == ()
+    assert check(s, both(s)) == ()
 
 
 @given(worlds())

@@ -8,9 +8,10 @@ import pytest
 
 from dure.model.money import Currency
 from dure.model.reason import ReasonKind
-from dure.scheduler import check, plan, reason_of
+from dure.scheduler import check, reason_of
 from dure.scheduler.plan import CAPACITY
 from dure.scheduler.snapshot import DEPENDENCY_FAILED, LAUNCHING, STOPPING
+from tests.builders.plans import both
 from tests.builders.world import World
 
 
@@ -27,7 +28,7 @@ class Told:
 
 def told(world: World) -> Told:
     s = world.snapshot()
-    p = plan(s)
+    p = both(s)
     assert check(s, p) == ()
     starts, victims, pays, w = {}, {}, {}, s.pending.ids
     for i, row in enumerate(p.start_pending.tolist()):

@@ -1,0 +1,216 @@
+"""What keeps a demand from starting: how much room is missing and of what, or which promise it would delay.
+
+Rooms that are alike are counted together (`Stock`): asking about many demands costs the kinds of rooms and not the nodes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.board import PROMISES, Board
+from dure.scheduler.kernels.classes import classes
+from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.room import count_whole
+from dure.scheduler.kernels.seat import UNBOUNDED, bound, takes, workers_of
+from dure.scheduler.kernels.standing import Demands
+from dure.scheduler.kernels.waits import CORES, NODES_OUT, RESERVED, TURN
+
+Bool = NDArray[np.bool_]
+
+_CORES, _MEMORY, _DEVICES = constant(0), constant(1), constant(2)  # dimensions, in the order of their codes
+
+
+class Stock(NamedTuple):
+    """Rooms by cell, those of a cell side by side, and how many nodes have each."""
+
+    ptr: I64
+    cores: I64
+    memory: I64
+    devices: I64
+    nodes: I64
+
+
+@kernel
+def stock_of(board: Board, whole: bool) -> Stock:
+    """What is free on every node on which something may start; or, if `whole`, what it was built with."""
+    ground, index = board.ground, board.cells
+    count = len(index.nodes)
+    cores, memory, devices = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
+    for i in range(count):
+        node = index.nodes[i]
+        if whole:
+            cores[i], memory[i], devices[i] = ground.cores[node], ground.memory[node], count_whole(board.exists[node])
+        else:
+            cores[i], memory[i] = max(ground.cores_free[node], 0), max(ground.memory_free[node], 0)
+            devices[i] = index.level[node]
+    return Stock(index.node_ptr, cores, memory, devices, np.ones(count, np.int64))
+
+
+def merged(stock: Stock) -> Stock:
+    """The same, with rooms that are alike counted together."""
+    cell = np.repeat(np.arange(len(stock.ptr) - 1), np.diff(stock.ptr))
+    of, first = classes(np.array([cell, stock.cores, stock.memory, stock.devices], np.int64))
+    ptr = np.searchsorted(cell[first], np.arange(len(stock.ptr))).astype(np.int64)  # those of a cell stay side by side
+    nodes = np.bincount(of, weights=stock.nodes, minlength=len(first)).astype(np.int64)
+    return Stock(ptr, stock.cores[first], stock.memory[first], stock.devices[first], nodes)
+
+
+@kernel
+def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices: int) -> int:
+    """How many workers a run of cells takes."""
+    total = 0
+    for i in range(stock.ptr[low], stock.ptr[high]):
+        total += workers_of((stock.cores[i], stock.memory[i], stock.devices[i]), cores, memory, devices) * stock.nodes[i]
+    return int(total)
+
+
+@kernel
+def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> int:
+    """The most workers that one site takes; where one takes them all, no other is looked at. sites: those in question, shape
+    (alternatives, sites)."""
+    most, first = 0, demands.kind_ptr[c]
+    for alt in range(sites.shape[0]):
+        kind = demands.kind[first + alt]
+        for site in range(sites.shape[1]):
+            if sites[alt, site]:
+                fits = most_in(stock, low[site, kind], high[site, kind], demands.cores[c], demands.memory[c], demands.devices[c])
+                most = max(most, fits)
+                if most >= demands.workers[c]:
+                    return most
+    return most
+
+
+@kernel
+def shortage(stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
+    """The code and the facts of too little room; `TURN` where there is enough."""
+    facts[0] = demands.workers[c]
+    facts[1] = most_at(stock, low, high, demands, c, sites)
+    if facts[1] >= facts[0]:
+        return TURN
+    ever = most_at(whole, low, high, demands, c, sites)
+    if ever < facts[0]:
+        facts[1] = ever
+        return NODES_OUT
+    return _scarcest(stock, _cells(len(stock.ptr) - 1, low, high, demands, c, sites), demands, c, facts)
+
+
+@kernel
+def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> Bool:
+    """Where it may run on one alternative or another."""
+    found, first = np.zeros(count, np.bool_), demands.kind_ptr[c]
+    for alt in range(sites.shape[0]):
+        for site in range(sites.shape[1]):
+            if sites[alt, site]:
+                found[low[site, demands.kind[first + alt]] : high[site, demands.kind[first + alt]]] = True
+    return found
+
+
+@kernel
+def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -> int:
+    """The dimension of which more would help most: how much of it each worker wants, and the most that is free on one node
+    that has the rest. Where no node has the rest of any, that of which there is least. Devices go first among equals."""
+    need = (demands.cores[c], demands.memory[c], demands.devices[c])
+    rest, own, most = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for cell in range(len(cells)):
+        if not cells[cell]:
+            continue
+        for i in range(stock.ptr[cell], stock.ptr[cell + 1]):
+            nodes = stock.nodes[i]
+            by = (_of(stock.cores[i], need[0]), _of(stock.memory[i], need[1]), _of(stock.devices[i], need[2]))
+            without = (min(by[1], by[2]), min(by[0], by[2]), min(by[0], by[1]))
+            for d in range(3):
+                rest[d] += without[d] * nodes
+                own[d] += by[d] * nodes
+            if without[0] > 0:
+                most[0] = max(most[0], stock.cores[i])
+            if without[1] > 0:
+                most[1] = max(most[1], stock.memory[i])
+            if without[2] > 0:
+                most[2] = max(most[2], stock.devices[i])
+    short = -1
+    for d in (_DEVICES, _CORES, _MEMORY):
+        if need[d] > 0 and (short < 0 or rest[d] > rest[short] or (rest[d] == rest[short] and own[d] < own[short])):
+            short = d
+    facts[2], facts[3] = need[short], most[short]
+    return CORES + short
+
+
+@kernel
+def _of(free: int, need: int) -> int:
+    """How many workers one thing is enough for."""
+    return free // need if need > 0 else UNBOUNDED
+
+
+@kernel
+def by_time(board: Board) -> I64:
+    """Promises in the order of their moments; of equals, the one that was given first."""
+    return np.argsort(board.promises.at[: board.used[PROMISES]], kind="mergesort")
+
+
+@kernel
+def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> bool:
+    """Whether it could start now at one site, and end by `end`, beside what is promised."""
+    first, index = demands.kind_ptr[c], board.cells
+    for alt in range(sites.shape[0]):
+        kind = demands.kind[first + alt]
+        for site in range(sites.shape[1]):
+            runs, need = (low[site, kind], high[site, kind]), demands.devices[c]
+            if not sites[alt, site] or bound(index.size, index.top, runs[0], runs[1], need) < demands.workers[c]:
+                continue
+            total = 0
+            for i in range(index.node_ptr[runs[0]], index.node_ptr[runs[1]]):
+                node = wide(index.nodes[i])
+                total += takes(
+                    board, node, wide(index.level[node]), demands.cores[c], demands.memory[c], need, end
+                )  # fmt: skip
+                if total >= demands.workers[c]:
+                    return True
+    return False
+
+
+@kernel
+def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: int, sites: Bool, layers: int) -> int:
+    """Which of the first `layers` promises by time is the first that a start now would delay; `layers`: none of them.
+
+    What fits until a moment fits until every earlier one, so it is found by halving."""
+    least, most = 0, layers
+    if layers == 0 or fits_until(board, low, high, demands, c, sites, board.promises.at[order[layers - 1]] + 1):
+        return layers
+    while least < most:
+        middle = (least + most) // 2
+        if fits_until(board, low, high, demands, c, sites, board.promises.at[order[middle]] + 1):
+            least = middle + 1
+        else:
+            most = middle
+    return least
+
+
+@kernel
+def layers_of(board: Board, order: I64, end: int) -> int:
+    """How many promises come before `end`."""
+    count = 0
+    while count < len(order) and board.promises.at[order[count]] < end:
+        count += 1
+    return count
+
+
+@kernel
+def blocked(
+    board: Board, order: I64, stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int,
+    facts: I64,
+) -> int:  # fmt: skip
+    """What keeps a workload that can pay from starting: too little room; a promise, the first that it would delay; or nothing but
+    that its turn is over. Returns the code."""
+    code = shortage(stock, whole, low, high, demands, c, sites, facts)
+    if code != TURN:
+        return code
+    facts[:] = 0
+    layers = layers_of(board, order, end)
+    first = delayed(board, order, low, high, demands, c, sites, layers)
+    if first == layers:
+        return TURN
+    facts[0], facts[1] = board.promises.pending[order[first]], board.promises.at[order[first]]
+    return RESERVED

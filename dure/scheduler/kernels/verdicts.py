@@ -1,0 +1,139 @@
+"""Why each waiting workload waits, once every one had its turn: what its owner can do most about comes first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.board import PROMISES
+from dure.scheduler.kernels.cycle import CODE, FACT, Cycle
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import inlined, kernel
+from dure.scheduler.kernels.purse import covered, payable, unpaid
+from dure.scheduler.kernels.short import Stock, blocked, by_time, delayed, merged, shortage, stock_of
+from dure.scheduler.kernels.waits import (
+    CORES,
+    DEPENDENCY,
+    DEVICES,
+    DRAINING,
+    FACTS,
+    PAUSE,
+    RESERVED,
+    STARTS,
+    TURN,
+)  # fmt: skip
+
+Bool = NDArray[np.bool_]
+
+UNKNOWN = -1  # in the memory of classes
+
+
+def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I32, I64]:
+    """The code of every row and its facts: shape (rows, FACTS). met: dependencies; eligible: moments."""
+    rows = len(cycle.queue.klass)
+    code, facts = np.zeros(rows, np.int32), np.zeros((rows, FACTS), np.int64)
+    _tell(cycle, merged(stock_of(cycle.board, False)), merged(stock_of(cycle.board, True)), met, eligible, draining, code, facts)
+    return code, facts
+
+
+@kernel
+def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, draining: bool, code: I32, facts: I64) -> None:
+    """What keeps a class that can pay wherever it could run is learned once: a shortage with its facts, or which promise is the
+    first that it would delay."""
+    queue, demands, board, state = cycle.queue, cycle.demands, cycle.board, cycle.found.state
+    order, least = by_time(board), covered(cycle.purse)
+    pending, moments, classes = board.promises.pending, board.promises.at[order], len(demands.workers)
+    learned, learned_facts = np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64)
+    for row in range(len(queue.klass)):
+        c = queue.klass[row]
+        first, last, own = demands.kind_ptr[c], demands.kind_ptr[c + 1], queue.alt_ptr[row]
+        holds, project = queue.hold[own : own + last - first], queue.project[row]
+        sites, told = cycle.standings.sites[first:last], facts[row]
+        if state[row] == 1:
+            code[row] = STARTS
+            continue
+        if cycle.standings.code[c] != TURN:
+            code[row], told[0], told[1] = cycle.standings.code[c], cycle.standings.facts[c, 0], cycle.standings.facts[c, 1]
+            continue
+        if state[row] == 2:
+            continue
+        everywhere = _pays_everywhere(least, cycle.purse.row[project], cycle.rules.order, demands.kind[first:last], holds)
+        if not everywhere:
+            found = np.zeros(sites.shape, np.bool_)
+            if not payable(cycle.purse, cycle.rules.order, project, demands.kind[first:last], holds, sites, found):
+                code[row] = unpaid(cycle.purse, project, demands.kind[first:last], holds, sites, told)
+                continue
+            sites = found
+        code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
+        if code[row] != TURN:
+            continue
+        end = board.now + queue.limit[row]
+        if not everywhere:
+            code[row] = blocked(board, order, stock, whole, cycle.low, cycle.high, demands, c, sites, end, told)
+        else:
+            if learned[c] == UNKNOWN:
+                learned[c] = _learn(cycle, order, stock, whole, c, sites, learned_facts[c])
+            code[row] = _remembered(pending, moments, order, learned[c], learned_facts[c], end, told)
+        if code[row] == TURN:
+            told[0] = cycle.found.ahead[row]
+    _tell_promised(cycle, stock, whole, order, code, facts)
+
+
+@kernel
+def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: I64) -> bool:
+    """Whether every alternative is payable at every site, in one currency or another."""
+    for alt in range(len(kinds)):
+        pays = False
+        for currency in order:
+            hold = holds[alt, currency]
+            pays |= hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, kinds[alt]] >= hold)
+        if not pays:
+            return False
+    return True
+
+
+@kernel
+def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> int:
+    """What has to pass before a workload takes part at all."""
+    if not met:
+        return DEPENDENCY
+    if eligible > now:
+        told[0] = eligible
+        return PAUSE
+    return DRAINING if draining else TURN
+
+
+@inlined
+def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: Bool, told: I64) -> int:
+    """The code of a shortage; or `TURN`, with the place in `order` of the first promise that a start now would delay."""
+    code = shortage(stock, whole, cycle.low, cycle.high, cycle.demands, c, sites, told)
+    if code == TURN:
+        told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order))
+    return code
+
+
+@kernel
+def _remembered(pending: I32, moments: I64, order: I64, code: int, learned: I64, end: int, told: I64) -> int:
+    """moments: of the promises, by time."""
+    if code != TURN:
+        told[:] = learned
+        return code
+    first = learned[0]
+    if first == len(order) or moments[first] >= end:
+        return TURN
+    told[0], told[1] = pending[order[first]], moments[first]
+    return RESERVED
+
+
+@kernel
+def _tell_promised(cycle: Cycle, stock: Stock, whole: Stock, order: I64, code: I32, facts: I64) -> None:
+    """Those that were promised a moment are told what kept them at their turn, with the room that the plan leaves in the end."""
+    demands, found = cycle.demands, cycle.found
+    for made in range(cycle.board.used[PROMISES]):
+        row = cycle.board.promises.pending[made]
+        c = cycle.queue.klass[row]
+        sites = found.promised_sites[made, : demands.kind_ptr[c + 1] - demands.kind_ptr[c]]
+        now = shortage(stock, whole, cycle.low, cycle.high, demands, c, sites, facts[row])
+        code[row] = now
+        if not CORES <= now <= DEVICES:
+            code[row], facts[row] = found.promised[made, CODE], found.promised[made, FACT:]
