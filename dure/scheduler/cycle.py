@@ -105,7 +105,7 @@ class Cycle:
 
     @property
     def _tries_left(self) -> bool:
-        return self._looked < self.s.policy.backfill_depth
+        return self._looked < self.s.policy.backfill_depth or not self.done.promises
 
     def _eligible(self) -> list[int]:
         """Rows that may start at all, if there is room and money."""

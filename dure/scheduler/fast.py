@@ -35,24 +35,27 @@ from dure.scheduler.kernels.standing import Demands, Models, Standings, models_o
 from dure.scheduler.kernels.turns import make_turns
 from dure.scheduler.kernels.verdicts import verdicts
 from dure.scheduler.kernels.victims import Candidates
-from dure.scheduler.kernels.waits import FACTS
+from dure.scheduler.kernels.waits import FACTS, TURN
+from dure.scheduler.kernels.waits import STARTS as STARTED
 from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot
 from dure.scheduler.victims import guaranteed_until, lost_work, preemptible
 
 
-def plan(s: Snapshot) -> Plan:
+def plan(s: Snapshot, *, reasons: bool = True) -> Plan:
     """Decide about every waiting workload. Pure: the same snapshot gives the same plan, byte for byte."""
-    cycle = go(cycle_of(s))
-    return plan_of(s, cycle)
+    return plan_of(s, go(cycle_of(s)), reasons=reasons)
 
 
-def plan_of(s: Snapshot, cycle: Cycle) -> Plan:
-    """The columns of what a cycle decided, once everybody had their turn."""
+def plan_of(s: Snapshot, cycle: Cycle, *, reasons: bool = True) -> Plan:
+    """The columns of what a cycle decided, once everybody had their turn. Without reasons, who waits is told its turn."""
     found, used, promises = cycle.found, cycle.found.used, cycle.board.promises
     starts, made, seats = int(used[STARTS]), int(cycle.board.used[PROMISES]), int(used[SEATS])
     row = found.row[:starts]
-    code, facts = verdicts(cycle, s.pending.dependency == DEPENDENCY_MET, s.pending.eligible_ms, s.draining)
+    if reasons:
+        code, facts = verdicts(cycle, s.pending.dependency == DEPENDENCY_MET, s.pending.eligible_ms, s.draining)
+    else:
+        code, facts = np.where(found.state == 1, STARTED, TURN).astype(np.int32), np.zeros((len(found.state), FACTS), np.int64)
     workers = found.seat_workers[:seats]
     ptr = np.concatenate([[0], np.cumsum(workers)])[found.seat_ptr[: made + 1]]
     return Plan(

@@ -1,25 +1,78 @@
-"""Run a scenario on the simulator."""
+"""Run a scenario on the simulator, or a trace on a fleet."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dure.cli.commands.options import File
 from dure.cli.exits import Exit
 from dure.cli.run import Run
 from dure.simulator import run_scenario
 
+MADE = "national"  # in place of a file: a workload that is made for the fleet
+JOBS = 10_000  # of such a workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A comparison of policies, as the command line asks for it."""
+
+    trace: Path
+    fleet: str
+    policies: tuple[str, ...]
+    every_s: float
+    out: Path | None
+    jobs: int  # 0: all
+    seed: int
+    format: str
+    skip_bad: bool
+    whole_shares: bool
+    exact_limits: bool
+    limit_days: float
+
 
 def simulate(
     run: Run,
-    file: File,
+    file: Annotated[Path, typer.Argument(help="arg.simulated", metavar="FILE", dir_okay=False)],
     update: Annotated[bool, typer.Option("--update", help="opt.update")] = False,
+    fleet: Annotated[str, typer.Option("--fleet", help="opt.fleet", metavar="FLEET")] = "",
+    policy: Annotated[list[str] | None, typer.Option("--policy", help="opt.policy")] = None,
+    every: Annotated[float, typer.Option("--every", help="opt.every", metavar="SECONDS", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="opt.out_folder", metavar="FOLDER", file_okay=False)] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="opt.jobs", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="opt.seed", min=0)] = 1,
+    format: Annotated[str, typer.Option("--format", help="opt.trace_format")] = "",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="opt.skip_bad")] = False,
+    whole_shares: Annotated[bool, typer.Option("--whole-shares", help="opt.whole_shares")] = False,
+    exact_limits: Annotated[bool, typer.Option("--exact-limits", help="opt.exact_limits")] = False,
+    limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001)] = 7,
 ) -> int:
-    """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
-    if not file.is_file():
+    """A scenario tells its own fleet; a trace is told which one."""
+    made = str(file) == MADE
+    if not made and not file.is_file():
         raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("os.ENOENT"))
+    if not fleet and not made:
+        return _scenario(run, file, update)
+    if not fleet:
+        raise run.refusal("trial.no_fleet", Exit.USAGE)
+    try:
+        trials = import_module("dure.cli.commands.trials")  # numba and pyarrow, which nothing else here wants
+    except ModuleNotFoundError as missing:
+        raise run.refusal("trial.no_extra", Exit.USAGE, module=missing.name) from missing
+    asked = Asked(
+        trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), every_s=every, out=out,
+        jobs=jobs or (JOBS if made else 0), seed=seed, format=format, skip_bad=skip_bad, whole_shares=whole_shares,
+        exact_limits=exact_limits, limit_days=limit_days,
+    )  # fmt: skip
+    return int(trials.compare_policies(run, asked))
+
+
+def _scenario(run: Run, file: Path, update: bool) -> int:
+    """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
     if "```scenario" not in file.read_text(encoding="utf-8", errors="replace"):
         raise run.refusal("simulate.no_scenario", Exit.USAGE, file=str(file))
     result = run_scenario(file)

@@ -130,7 +130,7 @@ def run(cycle: Cycle, until: int, at_most: int) -> int:
             row = next_row(turns)
             if row < 0:
                 return OVER
-        c, tried = klass[row], used[LOOKED] < cycle.rules.depth
+        c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
         over = closed[c] <= limit[row] and (not preempts[row] or calm[c] >= priority[row])
         if not tried or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]

@@ -169,11 +169,13 @@ def run_of(trace: Trace, start_ms: I64, fleet: FleetFacts, /, **given: Any) -> R
         return np.where(column < 0, UNKNOWN, column * parts // 1000)
 
     known = {
-        "cores_milli": whole(trace.cores_milli), "memory_mib": whole(trace.memory_mib), "tenant": trace.tenant,
-        "tenants": trace.tenants, "ids": trace.ids or tuple(map(str, trace.origin.tolist())), "clock_ms": clock_of(trace.zero),
+        "cores_milli": whole(trace.cores_milli), "memory_mib": whole(trace.memory_mib), "devices_milli": trace.devices_milli,
+        "tenant": trace.tenant, "tenants": trace.tenants, "ids": trace.ids or tuple(map(str, trace.origin.tolist())),
+        "clock_ms": clock_of(trace.zero),
     }  # fmt: skip
-    return make_run(submit_ms=trace.submit_ms, duration_ms=trace.duration_ms, start_ms=start_ms,
-                    devices_milli=trace.devices_milli, fleet=fleet, **{**known, **given})  # fmt: skip
+    return make_run(
+        submit_ms=trace.submit_ms, duration_ms=trace.duration_ms, start_ms=start_ms, fleet=fleet, **{**known, **given}
+    )
 
 
 def clock_of(zero: str) -> int:

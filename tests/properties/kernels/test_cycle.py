@@ -106,6 +106,15 @@ def test_the_promise_that_stands_in_the_way_is_the_first_that_leaves_no_room() -
     )
 
 
+def test_with_no_depth_nobody_passes_who_was_promised_a_moment() -> None:
+    world = World(policy=replace(Policy(), backfill_depth=0, reservations_max=1)).site("s", 1, cores=8)
+    world.pending("first", cores=5).pending("wide", cores=8).pending("small", cores=1, limit=1)
+    snapshot = world.snapshot()
+    made = both(snapshot)
+    assert (made.start_pending.tolist(), made.reserve_pending.tolist()) == ([0], [1])
+    assert reason_of(snapshot, made, 2) == Reason.of(ReasonKind.WAITS_FOR_TURN, ahead=1)
+
+
 @given(worlds(waiting_max=10), st.integers(1, 3))
 @examples(60)
 def test_a_cycle_that_is_made_in_pieces_is_the_same(world: World, piece: int) -> None:

@@ -1,0 +1,147 @@
+"""What the jobs of a trace ask of a fleet, in the columns of a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as member
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.simulator.traces.faults import Fault, FaultKind, TraceError
+from dure.simulator.traces.fleet import Fleet
+from dure.simulator.traces.trace import UNKNOWN, Trace
+
+I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumptions:
+    """What stands in for what a trace does not say. Without `whole_shares` a job that asks for a part of a device is a fault.
+
+    limit_ms: of jobs that name no wall time. exact_limits: everybody knows how long they run, whatever they named."""
+
+    limit_ms: int = 7 * DAY_MS
+    exact_limits: bool = False
+    whole_shares: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asks:
+    """One entry a job. Sites and alternatives are one of a few lists each: `sites[site_choice[job]]`, () for anywhere.
+
+    assumed: what had to be, by word, and of how many jobs."""
+
+    workers: I64
+    cores_milli: I64  # per worker, as are memory and devices
+    memory_mib: I64
+    devices: I64
+    limit_ms: I64
+    site_choice: I32
+    sites: tuple[tuple[int, ...], ...]
+    kind_choice: I32
+    kinds: tuple[tuple[int, ...], ...]
+    assumed: Mapping[str, int] = member(default_factory=dict)
+
+
+def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace") -> Asks:
+    """Raises TraceError for a trace without times, a job whose run time is unknown, and parts of devices unless they are taken as
+    whole ones."""
+    _check(trace, given, name)
+    assumed: Counter[str] = Counter()
+    shared = trace.share_milli > 0
+    assumed["whole_shares"] = int(shared.sum())
+    devices = trace.devices + shared
+    most = max((pool.devices for _site, pool in fleet.pools()), default=0)
+    workers, devices, parts = _equal_workers(trace.workers, devices, trace.rest, most)
+    assumed["equal_workers"] = int((parts > 1).sum())
+    cores, memory = (np.where(column < 0, 0, column) // parts for column in (trace.cores_milli, trace.memory_mib))
+    assumed["cores_unknown"] = int((trace.cores_milli < 0).sum())
+    assumed["memory_unknown"] = int((trace.memory_mib < 0).sum())
+    unlimited = trace.limit_ms <= 0
+    limit = np.where(unlimited, given.limit_ms, trace.limit_ms)
+    if given.exact_limits:
+        limit = np.maximum(trace.duration_ms, 1)
+    else:
+        assumed["limit_unknown"] = int(unlimited.sum())
+        assumed["longer_than_limit"] = int((trace.duration_ms > limit).sum())
+    site_choice, sites = _sites(trace, fleet, assumed)
+    kind_choice, kinds = _kinds(trace, fleet, devices)
+    return Asks(
+        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit, site_choice=site_choice,
+        sites=sites, kind_choice=kind_choice, kinds=kinds, assumed={word: n for word, n in assumed.items() if n},
+    )  # fmt: skip
+
+
+def _check(trace: Trace, given: Assumptions, name: str) -> None:
+    if not trace.timed:
+        raise _fault(
+            name, trace, 0, "submit_s", "is unknown: the trace has an order and no times", "Give every job a submission time."
+        )
+    unknown = np.flatnonzero(trace.duration_ms < 0)
+    if len(unknown):
+        raise _fault(name, trace, int(unknown[0]), "duration_s", "is unknown", "A job without a run time cannot be simulated.")
+    shared = np.flatnonzero(trace.share_milli > 0)
+    if len(shared) and not given.whole_shares:
+        remedy = "Shares of devices are not placed yet: take each as a whole device (--whole-shares)."
+        raise _fault(name, trace, int(shared[0]), "gpu_milli", f"is {trace.share_milli[shared[0]]}, a part of a device", remedy)
+
+
+def _fault(file: str, trace: Trace, row: int, field: str, problem: str, remedy: str) -> TraceError:
+    return TraceError(Fault(FaultKind.MISSING, file, f"job {trace.name(row)}", field, problem, remedy))
+
+
+def _equal_workers(workers: I64, devices: I64, rest: I64, most: int) -> tuple[I64, I64, I64]:
+    """As few workers of equal size as a node of `most` devices takes. Also how many parts each worker fell into."""
+    whole = workers * devices + rest
+    made_workers, made_devices = workers.copy(), devices.copy()
+    for row in np.flatnonzero((rest > 0) | (devices > max(most, 1))).tolist():
+        total = int(whole[row])
+        count = next(n for n in range(-(-total // max(most, 1)), total + 1) if total % n == 0)
+        made_workers[row], made_devices[row] = count, total // count
+    parts = np.maximum(np.where(made_workers > workers, made_workers // np.maximum(workers, 1), 1), 1)
+    return made_workers, made_devices, parts
+
+
+def _sites(trace: Trace, fleet: Fleet, assumed: Counter[str]) -> tuple[I32, tuple[tuple[int, ...], ...]]:
+    """Where jobs may run. Queues that all have the name of a site run there."""
+    names = [site.name for site in fleet.sites]
+    if trace.queues and set(trace.queues) <= set(names):
+        assumed["queues_are_sites"] = len(trace)
+        return _choices(trace.queue, [(names.index(queue),) for queue in trace.queues])
+    places = [tuple(i for i, s in enumerate(fleet.sites) if s.region in codes) or (UNKNOWN,) for codes in trace.residencies]
+    return _choices(trace.residency, places)
+
+
+def _kinds(trace: Trace, fleet: Fleet, devices: I64) -> tuple[I32, tuple[tuple[int, ...], ...]]:
+    """Types, best first. Who names none takes any that there is; who wants no devices takes any node."""
+    known = {name: number for number, name in enumerate(fleet.accelerators)}
+    named = [tuple(known[kind] for kind in kinds if kind in known) or (UNKNOWN,) for kinds in trace.accelerators]
+    every = tuple(range(len(fleet.accelerators))) or (UNKNOWN,)
+    choice = np.where(devices == 0, len(named) + 1, np.where(trace.accelerator < 0, len(named), trace.accelerator))
+    return choice.astype(np.int32), (*named, every, (UNKNOWN,))
+
+
+def _choices(column: I32, lists: Sequence[tuple[int, ...]]) -> tuple[I32, tuple[tuple[int, ...], ...]]:
+    """The list of each row; -1 is anywhere, which is the last one."""
+    return np.where(column < 0, len(lists), column).astype(np.int32), (*lists, ())
+
+
+def runs_of(lists: Sequence[tuple[int, ...]]) -> Callable[[I32], tuple[I32, I32]]:
+    """How to get the lists of any rows as CSR: (ptr, values)."""
+    lengths = np.array([len(each) for each in lists], np.int64)
+    starts = np.cumsum(lengths) - lengths
+    values = np.array([number for each in lists for number in each], np.int32)
+
+    def gather(choice: I32) -> tuple[I32, I32]:
+        length = lengths[choice]
+        ptr = np.concatenate([[0], np.cumsum(length)])
+        at = np.arange(ptr[-1]) + np.repeat(starts[choice] - ptr[:-1], length)
+        return ptr.astype(np.int32), values[at]
+
+    return gather

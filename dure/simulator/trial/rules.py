@@ -1,0 +1,78 @@
+"""By which rules a trial decides: the scheduler's policy, and in which order work has its turn.
+
+All of them are the one plan: an order is the order of its rows or their priorities, first come first served is a depth of nothing
+behind the first promise, EASY one promise, conservative backfill a promise for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from dure.errors import ConfigError
+from dure.model.policy import Policy
+
+ALL = 1 << 30  # turns, or promises: no bound
+HOUR_MS = 3_600_000
+
+
+class Order(StrEnum):
+    """Who has a turn before whom."""
+
+    FAIR = "fair"  # by priority class, then by share of past use, then submission: as a plane does
+    SUBMITTED = "submitted"
+    SHORTEST = "shortest"  # of run time, which the trace knows and nobody else would
+    REMAINING = "remaining"  # likewise, of what is left of it; takes the place of longer ones
+    ATTAINED = "attained"  # least attained service in steps (Tiresias, NSDI'19): takes the place of those that had more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """promises: how many of those that wait are promised a moment; depth: tries behind the first promise.
+
+    steps_s: device-seconds after which a job falls to the next step, for ATTAINED. resumes: what is preempted goes on where it
+    was, whatever the trace says of checkpoints (as the literature on SRTF and LAS has it)."""
+
+    name: str
+    order: Order
+    promises: int
+    depth: int
+    steps_s: tuple[int, ...] = ()
+    resumes: bool = False
+    min_run_ms: int = 0
+
+    @property
+    def preempts(self) -> bool:
+        """Whether every job may take the place of every one that comes after it."""
+        return self.order in (Order.REMAINING, Order.ATTAINED)
+
+    def policy(self) -> Policy:
+        """As the plan wants it."""
+        return replace(Policy(), reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms)
+
+
+_PLANE = Policy()
+# Tiresias' simulator sorts jobs into four queues by these device-seconds.
+_TIRESIAS_S = (3_250, 7_200, 18_000)
+POLICIES: Mapping[str, Rules] = MappingProxyType({
+    rules.name: rules
+    for rules in (
+        Rules(name="default", order=Order.FAIR, promises=_PLANE.reservations_max, depth=_PLANE.backfill_depth,
+              min_run_ms=_PLANE.min_run_ms),
+        Rules(name="fifo", order=Order.SUBMITTED, promises=1, depth=0),
+        Rules(name="best-effort-fifo", order=Order.SUBMITTED, promises=0, depth=ALL),
+        Rules(name="easy", order=Order.SUBMITTED, promises=1, depth=ALL),
+        Rules(name="conservative", order=Order.SUBMITTED, promises=256, depth=ALL),
+        Rules(name="sjf", order=Order.SHORTEST, promises=1, depth=0),
+        Rules(name="srtf", order=Order.REMAINING, promises=0, depth=ALL, resumes=True),
+        Rules(name="las", order=Order.ATTAINED, promises=0, depth=ALL, steps_s=_TIRESIAS_S, resumes=True),
+    )
+})  # fmt: skip
+
+
+def rules_of(name: str) -> Rules:
+    """Rules by their name. Raises ConfigError when there are none."""
+    if name not in POLICIES:
+        raise ConfigError(f"policy: there is no policy {name!r}. Policies are: {', '.join(POLICIES)}.")
+    return POLICIES[name]

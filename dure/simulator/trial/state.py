@@ -1,0 +1,141 @@
+"""Who runs and who waits in a trial, in columns, and the snapshot that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.model.accelerators import core_rate
+from dure.model.money import CURRENCIES
+from dure.scheduler.plan import Plan
+from dure.scheduler.snapshot import (
+    DEPENDENCY_MET,
+    RUNNING,
+    Alternatives,
+    Attempts,
+    Awards,
+    Nodes,
+    Pending,
+    Projects,
+    Shares,
+    Sites,
+    Snapshot,
+    freeze,
+)
+from dure.simulator.traces.fleet import Fleet
+from dure.simulator.traces.trace import Trace
+from dure.simulator.trial.asks import Asks, runs_of
+from dure.simulator.trial.rules import Order, Rules
+
+I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
+U64 = NDArray[np.uint64]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+@dataclass
+class Live:
+    """Who runs, in the order in which they started. `node` and `mask` have an entry a worker."""
+
+    job: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    started_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    finish_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # when it is done, if it is left alone
+    kind: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # accelerator; -1 none
+    site: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    workers: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    node: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    mask: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def keep(self, rows: Bool) -> None:
+        seats = np.repeat(rows, self.workers)
+        self.node, self.mask = self.node[seats], self.mask[seats]
+        for name in ("job", "started_ms", "finish_ms", "kind", "site", "workers"):
+            setattr(self, name, getattr(self, name)[rows])
+
+    def add(self, job: I64, finish_ms: I64, now_ms: int, kind: I32, plan: Plan) -> None:
+        """Everything that a plan starts."""
+        added = {
+            "job": job, "started_ms": np.full(len(job), now_ms, np.int64), "finish_ms": finish_ms, "kind": kind,
+            "site": plan.start_site, "workers": np.diff(plan.start_worker_ptr).astype(np.int64), "node": plan.start_node,
+            "mask": plan.start_mask,
+        }  # fmt: skip
+        for name, column in added.items():
+            setattr(self, name, np.concatenate([getattr(self, name), column]))
+
+
+class Farm:
+    """What does not change in a trial: nodes, tenants, and what every job asks for."""
+
+    def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
+        self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
+        fair = rules.order == Order.FAIR
+        self.tenants = trace.tenants or trace.queues
+        tenant = trace.tenant if trace.tenants else trace.queue
+        count = len(self.tenants) + 1 if fair else 1  # the last one: those of whom nothing is known
+        self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
+        self.core_rate: F64 = np.array([core_rate(kind) for kind in (*fleet.accelerators, "")])
+        self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(asks.kinds)
+        nodes, sites = fleet.nodes(), len(fleet.sites)
+        size = len(nodes)
+        bits = (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1)
+        bits[nodes.devices == np.iinfo(np.uint64).bits] = np.iinfo(np.uint64).max
+        self.nodes = Nodes(
+            ("",) * size, nodes.site, nodes.accelerator, nodes.cores_milli, nodes.memory_mib, bits, np.ones(size, np.bool_)
+        )
+        self.sites = Sites(tuple(s.name for s in fleet.sites), np.ones(sites, np.bool_), np.zeros(sites, np.bool_))
+        self.projects = Projects(("",) * count, np.arange(1, count + 1, dtype=np.int32))
+        self._parent = np.concatenate([[-1], np.zeros(count)]).astype(np.int32)
+        none = np.zeros(0, np.int64)
+        self._awards = Awards(  # nothing costs anything in a trial
+            (), none.astype(np.int32), none.astype(np.int32), none, none.copy(), np.zeros((0, sites), np.bool_),
+            np.zeros((0, len(fleet.accelerators) + 1), np.bool_),
+        )  # fmt: skip
+
+    def weight_of(self, job: I64, kind: I32) -> F64:
+        """What jobs weigh in fair share while they run on a type, in normalised cores."""
+        a = self.asks
+        found: F64 = a.workers[job] * (a.cores_milli[job] / 1000 + a.devices[job] * self.core_rate[kind])
+        return found
+
+    def snapshot(self, now_ms: int, live: Live, saved_ms: I64, waiting: I64, priority: I64, preempts: Bool, use: F64) -> Snapshot:
+        """waiting: jobs, in the order in which equals have their turn. saved_ms: by live one, from when work would be lost.
+        priority, preempts: by job of the trace. use: by tenant, as the plane counts it."""
+        count = len(self.projects.ids)
+        return freeze(
+            Snapshot(
+                now_ms=now_ms, epoch=1, sealed_seq=1, draining=False, policy=self.policy, accelerators=self.fleet.accelerators,
+                core_rate=self.core_rate.copy(), sites=self.sites, nodes=self.nodes,
+                attempts=self._attempts(live, saved_ms, priority), pending=self._pending(waiting, priority, preempts),
+                alternatives=self._alternatives(waiting), projects=self.projects,
+                shares=Shares(("",) * (count + 1), self._parent, np.ones(count + 1, np.int64), np.concatenate([[0.0], use])),
+                awards=self._awards,
+            )
+        )  # fmt: skip
+
+    def _attempts(self, live: Live, saved_ms: I64, priority: I64) -> Attempts:
+        job, count, a = live.job, len(live.job), self.asks
+        return Attempts(
+            ("",) * count, ("",) * count, np.full(count, RUNNING, np.int32), self.tenant[job], priority[job],
+            self.trace.preemptible[job] | self.rules.preempts, live.started_ms.copy(),
+            live.started_ms + a.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
+            np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
+        )  # fmt: skip
+
+    def _pending(self, job: I64, priority: I64, preempts: Bool) -> Pending:
+        a, count, submit = self.asks, len(job), self.trace.submit_ms[job]
+        site_ptr, site_row = self._sites_of(a.site_choice[job])
+        alt_ptr, _ = self.kinds_of(a.kind_choice[job])
+        return Pending(
+            ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
+            np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
+            a.limit_ms[job], site_ptr, site_row, alt_ptr,
+        )  # fmt: skip
+
+    def _alternatives(self, job: I64) -> Alternatives:
+        _, kinds = self.kinds_of(self.asks.kind_choice[job])
+        hold = np.full((len(kinds), len(CURRENCIES)), -1, np.int64)
+        hold[:, 0] = 0
+        return Alternatives(kinds, hold)

@@ -1,0 +1,240 @@
+"""The loop over time: jobs arrive and end when the trace says; at every event, or every so many seconds, the plan decides.
+
+What is preempted leaves at once and waits again; what it has not saved it does again. Nothing costs money, and power limits are
+not looked at (yet): the notes of the run say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import dure
+from dure.errors import require
+from dure.model.policy import Policy
+from dure.scheduler import fast
+from dure.scheduler.plan import Plan
+from dure.simulator.report.facts import facts_of
+from dure.simulator.report.run import Run, Stretches, run_of
+from dure.simulator.traces.fleet import Fleet
+from dure.simulator.traces.trace import Trace
+from dure.simulator.trial.asks import Asks, Assumptions, asks_of
+from dure.simulator.trial.rules import Order, Rules
+from dure.simulator.trial.state import Farm, Live
+
+I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+EVERY_EVENT = 0
+NEVER = np.int64(1 << 62)
+AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhere
+SAY_EVERY = 200  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a trial is: ended of all jobs, and the time of the trace."""
+
+    policy: str
+    ended: int
+    jobs: int
+    now_ms: int
+
+
+def trial(
+    trace: Trace, fleet: Fleet, rules: Rules, *, name: str = "", every_ms: int = EVERY_EVENT,
+    assumptions: Assumptions | None = None, notes: Mapping[str, str] | None = None,
+    say: Callable[[Progress], None] = lambda _: None,
+) -> Run:  # fmt: skip
+    """Run a trace on a fleet. name: of the trace, as a report calls it. every_ms: decisions are made at multiples of this;
+    EVERY_EVENT: whenever a job arrives or ends.
+
+    Pure: the same trace, fleet and rules give the same run. Raises TraceError for what cannot be simulated (`asks_of`)."""
+    require(every_ms >= 0, "a cadence is not negative")
+    asks = asks_of(trace, fleet, assumptions or Assumptions(), name or "trace")
+    made = _Trial(trace, fleet, asks, rules)
+    steps = made.run(every_ms, say)
+    told = {
+        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
+        "promises": str(rules.promises), "depth": str(rules.depth), "preempted": "leave at once", "power": "limits not applied",
+        **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
+    }  # fmt: skip
+    return made.outcome(name, told)
+
+
+class _Trial:
+    def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
+        self.trace, self.asks, self.rules = trace, asks, rules
+        self.farm = Farm(trace, fleet, asks, rules)
+        count, none = len(trace), np.zeros(0, np.int64)
+        self.live, self.waiting, self.arrived, self.now_ms = Live(), none, 0, 0
+        self.left_ms: I64 = trace.duration_ms.astype(np.int64)  # of run time
+        self.start_ms, self.end_ms = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
+        self.preemptions, self.lost_ms = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.attained: I64 = np.zeros(count, np.int64)  # device-milliseconds
+        tenants = len(self.farm.projects.ids)
+        self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
+        self._stretches: list[tuple[I64, I64, I64, I32, I32]] = []
+        urgent = min((c.value for c in Policy().classes if c.preempts), default=int(NEVER))
+        self._urgent: Bool = trace.priority >= urgent
+
+    # -- time -----------------------------------------------------------------------------------------------------------
+
+    def run(self, every_ms: int, say: Callable[[Progress], None]) -> int:
+        """Until nothing happens any more; how many times it was decided."""
+        steps = 0
+        while (at := self._next()) < NEVER:
+            self.now_ms = -(-at // every_ms) * every_ms if every_ms else at
+            self._end()
+            self._arrive()
+            self._decide()
+            steps += 1
+            if steps % SAY_EVERY == 0:
+                say(Progress(self.rules.name, int((self.end_ms >= 0).sum()), len(self.trace), self.now_ms))
+        return steps
+
+    def _next(self) -> int:
+        """The moment of the next event."""
+        submit = self.trace.submit_ms
+        arrival = int(submit[self.arrived]) if self.arrived < len(submit) else int(NEVER)
+        fall = self._next_fall() if self.rules.steps_s and len(self.waiting) else int(NEVER)
+        return min(arrival, int(self.live.finish_ms.min(initial=NEVER)), fall)
+
+    def _next_fall(self) -> int:
+        """When the next running one has attained so much that others may take its place."""
+        steps = np.array(self.rules.steps_s, np.int64) * 1000
+        job, live = self.live.job, self.live
+        rate = np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
+        had = self.attained[job] + (self.now_ms - live.started_ms) * rate
+        step = np.searchsorted(steps, had, side="right")
+        falls = np.where(step < len(steps), self.now_ms - (had - np.append(steps, NEVER)[step]) // rate, NEVER)
+        return int(falls.min(initial=NEVER))
+
+    def _end(self) -> None:
+        done = self.live.finish_ms <= self.now_ms
+        if done.any():
+            at = self.live.finish_ms[done]
+            job = self._leave(done, at)
+            self.end_ms[job] = at
+            self.left_ms[job] = 0
+
+    def _arrive(self) -> None:
+        until = int(np.searchsorted(self.trace.submit_ms, self.now_ms, side="right"))
+        if until > self.arrived:
+            self.waiting = np.concatenate([self.waiting, np.arange(self.arrived, until)])
+            self.arrived = until
+
+    def _leave(self, rows: Bool, at: I64) -> I64:
+        """These of the live ones are gone; which jobs they are. at: by row that leaves."""
+        live = self.live
+        job, kind, ran = live.job[rows], live.kind[rows], at - live.started_ms[rows]
+        self._stretches.append((job, live.started_ms[rows], at, live.site[rows], kind))
+        self.attained[job] += ran * np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
+        order = np.argsort(at, kind="stable")
+        weight = self.farm.weight_of(job, kind) * ran / 1000
+        for i in order.tolist():  # as each ends: what was used before it counts less
+            tenant = self.farm.tenant[job[i]]
+            self.use[tenant] = self._decayed(tenant, int(at[i])) + weight[i]
+            self.use_ms[tenant] = at[i]
+        live.keep(~rows)
+        return job
+
+    def _decayed(self, tenant: int, at_ms: int) -> float:
+        age = max(0, at_ms - int(self.use_ms[tenant]))
+        return float(self.use[tenant] * 0.5 ** (age / self.farm.policy.half_life_ms))
+
+    # -- deciding -------------------------------------------------------------------------------------------------------
+
+    def _decide(self) -> None:
+        for _ in range(AGAIN_MAX):
+            if not len(self.waiting):
+                return
+            waiting, priority = self._ordered(), self._priority()
+            preempts = np.ones(len(self.trace), np.bool_) if self.rules.preempts else self._urgent & (priority > 0)
+            plan = fast.plan(self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, preempts, self._use()))
+            self._preempt(plan)
+            self._start(plan, waiting)
+            if not len(plan.victim_attempt):
+                return
+
+    def _ordered(self) -> I64:
+        """Who waits, in the order in which equals have their turn."""
+        waiting = np.sort(self.waiting)
+        if self.rules.order == Order.SHORTEST:
+            return waiting[np.argsort(self.trace.duration_ms[waiting], kind="stable")]
+        return waiting
+
+    def _priority(self) -> I64:
+        """By job of the trace."""
+        if self.rules.order == Order.FAIR:
+            return self.trace.priority
+        if self.rules.order == Order.REMAINING:
+            left = self.left_ms.copy()
+            left[self.live.job] = self.live.finish_ms - self.now_ms
+            return -left
+        if self.rules.order == Order.ATTAINED:
+            had, job = self.attained.copy(), self.live.job
+            had[job] += (self.now_ms - self.live.started_ms) * np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
+            return -np.searchsorted(np.array(self.rules.steps_s) * 1000, had, side="right").astype(np.int64)
+        return np.zeros(len(self.trace), np.int64)
+
+    def _saved(self) -> I64:
+        """By live one: from when on work would be lost if it left now."""
+        live = self.live
+        if self.rules.resumes:
+            return np.full(len(live.job), self.now_ms, np.int64)
+        every = self.trace.checkpoint_ms[live.job]
+        ran = self.now_ms - live.started_ms
+        return live.started_ms + np.where(every > 0, ran // np.maximum(every, 1) * every, 0)
+
+    def _use(self) -> F64:
+        """By tenant: decayed past use, and what runs now for as long as it has run, as the controller counts it."""
+        use = np.array([self._decayed(tenant, self.now_ms) for tenant in range(len(self.use))])
+        live = self.live
+        weight = self.farm.weight_of(live.job, live.kind) * (self.now_ms - live.started_ms) / 1000
+        np.add.at(use, self.farm.tenant[live.job], weight)
+        return use
+
+    def _preempt(self, plan: Plan) -> None:
+        """Its victims wait again, with what they have not saved to be done again."""
+        if not len(plan.victim_attempt):
+            return
+        rows = np.zeros(len(self.live.job), np.bool_)
+        rows[plan.victim_attempt] = True
+        saved, started = self._saved()[rows], self.live.started_ms[rows]
+        job = self._leave(rows, np.full(int(rows.sum()), self.now_ms, np.int64))
+        self.left_ms[job] -= saved - started
+        self.lost_ms[job] += self.now_ms - saved
+        self.preemptions[job] += 1
+        self.waiting = np.concatenate([self.waiting, job])
+
+    def _start(self, plan: Plan, waiting: I64) -> None:
+        job = waiting[plan.start_pending]
+        if not len(job):
+            return
+        _, kinds = self.farm.kinds_of(self.asks.kind_choice[waiting])
+        self.live.add(job, self.now_ms + self.left_ms[job], self.now_ms, kinds[plan.start_alternative], plan)
+        self.start_ms[job] = np.where(self.start_ms[job] < 0, self.now_ms, self.start_ms[job])
+        self.waiting = self.waiting[~np.isin(self.waiting, job)]
+
+    # -- the end --------------------------------------------------------------------------------------------------------
+
+    def outcome(self, name: str, notes: Mapping[str, str]) -> Run:
+        none = np.zeros(0, np.int64)
+        parts = self._stretches or [(none, none, none, none.astype(np.int32), none.astype(np.int32))]
+        job, since, until, site, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
+        facts = facts_of(self.farm.fleet)
+        a = self.asks
+        devices = a.workers * a.devices * 1000
+        held = devices if facts.measured == "devices" else a.workers * a.cores_milli
+        stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
+        tenant = self.trace.tenant if self.trace.tenants else self.trace.queue
+        return run_of(
+            self.trace, self.start_ms, facts, end_ms=self.end_ms, devices_milli=devices, policy=self.rules.name, trace=name,
+            stretches=stretches, preemptions=self.preemptions, lost_ms=self.lost_ms, until_ms=self.now_ms, tenant=tenant,
+            tenants=self.farm.tenants, notes=notes,
+        )  # fmt: skip

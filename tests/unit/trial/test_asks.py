@@ -1,0 +1,119 @@
+"""What jobs ask of a fleet: nothing is guessed in silence, and what cannot be simulated says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from dure.errors import ConfigError
+from dure.simulator.traces.faults import TraceError
+from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site
+from dure.simulator.traces.fleetcheck import make_fleet
+from dure.simulator.traces.trace import Trace, make_trace
+from dure.simulator.trial.asks import Asks, Assumptions, asks_of
+from dure.simulator.trial.rules import ALL, POLICIES, Order, rules_of
+
+WEEK_MS = 7 * 86_400_000
+
+
+def fleet() -> Fleet:
+    pools = {"a": "one", "b": "two"}
+    sites = [
+        Site(name=name, region=f"KR-{n}", pools=(Pool(name="p", nodes=2, accelerator=kind, devices=8, cores_milli=64_000),))
+        for n, (name, kind) in enumerate(pools.items(), 11)
+    ]
+    return make_fleet("small", sites, kinds=(Kind(id="one"), Kind(id="two")))
+
+
+def asked(trace: Trace, **given: bool | int) -> Asks:
+    return asks_of(trace, fleet(), Assumptions(**given), "log.csv")  # type: ignore[arg-type]
+
+
+def jobs(**columns: object) -> Trace:
+    rows = max((len(c) for c in columns.values() if isinstance(c, list)), default=1)
+    return make_trace(rows, **{"submit_ms": [0] * rows, "duration_ms": [1000] * rows, **columns})
+
+
+def test_a_job_of_more_devices_than_a_node_has_becomes_as_few_equal_workers_as_fit() -> None:
+    made = asked(jobs(devices=[8, 12, 9, 20, 11, 3], cores_milli=[8000, 12_000, 9000, 20_000, 11_000, 0]))
+    assert list(zip(made.workers.tolist(), made.devices.tolist(), strict=True)) == [
+        (1, 8),
+        (2, 6),
+        (3, 3),
+        (4, 5),
+        (11, 1),
+        (1, 3),
+    ]
+    assert made.cores_milli.tolist() == [8000, 6000, 3000, 5000, 1000, 0]
+    assert made.assumed["equal_workers"] == 4
+
+
+def test_a_gang_with_a_smaller_last_worker_becomes_equal_workers_of_the_same_sum() -> None:
+    made = asked(jobs(workers=[2, 1], devices=[8, 8], rest=[4, 1]))
+    assert list(zip(made.workers.tolist(), made.devices.tolist(), strict=True)) == [(4, 5), (3, 3)]
+
+
+def test_a_job_without_a_wall_time_gets_the_assumed_one_and_is_counted() -> None:
+    made = asked(jobs(limit_ms=[0, 500, 5000]))
+    assert made.limit_ms.tolist() == [WEEK_MS, 500, 5000]
+    assert (made.assumed["limit_unknown"], made.assumed["longer_than_limit"]) == (1, 1)
+
+
+def test_everybody_may_know_how_long_their_jobs_run() -> None:
+    made = asked(jobs(limit_ms=[0, 500], duration_ms=[7000, 0]), exact_limits=True)
+    assert made.limit_ms.tolist() == [7000, 1]  # a limit is never nothing
+    assert not {"limit_unknown", "longer_than_limit"} & set(made.assumed)
+
+
+def test_what_is_unknown_is_not_asked_for_and_is_counted() -> None:
+    made = asked(jobs(cores_milli=[-1, 100], memory_mib=[-1, -1]))
+    assert (made.cores_milli.tolist(), made.memory_mib.tolist()) == ([0, 100], [0, 0])
+    assert (made.assumed["cores_unknown"], made.assumed["memory_unknown"]) == (1, 2)
+
+
+def test_types_are_taken_in_the_order_in_which_they_are_named() -> None:
+    made = asked(jobs(devices=[1, 1, 1, 0], accelerator=[0, 1, -1, -1], accelerators=(("two", "one"), ("unheard-of",))))
+    assert [made.kinds[choice] for choice in made.kind_choice.tolist()] == [(1, 0), (-1,), (0, 1), (-1,)]
+
+
+def test_who_names_regions_runs_in_them_alone() -> None:
+    made = asked(jobs(residency=[0, 1, -1], residencies=(("KR-12",), ("KR-99",))))
+    assert [made.sites[choice] for choice in made.site_choice.tolist()] == [(1,), (-1,), ()]
+
+
+def test_queues_that_have_the_names_of_sites_run_there() -> None:
+    made = asked(jobs(queue=[1, 0, -1], queues=("a", "b")))
+    assert [made.sites[choice] for choice in made.site_choice.tolist()] == [(1,), (0,), ()]
+    assert made.assumed["queues_are_sites"] == 3
+    assert "queues_are_sites" not in asked(jobs(queue=[1, 0], queues=("a", "elsewhere"))).assumed
+
+
+def test_parts_of_devices_are_a_fault_until_they_are_taken_as_whole_ones() -> None:
+    shared = jobs(devices=[1, 0], share_milli=[0, 250])
+    with pytest.raises(TraceError, match=r"log\.csv, job 2: gpu_milli is 250, a part of a device\. .*--whole-shares"):
+        asked(shared)
+    made = asked(shared, whole_shares=True)
+    assert (made.devices.tolist(), made.assumed["whole_shares"]) == ([1, 1], 1)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"duration_ms": [5, -1]}, "job 2: duration_s is unknown"), ({"submit_ms": [-1, -1]}, "job 1: submit_s is unknown")],
+)
+def test_what_cannot_be_simulated_names_the_job_and_the_field(columns: dict[str, list[int]], said: str) -> None:
+    with pytest.raises(TraceError, match=said):
+        asked(jobs(**columns))
+
+
+def test_every_policy_has_its_own_name_and_is_a_policy_of_the_plan() -> None:
+    for name, rules in POLICIES.items():
+        assert rules_of(name) is rules
+        assert rules.name == name
+        assert (rules.policy().reservations_max, rules.policy().backfill_depth) == (rules.promises, rules.depth)
+        assert rules.preempts == (rules.order in (Order.REMAINING, Order.ATTAINED))
+        assert bool(rules.steps_s) == (rules.order == Order.ATTAINED)
+        assert rules.depth in (0, ALL) or rules.order == Order.FAIR
+
+
+def test_an_unknown_policy_is_told_which_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"there is no policy 'best'\. Policies are: default, fifo, "):
+        rules_of("best")
