@@ -157,6 +157,27 @@ def test_who_had_least_goes_first_and_falls_behind_with_what_it_gets() -> None:
     assert ended_s(both) == [7000, 6500]  # at 7,200 device-seconds the second falls behind the first, until that falls too
 
 
+def test_the_least_expected_goes_first_by_what_ended_before() -> None:
+    """QSSF: nobody knows the run time of the fourth; its user's jobs were long, so the fifth passes it."""
+    rows = [(0, 50, 1, 4), (50, 5, 1, 4), (55, 20, 1, 4), (56, 1, 1, 4), (57, 9, 1, 4)]
+    run = trial(trace_of(rows, user=[0, 1, 2, 0, 1]), fleet(1), rules_of("qssf"))
+    assert started_s(run) == [0, 50, 55, 84, 75]
+    assert started_s(trial(trace_of(rows), fleet(1), rules_of("fifo"))) == [0, 50, 55, 75, 76]
+
+
+def test_learned_wall_times_let_work_pass_that_would_not_otherwise() -> None:
+    """A short job fits before a wide one's promised moment, but nobody named its wall time."""
+    rows = [(0, 10, 1, 1), (20, 2000, 1, 2), (21, 10, 1, 4), (22, 10, 1, 1)]
+    given = {"user": [0, 1, 2, 0], "limit_ms": [0, 4000_000, 60_000, 0]}
+    named = trial(trace_of(rows, **given), fleet(1), rules_of("easy"))
+    assert started_s(named) == [0, 20, 2020, 2030]
+    learned = trial(trace_of(rows, **given), fleet(1), rules_of("easy"), assumptions=Assumptions(learned_limits=True))
+    assert started_s(learned) == [0, 20, 2020, 22]
+    assert learned.notes["assumed.limit_learned"] == "2"
+    exact = Assumptions(learned_limits=True, exact_limits=True)
+    assert started_s(trial(trace_of(rows, **given), fleet(1), rules_of("easy"), assumptions=exact)) == [0, 20, 2020, 22]
+
+
 # -- the plane's own rules -----------------------------------------------------------------------------------------------------
 
 

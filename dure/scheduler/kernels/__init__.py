@@ -7,5 +7,6 @@ fixed, or a rule that only one of the two knows. `jit` says how they are compile
 
 The plan's, from the bottom: `index` and `room` (what is free now), `board` (who leaves when, and what is kept for whom), `seat`,
 `future` and `victims` (where a gang sits now, later, or behind others), `sit` (taking seats), `purse`, `quota` and `standing`
-(may it at all), `turns` (in which order) and `cycle` (the loop). Of the simulator alone: `packing` and `fragments`.
+(may it at all), `turns` (in which order), `cycle` (the loop), `short` and `verdicts` (why the others wait, in the numbers of
+`waits`). Of the simulator alone: `packing` and `fragments`.
 """

@@ -24,10 +24,12 @@ DAY_MS = 86_400_000
 class Assumptions:
     """What stands in for what a trace does not say. Without `whole_shares` a job that asks for a part of a device is a fault.
 
-    limit_ms: of jobs that name no wall time. exact_limits: everybody knows how long they run, whatever they named."""
+    limit_ms: of jobs that name no wall time. exact_limits: everybody knows how long they run, whatever they named.
+    learned_limits: jobs that name none get one by what ended before they came (`history`), once anything has."""
 
     limit_ms: int = 7 * DAY_MS
     exact_limits: bool = False
+    learned_limits: bool = False
     whole_shares: bool = False
 
 
@@ -42,6 +44,7 @@ class Asks:
     memory_mib: I64
     devices: I64
     limit_ms: I64
+    limit_named: Bool
     site_choice: I32
     sites: tuple[tuple[int, ...], ...]
     kind_choice: I32
@@ -68,12 +71,13 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     if given.exact_limits:
         limit = np.maximum(trace.duration_ms, 1)
     else:
-        assumed["limit_unknown"] = int(unlimited.sum())
+        assumed["limit_learned" if given.learned_limits else "limit_unknown"] = int(unlimited.sum())
         assumed["longer_than_limit"] = int((trace.duration_ms > limit).sum())
     site_choice, sites = _sites(trace, fleet, assumed)
     kind_choice, kinds = _kinds(trace, fleet, devices)
     return Asks(
-        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit, site_choice=site_choice,
+        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit,
+        limit_named=~unlimited, site_choice=site_choice,
         sites=sites, kind_choice=kind_choice, kinds=kinds, assumed={word: n for word, n in assumed.items() if n},
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ class Order(StrEnum):
     FAIR = "fair"  # by priority class, then by share of past use, then submission: as a plane does
     SUBMITTED = "submitted"
     SHORTEST = "shortest"  # of run time, which the trace knows and nobody else would
+    EXPECTED = "expected"  # least expected device time, by what ended before (QSSF: Hu et al., SC'21)
     REMAINING = "remaining"  # likewise, of what is left of it; takes the place of longer ones
     ATTAINED = "attained"  # least attained service in steps (Tiresias, NSDI'19): takes the place of those that had more
 
@@ -65,6 +66,7 @@ POLICIES: Mapping[str, Rules] = MappingProxyType({
         Rules(name="easy", order=Order.SUBMITTED, promises=1, depth=ALL),
         Rules(name="conservative", order=Order.SUBMITTED, promises=256, depth=ALL),
         Rules(name="sjf", order=Order.SHORTEST, promises=1, depth=0),
+        Rules(name="qssf", order=Order.EXPECTED, promises=1, depth=0),
         Rules(name="srtf", order=Order.REMAINING, promises=0, depth=ALL, resumes=True),
         Rules(name="las", order=Order.ATTAINED, promises=0, depth=ALL, steps_s=_TIRESIAS_S, resumes=True),
     )

@@ -72,6 +72,7 @@ class Farm:
     def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
+        self.limit_ms = asks.limit_ms.copy()  # by job; learned ones when it comes
         self.tenants = trace.tenants or trace.queues
         tenant = trace.tenant if trace.tenants else trace.queue
         count = len(self.tenants) + 1 if fair else 1  # the last one: those of whom nothing is known
@@ -120,7 +121,7 @@ class Farm:
         return Attempts(
             ("",) * count, ("",) * count, np.full(count, RUNNING, np.int32), self.tenant[job], priority[job],
             self.trace.preemptible[job] | self.rules.preempts, live.started_ms.copy(),
-            live.started_ms + a.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
+            live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
         )  # fmt: skip
 
@@ -131,7 +132,7 @@ class Farm:
         return Pending(
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
-            a.limit_ms[job], site_ptr, site_row, alt_ptr,
+            self.limit_ms[job], site_ptr, site_row, alt_ptr,
         )  # fmt: skip
 
     def _alternatives(self, job: I64) -> Alternatives:

@@ -21,6 +21,7 @@ from dure.simulator.report.run import Run, Stretches, run_of
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
+from dure.simulator.trial.history import History
 from dure.simulator.trial.rules import Order, Rules
 from dure.simulator.trial.state import Farm, Live
 
@@ -55,8 +56,9 @@ def trial(
 
     Pure: the same trace, fleet and rules give the same run. Raises TraceError for what cannot be simulated (`asks_of`)."""
     require(every_ms >= 0, "a cadence is not negative")
-    asks = asks_of(trace, fleet, assumptions or Assumptions(), name or "trace")
-    made = _Trial(trace, fleet, asks, rules)
+    given = assumptions or Assumptions()
+    asks = asks_of(trace, fleet, given, name or "trace")
+    made = _Trial(trace, fleet, asks, rules, learns=given.learned_limits and not given.exact_limits)
     steps = made.run(every_ms, say)
     told = {
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
@@ -67,7 +69,7 @@ def trial(
 
 
 class _Trial:
-    def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
+    def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, *, learns: bool) -> None:
         self.trace, self.asks, self.rules = trace, asks, rules
         self.farm = Farm(trace, fleet, asks, rules)
         count, none = len(trace), np.zeros(0, np.int64)
@@ -76,6 +78,9 @@ class _Trial:
         self.start_ms, self.end_ms = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self.preemptions, self.lost_ms = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self.attained: I64 = np.zeros(count, np.int64)  # device-milliseconds
+        self._learns = learns
+        self.expected: I64 = np.zeros(count, np.int64)  # device-milliseconds
+        self._history = History(trace) if learns or rules.order == Order.EXPECTED else None
         tenants = len(self.farm.projects.ids)
         self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
         self._stretches: list[tuple[I64, I64, I64, I32, I32]] = []
@@ -121,12 +126,25 @@ class _Trial:
             job = self._leave(done, at)
             self.end_ms[job] = at
             self.left_ms[job] = 0
+            if self._history is not None:
+                for row in job[np.argsort(at, kind="stable")].tolist():
+                    self._history.record(row, int(self.trace.duration_ms[row]))
 
     def _arrive(self) -> None:
         until = int(np.searchsorted(self.trace.submit_ms, self.now_ms, side="right"))
         if until > self.arrived:
             self.waiting = np.concatenate([self.waiting, np.arange(self.arrived, until)])
+            if self._history is not None:
+                for job in range(self.arrived, until):
+                    self._foresee(self._history, job)
             self.arrived = until
+
+    def _foresee(self, history: History, job: int) -> None:
+        """What is known of a job when it comes."""
+        devices = max(1, int(self.asks.workers[job] * self.asks.devices[job]))
+        self.expected[job] = devices * history.expected_ms(job, int(self.asks.limit_ms[job]))
+        if self._learns and not self.asks.limit_named[job]:
+            self.farm.limit_ms[job] = history.limit_ms(job, int(self.asks.limit_ms[job]))
 
     def _leave(self, rows: Bool, at: I64) -> I64:
         """These of the live ones are gone; which jobs they are. at: by row that leaves."""
@@ -166,6 +184,8 @@ class _Trial:
         waiting = np.sort(self.waiting)
         if self.rules.order == Order.SHORTEST:
             return waiting[np.argsort(self.trace.duration_ms[waiting], kind="stable")]
+        if self.rules.order == Order.EXPECTED:
+            return waiting[np.argsort(self.expected[waiting], kind="stable")]
         return waiting
 
     def _priority(self) -> I64:
