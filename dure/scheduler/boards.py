@@ -11,7 +11,7 @@ from dure.scheduler.kernels.board import Board, make_board
 from dure.scheduler.kernels.ground import Ground
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.sit import settle
-from dure.scheduler.snapshot import I64, Snapshot
+from dure.scheduler.snapshot import I64, U64, Snapshot
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     cells = np.full(len(nodes.ids), -1, np.int32)
     cells[up] = cell
     low, high = _runs(used, len(s.sites.ids), kinds)
-    width = np.array([int(mask).bit_length() for mask in nodes.device_mask.tolist()], np.int64)
+    width = _lengths(nodes.device_mask)
     ground = Ground(
         site=nodes.site, kind=nodes.accelerator, block=np.full(len(nodes.ids), -1, np.int32), cores=nodes.cores_milli,
         memory=nodes.memory_mib, device_ptr=np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
@@ -47,6 +47,14 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     )  # fmt: skip
     settle(board)
     return board, Runs(low, high)
+
+
+def _lengths(masks: U64) -> I64:
+    """How many bits each mask is long: its highest one is copied to all below, and those are counted."""
+    filled = masks.copy()
+    for step in (1, 2, 4, 8, 16, 32):
+        filled |= filled >> np.uint64(step)
+    return np.bitwise_count(filled).astype(np.int64)
 
 
 def _runs(used: I64, sites: int, kinds: int) -> tuple[I64, I64]:

@@ -22,7 +22,7 @@ from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
 from dure.simulator.trial.history import History
-from dure.simulator.trial.rules import Order, Rules
+from dure.simulator.trial.rules import ALL, Order, Rules
 from dure.simulator.trial.state import Farm, Live
 
 I64 = NDArray[np.int64]
@@ -62,7 +62,8 @@ def trial(
     steps = made.run(every_ms, say)
     told = {
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
-        "promises": str(rules.promises), "depth": str(rules.depth), "preempted": "leave at once", "power": "limits not applied",
+        "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
+        "preempted": "leave at once", "power": "limits not applied",
         **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
     }  # fmt: skip
     return made.outcome(name, told)
@@ -173,7 +174,8 @@ class _Trial:
                 return
             waiting, priority = self._ordered(), self._priority()
             preempts = np.ones(len(self.trace), np.bool_) if self.rules.preempts else self._urgent & (priority > 0)
-            plan = fast.plan(self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, preempts, self._use()))
+            world = self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, preempts, self._use())
+            plan = fast.plan(world, reasons=False)
             self._preempt(plan)
             self._start(plan, waiting)
             if not len(plan.victim_attempt):
@@ -212,8 +214,11 @@ class _Trial:
         return live.started_ms + np.where(every > 0, ran // np.maximum(every, 1) * every, 0)
 
     def _use(self) -> F64:
-        """By tenant: decayed past use, and what runs now for as long as it has run, as the controller counts it."""
-        use = np.array([self._decayed(tenant, self.now_ms) for tenant in range(len(self.use))])
+        """By tenant: decayed past use, and what runs now for as long as it has run, as the controller counts it. Of tenants for
+        whom nobody waits nothing is asked."""
+        use = np.zeros(len(self.use))
+        for tenant in np.unique(self.farm.tenant[self.waiting]).tolist():
+            use[tenant] = self._decayed(tenant, self.now_ms)
         live = self.live
         weight = self.farm.weight_of(live.job, live.kind) * (self.now_ms - live.started_ms) / 1000
         np.add.at(use, self.farm.tenant[live.job], weight)
