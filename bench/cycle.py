@@ -106,8 +106,8 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
             pending=Pending(
                 tuple(map(str, range(jobs))), waiting.queue, waiting.priority, waiting.priority >= waiting.priority.max(),
                 waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
-                waiting.cores_milli, waiting.memory_mib, waiting.devices + (waiting.share_milli > 0), waiting.limit_ms, site_ptr,
-                site_row, alt_ptr,
+                waiting.cores_milli, waiting.memory_mib, waiting.devices + (waiting.share_milli > 0), waiting.limit_ms,
+                _shapes(world), site_ptr, site_row, alt_ptr,
             ),
             alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
             awards=Awards(
@@ -117,6 +117,13 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
             ),
         )
     )  # fmt: skip
+
+
+def _shapes(world: CycleWorld) -> I32:
+    """The number of what each one asks for, as a plane keeps it with each workload."""
+    p = world.pending
+    asked = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, p.residency, p.accelerator)
+    return np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].astype(np.int32)
 
 
 def _running(world: CycleWorld) -> Attempts:

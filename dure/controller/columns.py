@@ -189,6 +189,7 @@ class Columns:
             memory_mib=cells[:, _MEMORY].copy(),
             devices=cells[:, _DEVICES].copy(),
             limit_ms=cells[:, _LIMIT].copy(),
+            shape=_renumbered(shape),
             site_ptr=site_ptr,
             site_row=_i32(list(chain.from_iterable(site_runs)))[site_at],
             alt_ptr=alt_ptr,
@@ -283,6 +284,15 @@ class Columns:
             site_ok=_grid([[not a.sites or s in a.sites for s in sites] for a in open_], len(sites)),
             accelerator_ok=_grid([[not a.accelerators or t in a.accelerators for t in types] for a in open_], len(types)),
         )
+
+
+def _renumbered(shape: I64Array) -> NDArray[np.int32]:
+    """The same shapes, numbered in the order of their first rows: the numbers say nothing of what was met before."""
+    first = np.full(int(shape.max(initial=-1)) + 1, len(shape))
+    first[shape[::-1]] = np.arange(len(shape))[::-1]  # the last one that is written stays
+    number = np.empty(len(first), np.int32)
+    number[np.argsort(first, kind="stable")] = np.arange(len(first))
+    return number[shape]
 
 
 def _nodes(nodes: Sequence[Any], site_row: dict[str, int], accelerator_row: dict[str, int], closed: frozenset[str]) -> Nodes:

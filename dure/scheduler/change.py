@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from dure.errors import require
 from dure.model.money import round_up
 from dure.scheduler.funds import KRW
-from dure.scheduler.snapshot import FOREVER_MS, I32, I64, Alternatives, Awards, Pending, Snapshot, freeze
+from dure.scheduler.snapshot import FOREVER_MS, I32, I64, Alternatives, Awards, Pending, Snapshot, freeze, unused_shape
 
+Whole = TypeVar("Whole", I64, I32)
 NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "limit_ms")
 
 
@@ -112,10 +113,11 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         ptr = p.site_ptr.copy()
         ptr[row + 1 :] -= high - low
         columns |= {"site_ptr": ptr, "site_row": np.delete(p.site_row, np.s_[low:high])}
+    columns["shape"] = _with(p.shape, row, unused_shape(p))
     return replace(p, **columns)  # type: ignore[arg-type]
 
 
-def _with(column: I64, row: int, value: int) -> I64:
+def _with(column: Whole, row: int, value: int) -> Whole:
     changed = column.copy()
     changed[row] = value or column[row]
     return changed

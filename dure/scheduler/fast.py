@@ -136,9 +136,19 @@ def _larger(cycle: Cycle, workers: int) -> Cycle:
 
 
 def demands_of(s: Snapshot) -> tuple[I32, Demands]:
+    """The class of every row, and what the classes ask for: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
-    fixed = np.array([p.workers, p.cores_milli, p.memory_mib, p.devices], np.int64)
-    of, first = classes(fixed, ((p.site_ptr, p.site_row), (p.alt_ptr, alt.accelerator)))
+    rows = np.full(int(p.shape.max(initial=-1)) + 1, -1)
+    rows[p.shape[::-1]] = np.arange(len(p.shape))[::-1]  # of each shape the first, as the last one that is written stays
+    heads = np.sort(rows[rows >= 0])
+    lengths = (p.site_ptr[heads + 1] - p.site_ptr[heads], p.alt_ptr[heads + 1] - p.alt_ptr[heads])
+    ptrs = [np.concatenate([[0], np.cumsum(length)]).astype(np.int64) for length in lengths]
+    runs = ((ptrs[0], _joined(p.site_ptr, p.site_row, heads)), (ptrs[1], _joined(p.alt_ptr, alt.accelerator, heads)))
+    fixed = np.array([p.workers[heads], p.cores_milli[heads], p.memory_mib[heads], p.devices[heads]], np.int64)
+    of_head, first_head = classes(fixed, runs)
+    of_shape = np.zeros(len(rows), np.int32)
+    of_shape[p.shape[heads]] = of_head
+    of, first = of_shape[p.shape], heads[first_head]
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
     lengths = p.site_ptr[first + 1] - p.site_ptr[first]
     sites[lengths == 0] = True

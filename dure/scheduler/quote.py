@@ -8,9 +8,9 @@ import numpy as np
 
 from dure.model.reason import Reason
 from dure.scheduler.plan import Plan, reason_of
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Alternatives, Snapshot, freeze
+from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Alternatives, Snapshot, freeze, unused_shape
 
-_OF_NO_COLUMN = ("ids", "site_ptr", "site_row", "alt_ptr")
+_OF_NO_COLUMN = ("ids", "shape", "site_ptr", "site_row", "alt_ptr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ def with_hypothetical(snapshot: Snapshot, extra: Hypothetical) -> tuple[Snapshot
     site, alt = int(p.site_ptr[row]), int(p.alt_ptr[row])
     names = [f.name for f in fields(p) if f.name not in _OF_NO_COLUMN]
     columns = {name: np.insert(getattr(p, name), row, getattr(extra, name)) for name in names}
+    columns["shape"] = np.insert(p.shape, row, unused_shape(p)).astype(np.int32)
     pending = replace(
         p,
         ids=(*p.ids[:row], extra.id, *p.ids[row:]),

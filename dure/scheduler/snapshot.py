@@ -86,9 +86,15 @@ class Pending:
     memory_mib: I64  # per worker
     devices: I64  # per worker
     limit_ms: I64  # limit + grace: how long it may occupy what it gets
+    shape: I32  # rows of one number ask for the same: workers of the same size, sites and alternatives; others may, too
     site_ptr: I32  # CSR into site_row: allowed sites; an empty run means all
     site_row: I32
     alt_ptr: I32  # CSR into Alternatives: at least one each, best first
+
+
+def unused_shape(pending: Pending) -> int:
+    """The number of a shape that no waiting workload has."""
+    return int(pending.shape.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ Cores are whole cores, memory MiB, times seconds after the world's now unless th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,6 +207,7 @@ class World:
             _i64(p["eligible_ms"] for p in rows),
             _i32(p["dependency"] for p in rows),
             *(_i64(p[name] for p in rows) for name in ("workers", "cores_milli", "memory", "devices", "limit_ms")),
+            _i32(_numbered(_asks(p, types) for p in rows)),
             _ptr(len(p["sites"]) for p in rows),
             _i32(sites.index(s) if s in sites else -1 for p in rows for s in p["sites"]),
             _ptr(len(_types(p, types)) for p in rows),
@@ -267,3 +268,14 @@ def _ptr(lengths: Any) -> Any:
 
 def _table(rows: list[list[bool]], width: int) -> Any:
     return np.array(rows, np.bool_).reshape(len(rows), width)
+
+
+def _asks(p: dict[str, Any], types: tuple[str, ...]) -> tuple[object, ...]:
+    """What tells the shapes of two waiting workloads apart."""
+    return p["workers"], p["cores_milli"], p["memory"], p["devices"], p["sites"], tuple(_types(p, types))
+
+
+def _numbered(values: Iterable[object]) -> Iterator[int]:
+    """Equal values have equal numbers."""
+    known: dict[object, int] = {}
+    return (known.setdefault(value, len(known)) for value in values)

@@ -234,6 +234,15 @@ def test_what_can_never_start_is_told_and_holds_nobody_up() -> None:
         assert (run.start_ms.tolist(), run.finished.tolist()) == ([-1, 1000], [False, True])
 
 
+def test_what_a_fleet_does_not_say_of_its_nodes_holds_nobody_up() -> None:
+    pool = Pool(name="p", nodes=1, accelerator="gpu", devices=DEVICES)
+    unknown = make_fleet("unknown", [Site(name="s", pools=(pool,))], kinds=(Kind(id="gpu"),))
+    trace = make_trace(
+        2, submit_ms=[0, 0], duration_ms=[1000, 1000], devices=[2, 2], cores_milli=[64_000] * 2, memory_mib=[1 << 20] * 2
+    )
+    assert trial(trace, unknown, rules_of("default")).start_ms.tolist() == [0, 0]
+
+
 def test_a_trace_without_jobs_is_over_at_once() -> None:
     run = trial(trace_of([(0, 1, 1, 1)]).take(np.zeros(1, np.bool_)), fleet(1), rules_of("default"))
     assert (len(run), run.until_ms) == (0, 0)

@@ -14,7 +14,7 @@ from dure.cli.run import Run
 from dure.simulator import run_scenario
 
 MADE = "national"  # in place of a file: a workload that is made for the fleet
-JOBS = 10_000  # of such a workload
+JOBS, EVERY_S = 10_000, 60  # of such a workload: how many jobs, and how often it is decided, unless it is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Asked:
     skip_bad: bool
     whole_shares: bool
     exact_limits: bool
+    learned_limits: bool
     limit_days: float
 
 
@@ -41,7 +42,7 @@ def simulate(
     update: Annotated[bool, typer.Option("--update", help="opt.update")] = False,
     fleet: Annotated[str, typer.Option("--fleet", help="opt.fleet", metavar="FLEET")] = "",
     policy: Annotated[list[str] | None, typer.Option("--policy", help="opt.policy")] = None,
-    every: Annotated[float, typer.Option("--every", help="opt.every", metavar="SECONDS", min=0)] = 0,
+    every: Annotated[float | None, typer.Option("--every", help="opt.every", metavar="SECONDS", min=0)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="opt.out_folder", metavar="FOLDER", file_okay=False)] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="opt.jobs", min=0)] = 0,
     seed: Annotated[int, typer.Option("--seed", help="opt.seed", min=0)] = 1,
@@ -49,13 +50,17 @@ def simulate(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="opt.skip_bad")] = False,
     whole_shares: Annotated[bool, typer.Option("--whole-shares", help="opt.whole_shares")] = False,
     exact_limits: Annotated[bool, typer.Option("--exact-limits", help="opt.exact_limits")] = False,
+    learned_limits: Annotated[bool, typer.Option("--learned-limits", help="opt.learned_limits")] = False,
     limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001)] = 7,
 ) -> int:
     """A scenario tells its own fleet; a trace is told which one."""
     made = str(file) == MADE
     if not made and not file.is_file():
         raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("os.ENOENT"))
-    if not fleet and not made:
+    compares = made or bool(fleet or policy or out)
+    if compares and file.suffix == ".md":
+        raise run.refusal("trial.scenario", Exit.USAGE, file=str(file))
+    if not compares:
         return _scenario(run, file, update)
     if not fleet:
         raise run.refusal("trial.no_fleet", Exit.USAGE)
@@ -64,9 +69,9 @@ def simulate(
     except ModuleNotFoundError as missing:
         raise run.refusal("trial.no_extra", Exit.USAGE, module=missing.name) from missing
     asked = Asked(
-        trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), every_s=every, out=out,
-        jobs=jobs or (JOBS if made else 0), seed=seed, format=format, skip_bad=skip_bad, whole_shares=whole_shares,
-        exact_limits=exact_limits, limit_days=limit_days,
+        trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), out=out, seed=seed, format=format,
+        every_s=every if every is not None else EVERY_S * made, jobs=jobs or (JOBS if made else 0), skip_bad=skip_bad,
+        whole_shares=whole_shares, exact_limits=exact_limits, learned_limits=learned_limits, limit_days=limit_days,
     )  # fmt: skip
     return int(trials.compare_policies(run, asked))
 

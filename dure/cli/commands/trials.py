@@ -30,39 +30,69 @@ from dure.simulator.traces import (
     read_fleet,
     read_trace,
 )  # fmt: skip
-from dure.simulator.trial import Assumptions, Rules, rules_of, trial
+from dure.simulator.trial import POLICIES, Assumptions, Rules, rules_of, trial
 from dure.simulator.trial import Progress as Step
+from dure.simulator.trial.asks import asks_of
 
 DAY_MS = 86_400_000
 
 
 def compare_policies(run: Run, asked: Asked) -> int:
     """Every policy on the same trace and fleet; their table, and with `out` a page and a file a run."""
+    rules = _rules(run, asked)
     try:
-        rules = [rules_of(name) for name in asked.policies]
-        fleet = built_in(asked.fleet) if asked.fleet in FLEETS else read_fleet(Path(asked.fleet))
+        fleet = _fleet(run, asked)
         trace, notes = _trace(run, asked, fleet)
+        asks_of(trace, fleet, _assumptions(asked), asked.trace.name)  # what cannot be simulated is told before anything is made
+        if asked.out is not None:
+            asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
-    except ConfigError as wrong:  # it names the file, the place and the remedy
-        raise Refusal(str(wrong), Exit.USAGE) from wrong
+    except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
+        raise Refusal(str(wrong).replace("with skip_bad.", "with --skip-bad."), Exit.USAGE) from wrong
+    _show(run, asked, runs)
+    if asked.out is not None:
+        _write(run, asked.out, runs)
+    return Exit.OK
+
+
+def _show(run: Run, asked: Asked, runs: list[Outcome]) -> None:
+    """The table, and what is to be known about it."""
     table, words = compare(runs), Words(run.texts.lang)
-    rows = {
-        row.measure.key: dict(zip(asked.policies, row.values, strict=True)) for row in table.rows
-    }  # fmt: skip
-    run.console.document({"jobs": table.jobs, "compared": table.compared, "measures": rows, "notes": dict(runs[0].notes)})
+    rows = {row.measure.key: dict(zip(asked.policies, row.values, strict=True)) for row in table.rows}
+    told = {name: dict(each.notes) for name, each in zip(asked.policies, runs, strict=True)}
+    run.console.document({"jobs": table.jobs, "compared": table.compared, "measures": rows, "notes": told})
     run.console.table(
-        [Column(words.say("table.measure")), *(Column(name, right=True, keep=True) for name in asked.policies)],
+        [Column(words.known("table.measure")), *(Column(name, right=True, keep=True) for name in asked.policies)],
         [
             [words.label(row.measure.key), *(words.value(value, row.measure.unit) for value in row.values)]
             for row in table.rows
         ],
     )  # fmt: skip
-    run.say("trial.compared", jobs=table.jobs, compared=table.compared)
+    run.say("trial.compared" if table.compared < table.jobs else "trial.compared_all", jobs=table.jobs, compared=table.compared)
+    for name, count in rows["jobs.never_started"].items():
+        if count:
+            run.note("trial.never_started", policy=name, count=count)
+    if not any(rows["wait.longest"].values()):
+        run.note("trial.nobody_waited")
     for word, count in _assumed(runs[0]).items():
-        run.note(f"trial.assumed.{word}", count=count)
-    if asked.out is not None:
-        _write(run, asked.out, runs)
-    return Exit.OK
+        run.note(f"trial.assumed.{word}", count=count, days=asked.limit_days)
+
+
+def _rules(run: Run, asked: Asked) -> list[Rules]:
+    for name in asked.policies:
+        if name not in POLICIES:
+            raise run.refusal("trial.unknown_policy", Exit.USAGE, name=name, known=", ".join(POLICIES))
+    return [rules_of(name) for name in asked.policies]
+
+
+def _fleet(run: Run, asked: Asked) -> Fleet:
+    """One that is built in, or of a file; with devices, where jobs are made for it."""
+    if asked.fleet not in FLEETS and not Path(asked.fleet).is_file():
+        raise run.refusal("trial.unknown_fleet", Exit.USAGE, name=asked.fleet, known=", ".join(FLEETS))
+    fleet = built_in(asked.fleet) if asked.fleet in FLEETS else read_fleet(Path(asked.fleet))
+    if str(asked.trace) == MADE and not fleet.devices:
+        raise run.refusal("trial.no_devices", Exit.USAGE, fleet=asked.fleet)
+    return fleet
 
 
 def _trace(run: Run, asked: Asked, fleet: Fleet) -> tuple[Trace, Mapping[str, str]]:
@@ -72,12 +102,36 @@ def _trace(run: Run, asked: Asked, fleet: Fleet) -> tuple[Trace, Mapping[str, st
         return made, {"seed": str(asked.seed), "trace_source": "dure.simulator.traces.generate"}
     reading = read_trace(asked.trace, ReadOptions(skip_bad=asked.skip_bad, format=asked.format))
     _tell_skipped(run, reading)
-    trace = reading.trace
-    if asked.jobs and asked.jobs < len(trace):
-        trace = trace.take(np.arange(asked.jobs))
-    skipped = ", ".join(f"{kind.value} {count}" for kind, count in reading.skipped.items())
+    notes = {f"skipped.{kind.value}": f"{count:,}" for kind, count in reading.skipped.items()}
     left = ", ".join(f"{what} {count}" for what, count in reading.left_out.items())
-    return trace, {key: text for key, text in (("skipped", skipped), ("left_out", left)) if text}
+    notes |= {"left_out": left} if left else {}
+    trace, unknown = _timed(run, asked, reading.trace)
+    notes |= {"skipped.no_run_time": f"{unknown:,}"} if unknown else {}
+    if asked.jobs and asked.jobs < len(trace):
+        notes["taken"] = f"{asked.jobs:,} / {len(trace):,}"
+        trace = trace.take(np.arange(asked.jobs))
+    return trace, notes
+
+
+def _timed(run: Run, asked: Asked, trace: Trace) -> tuple[Trace, int]:
+    """The jobs whose run time is known, and how many others were passed over."""
+    unknown = np.flatnonzero(trace.duration_ms < 0)
+    if not len(unknown):
+        return trace, 0
+    if not asked.skip_bad:
+        job = trace.name(int(unknown[0]))
+        raise run.refusal("trial.no_run_time", Exit.USAGE, file=asked.trace.name, job=job, count=len(unknown))
+    if len(unknown) == len(trace):
+        raise run.refusal("trial.nothing_left", Exit.USAGE, file=asked.trace.name)
+    run.note("trial.skipped_no_run_time", count=len(unknown))
+    return trace.take(np.flatnonzero(trace.duration_ms >= 0)), len(unknown)
+
+
+def _assumptions(asked: Asked) -> Assumptions:
+    limit_ms = round(asked.limit_days * DAY_MS)
+    return Assumptions(
+        limit_ms=limit_ms, exact_limits=asked.exact_limits, learned_limits=asked.learned_limits, whole_shares=asked.whole_shares
+    )
 
 
 def _tell_skipped(run: Run, reading: Reading) -> None:
@@ -88,10 +142,7 @@ def _tell_skipped(run: Run, reading: Reading) -> None:
 
 
 def _one(run: Run, asked: Asked, rules: Rules, trace: Trace, fleet: Fleet, notes: Mapping[str, str]) -> Outcome:
-    given = Assumptions(
-        limit_ms=round(asked.limit_days * DAY_MS), exact_limits=asked.exact_limits, whole_shares=asked.whole_shares
-    )
-    every_ms = round(asked.every_s * 1000)
+    given, every_ms = _assumptions(asked), round(asked.every_s * 1000)
     with _shown(run, rules.name, len(trace)) as bar:
         return trial(trace, fleet, rules, name=asked.trace.name, every_ms=every_ms, assumptions=given, notes=notes, say=bar.tell)
 
@@ -129,7 +180,6 @@ def _assumed(outcome: Outcome) -> dict[str, int]:
 
 
 def _write(run: Run, folder: Path, runs: list[Outcome]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
     write_html(runs, page, run.texts.lang)
     for outcome in runs:

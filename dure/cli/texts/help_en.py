@@ -179,15 +179,17 @@ TEXTS: dict[str, str] = {
     "opt.update": "Write the answers into the file.",
     "arg.simulated": "A scenario; or a trace; or 'national', a workload that is made for the fleet.",
     "opt.fleet": "Run a trace on this fleet: a file, philly, openb, kr-15000, kr-50000 or kr-260000.",
-    "opt.policy": "Compare this policy (repeat): default, fifo, best-effort-fifo, easy, conservative, sjf, srtf or las.",
-    "opt.every": "Decide every so many seconds; 0: whenever a job arrives or ends.",
+    "opt.policy": "Compare this policy (repeat): default, fifo, best-effort-fifo, easy, conservative, sjf, qssf, srtf or las.",
+    "opt.every":
+        "Decide every so many seconds; 0: whenever a job arrives or ends. Unless said, 60 for a made workload and 0 for a trace.",
     "opt.out_folder": "Write a report and a Parquet file for each policy into this folder.",
-    "opt.jobs": "Only the first so many jobs of a trace; or how many to make.",
+    "opt.jobs": "Only the first so many jobs of a trace, 0: all; or how many to make, 0: 10,000.",
     "opt.seed": "Of chance, when a workload is made.",
     "opt.trace_format": "The trace's format, when it cannot be told by what it holds.",
     "opt.skip_bad": "Pass over rows that cannot be used, and count them.",
     "opt.whole_shares": "Give a whole device to jobs that ask for a part of one.",
     "opt.exact_limits": "Everybody knows how long their jobs run, whatever wall time they named.",
+    "opt.learned_limits": "Wall time of jobs that name none: twice the longest of the last jobs like them that ended.",
     "opt.limit_days": "Wall time of jobs that name none.",
 }
 # fmt: on

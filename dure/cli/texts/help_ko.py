@@ -179,15 +179,17 @@ TEXTS: dict[str, str] = {
     "opt.update": "답을 파일에 써넣음.",
     "arg.simulated": "시나리오, 작업 기록, 또는 플릿에 맞추어 만드는 작업 부하 'national'.",
     "opt.fleet": "작업 기록을 이 플릿에서 실행: 파일, philly, openb, kr-15000, kr-50000, kr-260000.",
-    "opt.policy": "비교할 정책(여러 번 가능): default, fifo, best-effort-fifo, easy, conservative, sjf, srtf, las.",
-    "opt.every": "이 초마다 결정. 0이면 작업이 도착하거나 끝날 때마다.",
+    "opt.policy": "비교할 정책(여러 번 가능): default, fifo, best-effort-fifo, easy, conservative, sjf, qssf, srtf, las.",
+    "opt.every":
+        "이 초마다 결정. 0이면 작업이 도착하거나 끝날 때마다. 정하지 않으면 만든 작업 부하는 60, 작업 기록은 0.",
     "opt.out_folder": "보고서와 정책별 Parquet 파일을 이 폴더에 씀.",
-    "opt.jobs": "작업 기록의 처음 몇 개만, 또는 만들 개수.",
+    "opt.jobs": "작업 기록의 처음 몇 개만(0이면 전부), 또는 만들 개수(0이면 10,000).",
     "opt.seed": "작업 부하를 만들 때의 난수 시드.",
     "opt.trace_format": "내용으로 알 수 없을 때의 작업 기록 형식.",
     "opt.skip_bad": "쓸 수 없는 행을 건너뛰고 개수를 셈.",
     "opt.whole_shares": "장치의 일부를 요구한 작업에 장치 하나를 모두 줌.",
     "opt.exact_limits": "제한 시간과 관계없이 실행 시간을 정확히 안다고 봄.",
+    "opt.learned_limits": "제한 시간이 없는 작업의 제한 시간: 먼저 끝난 비슷한 작업 중 가장 긴 것의 두 배.",
     "opt.limit_days": "제한 시간이 없는 작업의 제한 시간(일).",
 }
 # fmt: on

@@ -165,7 +165,8 @@ def _method(story: Story) -> Html:
     facts += [(say("method.source"), first.fleet.source[:_NOTE_MAX])] if first.fleet.source else []
     facts += [(say("method.policies"), " · ".join(story.policies))]
     for key in dict.fromkeys(key for run in story.runs for key in run.notes):
-        facts.append((shown(story.words.known(f"note.{key}")), _differing(story, [run.notes.get(key, "") for run in story.runs])))
+        told = [story.words.note(key, run.notes.get(key, "")) for run in story.runs]
+        facts.append((shown(story.words.known(f"note.{key}")), _differing(story, told)))
     listed = [join(tag("dt", what), tag("dd", value)) for what, value in facts]
     meanings = [tag("li", tag("strong", say(f"m.{key}")), ": ", say(f"d.{key}")) for key in _MEANINGS]
     return tag(

@@ -30,6 +30,11 @@ class Words:
         """The text of a key, or the key itself where it has none: a note that somebody else named."""
         return TEXTS[key][self.lang == "ko"] if key in TEXTS else key.rpartition(".")[2]
 
+    def note(self, key: str, value: str) -> str:
+        """What a note says: in words where its value is one of ours, else as it is."""
+        text = TEXTS.get(f"note.{key}={value}")
+        return value if text is None else text[self.lang == "ko"]
+
     def duration(self, seconds: float) -> str:
         _least, one, unit = next(step for step in _TIMES if seconds >= step[0] or step[0] == 0)
         return self.say(f"unit.{unit}", n=short(seconds / one))

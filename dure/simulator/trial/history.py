@@ -40,7 +40,7 @@ class History:
         yield "tenant", tenant
         yield "any"
 
-    def record(self, job: int, ran_ms: int) -> None:
+    def learn(self, job: int, ran_ms: int) -> None:
         for kind in self._kinds(job):
             self._ran.setdefault(kind, deque(maxlen=KEPT)).append(ran_ms)
 

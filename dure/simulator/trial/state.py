@@ -24,7 +24,7 @@ from dure.scheduler.snapshot import (
     Snapshot,
     freeze,
 )
-from dure.simulator.traces.fleet import Fleet
+from dure.simulator.traces.fleet import Fleet, FleetNodes
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, runs_of
 from dure.simulator.trial.rules import Order, Rules
@@ -34,6 +34,8 @@ I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+
+PLENTY = np.int64(1 << 38)  # of cores in thousandths, or memory in MiB
 
 
 @dataclass
@@ -66,6 +68,11 @@ class Live:
             setattr(self, name, np.concatenate([getattr(self, name), column]))
 
 
+def _known(nodes: FleetNodes, column: I64) -> I64:
+    """0 is unknown in a fleet: on nodes with devices, which are what is counted there, it holds nobody up."""
+    return np.where((column == 0) & (nodes.devices > 0), PLENTY, column)
+
+
 class Farm:
     """What does not change in a trial: nodes, tenants, and what every job asks for."""
 
@@ -79,12 +86,20 @@ class Farm:
         self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
         self.core_rate: F64 = np.array([core_rate(kind) for kind in (*fleet.accelerators, "")])
         self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(asks.kinds)
+        asked = (asks.workers, asks.cores_milli, asks.memory_mib, asks.devices, asks.site_choice, asks.kind_choice)
+        self._shape = np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].reshape(-1).astype(np.int32)
         nodes, sites = fleet.nodes(), len(fleet.sites)
         size = len(nodes)
         bits = (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1)
         bits[nodes.devices == np.iinfo(np.uint64).bits] = np.iinfo(np.uint64).max
         self.nodes = Nodes(
-            ("",) * size, nodes.site, nodes.accelerator, nodes.cores_milli, nodes.memory_mib, bits, np.ones(size, np.bool_)
+            ("",) * size,
+            nodes.site,
+            nodes.accelerator,
+            _known(nodes, nodes.cores_milli),
+            _known(nodes, nodes.memory_mib),
+            bits,
+            np.ones(size, np.bool_),
         )
         self.sites = Sites(tuple(s.name for s in fleet.sites), np.ones(sites, np.bool_), np.zeros(sites, np.bool_))
         self.projects = Projects(("",) * count, np.arange(1, count + 1, dtype=np.int32))
@@ -132,7 +147,7 @@ class Farm:
         return Pending(
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
-            self.limit_ms[job], site_ptr, site_row, alt_ptr,
+            self.limit_ms[job], self._shape[job], site_ptr, site_row, alt_ptr,
         )  # fmt: skip
 
     def _alternatives(self, job: I64) -> Alternatives:

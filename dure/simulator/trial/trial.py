@@ -129,7 +129,7 @@ class _Trial:
             self.left_ms[job] = 0
             if self._history is not None:
                 for row in job[np.argsort(at, kind="stable")].tolist():
-                    self._history.record(row, int(self.trace.duration_ms[row]))
+                    self._history.learn(row, int(self.trace.duration_ms[row]))
 
     def _arrive(self) -> None:
         until = int(np.searchsorted(self.trace.submit_ms, self.now_ms, side="right"))

@@ -324,8 +324,9 @@ def test_nobody_is_asked_for_work_that_may_not_preempt_or_cannot_pay_or_has_no_t
     world.waiting.clear()
     assert told(world.pending("job", priority="urgent", hold=5)).next_event == ends("v", world.now_ms + HOUR_S * 1000)
     world.waiting.clear()
-    world.policy = replace(world.policy, backfill_depth=0)
-    assert told(world.pending("job", priority="urgent")).next_event == ends("v", world.now_ms + HOUR_S * 1000)
+    world.policy = replace(world.policy, backfill_depth=0)  # behind the first that is promised a moment nobody has a turn
+    world.pending("first", cores=8, priority="urgent", hold=0, limit=1).pending("job", priority="urgent", cores=1)
+    assert told(world).next_event == ends("v", world.now_ms + HOUR_S * 1000)
 
 
 def test_a_preemption_keeps_off_the_promises_of_those_before_it() -> None:

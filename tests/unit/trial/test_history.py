@@ -36,14 +36,14 @@ def test_nothing_is_known_before_anything_has_ended() -> None:
 def test_what_is_most_like_it_counts(ended: list[tuple[int, int]], asked: int, expected: int) -> None:
     history = History(trace())
     for job, ran_ms in ended:
-        history.record(job, ran_ms)
+        history.learn(job, ran_ms)
     assert history.expected_ms(asked, UNKNOWN_MS) == expected
 
 
 def test_the_last_two_are_averaged_and_the_longest_of_the_last_five_is_kept_within() -> None:
     history = History(trace())
     for ran_ms in (100 * HOUR_MS, *(n * HOUR_MS for n in (9, 1, 1, 2, 4))):
-        history.record(0, ran_ms)
+        history.learn(0, ran_ms)
     assert KEPT == 5
     assert history.expected_ms(0, UNKNOWN_MS) == 3 * HOUR_MS
     assert history.limit_ms(0, UNKNOWN_MS) == MARGIN * 9 * HOUR_MS
@@ -51,5 +51,5 @@ def test_the_last_two_are_averaged_and_the_longest_of_the_last_five_is_kept_with
 
 def test_a_learned_wall_time_is_never_tiny() -> None:
     history = History(trace())
-    history.record(0, 1)
+    history.learn(0, 1)
     assert history.limit_ms(0, UNKNOWN_MS) == LEAST_MS
