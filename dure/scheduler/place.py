@@ -61,7 +61,7 @@ def spread(fit: I64, empty: I64, workers: int) -> list[tuple[int, int]]:
     left = workers - (np.cumsum(takes) - takes)
     turn = int((takes >= left).argmax())
     rest, tail = int(left[turn]), order[turn:]
-    last = int(tail[np.where(takes[turn:] >= rest, empty[tail], np.iinfo(np.int64).max).argmin()])
+    last = min(tail[takes[turn:] >= rest].tolist(), key=lambda node: (int(empty[node]), node))
     return [(int(n), int(c)) for n, c in zip(order[:turn], takes[:turn], strict=True)] + [(last, rest)]
 
 

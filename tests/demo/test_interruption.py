@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from dure.cli.demo.farm import DemoFarm
 from dure.cli.demo.interruption import SIGNALS, Interruption
 
 
@@ -79,3 +82,15 @@ def test_the_handlers_of_before_come_back() -> None:
     with Interruption():
         assert [signal.getsignal(number) for number in SIGNALS] != before
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_farm_that_is_being_stopped_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    said: list[str] = []
+    with Interruption() as interruption:
+        farm = DemoFarm({}, "en", lambda what, _: said.append(what), interruption)
+        assert farm.stop() == []
+        assert not farm._start_again()
+    assert said == []
+    assert list(tmp_path.iterdir()) == []

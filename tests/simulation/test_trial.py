@@ -178,6 +178,14 @@ def test_learned_wall_times_let_work_pass_that_would_not_otherwise() -> None:
     assert started_s(trial(trace_of(rows, **given), fleet(1), rules_of("easy"), assumptions=exact)) == [0, 20, 2020, 22]
 
 
+def test_who_lost_the_place_at_the_moment_of_getting_it_has_not_run() -> None:
+    """At 20 s the shortest takes the large node. The longest sits on the small one until, in that moment, the third needs it."""
+    pools = tuple(Pool(name=f"p{n}", nodes=1, accelerator="gpu", devices=n) for n in (8, 4))
+    two = make_fleet("two", [Site(name="s", pools=pools)], kinds=(Kind(id="gpu"),))
+    run = trial(trace_of([(0, 10, 1, 4), (5, 70, 1, 4), (20, 10, 1, 8), (20, 100, 1, 4)]), two, rules_of("srtf"))
+    assert (started_s(run), run.preemptions.tolist()) == ([0, 5, 20, 30], [0, 1, 0, 0])
+
+
 # -- the plane's own rules -----------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +205,7 @@ def test_urgent_work_takes_a_place_and_what_was_not_saved_is_done_again() -> Non
     assert ended_s(run) == [450 + 1000 - 240, 450]  # two checkpoints were written before 350 s
     assert (run.preemptions.tolist(), run.lost_ms.tolist()) == ([1, 0], [110_000, 0])
     young = trial(trace_of([(0, 1000, 1, 4), (30, 100, 1, 4)], **given), fleet(1), rules_of("default"))
-    assert young.preemptions.sum() == 0  # nobody is preempted before having run for a minute, and it asks at events alone
+    assert started_s(young) == [0, 60]  # nobody is preempted before having run for a minute
     firm = trial(trace_of(rows, **{**given, "preemptible": [False, True]}), fleet(1), rules_of("default"))
     assert started_s(firm) == [0, 1000]
 
@@ -220,6 +228,8 @@ def test_work_is_done_once_and_whole(policy: str, data: st.DataObject, every_ms:
     trace = trace_of(rows, **tenants, **urgent)
     run = trial(trace, fleet(2, sites=2), rules_of(policy), every_ms=every_ms)  # the run itself checks that nothing is overfull
     assert run.finished.all()
+    long = run.duration_ms[run.stretches.job] > 0
+    assert (run.stretches.until_ms - run.stretches.from_ms)[long].all(), "nobody is said to have run who has not"
     ran = np.bincount(run.stretches.job, run.stretches.until_ms - run.stretches.from_ms, len(run))
     assert ran.tolist() == (run.duration_ms + run.lost_ms).tolist()
     assert np.bincount(run.stretches.job, minlength=len(run)).tolist() == (run.preemptions + 1).tolist()

@@ -30,6 +30,7 @@ from dure.errors import ApiError, LinkError
 
 START_S = 40.0  # a cold start on a loaded machine of two cores took 8
 STOP_S = 10.0
+SILENT_S = 5.0  # a farm that answers nothing for so long is not asked again
 END_JOBS_S = 20.0  # cancelled jobs get ten seconds of grace
 LOOK_S = 0.1
 # The story's client outlives a farm that is killed and comes back: nine tries, some twelve seconds.
@@ -54,7 +55,7 @@ class DemoFarm:
         self._say = say
         self.pause = interruption.pause
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
+        self._stopping, self._starting = threading.Event(), threading.Lock()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="demo-farm-watcher", daemon=True)
         self.url = ""
@@ -101,16 +102,24 @@ class DemoFarm:
         """Start the farm again when it was killed; one that somebody else started meanwhile is as good."""
         while not self._stopping.wait(LOOK_S):
             dead = self._process is not None and self._process.poll() is not None
-            if dead and lock.running(self.folder) is None and not self._stopping.is_set():
-                self._say("again", {})
-                self._spawn(urlsplit(self.url).port or 0)
+            if dead and lock.running(self.folder) is None and self._start_again():
                 with contextlib.suppress(DemoFailure):
                     self._wait_ready()
         self._over.wait()  # the kernel takes the thread that started a farm for its parent: it must outlive the farm
 
+    def _start_again(self) -> bool:
+        """Unless it is being stopped: then nothing is started any more."""
+        with self._starting:
+            if self._stopping.is_set():
+                return False
+            self._say("again", {})
+            self._spawn(urlsplit(self.url).port or 0)
+            return True
+
     def stop(self) -> list[str]:
         """End its jobs, stop it, take its folder away. Returns what had to be swept up: nothing, if all is well."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
         try:
             if self.url and lock.running(self.folder) is not None:
                 self._end_jobs()
@@ -126,7 +135,7 @@ class DemoFarm:
         deadline_s = time.monotonic() + END_JOBS_S
         with (
             contextlib.suppress(ApiError, LinkError),
-            DureClient(self.url, token, retries=Retries(times=2), timeout_s=STOP_S) as client,
+            DureClient(self.url, token, retries=Retries(times=0), timeout_s=SILENT_S) as client,
         ):
             rows = [row for state in ("waiting", "starting", "running") for row in client.workloads(state=state)]
             for row in rows:
@@ -146,12 +155,13 @@ class DemoFarm:
             if farm is not None and (not isinstance(farm, subprocess.Popen) or farm.poll() is None):
                 with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                     farm.send_signal(signal.SIGTERM)
+        deadline_s = time.monotonic() + STOP_S
         if process is not None:
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(STOP_S)
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_S)
+                self._process.wait(max(0.0, deadline_s - time.monotonic()))
 
     def _sweep(self) -> list[str]:
         """Kill whatever still has to do with the folder, and name it: there should be nothing."""

@@ -401,6 +401,8 @@ TEXTS: dict[str, str] = {
     "trial.compared": "Waiting and completion are of the {compared:,} of {jobs:,} jobs that finished under every policy.",
     "trial.written": "Report: {page}. A Parquet file for each policy is beside it.",
     "trial.assumed.limit_unknown": "Jobs that name no wall time: {count:,}. They were given {days:g} days (--limit-days).",
+    "trial.assumed.after_ignored": "Jobs that come after another one of the trace: {count:,}. They do not wait for it.",
+    "trial.assumed.priority_ignored": "Priorities of the trace are not those of a plane: {count:,} jobs. Everybody is alike.",
     "trial.assumed.limit_learned": "Jobs that name no wall time: {count:,}. Theirs are by what ended before, else {days:g} days.",
     "trial.assumed.longer_than_limit": "Jobs longer than their wall time, named or given: {count:,}. None is ended for it.",
     "trial.assumed.cores_unknown": "Jobs that do not say how many cores they need: {count:,}. None are asked for.",

@@ -403,6 +403,8 @@ TEXTS: dict[str, str] = {
     "trial.compared": "대기와 완료 시간은 모든 정책에서 끝난 작업 {compared:,}개(전체 {jobs:,}개)에 대한 것입니다.",
     "trial.written": "보고서: {page}. 정책별 Parquet 파일이 같은 폴더에 있습니다.",
     "trial.assumed.limit_unknown": "작업 {count:,}개에 제한 시간이 없어 {days:g}일로 보았습니다(--limit-days).",
+    "trial.assumed.after_ignored": "다른 작업 뒤에 와야 하는 작업 {count:,}개가 그 작업을 기다리지 않습니다.",
+    "trial.assumed.priority_ignored": "작업 기록의 우선순위가 이 시스템의 것과 달라 작업 {count:,}개를 모두 같게 보았습니다.",
     "trial.assumed.limit_learned": "제한 시간이 없는 작업 {count:,}개는 먼저 끝난 작업을 보고, 없으면 {days:g}일로 정했습니다.",
     "trial.assumed.longer_than_limit": "작업 {count:,}개가 제한 시간(대신 정한 것 포함)을 넘지만 그 때문에 끝내지는 않습니다.",
     "trial.assumed.cores_unknown": "작업 {count:,}개에 필요한 코어 수가 없어 요구하지 않는 것으로 했습니다.",

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import PROMISES, Board
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import count_whole
-from dure.scheduler.kernels.seat import UNBOUNDED, bound, takes, workers_of
+from dure.scheduler.kernels.seat import FIRST, UNBOUNDED, bound, takes, workers_of
 from dure.scheduler.kernels.standing import Demands
 from dure.scheduler.kernels.waits import CORES, NODES_OUT, RESERVED, TURN
 
@@ -59,11 +60,15 @@ def merged(stock: Stock) -> Stock:
 
 
 @kernel
-def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices: int) -> int:
-    """How many workers a run of cells takes."""
+def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices: int, enough: int) -> int:
+    """How many workers a run of cells takes; of those that take `enough`, not exactly."""
     total = 0
     for i in range(stock.ptr[low], stock.ptr[high]):
-        total += workers_of((stock.cores[i], stock.memory[i], stock.devices[i]), cores, memory, devices) * stock.nodes[i]
+        room = (stock.cores[i], stock.memory[i], stock.devices[i])
+        if room[2] >= devices and room[0] >= cores and room[1] >= memory:  # most are too full, and to divide takes time
+            total += workers_of(room, cores, memory, devices) * stock.nodes[i]
+            if total >= enough:
+                break
     return int(total)
 
 
@@ -76,7 +81,10 @@ def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: 
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                fits = most_in(stock, low[site, kind], high[site, kind], demands.cores[c], demands.memory[c], demands.devices[c])
+                fits = most_in(
+                    stock, low[site, kind], high[site, kind], demands.cores[c], demands.memory[c], demands.devices[c],
+                    demands.workers[c],
+                )  # fmt: skip
                 most = max(most, fits)
                 if most >= demands.workers[c]:
                     return most
@@ -141,7 +149,9 @@ def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -
 @kernel
 def _of(free: int, need: int) -> int:
     """How many workers one thing is enough for."""
-    return free // need if need > 0 else UNBOUNDED
+    if need == 0:
+        return UNBOUNDED
+    return free // need if free >= need else 0
 
 
 @kernel
@@ -154,20 +164,34 @@ def by_time(board: Board) -> I64:
 def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> bool:
     """Whether it could start now at one site, and end by `end`, beside what is promised."""
     first, index = demands.kind_ptr[c], board.cells
+    cores, memory = demands.cores[c], demands.memory[c]
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             runs, need = (low[site, kind], high[site, kind]), demands.devices[c]
             if not sites[alt, site] or bound(index.size, index.top, runs[0], runs[1], need) < demands.workers[c]:
                 continue
-            total = 0
-            for i in range(index.node_ptr[runs[0]], index.node_ptr[runs[1]]):
-                node = wide(index.nodes[i])
-                total += takes(
-                    board, node, wide(index.level[node]), demands.cores[c], demands.memory[c], need, end
-                )  # fmt: skip
-                if total >= demands.workers[c]:
-                    return True
+            if _takes_all(board, runs[0], runs[1], cores, memory, need, demands.workers[c], end):
+                return True
+    return False
+
+
+@kernel
+def _takes_all(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int) -> bool:
+    """Whether a run of cells takes them, beside what is promised. The emptiest nodes are asked first: few are needed, mostly."""
+    ground, index, total, top = board.ground, board.cells, 0, 0
+    for cell in range(low, high):
+        top = max(top, index.top[cell])
+    for level in range(top, devices - 1, -1):
+        for cell in range(low, high):
+            slot = next_node(index, cell, wide(level), FIRST)
+            while slot >= 0:
+                node = wide(index.nodes[index.node_ptr[cell] + slot])
+                if ground.cores_free[node] >= cores and ground.memory_free[node] >= memory:
+                    total += takes(board, node, wide(level), cores, memory, devices, end)
+                    if total >= workers:
+                        return True
+                slot = next_node(index, cell, wide(level), slot + 1)
     return False
 
 

@@ -10,6 +10,7 @@ from dataclasses import field as member
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.model.policy import Policy
 from dure.simulator.traces.faults import Fault, FaultKind, TraceError
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import UNKNOWN, Trace
@@ -49,6 +50,7 @@ class Asks:
     sites: tuple[tuple[int, ...], ...]
     kind_choice: I32
     kinds: tuple[tuple[int, ...], ...]
+    priority: I64  # values of the plane's classes
     assumed: Mapping[str, int] = member(default_factory=dict)
 
 
@@ -60,10 +62,15 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     shared = trace.share_milli > 0
     assumed["whole_shares"] = int(shared.sum())
     devices = trace.devices + shared
-    most = max((pool.devices for _site, pool in fleet.pools()), default=0)
-    workers, devices, parts = _equal_workers(trace.workers, devices, trace.rest, most)
-    assumed["equal_workers"] = int((parts > 1).sum())
-    cores, memory = (np.where(column < 0, 0, column) // parts for column in (trace.cores_milli, trace.memory_mib))
+    kind_choice, kinds = _kinds(trace, fleet, devices)
+    most = np.array([_most(fleet, choice) for choice in kinds], np.int64)[kind_choice]
+    workers, equal_devices, split = _equal_workers(trace.workers, devices, trace.rest, most)
+    assumed["equal_workers"] = int(split.sum())
+    cores, memory = (
+        np.where(split, np.maximum(column, 0) * equal_devices // np.maximum(devices, 1), np.maximum(column, 0))
+        for column in (trace.cores_milli, trace.memory_mib)
+    )
+    devices = equal_devices
     assumed["cores_unknown"] = int((trace.cores_milli < 0).sum())
     assumed["memory_unknown"] = int((trace.memory_mib < 0).sum())
     unlimited = trace.limit_ms <= 0
@@ -74,11 +81,12 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
         assumed["limit_learned" if given.learned_limits else "limit_unknown"] = int(unlimited.sum())
         assumed["longer_than_limit"] = int((trace.duration_ms > limit).sum())
     site_choice, sites = _sites(trace, fleet, assumed)
-    kind_choice, kinds = _kinds(trace, fleet, devices)
+    assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
+    priority = _priority(trace, assumed)
     return Asks(
-        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit,
-        limit_named=~unlimited, site_choice=site_choice,
-        sites=sites, kind_choice=kind_choice, kinds=kinds, assumed={word: n for word, n in assumed.items() if n},
+        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit, limit_named=~unlimited,
+        site_choice=site_choice, sites=sites, kind_choice=kind_choice, kinds=kinds, priority=priority,
+        assumed={word: n for word, n in assumed.items() if n},
     )  # fmt: skip
 
 
@@ -100,16 +108,22 @@ def _fault(file: str, trace: Trace, row: int, field: str, problem: str, remedy: 
     return TraceError(Fault(FaultKind.MISSING, file, f"job {trace.name(row)}", field, problem, remedy))
 
 
-def _equal_workers(workers: I64, devices: I64, rest: I64, most: int) -> tuple[I64, I64, I64]:
-    """As few workers of equal size as a node of `most` devices takes. Also how many parts each worker fell into."""
+def _most(fleet: Fleet, kinds: tuple[int, ...]) -> int:
+    """Devices of the largest node of these types."""
+    names = {fleet.accelerators[kind] for kind in kinds if kind >= 0}
+    return max((pool.devices for _site, pool in fleet.pools() if pool.accelerator in names), default=0)
+
+
+def _equal_workers(workers: I64, devices: I64, rest: I64, most: I64) -> tuple[I64, I64, Bool]:
+    """As few workers of equal size as a node of `most` devices takes, and which jobs are not as the trace tells them."""
+    split: Bool = (rest > 0) | ((devices > most) & (most > 0))
     whole = workers * devices + rest
     made_workers, made_devices = workers.copy(), devices.copy()
-    for row in np.flatnonzero((rest > 0) | (devices > max(most, 1))).tolist():
+    for row in np.flatnonzero(split).tolist():
         total = int(whole[row])
-        count = next(n for n in range(-(-total // max(most, 1)), total + 1) if total % n == 0)
+        count = next(n for n in range(-(-total // max(int(most[row]), 1)), total + 1) if total % n == 0)
         made_workers[row], made_devices[row] = count, total // count
-    parts = np.maximum(np.where(made_workers > workers, made_workers // np.maximum(workers, 1), 1), 1)
-    return made_workers, made_devices, parts
+    return made_workers, made_devices, split
 
 
 def _sites(trace: Trace, fleet: Fleet, assumed: Counter[str]) -> tuple[I32, tuple[tuple[int, ...], ...]]:
@@ -129,6 +143,18 @@ def _kinds(trace: Trace, fleet: Fleet, devices: I64) -> tuple[I32, tuple[tuple[i
     every = tuple(range(len(fleet.accelerators))) or (UNKNOWN,)
     choice = np.where(devices == 0, len(named) + 1, np.where(trace.accelerator < 0, len(named), trace.accelerator))
     return choice.astype(np.int32), (*named, every, (UNKNOWN,))
+
+
+def _priority(trace: Trace, assumed: Counter[str]) -> I64:
+    """Priorities mean what the plane's classes mean where all of them are values of these; else everybody is alike."""
+    classes = [c.value for c in Policy().classes]
+    normal = np.full(len(trace), Policy().class_of("normal").value, np.int64)
+    if not trace.priority.any():
+        return normal
+    if np.isin(trace.priority, classes).all():
+        return trace.priority
+    assumed["priority_ignored"] = int((trace.priority != 0).sum())
+    return normal
 
 
 def _choices(column: I32, lists: Sequence[tuple[int, ...]]) -> tuple[I32, tuple[tuple[int, ...], ...]]:

@@ -86,7 +86,7 @@ class _Trial:
         self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
         self._stretches: list[tuple[I64, I64, I64, I32, I32]] = []
         urgent = min((c.value for c in Policy().classes if c.preempts), default=int(NEVER))
-        self._urgent: Bool = trace.priority >= urgent
+        self._urgent: Bool = asks.priority >= urgent
 
     # -- time -----------------------------------------------------------------------------------------------------------
 
@@ -108,7 +108,14 @@ class _Trial:
         submit = self.trace.submit_ms
         arrival = int(submit[self.arrived]) if self.arrived < len(submit) else int(NEVER)
         fall = self._next_fall() if self.rules.steps_s and len(self.waiting) else int(NEVER)
-        return min(arrival, int(self.live.finish_ms.min(initial=NEVER)), fall)
+        return min(arrival, int(self.live.finish_ms.min(initial=NEVER)), fall, self._next_guarantee())
+
+    def _next_guarantee(self) -> int:
+        """When the next running one has had its guaranteed run, while somebody waits who may take its place."""
+        if not self.rules.min_run_ms or not self._urgent[self.waiting].any():
+            return int(NEVER)
+        until = self.live.started_ms + self.rules.min_run_ms
+        return int(until[(until > self.now_ms) & self.trace.preemptible[self.live.job]].min(initial=NEVER))
 
     def _next_fall(self) -> int:
         """When the next running one has attained so much that others may take its place."""
@@ -151,7 +158,8 @@ class _Trial:
         """These of the live ones are gone; which jobs they are. at: by row that leaves."""
         live = self.live
         job, kind, ran = live.job[rows], live.kind[rows], at - live.started_ms[rows]
-        self._stretches.append((job, live.started_ms[rows], at, live.site[rows], kind))
+        sat = (at > live.started_ms[rows]) | (live.finish_ms[rows] == live.started_ms[rows])  # a job of no length has been there
+        self._stretches.append((job[sat], live.started_ms[rows][sat], at[sat], live.site[rows][sat], kind[sat]))
         self.attained[job] += ran * np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
         order = np.argsort(at, kind="stable")
         weight = self.farm.weight_of(job, kind) * ran / 1000
@@ -193,7 +201,7 @@ class _Trial:
     def _priority(self) -> I64:
         """By job of the trace."""
         if self.rules.order == Order.FAIR:
-            return self.trace.priority
+            return self.asks.priority
         if self.rules.order == Order.REMAINING:
             left = self.left_ms.copy()
             left[self.live.job] = self.live.finish_ms - self.now_ms
@@ -234,7 +242,10 @@ class _Trial:
         job = self._leave(rows, np.full(int(rows.sum()), self.now_ms, np.int64))
         self.left_ms[job] -= saved - started
         self.lost_ms[job] += self.now_ms - saved
-        self.preemptions[job] += 1
+        sat = started < self.now_ms  # others were seated at this very moment, and somebody else is in their place
+        self.preemptions[job[sat]] += 1
+        first = job[~sat & (self.start_ms[job] == self.now_ms) & (self.preemptions[job] == 0)]
+        self.start_ms[first] = -1  # it has not run at all
         self.waiting = np.concatenate([self.waiting, job])
 
     def _start(self, plan: Plan, waiting: I64) -> None:

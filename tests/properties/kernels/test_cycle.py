@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler.cycle import Cycle as PlainCycle
-from dure.scheduler.fast import cycle_of, go
+from dure.scheduler.fast import cycle_of, go, plan
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.cycle import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle, run
 from dure.scheduler.plan import WAIT_CODES, reason_of
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
 from dure.scheduler.warm import nowhere, warm
-from tests.builders.plans import both
+from tests.builders.plans import both, columns_of
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 
@@ -104,6 +104,20 @@ def test_the_promise_that_stands_in_the_way_is_the_first_that_leaves_no_room() -
     assert reason_of(snapshot, both(snapshot), 2) == Reason.of(
         ReasonKind.WAITS_RESERVED, for_workload="second", until_ms=world.now_ms + 400_000
     )
+
+
+def test_what_remains_of_a_gang_goes_to_the_lower_of_equal_nodes() -> None:
+    world = World().site("s").pending("gang", workers=5, cores=1, memory=1024)
+    for node, memory in enumerate((1024, 4096, 4096)):
+        world.node(f"n{node}", "s", cores=8, memory=memory)
+    assert both(world.snapshot()).start_node.tolist() == [1, 1, 1, 1, 0]
+
+
+def test_without_reasons_a_plan_decides_the_same() -> None:
+    snapshot = busy().snapshot()
+    whole, quick = plan(snapshot), plan(snapshot, reasons=False)
+    assert columns_of(replace(quick, wait_code=whole.wait_code, wait_facts=whole.wait_facts)) == columns_of(whole)
+    assert quick.wait_code.tolist() == [min(code, 0) for code in whole.wait_code.tolist()]
 
 
 def test_with_no_depth_nobody_passes_who_was_promised_a_moment() -> None:
@@ -256,7 +270,7 @@ def test_what_is_compiled_beforehand_is_what_a_plan_calls() -> None:
 
 PRINT = """
 import hashlib
-from dure.scheduler.fast import cycle_of, go
+from dure.scheduler.fast import cycle_of, go, plan
 from tests.properties.kernels.test_cycle import busy, decided
 print(hashlib.sha256(repr(sorted(decided(go(cycle_of(busy().snapshot()))).items())).encode()).hexdigest())
 """

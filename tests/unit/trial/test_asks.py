@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from dure.errors import ConfigError
@@ -50,6 +51,37 @@ def test_a_job_of_more_devices_than_a_node_has_becomes_as_few_equal_workers_as_f
 def test_a_gang_with_a_smaller_last_worker_becomes_equal_workers_of_the_same_sum() -> None:
     made = asked(jobs(workers=[2, 1], devices=[8, 8], rest=[4, 1]))
     assert list(zip(made.workers.tolist(), made.devices.tolist(), strict=True)) == [(4, 5), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("told", "made"),
+    [((2, 12, 0, 96), (3, 8, 64)), ((4, 2, 1, 16), (3, 3, 24)), ((1, 8, 6, 64), (2, 7, 56)), ((3, 8, 4, 64), (4, 7, 56))],
+)
+def test_cores_go_with_the_devices_of_a_worker(told: tuple[int, ...], made: tuple[int, ...]) -> None:
+    workers, devices, rest, cores = told
+    asks = asked(jobs(workers=[workers], devices=[devices], rest=[rest], cores_milli=[cores * 1000]))
+    assert (asks.workers[0], asks.devices[0], asks.cores_milli[0] / 1000) == made
+    assert asks.assumed["equal_workers"] == 1
+
+
+def test_a_job_is_split_by_the_largest_node_of_the_types_that_it_names() -> None:
+    pools = (Pool(name="p", nodes=4, accelerator="one", devices=4), Pool(name="q", nodes=1, accelerator="two", devices=8))
+    mixed = make_fleet("mixed", [Site(name="s", pools=pools)], kinds=(Kind(id="one"), Kind(id="two")))
+    trace = jobs(devices=[8, 16, 8, 8], accelerator=[0, 0, 1, -1], accelerators=(("one",), ("two",)))
+    made = asks_of(trace, mixed, Assumptions())
+    assert list(zip(made.workers.tolist(), made.devices.tolist(), strict=True)) == [(2, 4), (4, 4), (1, 8), (1, 8)]
+
+
+def test_priorities_of_another_system_are_not_read_as_classes() -> None:
+    made = asked(jobs(priority=[200, 400, 0]))
+    assert (made.priority.tolist(), "priority_ignored" in made.assumed) == ([200, 400, 0], False)
+    slurm = asked(jobs(priority=[4_294_901, 200, 0]))
+    assert (slurm.priority.tolist(), slurm.assumed["priority_ignored"]) == ([200, 200, 200], 2)
+
+
+def test_jobs_that_follow_others_are_counted_as_they_do_not_wait_for_them() -> None:
+    made = asked(jobs(submit_ms=[0, 0, 0], duration_ms=[1, 1, 1], extra={"after": np.array([-1, 0, 1])}))
+    assert made.assumed["after_ignored"] == 2
 
 
 def test_a_job_without_a_wall_time_gets_the_assumed_one_and_is_counted() -> None:
