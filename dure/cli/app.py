@@ -190,6 +190,7 @@ def _guarded(command: Callable[..., Any], given: Mapping[str, Any], common: Mapp
         console.fail(text, error)
         return code
     except KeyboardInterrupt:
+        run = None  # not closed: what was interrupted may hold the lock that closing waits for, and the process ends anyway
         return Exit.INTERRUPTED
     finally:
         if run is not None:

@@ -42,3 +42,20 @@ def test_of_a_job_that_has_ended_nothing_is_said(still: Shell, monkeypatch: pyte
     monkeypatch.setattr(DureClient, "logs", pressed)
     assert call(["logs", "-f", id], still.environ, lambda run: still.served.client("alice")) == Exit.INTERRUPTED
     assert still.capture.readouterr().err == ""
+
+
+class Held(DureClient):
+    """A client whose pool was interrupted with its lock taken: to close it would wait for ever."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9")
+
+    def farm(self) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        raise AssertionError("closing waits for the lock that the interrupted line holds")
+
+
+def test_an_interrupted_command_closes_nothing_on_its_way_out() -> None:
+    assert call(["status"], {"LANG": "C"}, lambda run: Held()) == Exit.INTERRUPTED
