@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.fgd_replay import SEEDS as THEIR_SEEDS
 from bench.fgd_replay import equal, float_curve, replay_curve, replays, spelled
-from bench.results import Result
+from bench.results import Result, fill_page
 from dure.scheduler.kernels import packing
 from dure.simulator.fill import Workloads, arrivals, curve, fill, luck_of, typical, workloads_of
 from dure.simulator.traces.faults import Faults
@@ -150,7 +149,6 @@ def spread(values: F64) -> str:
 
 
 def write_page(rows: list[Row], ranks: list[Rank], mine: Curves, same: Same, cost: str) -> None:
-    """Fill the measured parts of the page; what people wrote around them stays."""
     passed, agree = sum(row.passes for row in rows), sum(rank[3] for rank in ranks)
     parts = {
         "summary": f"{passed} of {len(rows)} rows pass, and {agree} of {len(ranks)} pairs are ranked alike. {cost}.\n",
@@ -158,11 +156,7 @@ def write_page(rows: list[Row], ranks: list[Rank], mine: Curves, same: Same, cos
         "ours": "".join(_ours(mine)),
         "rows": "".join(_rows(rows)),
     }
-    text = PAGE.read_text(encoding="utf-8")
-    for part, said in parts.items():
-        mark = re.compile(rf"(<!-- measured: {part} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = mark.sub(rf"\g<1>{said}\g<2>", text)
-    PAGE.write_text(text, encoding="utf-8")
+    fill_page(PAGE, parts)
 
 
 def _repeated(same: Same) -> Iterator[str]:

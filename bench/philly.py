@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.fgd import TRACES
-from bench.results import Result
+from bench.results import Result, fill_page
 from dure.simulator.philly import Cluster, philly_jobs, philly_starts, philly_table
 from dure.simulator.replay import Jobs
 from dure.simulator.traces.registry import read_trace
@@ -83,11 +83,7 @@ def ceiling() -> str:
 
 
 def write_page(rows: list[tuple[str, str, Cluster, Cluster, float]], summary: str) -> None:
-    """Fill the measured part of the page; what people wrote around it stays."""
-    text = PAGE.read_text(encoding="utf-8")
-    mark = re.compile(r"(<!-- measured: rows -->\n).*?(<!-- end -->)", re.DOTALL)
-    said = summary + "\n\n" + "".join(table(rows))
-    PAGE.write_text(mark.sub(lambda m: m[1] + said + m[2], text), encoding="utf-8")
+    fill_page(PAGE, {"rows": summary + "\n\n" + "".join(table(rows))})
 
 
 def table(rows: list[tuple[str, str, Cluster, Cluster, float]]) -> Iterator[str]:

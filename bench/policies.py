@@ -4,7 +4,6 @@ The tables go to docs/benchmarks/policies.md."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ import numpy as np
 
 from bench.fgd import TRACES
 from bench.philly import reference
-from bench.results import Result
+from bench.results import Result, fill_page
 from dure.simulator.philly import DEVICES, FROM_MS, SPAN_MS
 from dure.simulator.report import Run, compare
 from dure.simulator.report.words import Words
@@ -88,11 +87,7 @@ def _one(trace: Trace, fleet: Fleet, policy: str, limits: str) -> Run:
 
 
 def write(name: str, runs: Sequence[Run]) -> None:
-    """Fill the measured part of the page; what people wrote around it stays."""
-    text = PAGE.read_text(encoding="utf-8")
-    mark = re.compile(rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-    said = "".join(_table(runs))
-    PAGE.write_text(mark.sub(lambda m: m[1] + said + m[2], text), encoding="utf-8")
+    fill_page(PAGE, {name: "".join(_table(runs))})
 
 
 def _table(runs: Sequence[Run]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.workload import Attempt, AttemptState, WorkloadSpec
+from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
     CLAIMED,
     FOREVER_MS,
@@ -288,10 +289,9 @@ class Columns:
 
 def _renumbered(shape: I64Array) -> NDArray[np.int32]:
     """The same shapes, numbered in the order of their first rows: the numbers say nothing of what was met before."""
-    first = np.full(int(shape.max(initial=-1)) + 1, len(shape))
-    first[shape[::-1]] = np.arange(len(shape))[::-1]  # the last one that is written stays
-    number = np.empty(len(first), np.int32)
-    number[np.argsort(first, kind="stable")] = np.arange(len(first))
+    heads = first_rows(shape)
+    number = np.zeros(int(shape.max(initial=-1)) + 1, np.int32)
+    number[shape[heads]] = np.arange(len(heads))
     return number[shape]
 
 
@@ -352,12 +352,8 @@ def _mask(devices: Sequence[int]) -> int:
 
 def _gather(runs: Sequence[Sequence[Any]], shape: I64Array) -> tuple[NDArray[np.int32], I64Array]:
     """CSR of the runs of each row's shape: (row pointer, index into the runs laid end to end)."""
-    counts = np.array([len(r) for r in runs] or [0], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    mine = counts[shape] if len(shape) else np.zeros(0, dtype=np.int64)
-    ptr = np.concatenate([[0], np.cumsum(mine)])
-    within = np.arange(ptr[-1]) - np.repeat(ptr[:-1], mine)
-    return ptr.astype(np.int32), np.repeat(starts[shape] if len(shape) else mine, mine) + within
+    ptr, at = gather(np.cumsum([0, *(len(r) for r in runs)]), shape)
+    return ptr.astype(np.int32), at
 
 
 def _i32(values: Any) -> NDArray[np.int32]:

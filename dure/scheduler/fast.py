@@ -38,7 +38,8 @@ from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.kernels.waits import STARTS as STARTED
 from dure.scheduler.plan import Plan
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot
+from dure.scheduler.runs import first_rows, gather
+from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot, unused_shape
 from dure.scheduler.victims import guaranteed_until, lost_work, preemptible
 
 
@@ -138,36 +139,23 @@ def _larger(cycle: Cycle, workers: int) -> Cycle:
 def demands_of(s: Snapshot) -> tuple[I32, Demands]:
     """The class of every row, and what the classes ask for: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
-    rows = np.full(int(p.shape.max(initial=-1)) + 1, -1)
-    rows[p.shape[::-1]] = np.arange(len(p.shape))[::-1]  # of each shape the first, as the last one that is written stays
-    heads = np.sort(rows[rows >= 0])
-    lengths = (p.site_ptr[heads + 1] - p.site_ptr[heads], p.alt_ptr[heads + 1] - p.alt_ptr[heads])
-    ptrs = [np.concatenate([[0], np.cumsum(length)]).astype(np.int64) for length in lengths]
-    runs = ((ptrs[0], _joined(p.site_ptr, p.site_row, heads)), (ptrs[1], _joined(p.alt_ptr, alt.accelerator, heads)))
+    heads = first_rows(p.shape)
+    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
     fixed = np.array([p.workers[heads], p.cores_milli[heads], p.memory_mib[heads], p.devices[heads]], np.int64)
-    of_head, first_head = classes(fixed, runs)
-    of_shape = np.zeros(len(rows), np.int32)
+    of_head, first_head = classes(fixed, ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at])))
+    of_shape = np.zeros(unused_shape(p), np.int32)
     of_shape[p.shape[heads]] = of_head
     of, first = of_shape[p.shape], heads[first_head]
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
-    lengths = p.site_ptr[first + 1] - p.site_ptr[first]
+    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, first), gather(p.alt_ptr, first)
+    lengths = np.diff(site_ptr)
     sites[lengths == 0] = True
-    row, site = np.repeat(np.arange(len(first)), lengths), _joined(p.site_ptr, p.site_row, first)
+    row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
     sites[row[site >= 0], site[site >= 0]] = True
-    count = (p.alt_ptr[first + 1] - p.alt_ptr[first]).astype(np.int64)
     return of, Demands(
         p.workers[first].astype(np.int64), p.cores_milli[first], p.memory_mib[first], p.devices[first].astype(np.int64), sites,
-        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), _joined(p.alt_ptr, alt.accelerator, first),
+        alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
-
-
-def _joined(ptr: I32, values: I32, rows: I32) -> I32:
-    """The runs of these rows, one behind the other."""
-    first, length = ptr[rows].astype(np.int64), (ptr[rows + 1] - ptr[rows]).astype(np.int64)
-    behind = np.cumsum(length)
-    at = np.arange(int(length.sum())) + np.repeat(first - (behind - length), length)
-    joined: I32 = values[at]
-    return joined
 
 
 def _models(s: Snapshot) -> Models:

@@ -15,6 +15,7 @@ from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.run import Refusal, Run
 from dure.errors import ConfigError
+from dure.model.calendar import DAY_MS
 from dure.simulator.report import Run as Outcome
 from dure.simulator.report import compare, write_html, write_parquet
 from dure.simulator.report.words import Words
@@ -33,8 +34,6 @@ from dure.simulator.traces import (
 from dure.simulator.trial import POLICIES, Assumptions, Rules, rules_of, trial
 from dure.simulator.trial import Progress as Step
 from dure.simulator.trial.asks import asks_of
-
-DAY_MS = 86_400_000
 
 
 def compare_policies(run: Run, asked: Asked) -> int:

@@ -26,6 +26,7 @@ from dure.cli.demo.interruption import Interruption
 from dure.cli.farm import lock
 from dure.cli.farm.answering import answers
 from dure.client import DureClient, Retries
+from dure.client.transport import TIMEOUT_S
 from dure.errors import ApiError, LinkError
 
 START_S = 40.0  # a cold start on a loaded machine of two cores took 8
@@ -66,13 +67,14 @@ class DemoFarm:
         self.url = self._wait_ready()
         self._watcher.start()
 
-    def client(self, token: str = "") -> DureClient:
+    def client(self, token: str = "", *, retries: Retries = PATIENCE, timeout_s: float = TIMEOUT_S) -> DureClient:
         return DureClient(
             self.url,
             token or (self.folder / "admin.token").read_text(encoding="utf-8").strip(),
             lang=self._lang,
-            retries=PATIENCE,
+            retries=retries,
             pause=self.pause,
+            timeout_s=timeout_s,
         )
 
     def _spawn(self, port: int) -> None:
@@ -131,11 +133,10 @@ class DemoFarm:
 
     def _end_jobs(self) -> None:
         """Cancel everything, and wait until no attempt lives: END_JOBS_S at most, less of a farm that is silent."""
-        token = (self.folder / "admin.token").read_text(encoding="utf-8").strip()
         deadline_s = time.monotonic() + END_JOBS_S
         with (
             contextlib.suppress(ApiError, LinkError),
-            DureClient(self.url, token, retries=Retries(times=0), timeout_s=SILENT_S) as client,
+            self.client(retries=Retries(times=0), timeout_s=SILENT_S) as client,
         ):
             rows = [row for state in ("waiting", "starting", "running") for row in client.workloads(state=state)]
             for row in rows:

@@ -85,6 +85,11 @@ class Trace:
         """Thousandths of devices that the whole job holds while it runs."""
         return self.workers * (self.devices * 1000 + self.share_milli) + self.rest * 1000
 
+    @property
+    def owners(self) -> tuple[I32, tuple[str, ...]]:
+        """Whose each job is, and their names: tenants; queues in a trace that names no tenants."""
+        return (self.tenant, self.tenants) if self.tenants else (self.queue, self.queues)
+
     def name(self, row: int) -> str:
         return self.ids[row] if self.ids else str(int(self.origin[row]))
 

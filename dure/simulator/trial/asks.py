@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as member
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.model.calendar import DAY_MS
 from dure.model.policy import Policy
+from dure.scheduler.runs import gather
 from dure.simulator.traces.faults import Fault, FaultKind, TraceError
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import UNKNOWN, Trace
@@ -18,7 +19,6 @@ from dure.simulator.traces.trace import UNKNOWN, Trace
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,13 @@ class Asks:
     kind_choice: I32
     kinds: tuple[tuple[int, ...], ...]
     priority: I64  # values of the plane's classes
-    assumed: Mapping[str, int] = member(default_factory=dict)
+    assumed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def width(self) -> I64:
+        """Devices of the whole job; of one without devices, what it is worth in sums over device time: 1."""
+        width: I64 = np.maximum(self.workers * self.devices, 1)
+        return width
 
 
 def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace") -> Asks:
@@ -104,8 +110,8 @@ def _check(trace: Trace, given: Assumptions, name: str) -> None:
         raise _fault(name, trace, int(shared[0]), "gpu_milli", f"is {trace.share_milli[shared[0]]}, a part of a device", remedy)
 
 
-def _fault(file: str, trace: Trace, row: int, field: str, problem: str, remedy: str) -> TraceError:
-    return TraceError(Fault(FaultKind.MISSING, file, f"job {trace.name(row)}", field, problem, remedy))
+def _fault(file: str, trace: Trace, row: int, column: str, problem: str, remedy: str) -> TraceError:
+    return TraceError(Fault(FaultKind.MISSING, file, f"job {trace.name(row)}", column, problem, remedy))
 
 
 def _most(fleet: Fleet, kinds: tuple[int, ...]) -> int:
@@ -164,14 +170,11 @@ def _choices(column: I32, lists: Sequence[tuple[int, ...]]) -> tuple[I32, tuple[
 
 def runs_of(lists: Sequence[tuple[int, ...]]) -> Callable[[I32], tuple[I32, I32]]:
     """How to get the lists of any rows as CSR: (ptr, values)."""
-    lengths = np.array([len(each) for each in lists], np.int64)
-    starts = np.cumsum(lengths) - lengths
+    whole = np.cumsum([0, *(len(each) for each in lists)])
     values = np.array([number for each in lists for number in each], np.int32)
 
-    def gather(choice: I32) -> tuple[I32, I32]:
-        length = lengths[choice]
-        ptr = np.concatenate([[0], np.cumsum(length)])
-        at = np.arange(ptr[-1]) + np.repeat(starts[choice] - ptr[:-1], length)
+    def chosen(choice: I32) -> tuple[I32, I32]:
+        ptr, at = gather(whole, choice)
         return ptr.astype(np.int32), values[at]
 
-    return gather
+    return chosen

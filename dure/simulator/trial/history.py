@@ -26,7 +26,7 @@ class History:
     """Run times of what has ended, by kind."""
 
     def __init__(self, trace: Trace) -> None:
-        self._tenant = (trace.tenant if trace.tenants else trace.queue).tolist()
+        self._tenant = trace.owners[0].tolist()
         self._user, self._size = trace.user.tolist(), trace.devices_milli.tolist()
         self._ran: dict[Hashable, deque[int]] = {}
 

@@ -80,9 +80,8 @@ class Farm:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
         self.limit_ms = asks.limit_ms.copy()  # by job; learned ones when it comes
-        self.tenants = trace.tenants or trace.queues
-        tenant = trace.tenant if trace.tenants else trace.queue
-        count = len(self.tenants) + 1 if fair else 1  # the last one: those of whom nothing is known
+        tenant, names = trace.owners
+        count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
         self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
         self.core_rate: F64 = np.array([core_rate(kind) for kind in (*fleet.accelerators, "")])
         self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(asks.kinds)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dure
+from dure.controller.lifecycle import decayed
 from dure.errors import require
 from dure.model.policy import Policy
 from dure.scheduler import fast
@@ -78,6 +79,7 @@ class _Trial:
         self.left_ms: I64 = trace.duration_ms.astype(np.int64)  # of run time
         self.start_ms, self.end_ms = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self.preemptions, self.lost_ms = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.width = asks.width
         self.attained: I64 = np.zeros(count, np.int64)  # device-milliseconds
         self._learns = learns
         self.expected: I64 = np.zeros(count, np.int64)  # device-milliseconds
@@ -86,7 +88,7 @@ class _Trial:
         self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
         self._stretches: list[tuple[I64, I64, I64, I32, I32]] = []
         urgent = min((c.value for c in Policy().classes if c.preempts), default=int(NEVER))
-        self._urgent: Bool = asks.priority >= urgent
+        self._preempts: Bool = rules.preempts | ((rules.order == Order.FAIR) & (asks.priority >= urgent))
 
     # -- time -----------------------------------------------------------------------------------------------------------
 
@@ -112,7 +114,7 @@ class _Trial:
 
     def _next_guarantee(self) -> int:
         """When the next running one has had its guaranteed run, while somebody waits who may take its place."""
-        if not self.rules.min_run_ms or not self._urgent[self.waiting].any():
+        if not self.rules.min_run_ms or not self._preempts[self.waiting].any():
             return int(NEVER)
         until = self.live.started_ms + self.rules.min_run_ms
         return int(until[(until > self.now_ms) & self.trace.preemptible[self.live.job]].min(initial=NEVER))
@@ -121,7 +123,7 @@ class _Trial:
         """When the next running one has attained so much that others may take its place."""
         steps = np.array(self.rules.steps_s, np.int64) * 1000
         job, live = self.live.job, self.live
-        rate = np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
+        rate = self.width[job]
         had = self.attained[job] + (self.now_ms - live.started_ms) * rate
         step = np.searchsorted(steps, had, side="right")
         falls = np.where(step < len(steps), self.now_ms - (had - np.append(steps, NEVER)[step]) // rate, NEVER)
@@ -149,8 +151,7 @@ class _Trial:
 
     def _foresee(self, history: History, job: int) -> None:
         """What is known of a job when it comes."""
-        devices = max(1, int(self.asks.workers[job] * self.asks.devices[job]))
-        self.expected[job] = devices * history.expected_ms(job, int(self.asks.limit_ms[job]))
+        self.expected[job] = self.width[job] * history.expected_ms(job, int(self.asks.limit_ms[job]))
         if self._learns and not self.asks.limit_named[job]:
             self.farm.limit_ms[job] = history.limit_ms(job, int(self.asks.limit_ms[job]))
 
@@ -160,7 +161,7 @@ class _Trial:
         job, kind, ran = live.job[rows], live.kind[rows], at - live.started_ms[rows]
         sat = (at > live.started_ms[rows]) | (live.finish_ms[rows] == live.started_ms[rows])  # a job of no length has been there
         self._stretches.append((job[sat], live.started_ms[rows][sat], at[sat], live.site[rows][sat], kind[sat]))
-        self.attained[job] += ran * np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
+        self.attained[job] += ran * self.width[job]
         order = np.argsort(at, kind="stable")
         weight = self.farm.weight_of(job, kind) * ran / 1000
         for i in order.tolist():  # as each ends: what was used before it counts less
@@ -171,8 +172,7 @@ class _Trial:
         return job
 
     def _decayed(self, tenant: int, at_ms: int) -> float:
-        age = max(0, at_ms - int(self.use_ms[tenant]))
-        return float(self.use[tenant] * 0.5 ** (age / self.farm.policy.half_life_ms))
+        return decayed(float(self.use[tenant]), at_ms - int(self.use_ms[tenant]), self.farm.policy.half_life_ms)
 
     # -- deciding -------------------------------------------------------------------------------------------------------
 
@@ -181,8 +181,7 @@ class _Trial:
             if not len(self.waiting):
                 return
             waiting, priority = self._ordered(), self._priority()
-            preempts = np.ones(len(self.trace), np.bool_) if self.rules.preempts else self._urgent & (priority > 0)
-            world = self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, preempts, self._use())
+            world = self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, self._preempts, self._use())
             plan = fast.plan(world, reasons=False)
             self._preempt(plan)
             self._start(plan, waiting)
@@ -208,7 +207,7 @@ class _Trial:
             return -left
         if self.rules.order == Order.ATTAINED:
             had, job = self.attained.copy(), self.live.job
-            had[job] += (self.now_ms - self.live.started_ms) * np.maximum(self.asks.workers[job] * self.asks.devices[job], 1)
+            had[job] += (self.now_ms - self.live.started_ms) * self.width[job]
             return -np.searchsorted(np.array(self.rules.steps_s) * 1000, had, side="right").astype(np.int64)
         return np.zeros(len(self.trace), np.int64)
 
@@ -268,9 +267,9 @@ class _Trial:
         devices = a.workers * a.devices * 1000
         held = devices if facts.measured == "devices" else a.workers * a.cores_milli
         stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
-        tenant = self.trace.tenant if self.trace.tenants else self.trace.queue
+        tenant, tenants = self.trace.owners
         return run_of(
             self.trace, self.start_ms, facts, end_ms=self.end_ms, devices_milli=devices, policy=self.rules.name, trace=name,
             stretches=stretches, preemptions=self.preemptions, lost_ms=self.lost_ms, until_ms=self.now_ms, tenant=tenant,
-            tenants=self.farm.tenants, notes=notes,
+            tenants=tenants, notes=notes,
         )  # fmt: skip

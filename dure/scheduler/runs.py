@@ -1,0 +1,26 @@
+"""Runs of any length in flat columns (CSR): those of a row are `values[ptr[row]:ptr[row + 1]]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.snapshot import I64
+
+Whole = NDArray[np.integer[Any]]
+
+
+def gather(ptr: Whole, rows: Whole) -> tuple[I64, I64]:
+    """The runs of these rows, one behind the other: their own ptr, and where each of their values stands now."""
+    first, length = ptr[rows].astype(np.int64), (ptr[rows + 1] - ptr[rows]).astype(np.int64)
+    behind = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    return behind, np.arange(behind[-1]) + np.repeat(first - behind[:-1], length)
+
+
+def first_rows(numbers: Whole) -> I64:
+    """The rows in which a number stands for the first time, ascending. Numbers are not negative."""
+    first = np.full(int(numbers.max(initial=-1)) + 1, -1)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of equal numbers the last one that is written stays
+    return np.sort(first[first >= 0])
