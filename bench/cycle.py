@@ -19,9 +19,9 @@ from bench.philly import CEILING
 from bench.results import Result
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
-from dure.scheduler.fast import cycle_of, go, plan_of
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.cycle import STARTS
+from dure.scheduler.planning import Planning
 from dure.scheduler.snapshot import (
     FOREVER_MS,
     I32,
@@ -51,8 +51,9 @@ def cycle() -> list[Result]:
 
 def _measure(devices: int, aim_ms: int) -> Result:
     snapshot = snapshot_of(cycle_world(np.random.default_rng(1), CycleShape(devices=devices)))
-    made = go(cycle_of(snapshot))
-    plan_of(snapshot, made)  # compiled, or loaded
+    made = Planning(snapshot)
+    made.run()
+    made.plan()  # compiled, or loaded
     took = [_once(snapshot) for _ in range(RUNS)]
     ready, turns, reasons = (statistics.median(part) for part in zip(*took, strict=True))
     starts, promises, waiting = int(made.found.used[STARTS]), int(made.board.used[PROMISES]), len(snapshot.pending.ids)
@@ -66,11 +67,11 @@ def _measure(devices: int, aim_ms: int) -> Result:
 
 def _once(snapshot: Snapshot) -> tuple[float, float, float]:
     begun = time.process_time()
-    ready = cycle_of(snapshot)
+    made = Planning(snapshot)
     turned = time.process_time()
-    made = go(ready)
+    made.run()
     decided = time.process_time()
-    plan_of(snapshot, made)
+    made.plan()
     return 1000 * (turned - begun), 1000 * (decided - turned), 1000 * (time.process_time() - decided)
 
 

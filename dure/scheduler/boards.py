@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dure.scheduler.capacity import Tenures
-from dure.scheduler.kernels.board import Board, make_board
+from dure.scheduler.attempts import latest_ends, owners
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, make_board
 from dure.scheduler.kernels.ground import Ground
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.sit import settle
-from dure.scheduler.snapshot import I64, U64, Snapshot
+from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Snapshot
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,21 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
         cores_free=nodes.cores_milli.copy(), memory_free=nodes.memory_mib.copy(), whole_free=nodes.device_mask.copy(),
         share_free=np.zeros(int(width.sum()), np.int32),
     )  # fmt: skip
-    t = Tenures(s)
+    a, owner = s.attempts, owners(s)
     board = make_board(
-        s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=t.node.astype(np.int32),
-        role=t.role.astype(np.int32), end=t.end, mask=t.mask, cores=t.load[0].copy(), memory=t.load[1].copy(),
+        s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=a.worker_node, role=_roles(s)[owner],
+        end=latest_ends(s)[owner], mask=a.worker_mask, cores=a.cores_milli[owner], memory=a.memory_mib[owner],
     )  # fmt: skip
     settle(board)
     return board, Runs(low, high)
+
+
+def _roles(s: Snapshot) -> I32:
+    a = s.attempts
+    role = np.full(len(a.ids), HOLDS, np.int32)
+    role[a.state == CLAIMED] = CLAIMS
+    role[(a.state == STOPPING) & (a.beneficiary >= 0)] = LEAVES
+    return role
 
 
 def _lengths(masks: U64) -> I64:

@@ -19,10 +19,8 @@ import numpy as np
 
 from dure.errors import require
 from dure.scheduler.change import Change, NoChange, Rater, apply_change, only
-from dure.scheduler.cycle import Chance, Cycle, Pace, at_once, not_yet
-from dure.scheduler.decisions import Start
 from dure.scheduler.funds import KRW
-from dure.scheduler.shapes import groups_of
+from dure.scheduler.planning import Chance, Pace, Planning, at_once, not_yet
 from dure.scheduler.snapshot import I64, Snapshot
 
 FIELDS = (
@@ -59,7 +57,7 @@ def suggest(
     classes: Sequence[str] | None = None,
 ) -> Suggestion:
     """The smallest change, or why there is none. plans_max bounds how often the whole queue is planned; the proof of what was
-    found comes on top. pace: as in `Cycle`. classes: names of the priority classes that may be suggested; None: all."""
+    found comes on top. pace: as in `Planning`. classes: names of the priority classes that may be suggested; None: all."""
     if not_yet(snapshot, row) is not None:
         return Suggestion(no_change=NoChange.NOT_YET)
     search = Search(snapshot, row, rate, plans_max, pace)
@@ -91,11 +89,12 @@ def _extremes(values: dict[str, list[object]]) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, chosen, strict=True))
 
 
-def start_of(snapshot: Snapshot, row: int, pace: Pace = at_once) -> Start | None:
-    """How the plan starts this workload, if it does. Those whose turn comes later are not looked at: they change nothing."""
-    cycle = Cycle(snapshot, pace)
-    cycle.run(until=row)
-    return cycle.done.starts.get(row)
+def chance_of(snapshot: Snapshot, row: int, pace: Pace = at_once) -> Chance:
+    """What the plan gives this workload. Those whose turn comes later are not looked at: they change nothing."""
+    planning = Planning(snapshot, pace)
+    planning.run(before=row)
+    planning.turn()
+    return planning.chance(row)
 
 
 class Search:
@@ -104,7 +103,9 @@ class Search:
     def __init__(self, snapshot: Snapshot, row: int, rate: Rater | None, plans_max: int, pace: Pace) -> None:
         self._snapshot, self._row, self._rate, self._pace = snapshot, row, rate, pace
         self._tried: dict[Change, Chance] = {}
-        self._turns: dict[str, Cycle] = {}  # by the priority asked for: the plan up to its turn
+        self._own = only(snapshot, row)
+        self._empty = Planning(snapshot, pace)  # the plan before anybody had a turn
+        self._turns: dict[str, Planning] = {}  # by the priority asked for: the plan up to its turn
         self._plans_max = plans_max
         self.plans = 0
         self.stopped = False  # something was left out, as its plan would have gone beyond the bound
@@ -117,8 +118,8 @@ class Search:
     def proved(self, change: Change) -> Change:
         """The change, after planning with it as the next step would. What was tried with money has been planned so already."""
         if not change.funds_won:
-            start = start_of(self._changed(change), self._row, self._pace)
-            require(start is not None and bool(start.victims) == change.claims, f"it does not start with {change}")
+            chance = chance_of(self._changed(change), self._row, self._pace)
+            require(chance is (Chance.CLAIMS if change.claims else Chance.STARTS), f"it does not start with {change}")
         return change
 
     def starts(self, extreme: dict[str, Any]) -> bool:
@@ -137,30 +138,38 @@ class Search:
     # -- trying ---------------------------------------------------------------------------------------------------------
 
     def _at_its_turn(self, change: Change) -> Chance:
-        alone = only(self._changed(change), self._row)
-        if change.priority not in self._turns and not _starts_alone(alone):
+        alone = self._alone(change)
+        if change.priority not in self._turns and not self._starts_alone(alone):
             return Chance.WAITS
-        cycle = self._lead_up(change.priority)
-        return Chance.WAITS if cycle is None else cycle.chance(groups_of(alone, cycle.ground)[0][0])
+        planning = self._lead_up(change.priority)
+        return Chance.WAITS if planning is None else planning.about(alone).chance
 
     def _with_money(self, change: Change) -> Chance:
-        changed = self._changed(change)
-        if not _starts_alone(only(changed, self._row)) or not self._may_plan():
+        if not self._starts_alone(self._alone(change)) or not self._may_plan():
             return Chance.WAITS
-        start = start_of(changed, self._row, self._pace)
-        return Chance.WAITS if start is None else Chance.CLAIMS if start.victims else Chance.STARTS
+        return chance_of(self._changed(change), self._row, self._pace)
+
+    def _alone(self, change: Change) -> Snapshot:
+        """The changed workload and nobody else who waits."""
+        return apply_change(self._own, 0, change, self._rate)
+
+    def _starts_alone(self, alone: Snapshot) -> bool:
+        """Others only use up: what does not start alone does not start among them, and need not be planned."""
+        return self._empty.about(alone).chance is not Chance.WAITS
 
     def _changed(self, change: Change) -> Snapshot:
         return apply_change(self._snapshot, self._row, change, self._rate)
 
-    def _lead_up(self, priority: str) -> Cycle | None:
-        """The plan up to its turn in that class ("": its own); None when it would be one too many."""
+    def _lead_up(self, priority: str) -> Planning | None:
+        """The plan up to its turn in that class ("": its own), as though nothing but its turn kept it waiting: until then its
+        demand, limit, sites and types cannot have changed anything, so any of them may be asked about. None when it would be
+        one plan too many."""
         if priority not in self._turns:
             if not self._may_plan():
                 return None
-            cycle = Cycle(self._changed(Change(priority=priority)), self._pace)
-            cycle.lead_up(self._row)
-            self._turns[priority] = cycle
+            planning = Planning(self._changed(Change(priority=priority)), self._pace, also=self._row)
+            planning.run(before=self._row)
+            self._turns[priority] = planning
         return self._turns[priority]
 
     def _may_plan(self) -> bool:
@@ -191,8 +200,7 @@ class Search:
 
     def _amounts(self, change: Change) -> list[int]:
         most = self._pays_all(change)
-        paid = only(self._changed(replace(change, funds_won=most)), self._row)
-        if not most or not _starts_alone(paid):
+        if not most or not self._starts_alone(self._alone(replace(change, funds_won=most))):
             return []
         gaps = self._gaps(change)
         beside = [gaps[0] + others for others in self._mates_first()] if gaps else []
@@ -229,15 +237,12 @@ class Search:
 
     def _gaps(self, change: Change) -> list[int]:
         """Won that is missing when it is its turn, smallest first, for one alternative and site or another."""
-        cycle = self._lead_up(change.priority)
-        if cycle is None:
-            return []
-        unpaid = only(self._changed(replace(change, funds_won=0)), self._row)
-        return cycle.gaps(groups_of(unpaid, cycle.ground)[0][0])
+        planning = self._lead_up(change.priority)
+        return [] if planning is None else planning.about(self._alone(replace(change, funds_won=0))).gaps()
 
     def _pays_all(self, change: Change) -> int:
         """Won that its whole project could not ask for more of: as good as any larger amount."""
-        unpaid = only(self._changed(replace(change, funds_won=0)), self._row)
+        unpaid = self._alone(replace(change, funds_won=0))
         return int(self._mates_holds().sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
 
     def _mates_holds(self) -> I64:
@@ -247,11 +252,6 @@ class Search:
         mates = (s.pending.project[owner] == s.pending.project[self._row]) & (owner != self._row)
         won: I64 = np.maximum(s.alternatives.hold[mates, KRW], 0)
         return won
-
-
-def _starts_alone(s: Snapshot) -> bool:
-    """Others only use up: what does not start alone does not start among them, and need not be planned."""
-    return start_of(s, 0) is not None
 
 
 def _with(change: Change, name: str, value: int) -> Change:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from dure.model.reason import ReasonKind
-from dure.scheduler.capacity import latest_ends
-from dure.scheduler.cycle import Cycle
+from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
+from dure.scheduler.kernels.board import PROMISES, Board, rooms_then
+from dure.scheduler.kernels.victims import Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
-from dure.scheduler.shapes import Verdict
-from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, STOPPING, Bool, Snapshot
-from dure.scheduler.victims import Candidates, cheapest, guaranteed_until, preemptible
+from dure.scheduler.planning import Planning, Question, Verdict
+from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, I32, STOPPING, Bool, Snapshot
+from dure.scheduler.tables import candidates_of
 
 
 class NextKind(StrEnum):
@@ -51,72 +53,131 @@ class NextEvent:
     victims: int = 0  # how many make room, the subject among them
 
 
-def next_event(cycle: Cycle, plan: Plan, row: int) -> NextEvent | None:
-    """For a workload that waits after `cycle` has run: the end of its pause; a preemption that comes before any promise to it;
-    the start of the promise that it waits behind; or the end of an attempt: the one on which its own promise rests, else the
-    first to leave a site in question."""
-    s = cycle.s
+def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> NextEvent | None:
+    """For a workload that waits after everybody had their turn: the end of its pause; a preemption that comes before any promise
+    to it; the start of the promise that it waits behind; or the end of an attempt: the one on which its own promise rests, else
+    the first to leave a site in question."""
+    s = planning.s
     if s.pending.eligible_ms[row] > s.now_ms:
         return NextEvent(NextKind.PAUSE_ENDS, s.pending.ids[row], int(s.pending.eligible_ms[row]), Basis.PAUSE)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     before_ms = int(plan.reserve_ms[promised[0]]) if promised else int(FOREVER_MS)
-    forced = by_force(cycle, row, before_ms)
+    forced = by_force(planning, asked, row, before_ms)
     if forced is not None:
         return forced
     if promised:
         nodes = plan.reserve_node[plan.reserve_worker_ptr[promised[0]] : plan.reserve_worker_ptr[promised[0] + 1]]
-        ending = [e for e in _endings(cycle, np.isin(np.arange(cycle.ground.size), nodes)) if e.at_ms <= before_ms]
+        ending = [e for e in _endings(s, np.isin(np.arange(len(s.nodes.ids)), nodes)) if e.at_ms <= before_ms]
         return ending[-1] if ending else NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[row], before_ms, Basis.PROMISE)
     own: Verdict = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     if own[0] == WAIT_CODE[ReasonKind.WAITS_RESERVED]:
         return NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[own[1][0]], own[1][1], Basis.PROMISE)
-    group = cycle.groups[cycle.group_of[row]]
-    if group.standing.verdict is not None:
+    if asked.standing is not None:
         return None
-    return next(iter(_endings(cycle, np.logical_or.reduce(group.standing.sites)[cycle.ground.site])), None)
+    somewhere: Bool = np.logical_or.reduce(asked.sites)
+    return next(_endings(s, somewhere[s.nodes.site]), None)
 
 
-def _endings(cycle: Cycle, nodes: Bool) -> list[NextEvent]:
+def _endings(s: Snapshot, nodes: Bool) -> Iterator[NextEvent]:
     """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon."""
-    a, tenures = cycle.s.attempts, cycle.ground.tenures
-    owner = np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))
-    rows = np.flatnonzero(nodes[tenures.node[: len(owner)]] & (a.state[owner] != CLAIMED))
-    ends = sorted({(int(tenures.end[r]), a.ids[owner[r]], int(owner[r])) for r in rows.tolist()})
-    return [_ending(cycle.s, i, at_ms) for at_ms, _, i in ends if at_ms < FOREVER_MS]
-
-
-def _ending(s: Snapshot, attempt: int, at_ms: int) -> NextEvent:
-    basis = Basis.GRACE if s.attempts.state[attempt] == STOPPING else Basis.LIMIT
-    return NextEvent(NextKind.ATTEMPT_ENDS, s.attempts.ids[attempt], at_ms, basis, s.attempts.workloads[attempt])
+    a, ends, owner = s.attempts, latest_ends(s), owners(s)
+    rows = np.unique(owner[nodes[a.worker_node]])
+    rows = rows[(a.state[rows] != CLAIMED) & (ends[rows] < FOREVER_MS)]
+    for i in rows[np.lexsort((np.array(a.ids)[rows], ends[rows]))].tolist():
+        basis = Basis.GRACE if a.state[i] == STOPPING else Basis.LIMIT
+        yield NextEvent(NextKind.ATTEMPT_ENDS, a.ids[i], int(ends[i]), basis, a.workloads[i])
 
 
 # -- preemption -----------------------------------------------------------------------------------------------------------
 
 
-def by_force(cycle: Cycle, row: int, before_ms: int) -> NextEvent | None:
+def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> NextEvent | None:
     """For a waiting workload that may preempt: the event with which it can, if nothing else happens until then than that
     guaranteed runs end and attempts reach their limits. Mostly the end of a guaranteed run; or of an attempt beside which too few
     others could be asked. None when neither comes before `before_ms`."""
-    group, ahead = cycle.groups[cycle.group_of[row]], cycle.done.ahead
-    in_turn = ahead.get(row, cycle.done.tried) < cycle.done.tried
-    if not (group.preempts and in_turn and cycle.ways(group)):
+    s, sites = planning.s, asked.payable(asked.sites)
+    if not (s.pending.preempts[row] and planning.ahead(row) >= 0 and sites.any()):
         return None
-    s, taken = cycle.s, cycle.candidates.taken
-    kept = [node for r, p in cycle.done.promises.items() if ahead[r] < ahead[row] for node in p.seats.nodes]
     guaranteed = guaranteed_until(s)
     moments = np.unique(np.concatenate([guaranteed[preemptible(s)], latest_ends(s)]))
     moments = moments[(moments > s.now_ms) & (moments < before_ms)]
-    at = bisect_left(moments.tolist(), True, key=lambda at_ms: Candidates(s, cycle.ground, at_ms, taken).suffice(group, kept))
+    board = _without_later(planning, row)
+    at = bisect_left(moments.tolist(), True, key=lambda at_ms: Later(planning, asked, board, at_ms).suffice(sites))
     if at == len(moments):
         return None
     at_ms = int(moments[at])
-    found = cheapest(Candidates(s, cycle.ground, at_ms, taken), cycle.ground, group, kept)
-    victims = found[2] if found else []
+    victims = Later(planning, asked, board, at_ms).cheapest(sites)
     due = [v for v in victims if guaranteed[v] == at_ms]
     if due:
         return _asked(s, due[0], at_ms, len(victims))
-    usable = np.logical_or.reduce([cycle.ground.usable(w.accelerator) & w.sites[cycle.ground.site] for w in group.ways])
-    return next((e for e in _endings(cycle, usable) if e.at_ms == at_ms), None)
+    return next((e for e in _endings(s, _nodes(asked, sites, board)) if e.at_ms == at_ms), None)
+
+
+def _without_later(planning: Planning, row: int) -> Board:
+    """The board with the promises alone that were given before the turn of this row."""
+    board, ahead = planning.cycle.board, planning.cycle.found.ahead
+    p = board.promises
+    earlier = ahead[p.pending[: board.used[PROMISES]]] < ahead[row]
+    head: I32 = np.full(len(p.kept_head), -1, np.int32)
+    for node in np.flatnonzero(p.kept_head >= 0).tolist():
+        kept = int(p.kept_head[node])
+        while kept >= 0 and not earlier[p.kept_promise[kept]]:
+            kept = int(p.kept_next[kept])
+        head[node] = kept
+    return board._replace(promises=p._replace(kept_head=head))
+
+
+def _nodes(asked: Question, sites: Bool, board: Board) -> Bool:
+    """Nodes on which it could run and pay."""
+    cycle = asked.cycle
+    found: Bool = np.zeros(len(board.cells.cell), np.bool_)
+    for alt, site in np.argwhere(sites).tolist():
+        low, high = cycle.low[site, asked.kinds[alt]], cycle.high[site, asked.kinds[alt]]
+        found |= (board.cells.cell >= low) & (board.cells.cell < high)
+    return found
+
+
+class Later:
+    """A moment to come, if nothing but time changes: who has left by then, and who may be asked to."""
+
+    def __init__(self, planning: Planning, asked: Question, board: Board, at_ms: int) -> None:
+        cores, memory, level = rooms_then(board, at_ms)
+        ground = board.ground._replace(cores_free=cores, memory_free=memory)
+        self._board = board._replace(ground=ground, cells=board.cells._replace(level=level))
+        taken = planning.cycle.candidates.taken
+        self._candidates: Candidates = candidates_of(planning.s, at_ms)._replace(taken=taken)
+        self._asked = asked
+        d = asked.cycle.demands
+        self._need = (int(d.cores[0]), int(d.memory[0]), int(d.devices[0]), int(d.workers[0]))
+
+    def suffice(self, sites: Bool) -> bool:
+        """Whether there is room at one of the sites if all who may be asked leave."""
+        return any(
+            fit_now(self._board, *self._run(alt, site), *self._need[:3]) >= self._need[3] or len(self._choose(alt, site))
+            for alt, site in np.argwhere(sites).tolist()
+        )
+
+    def cheapest(self, sites: Bool) -> list[int]:
+        """Whose place it would take: that of the cheapest victims, on the best of its alternatives that has any."""
+        ranked = (self._ranked(alt, sites[alt]) for alt in range(len(sites)))
+        return next((found[0][3] for found in ranked if found), [])
+
+    def _ranked(self, alt: int, sites: Bool) -> list[tuple[float, int, int, list[int]]]:
+        """What is lost, how many make room, where, and who: the least first."""
+        found = [(self._choose(alt, site), site) for site in np.flatnonzero(sites).tolist()]
+        lost = self._candidates.lost
+        return sorted((sum(lost[v] for v in victims), len(victims), site, victims) for victims, site in found if victims)
+
+    def _run(self, alt: int, site: int) -> tuple[int, int]:
+        cycle, kind = self._asked.cycle, self._asked.kinds[alt]
+        return int(cycle.low[site, kind]), int(cycle.high[site, kind])
+
+    def _choose(self, alt: int, site: int) -> list[int]:
+        victims = np.zeros(len(self._candidates.attempt), np.int32)
+        priority = int(self._asked.cycle.queue.priority[0])
+        count = choose(self._board, self._candidates, site, *self._run(alt, site), *self._need, priority, victims)
+        chosen: list[int] = victims[:count].tolist()
+        return chosen
 
 
 def _asked(s: Snapshot, victim: int, at_ms: int, victims: int) -> NextEvent:

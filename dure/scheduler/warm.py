@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.policy import Policy
-from dure.scheduler.fast import plan
+from dure.scheduler.planning import plan
 from dure.scheduler.snapshot import (
     Alternatives,
     Attempts,

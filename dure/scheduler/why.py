@@ -4,15 +4,15 @@ comes next. All of it from the functions that plan, so that it can never say any
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from dure.model.reason import Reason, ReasonKind
-from dure.scheduler.change import Change, NoChange, Rater
-from dure.scheduler.cycle import Cycle, Pace, at_once, not_yet
+from dure.scheduler.change import Change, NoChange, Rater, only
+from dure.scheduler.kernels.standing import standings_of
 from dure.scheduler.plan import WAIT_CODE, Plan, make_reason
-from dure.scheduler.shapes import Group, Verdict, Way, allowed_sites, standing
+from dure.scheduler.planning import Pace, Planning, Question, Verdict, at_once, not_yet
 from dure.scheduler.smallest import PLANS_MAX, suggest
 from dure.scheduler.snapshot import Snapshot
 from dure.scheduler.upcoming import NextEvent, asked_now, leaving, next_event
@@ -43,25 +43,26 @@ def why(
 ) -> Why:
     """Everything that can be said about the workload in `row`. `plan` is that of `snapshot`; `rate` as in `apply_change`.
 
-    plans_max bounds how often the search for the smallest change plans the whole queue; 0 leaves it out. pace: as in `Cycle`;
+    plans_max bounds how often the search for the smallest change plans the whole queue; 0 leaves it out. pace: as in `Planning`;
     classes: as in `suggest`."""
     if plan.wait_code[row] < 0:
         return _starts(snapshot, plan, row)
-    cycle = Cycle(snapshot, pace)
-    cycle.run()
+    planning = Planning(snapshot, pace)
+    planning.run()
+    asked = planning.about(only(snapshot, row))
     own = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
-    codes = {own[0]: own} | {v[0]: v for v in _obstacles(cycle, row) if v[0] not in (own[0], TURN)}
+    codes = {own[0]: own} | {v[0]: v for v in _obstacles(snapshot, asked, row) if v[0] not in (own[0], TURN)}
     found = suggest(snapshot, row, rate, plans_max, pace, classes)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     return Why(
         reasons=tuple(_reason(snapshot, v) for v in codes.values()),
-        sites=tuple((s, _reason(snapshot, _site(cycle, row, i))) for i, s in enumerate(snapshot.sites.ids)),
+        sites=tuple(zip(snapshot.sites.ids, (_reason(snapshot, v) for v in _by_site(planning, asked, row)), strict=True)),
         promised_ms=int(plan.reserve_ms[promised[0]]) if promised else 0,
         change=found.change,
         no_change=found.no_change,
         plans=found.plans,
         stopped=found.stopped,
-        next_event=next_event(cycle, plan, row),
+        next_event=next_event(planning, asked, plan, row),
     )
 
 
@@ -85,37 +86,42 @@ def _victims(event: NextEvent) -> Reason:
     return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims)
 
 
-def _obstacles(cycle: Cycle, row: int) -> Iterator[Verdict]:
+def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:
     """All that stands in its way once every one had their turn."""
-    group = cycle.groups[cycle.group_of[row]]
-    early = not_yet(cycle.s, row)
-    if group.standing.verdict is not None:
-        yield group.standing.verdict
-    elif not cycle.ways(group):
-        yield cycle.unpaid(group)
+    early = not_yet(s, row)
+    if asked.standing is not None:
+        yield asked.standing
+    elif not asked.payable(asked.sites).any():
+        yield asked.unpaid(asked.sites)
     if early is not None:
         yield early
-    if group.standing.verdict is None:
-        yield _blocked(cycle, group, row)
+    if asked.standing is None:
+        yield _others(asked.blocked(asked.sites), row)
 
 
-def _blocked(cycle: Cycle, group: Group, row: int) -> Verdict:
-    """What stands in its way at the sites in question if it could pay; a promise of its own does not."""
-    ways = [Way(i, group.shape.accelerators[i], 0, 0, sites) for i, sites in enumerate(group.standing.sites) if sites.any()]
-    verdict = cycle.blocked(group, ways)
+def _others(verdict: Verdict, row: int) -> Verdict:
+    """A promise of its own does not stand in its way."""
     own = verdict[0] == RESERVED and verdict[1][0] == row
     return (TURN, (0,)) if own or verdict[0] == TURN else verdict
 
 
-def _site(cycle: Cycle, row: int, site: int) -> Verdict:
-    """What one site says."""
-    group = cycle.groups[cycle.group_of[row]]
-    if not allowed_sites(cycle.ground, group.shape.sites)[site]:
-        return WAIT_CODE[ReasonKind.NO_SITE_ALLOWED], ()
-    shape = replace(group.shape, sites=(site,))
-    here = replace(group, shape=shape, standing=standing(cycle.ground, shape), ways_at=-1, told=None)
-    if here.standing.verdict is not None:
-        return here.standing.verdict
-    if not cycle.ways(here):
-        return cycle.unpaid(here)
-    return not_yet(cycle.s, row) or _blocked(cycle, here, row)
+def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]:
+    """What each site says, were it the only one."""
+    s, whole, kinds = planning.s, asked.cycle.demands, len(asked.kinds)
+    count = len(s.sites.ids)
+    column = {name: np.repeat(getattr(whole, name), count) for name in ("workers", "cores", "memory", "devices")}
+    alone = whole._replace(
+        **column, sites=np.eye(count, dtype=np.bool_) & whole.sites, kind_ptr=np.arange(count + 1) * kinds,
+        kind=np.tile(whole.kind, count),
+    )  # fmt: skip
+    standings, early = standings_of(planning.models, alone, s.sites.reachable, s.sites.drained), not_yet(s, row)
+    for site in range(count):
+        sites = standings.sites[site * kinds : (site + 1) * kinds]
+        if not whole.sites[0, site]:
+            yield WAIT_CODE[ReasonKind.NO_SITE_ALLOWED], ()
+        elif standings.code[site] != TURN:
+            yield int(standings.code[site]), tuple(standings.facts[site].tolist())
+        elif not asked.payable(sites).any():
+            yield asked.unpaid(sites)
+        else:
+            yield early or _others(asked.blocked(sites, alone, site), row)

@@ -15,7 +15,7 @@ from tests.architecture.tree import ROOT
 # contract → a file of the copy, and a line in it that the contract must catch
 VIOLATIONS = {
     "layers": ("dure/controller/rules.py", "import dure.api.app"),
-    "pure": ("dure/scheduler/turns.py", "import time"),
+    "pure": ("dure/scheduler/quote.py", "import time"),
     "settings": ("dure/config.py", "import dure.model.money"),
     "choice-of-sql": ("dure/cli/run.py", "import dure.store.sql"),
     "choice-of-backend": ("dure/cli/console.py", "import dure.backends.local.driver"),
@@ -27,7 +27,7 @@ VIOLATIONS = {
     "home-of-terminal": ("dure/simulator/story.py", "import rich"),
     "home-of-server": ("dure/api/sse.py", "import uvicorn"),
     "home-of-machine": ("dure/agent/settings.py", "import psutil"),
-    "home-of-compilation": ("dure/scheduler/turns.py", "import numba"),
+    "home-of-compilation": ("dure/scheduler/quote.py", "import numba"),
     "home-of-parquet": ("dure/simulator/world.py", "import pyarrow"),
     "home-of-signatures": ("dure/controller/sealer.py", "import cryptography"),
 }

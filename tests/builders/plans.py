@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from dure.scheduler import Plan, Snapshot, fast, plan
+from dure.scheduler import Plan, Snapshot, plan
+from tests.plain.cycle import plan as plain_plan
 
 
 def both(snapshot: Snapshot) -> Plan:
     """The plan, once it is certain that there is only one."""
-    made, plain = fast.plan(snapshot), plan(snapshot)
+    made, plain = plan(snapshot), plain_plan(snapshot)
     assert made.wait_code.tolist() == plain.wait_code.tolist()
     assert made.wait_facts.tolist() == plain.wait_facts.tolist()
     assert columns_of(made) == columns_of(plain)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from dure.scheduler.kernels.board import empty_board
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.room import make_ground
-from dure.scheduler.place import emptiness, spread, workers_in
 from dure.simulator.philly import philly_jobs, philly_table
 from dure.simulator.replay import Jobs, make_seats, replay
 from dure.simulator.traces.registry import read_trace
 from tests.builders.shared import shared
 from tests.builders.worlds import examples
+from tests.plain.place import emptiness, spread, workers_in
 
 DEVICES = 4
 Job = tuple[int, int, int, int, int, int, int]  # submit, duration, queue, workers, cores, devices, rest

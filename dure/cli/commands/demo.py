@@ -18,6 +18,7 @@ from dure.cli.demo.interruption import Interruption
 from dure.cli.demo.story import CORES, PROJECT, SETTINGS, Story
 from dure.cli.demo.view import View
 from dure.cli.exits import Exit
+from dure.cli.farm.compiling import compiled
 from dure.cli.run import Run
 from dure.cli.why_words import sentences, smallest_change_command
 from dure.errors import DureError
@@ -53,6 +54,7 @@ def demo(run: Run, within: Annotated[int, typer.Option("--within", help="opt.wit
 
 
 def _tell(run: Run, farm: DemoFarm, view: View, interruption: Interruption, deadline_s: float) -> list[Check]:
+    compiled(run)
     view.step("demo.step.farm")
     farm.start()
     view.say("demo.farm", url=farm.url, data=farm.folder, cores=CORES, have=os.cpu_count() or 1)

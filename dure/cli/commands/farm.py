@@ -38,6 +38,7 @@ from dure.cli.exits import Exit
 from dure.cli.farm import lock
 from dure.cli.farm.agent_child import AgentChild
 from dure.cli.farm.answering import answers
+from dure.cli.farm.compiling import QUIET_S, compiled
 from dure.cli.farm.server import PortTaken, listen, serve, url_of
 from dure.cli.run import Run
 from dure.client import DureClient
@@ -47,7 +48,6 @@ from dure.model.tenancy import Role
 
 START_S = 30.0  # a farm that answers nothing for so long after its start has failed
 JOIN_S = 60.0  # its agent joins within a second or two of that; on a machine that is busy it took 15
-QUIET_S = 2.0  # a wait that takes longer is told
 STOP_S = 15.0  # a farm stops in less than five seconds; three times that means that it hangs
 LOOK_S = 0.05
 
@@ -73,6 +73,7 @@ def up(
         die_with_parent(parent, signal.SIGTERM)
     _log_to_stderr(config.log_level)
     with _held(run, make_folder(config)) as farm, _listening(run, config.host, chosen) as bound:
+        compiled(run)
         plane = open_plane(config)
         try:
             url = url_of(bound)
@@ -146,6 +147,7 @@ def _listening(run: Run, host: str, port: int) -> Iterator[socket.socket]:
 
 def _detached(run: Run, words: list[str], *, agent: bool) -> int:
     """Start the farm in a session of its own, and return once it can run a job: it answers, and its agent has joined."""
+    compiled(run)
     data = make_folder(run.config)
     with (data / "farm.log").open("ab") as log:
         (data / "farm.log").chmod(0o600)

@@ -338,6 +338,7 @@ TEXTS: dict[str, str] = {
     "farm.now_draining": "The farm starts nothing more. What runs runs on.",
     "farm.now_open": "The farm starts work again.",
     "farm.must_stop": "The farm runs on this data folder (process {pid}); stop it first: dure down",
+    "up.compiles": "Compiling the planner for this machine: about a minute, once after each installation.",
     "up.ready": "The farm answers at {url}. Data folder: {data}. Ctrl-C stops it; jobs go on.",
     "up.hint": "Administrator's token: {token} (`dure` commands on this machine use it by themselves).",
     "up.ready_detached":

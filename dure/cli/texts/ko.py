@@ -338,6 +338,7 @@ TEXTS: dict[str, str] = {
     "farm.now_draining": "팜이 더 이상 새로 시작하지 않습니다. 실행 중인 것은 계속됩니다.",
     "farm.now_open": "팜이 다시 작업을 시작합니다.",
     "farm.must_stop": "이 데이터 폴더에서 팜이 운영 중입니다(프로세스 {pid}). 먼저 멈추십시오: dure down",
+    "up.compiles": "이 서버에 맞게 배치 계산기를 컴파일하고 있습니다. 설치 후 한 번, 1분쯤 걸립니다.",
     "up.ready": "팜이 {url}에서 응답합니다. 데이터 폴더: {data}. Ctrl-C로 멈추며 작업은 계속됩니다.",
     "up.hint": "관리자 토큰: {token} (이 서버의 `dure` 명령은 스스로 사용합니다).",
     "up.ready_detached":

@@ -1,9 +1,9 @@
 """The hot loops: compiled once by numba, each of which also runs uncompiled and then gives the same bytes.
 
-What lives here: functions over arrays of integers (and of floats where an order needs them), written for `plan` and the
-simulator's fast path. Today the simulator alone calls them: `plan` decides the same in numpy, and a property holds the two
-together. What may never: an object, a string, an allocation per waiting workload, a random number, a sum whose order is not
-fixed, or a rule that only one of the two knows. `jit` says how they are compiled, `ground` what they work on.
+What lives here: functions over arrays of integers (and of floats where an order needs them), of which `plan` and the simulator's
+fast path are made. What may never: an object, a string, an allocation per waiting workload, a random number, a sum whose order is
+not fixed, or a rule that only one of the two knows. `jit` says how they are compiled, `ground` what they work on. The tests hold
+the rules that it knows against a plan in plain numpy (tests/plain).
 
 The plan's, from the bottom: `index` and `room` (what is free now), `board` (who leaves when, and what is kept for whom), `seat`,
 `future` and `victims` (where a gang sits now, later, or behind others), `sit` (taking seats), `purse`, `quota` and `standing`

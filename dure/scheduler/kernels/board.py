@@ -118,6 +118,16 @@ def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
 
 
 @kernel
+def rooms_then(board: Board, at: int) -> tuple[I64, I64, I32]:
+    """The same of every node, as columns."""
+    nodes = len(board.exists)
+    cores, memory, devices = np.empty(nodes, np.int64), np.empty(nodes, np.int64), np.empty(nodes, np.int32)
+    for node in range(nodes):
+        cores[node], memory[node], devices[node] = room_then(board, node, at)
+    return cores, memory, devices
+
+
+@kernel
 def promised_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
     """Cores, memory and devices of a node that promises keep at a moment."""
     p = board.promises

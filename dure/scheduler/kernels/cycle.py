@@ -35,7 +35,10 @@ NOBODY = constant(0)  # victims
 OVER, REACHED, MORE_ROOM = 0, 1, 2
 # entries of Found.used
 STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
+ASKING = 8  # not 0: nothing is taken, what a turn would bring is told as a state alone
 TENURE_ROOM, KEPT_ROOM = 8, 9  # in Found.room alone
+# what became of a row; one that is only asked about starts, claims, or waits
+WAITS, STARTED, PROMISED, CLAIMED = 0, 1, 2, 3
 # columns of Found.promised: where, on which alternative of its class, and why it could not start at its turn
 SITE, ALTERNATIVE, CODE, FACT = range(4)
 
@@ -88,7 +91,7 @@ class Found(NamedTuple):
     seat_node: I32
     seat_workers: I64
     ahead: I64  # by row: how many waiting ones had their turn before it, -1: it had none
-    state: I32  # by row: 0 waits, 1 starts, 2 is promised a moment
+    state: I32  # by row: WAITS, STARTED, PROMISED
     used: I64
     room: I64  # how long the tables are; behind its own, the board's of tenures and of kept seats
 
@@ -114,9 +117,9 @@ class Cycle(NamedTuple):
 
 
 @kernel
-def run(cycle: Cycle, until: int, at_most: int) -> int:
-    """Give workloads their turn, `at_most` of them, or until that of row `until` is over. MORE_ROOM: a table could be too short
-    for the next turn; call again with larger ones.
+def run(cycle: Cycle, before: int, at_most: int) -> int:
+    """Give workloads their turn, `at_most` of them, or until it is that of row `before`, which the next call will give it.
+    MORE_ROOM: a table could be too short for the next turn; call again with larger ones.
 
     Most turns end with one look at what failed before. Those are told apart here, as each array that a kernel is given costs time
     at each call, and a cycle has many."""
@@ -130,21 +133,23 @@ def run(cycle: Cycle, until: int, at_most: int) -> int:
             row = next_row(turns)
             if row < 0:
                 return OVER
+            if row == before:
+                used[ROW] = row
+                return REACHED
         c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
         over = closed[c] <= limit[row] and (not preempts[row] or calm[c] >= priority[row])
         if not tried or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
             used[TRIED] += tried
+            used[ROW] = NOTHING
         else:
             workers = demand[c]
-            if _short(used, promised, room, workers, min(workers, seats)):
+            if used[ASKING] == 0 and _short(used, promised, room, workers, min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
             _turn(cycle, row)
-        if row == until:
-            return REACHED
     return REACHED
 
 
@@ -172,12 +177,14 @@ def _turn(cycle: Cycle, row: int) -> None:
         alt = _preempt(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
+    if found.used[ASKING] != 0:
+        return
     if charged < NOTHING and cycle.board.used[PROMISES] < cycle.rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.kind_ptr[c]]
     if charged >= NOTHING:  # in normalised core-seconds, by its limit
         rate = demands.cores[c] / 1000 + demands.devices[c] * cycle.rules.core_rate[charged]
         charge(cycle.turns, queue.leaf[row], demands.workers[c] * rate * limit / 1000)
-    if found.state[row] != 1:
+    if found.state[row] != STARTED:
         found.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
         found.used[TRIED] += 1
@@ -249,6 +256,9 @@ def _start(cycle: Cycle, row: int) -> int:
                     cycle.board, cycle.low[site, kind], cycle.high[site, kind], cores, memory_mib, devices, workers, end,
                     cycle.node, cycle.workers,
                 )  # fmt: skip
+                if seats > 0 and cycle.found.used[ASKING] != 0:
+                    cycle.found.state[row] = STARTED
+                    return int(alt)
                 if seats > 0:
                     cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
@@ -307,7 +317,7 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
         found.victim[found.used[VICTIMS] + i] = cycle.victims[i]
     found.used[VICTIMS] += victims
     found.worker_ptr[made + 1], found.victim_ptr[made + 1] = found.used[WORKERS], found.used[VICTIMS]
-    found.state[row] = 1
+    found.state[row] = STARTED
 
 
 @kernel
@@ -333,6 +343,9 @@ def _preempt(cycle: Cycle, row: int) -> int:
             site, victims = _cheapest(cycle, row, alt, currency)
             if site < 0:
                 continue
+            if cycle.found.used[ASKING] != 0:
+                cycle.found.state[row] = CLAIMED
+                return int(alt)
             low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
             gone = 0
             for i in range(victims):
@@ -454,4 +467,4 @@ def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
         found.seat_node[first + i], found.seat_workers[first + i] = cycle.node[i], cycle.workers[i]
     found.used[SEATS] += seats
     found.seat_ptr[made + 1] = found.used[SEATS]
-    found.state[row] = 2
+    found.state[row] = PROMISED

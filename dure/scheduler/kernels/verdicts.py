@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import PROMISES
-from dure.scheduler.kernels.cycle import CODE, FACT, Cycle
+from dure.scheduler.kernels.cycle import CODE, FACT, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel
 from dure.scheduler.kernels.purse import covered, payable, unpaid
@@ -49,13 +49,13 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
         first, last, own = demands.kind_ptr[c], demands.kind_ptr[c + 1], queue.alt_ptr[row]
         holds, project = queue.hold[own : own + last - first], queue.project[row]
         sites, told = cycle.standings.sites[first:last], facts[row]
-        if state[row] == 1:
+        if state[row] == STARTED:
             code[row] = STARTS
             continue
         if cycle.standings.code[c] != TURN:
             code[row], told[0], told[1] = cycle.standings.code[c], cycle.standings.facts[c, 0], cycle.standings.facts[c, 1]
             continue
-        if state[row] == 2:
+        if state[row] == PROMISED:
             continue
         everywhere = _pays_everywhere(least, cycle.purse.row[project], cycle.rules.order, demands.kind[first:last], holds)
         if not everywhere:

@@ -38,7 +38,7 @@ def choose(
 ) -> int:  # fmt: skip
     """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
     0: none suffice. Nodes that are promised to anybody are kept off: how soon a victim leaves is not known well enough."""
-    total = _fit_now(board, low, high, cores, memory, devices)
+    total = fit_now(board, low, high, cores, memory, devices)
     chosen = 0
     for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
         attempt = candidates.attempt[at]
@@ -123,7 +123,8 @@ def _free(
 
 
 @kernel
-def _fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
+def fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
+    """How many workers a run of cells takes, off what is promised to anybody."""
     total, cells = 0, board.cells
     for at in range(cells.node_ptr[low], cells.node_ptr[high]):
         node = cells.nodes[at]

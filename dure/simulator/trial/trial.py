@@ -15,7 +15,7 @@ import dure
 from dure.controller.lifecycle import decayed
 from dure.errors import require
 from dure.model.policy import Policy
-from dure.scheduler import fast
+from dure.scheduler import plan
 from dure.scheduler.plan import Plan
 from dure.simulator.report.facts import facts_of
 from dure.simulator.report.run import Run, Stretches, run_of
@@ -182,10 +182,10 @@ class _Trial:
                 return
             waiting, priority = self._ordered(), self._priority()
             world = self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, self._preempts, self._use())
-            plan = fast.plan(world, reasons=False)
-            self._preempt(plan)
-            self._start(plan, waiting)
-            if not len(plan.victim_attempt):
+            made = plan(world, reasons=False)
+            self._preempt(made)
+            self._start(made, waiting)
+            if not len(made.victim_attempt):
                 return
 
     def _ordered(self) -> I64:

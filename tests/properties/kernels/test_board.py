@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.scheduler.boards import board_of
-from dure.scheduler.capacity import Ground, Promise
 from dure.scheduler.kernels.board import Board, grown, promised_then, room_then
 from dure.scheduler.kernels.classes import _same, classes
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.seat import seat
 from dure.scheduler.kernels.sit import settle, start
-from dure.scheduler.place import Need, Seats
-from dure.scheduler.promises import earliest as earliest_of_all
 from dure.scheduler.snapshot import I32, I64, Snapshot
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
+from tests.plain.capacity import Ground, Promise
+from tests.plain.place import Need, Seats
+from tests.plain.promises import earliest as earliest_of_all
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 FOREVER = 1 << 62

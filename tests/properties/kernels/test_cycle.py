@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.scheduler.cycle import Cycle as PlainCycle
-from dure.scheduler.fast import cycle_of, go, plan
+from dure.scheduler import plan
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.cycle import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle, run
 from dure.scheduler.plan import WAIT_CODES, reason_of
+from dure.scheduler.planning import Planning
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
+from dure.scheduler.tables import cycle_of
 from dure.scheduler.warm import nowhere, warm
 from tests.builders.plans import both, columns_of
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
+from tests.plain.cycle import Cycle as PlainCycle
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -41,6 +43,14 @@ def decided(cycle: Cycle) -> dict[str, object]:
         "seats": list(zip(found.seat_node[: used[SEATS]].tolist(), found.seat_workers[: used[SEATS]].tolist(), strict=True)),
         "ahead": found.ahead.tolist(), "tried": int(used[TRIED]),
     }  # fmt: skip
+
+
+def go(cycle: Cycle, before: int = -1, snapshot: Snapshot | None = None) -> Cycle:
+    """Everybody has a turn, or those before a row."""
+    planning = Planning(snapshot or nowhere())
+    planning.cycle = cycle
+    planning.run(before)
+    return planning.cycle
 
 
 def plainly(s: Snapshot) -> dict[str, object]:
@@ -163,11 +173,17 @@ def test_tables_grow_while_a_cycle_is_made() -> None:
     assert decided(go(cycle._replace(found=small))) == plainly(snapshot)
 
 
-def test_a_cycle_stops_after_the_turn_of_a_row() -> None:
+def test_a_cycle_stops_before_the_turn_of_a_row_and_goes_on_with_it() -> None:
     snapshot = busy().snapshot()
     rows = decided(go(cycle_of(snapshot)))["row"]
     assert isinstance(rows, list)
-    assert decided(go(cycle_of(snapshot), until=rows[3]))["row"] == rows[:4]
+    planning = Planning(snapshot)
+    assert planning.run(before=rows[3])
+    assert decided(planning.cycle)["row"] == rows[:3]
+    planning.turn()
+    assert decided(planning.cycle)["row"] == rows[:4]
+    assert not planning.run()
+    assert decided(planning.cycle)["row"] == rows
 
 
 def test_nothing_starts_while_the_plane_drains() -> None:
@@ -270,8 +286,8 @@ def test_what_is_compiled_beforehand_is_what_a_plan_calls() -> None:
 
 PRINT = """
 import hashlib
-from dure.scheduler.fast import cycle_of, go, plan
-from tests.properties.kernels.test_cycle import busy, decided
+from dure.scheduler.tables import cycle_of
+from tests.properties.kernels.test_cycle import busy, decided, go
 print(hashlib.sha256(repr(sorted(decided(go(cycle_of(busy().snapshot()))).items())).encode()).hexdigest())
 """
 

@@ -14,8 +14,8 @@ from dure.scheduler.kernels.heap import pop, push
 from dure.scheduler.kernels.index import Index, make_index, move, next_node
 from dure.scheduler.kernels.room import ANY, Demand, count_whole, make_ground, take
 from dure.scheduler.kernels.seat import bound, seat
-from dure.scheduler.place import emptiness, spread, workers_in
 from tests.builders.worlds import examples
+from tests.plain.place import emptiness, spread, workers_in
 
 NODES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=80)
 

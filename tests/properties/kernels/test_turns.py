@@ -14,10 +14,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dure.scheduler import turns as plan
 from dure.scheduler.kernels.turns import NOBODY, SIZE, Turns, charge, make_turns, next_row
 from dure.scheduler.snapshot import Snapshot
 from tests.builders.worlds import examples
+from tests.plain import turns as plan
 
 ROOT = Path(__file__).parents[3]
 DEPTH_MAX = 4

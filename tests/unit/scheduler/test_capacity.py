@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.capacity import FLOORS_MAX, Ground
-from dure.scheduler.place import Seats, lowest, spread, workers_in
 from tests.builders.world import World
+from tests.plain.capacity import FLOORS_MAX, Ground
+from tests.plain.place import Seats, lowest, spread, workers_in
 
 
 def test_room_is_counted_by_the_scarcest_dimension_and_never_below_nothing() -> None:

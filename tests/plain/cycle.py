@@ -11,16 +11,17 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.reason import ReasonKind
-from dure.scheduler.capacity import Ground, Promise
-from dure.scheduler.decisions import STARTS, Decisions, Start, assemble
-from dure.scheduler.funds import KRW, PAY_ORDER, Funds
-from dure.scheduler.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
+from dure.scheduler.funds import KRW, PAY_ORDER
 from dure.scheduler.plan import CAPACITY, WAIT_CODE, WAIT_CODES, Plan
-from dure.scheduler.promises import Spot, earliest
-from dure.scheduler.shapes import Group, Shape, Verdict, Way, groups_of
 from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I64, Bool, Snapshot
-from dure.scheduler.turns import Turns
-from dure.scheduler.victims import Candidates, Taking, cheapest
+from tests.plain.capacity import Ground, Promise
+from tests.plain.decisions import STARTS, Decisions, Start, assemble
+from tests.plain.funds import Funds
+from tests.plain.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
+from tests.plain.promises import Spot, earliest
+from tests.plain.shapes import Group, Shape, Verdict, Way, groups_of
+from tests.plain.turns import Turns
+from tests.plain.victims import Candidates, Taking, cheapest
 
 Pace = Callable[[], None]
 PACE_EVERY = 64  # turns: a few milliseconds

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dure.model.reason import ReasonKind
-from dure.scheduler.capacity import Ground
-from dure.scheduler.place import CORES, DEVICES, MEMORY, Need, workers_in
 from dure.scheduler.plan import WAIT_CODE
 from dure.scheduler.snapshot import I64, Bool, Snapshot
+from tests.plain.capacity import Ground
+from tests.plain.place import CORES, DEVICES, MEMORY, Need, workers_in
 
 Verdict = tuple[int, tuple[int, ...]]  # wait code and its facts
 

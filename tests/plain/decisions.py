@@ -8,11 +8,11 @@ from itertools import accumulate
 
 import numpy as np
 
-from dure.scheduler.capacity import Promise
-from dure.scheduler.place import Seats
 from dure.scheduler.plan import Plan
-from dure.scheduler.shapes import Verdict, Way
 from dure.scheduler.snapshot import I32, I64, Snapshot
+from tests.plain.capacity import Promise
+from tests.plain.place import Seats
+from tests.plain.shapes import Verdict, Way
 
 STARTS = -1  # wait code of a workload that does not wait
 FACTS = 4  # columns of Plan.wait_facts

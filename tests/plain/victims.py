@@ -13,10 +13,11 @@ from collections.abc import Collection
 
 import numpy as np
 
-from dure.scheduler.capacity import Ground, latest_ends
-from dure.scheduler.place import Need, workers_in
-from dure.scheduler.shapes import Group, Way
-from dure.scheduler.snapshot import I32, I64, RUNNING, Bool, Snapshot
+from dure.scheduler.attempts import guaranteed_until, latest_ends, lost_work, preemptible
+from dure.scheduler.snapshot import I64, Bool, Snapshot
+from tests.plain.capacity import Ground
+from tests.plain.place import Need, workers_in
+from tests.plain.shapes import Group, Way
 
 Taking = tuple[Way, int, list[int], Bool]  # way, site, victims, the nodes that may be used
 
@@ -31,7 +32,7 @@ class Candidates:
         self._ground, self._priority = ground, a.priority
         self._at_ms = s.now_ms if at_ms is None else at_ms
         self._later = self._at_ms > s.now_ms
-        self.lost = lost_work(s, self._at_ms)
+        self.lost: list[float] = lost_work(s, self._at_ms).tolist()
         legal = preemptible(s) & (guaranteed_until(s) <= self._at_ms) & (latest_ends(s) > self._at_ms)
         rows = np.flatnonzero(legal).tolist()
         rows.sort(key=lambda i: (self.lost[i], a.priority[i], -a.started_ms[i], a.ids[i]))
@@ -90,19 +91,6 @@ class Candidates:
         return room
 
 
-def preemptible(s: Snapshot) -> Bool:
-    """Attempts that may be asked to make room once they have run their guaranteed time."""
-    a = s.attempts
-    may: Bool = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0)
-    return may
-
-
-def guaranteed_until(s: Snapshot) -> I64:
-    """By attempt: until when it is left alone."""
-    until: I64 = s.attempts.started_ms + s.policy.min_run_ms
-    return until
-
-
 def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[int]) -> Taking | None:
     """Whose place a workload takes: that of the cheapest victims, on the best of its ways that has any. `kept` are nodes that it
     has to keep off."""
@@ -118,13 +106,3 @@ def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[in
             _, _, site, victims = min(found)
             return way, site, victims, usable
     return None
-
-
-def lost_work(s: Snapshot, at_ms: int) -> list[float]:
-    """By attempt, in normalised core-seconds."""
-    a = s.attempts
-    owner: I32 | I64 = np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))
-    rate = a.cores_milli[owner] / 1000 + np.bitwise_count(a.worker_mask) * s.core_rate[s.nodes.accelerator[a.worker_node]]
-    per_attempt = np.bincount(owner, rate, len(a.ids))
-    lost: list[float] = (per_attempt * np.maximum(at_ms - a.checkpoint_ms, 0) / 1000).tolist()
-    return lost

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from dure.scheduler.capacity import Ground
-from dure.scheduler.place import Need, Seats, emptiness, workers_in
 from dure.scheduler.snapshot import Bool
+from tests.plain.capacity import Ground
+from tests.plain.place import Need, Seats, emptiness, workers_in
 
 Spot = tuple[int, int, Seats]  # moment, site, seats
 

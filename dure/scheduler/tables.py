@@ -1,121 +1,90 @@
-"""The plan by kernels: a snapshot's columns in, decisions in columns out."""
+"""The tables that the kernels of a cycle work on, made of the columns of a snapshot."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dure.model.money import CURRENCIES
+from dure.scheduler.attempts import latest_ends, lost_work, victims_first
 from dure.scheduler.boards import board_of
-from dure.scheduler.capacity import latest_ends
 from dure.scheduler.funds import PAY_ORDER
-from dure.scheduler.kernels.board import PROMISES, Board, grown, longer
+from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.cycle import (
+    ASKING,
     FACT,
     KEPT_ROOM,
-    MORE_ROOM,
     NEVER,
     NOTHING,
     ROW,
     SEATS,
-    SITE,
-    STARTS,
     TENURE_ROOM,
-    VICTIMS,
     WORKERS,
     Cycle,
     Found,
     Memory,
     Queue,
     Rules,
-    run,
 )
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.standing import Demands, Models, Standings, models_of, standings_of
 from dure.scheduler.kernels.turns import make_turns
-from dure.scheduler.kernels.verdicts import verdicts
 from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.kernels.waits import FACTS, TURN
-from dure.scheduler.kernels.waits import STARTS as STARTED
-from dure.scheduler.plan import Plan
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Snapshot, unused_shape
-from dure.scheduler.victims import guaranteed_until, lost_work, preemptible
+from dure.scheduler.snapshot import DEPENDENCY_MET, I32, I64, Snapshot, unused_shape
 
 
-def plan(s: Snapshot, *, reasons: bool = True) -> Plan:
-    """Decide about every waiting workload. Pure: the same snapshot gives the same plan, byte for byte."""
-    return plan_of(s, go(cycle_of(s)), reasons=reasons)
-
-
-def plan_of(s: Snapshot, cycle: Cycle, *, reasons: bool = True) -> Plan:
-    """The columns of what a cycle decided, once everybody had their turn. Without reasons, who waits is told its turn."""
-    found, used, promises = cycle.found, cycle.found.used, cycle.board.promises
-    starts, made, seats = int(used[STARTS]), int(cycle.board.used[PROMISES]), int(used[SEATS])
-    row = found.row[:starts]
-    if reasons:
-        code, facts = verdicts(cycle, s.pending.dependency == DEPENDENCY_MET, s.pending.eligible_ms, s.draining)
-    else:
-        code, facts = np.where(found.state == 1, STARTED, TURN).astype(np.int32), np.zeros((len(found.state), FACTS), np.int64)
-    workers = found.seat_workers[:seats]
-    ptr = np.concatenate([[0], np.cumsum(workers)])[found.seat_ptr[: made + 1]]
-    return Plan(
-        start_pending=row.copy(),
-        start_alternative=found.alt[:starts].copy(),
-        start_site=found.site[:starts].copy(),
-        start_currency=found.currency[:starts].copy(),
-        start_worker_ptr=found.worker_ptr[: starts + 1].astype(np.int32),
-        start_node=found.node[: used[WORKERS]].copy(),
-        start_mask=found.mask[: used[WORKERS]].copy(),
-        start_victim_ptr=found.victim_ptr[: starts + 1].astype(np.int32),
-        victim_attempt=found.victim[: used[VICTIMS]].copy(),
-        reserve_pending=promises.pending[:made].copy(),
-        reserve_ms=promises.at[:made].copy(),
-        reserve_site=found.promised[:made, SITE].astype(np.int32),
-        wait_code=code,
-        wait_facts=facts,
-        reserve_worker_ptr=ptr.astype(np.int32),
-        reserve_node=np.repeat(found.seat_node[:seats], workers),
-    )
-
-
-def cycle_of(s: Snapshot) -> Cycle:
+def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
+    """Nobody had a turn yet. also: a row that gets one in any case."""
     board, runs = board_of(s)
     of, demands = demands_of(s)
-    standings = standings_of(_models(s), demands, s.sites.reachable, s.sites.drained)
+    standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained)
     queue = _queue(s, of)
-    eligible = np.flatnonzero(
-        (s.pending.dependency == DEPENDENCY_MET) & (s.pending.eligible_ms <= s.now_ms) & (standings.code[of] == 0)
-    )
-    if s.draining:
-        eligible = eligible[:0]
     turns = make_turns(
-        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority, eligible
-    )
+        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
+        _in_turn(s, standings.code[of], also),
+    )  # fmt: skip
     most = int(demands.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
     made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
-        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=_purse(s),
-        turns=turns, candidates=_candidates(s), rules=_rules(s), memory=_memory(standings, len(demands.workers)),
+        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s),
+        turns=turns, candidates=candidates_of(s, s.now_ms), rules=_rules(s), memory=_memory(standings, len(demands.workers)),
         found=_found(waiting, most + 256, promises, seats + 256, attempts, standings, demands), ends=latest_ends(s),
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
     )  # fmt: skip
-    return _measured(made)
+    return measured(made)
 
 
-def go(cycle: Cycle, until: int = -1) -> Cycle:
-    """Give everybody their turn, or stop after that of the row `until`. Returns the cycle, perhaps with larger tables."""
-    while run(_measured(cycle), until, 1 << 40) == MORE_ROOM:
-        row = int(cycle.found.used[ROW])
-        workers = int(cycle.demands.workers[cycle.queue.klass[row]])
-        cycle = _larger(cycle, workers)
-    return cycle
+def _in_turn(s: Snapshot, code: I32, also: int) -> I64:
+    """Rows that may start at all, if there is room and money."""
+    may = (s.pending.dependency == DEPENDENCY_MET) & (s.pending.eligible_ms <= s.now_ms) & (code == TURN)
+    may &= not s.draining
+    if also >= 0:
+        may[also] = True
+    return np.flatnonzero(may)
 
 
-def _measured(cycle: Cycle) -> Cycle:
+def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
+    """The same state with nothing in its queue but the workload in row 0 of `s`, which is asked about only: a turn of it takes
+    nothing. models: of the nodes, as they are the same in both."""
+    of, demands = demands_of(s)
+    standings = standings_of(models, demands, s.sites.reachable, s.sites.drained)
+    found = _found(1, 0, 1, 0, 0, standings, demands)
+    found.used[:] = cycle.found.used
+    found.used[ROW], found.used[ASKING] = 0, 1
+    seats = max(1, min(int(demands.workers.max(initial=1)), len(s.nodes.ids)))
+    more = seats > len(cycle.node)
+    return cycle._replace(
+        queue=_queue(s, of), demands=demands, standings=standings, memory=_memory(standings, 1), found=found,
+        node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
+    )  # fmt: skip
+
+
+def measured(cycle: Cycle) -> Cycle:
     """With the lengths of its tables written down."""
     found, board = cycle.found, cycle.board
     room = found.room
@@ -124,7 +93,7 @@ def _measured(cycle: Cycle) -> Cycle:
     return cycle
 
 
-def _larger(cycle: Cycle, workers: int) -> Cycle:
+def larger(cycle: Cycle, workers: int) -> Cycle:
     seats, found = min(workers, len(cycle.node)), cycle.found
     board: Board = grown(cycle.board, tenures=seats, kept=seats)
     long = {
@@ -158,7 +127,7 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands]:
     )  # fmt: skip
 
 
-def _models(s: Snapshot) -> Models:
+def node_models(s: Snapshot) -> Models:
     n = s.nodes
     return models_of(n.site, n.accelerator, n.cores_milli, n.memory_mib, np.bitwise_count(n.device_mask).astype(np.int64))
 
@@ -171,7 +140,7 @@ def _queue(s: Snapshot, of: I32) -> Queue:
     )  # fmt: skip
 
 
-def _purse(s: Snapshot) -> Purse:
+def purse_of(s: Snapshot) -> Purse:
     a = s.awards
     now = a.expires_ms > s.now_ms
     return make_purse(
@@ -180,12 +149,11 @@ def _purse(s: Snapshot) -> Purse:
     )  # fmt: skip
 
 
-def _candidates(s: Snapshot) -> Candidates:
+def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
+    """Who may be asked to make room at a moment, now or later."""
     a = s.attempts
-    lost = np.array(lost_work(s, s.now_ms))
-    rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= s.now_ms) & (latest_ends(s) > s.now_ms))
-    # by what would be lost, then priority, then the youngest, then id, which is the order of rows (of those that may be taken)
-    rows = rows[np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows]))]
+    lost = lost_work(s, at_ms)
+    rows = victims_first(s, at_ms, lost)
     site = s.nodes.site[a.worker_node[a.worker_ptr[rows]]] if len(rows) else np.zeros(0, np.int32)
     by_site = np.argsort(site, kind="stable")
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
@@ -215,7 +183,7 @@ def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int,
         np.zeros(waiting + 1, i64), np.zeros(waiting + 1, i64), np.zeros(workers, i32), np.zeros(workers, np.uint64),
         np.zeros(attempts, i32), np.zeros((promises, FACT + FACTS), i64), np.zeros((promises, alternatives, sites), np.bool_),
         np.zeros(promises + 1, i64),
-        np.zeros(seats, i32), np.zeros(seats, i64), np.full(waiting, -1, i64), np.zeros(waiting, i32), np.zeros(8, i64),
+        np.zeros(seats, i32), np.zeros(seats, i64), np.full(waiting, -1, i64), np.zeros(waiting, i32), np.zeros(9, i64),
         np.zeros(10, i64),
     )  # fmt: skip
     found.used[ROW] = NOTHING

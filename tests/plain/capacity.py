@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dure.scheduler.place import DEVICES, Need, Seats, emptiness, lowest, spread, workers_in
+from dure.scheduler.attempts import latest_ends
 from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, I32, I64, STOPPING, Bool, Snapshot
+from tests.plain.place import DEVICES, Need, Seats, emptiness, lowest, spread, workers_in
 
 HOLDS, LEAVES, CLAIMS = 0, 1, 2  # roles: sits there; sits there and makes room for a claim; will sit there
-OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
 REFRESH_MAX = 6  # changed nodes up to which a kept answer is mended one by one; above, numpy over all of them is faster
 FLOORS_MAX = 256  # moments whose state is kept, to bound memory
 
@@ -44,17 +44,6 @@ class Fit:
     seen: int
     per_node: I64
     per_site: I64
-
-
-def latest_ends(s: Snapshot) -> I64:
-    """When each live attempt is gone at the latest. A claim starts when its victims have left, so it ends later than planned."""
-    a = s.attempts
-    ends = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS)
-    leaving = np.flatnonzero(a.beneficiary >= 0)
-    start = np.zeros(len(a.ids), np.int64)
-    np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
-    delayed = np.minimum(start + (a.ends_ms - a.started_ms), FOREVER_MS)
-    return np.where((a.state == CLAIMED) & (start > 0), np.maximum(ends, delayed), ends)
 
 
 class Tenures:

@@ -1,0 +1,62 @@
+"""What is known of those that have a place: when they are gone at the latest, which of them may be asked to make room, and what
+work they would lose by it.
+
+Only RUNNING, preemptible attempts of strictly lower priority that have run their guaranteed time and make room for nobody yet
+are victims; strictly lower, so no chain of preemptions comes back to its beginning. Cheapest first, by the work that would be
+lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in normalised core-seconds; then lowest
+priority, then youngest, then id."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Bool, Snapshot
+
+OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
+
+
+def owners(s: Snapshot) -> I64:
+    """The attempt of each worker."""
+    return np.repeat(np.arange(len(s.attempts.ids)), np.diff(s.attempts.worker_ptr))
+
+
+def latest_ends(s: Snapshot) -> I64:
+    """When each live attempt is gone at the latest. A claim starts when its victims have left, so it ends later than planned."""
+    a = s.attempts
+    ends = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS)
+    leaving = np.flatnonzero(a.beneficiary >= 0)
+    start = np.zeros(len(a.ids), np.int64)
+    np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
+    delayed = np.minimum(start + (a.ends_ms - a.started_ms), FOREVER_MS)
+    return np.where((a.state == CLAIMED) & (start > 0), np.maximum(ends, delayed), ends)
+
+
+def preemptible(s: Snapshot) -> Bool:
+    """Attempts that may be asked to make room once they have run their guaranteed time."""
+    a = s.attempts
+    may: Bool = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0)
+    return may
+
+
+def guaranteed_until(s: Snapshot) -> I64:
+    """By attempt: until when it is left alone."""
+    until: I64 = s.attempts.started_ms + s.policy.min_run_ms
+    return until
+
+
+def lost_work(s: Snapshot, at_ms: int) -> F64:
+    """By attempt, what is lost if it stops at a moment, in normalised core-seconds."""
+    a, owner = s.attempts, owners(s)
+    rate = a.cores_milli[owner] / 1000 + np.bitwise_count(a.worker_mask) * s.core_rate[s.nodes.accelerator[a.worker_node]]
+    per_attempt = np.bincount(owner, rate, len(a.ids))
+    lost: F64 = per_attempt * np.maximum(at_ms - a.checkpoint_ms, 0) / 1000
+    return lost
+
+
+def victims_first(s: Snapshot, at_ms: int, lost: F64) -> I32:
+    """Rows of those that may be asked at a moment, if nothing but time changes until then: the cheapest first."""
+    a = s.attempts
+    rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= at_ms) & (latest_ends(s) > at_ms))
+    # the order of rows is that of ids, among those that may be asked
+    ranked = np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows]))
+    return rows[ranked].astype(np.int32)
