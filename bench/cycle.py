@@ -36,6 +36,8 @@ from dure.scheduler.snapshot import (
     Sites,
     Snapshot,
     freeze,
+    uncapped,
+    undrawn,
 )
 from dure.simulator.traces.cycle import CycleShape, CycleWorld, cycle_world
 
@@ -97,11 +99,12 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
         Snapshot(
             now_ms=world.now_ms, epoch=1, sealed_seq=1, draining=False, policy=replace(Policy(), reservations_max=100),
             accelerators=kinds, core_rate=np.array([CORE_RATE] * len(kinds) + [0.0]),
-            sites=Sites(tuple(s.name for s in sites), np.ones(len(sites), np.bool_), np.zeros(len(sites), np.bool_)),
+            sites=Sites(tuple(s.name for s in sites), np.ones(len(sites), np.bool_), np.zeros(len(sites), np.bool_),
+                        *uncapped(len(sites))),
             nodes=Nodes(
                 tuple(map(str, range(count))), nodes.site.astype(np.int32), nodes.accelerator.astype(np.int32),
                 nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
-                (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_),
+                (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_), *undrawn(count),
             ),
             attempts=_running(world),
             pending=Pending(

@@ -67,6 +67,7 @@ class NodeWords(_Words):
     devices: Annotated[int, Field(ge=0, le=64)] = 0
     core_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
     device_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
+    idle_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
     up: bool = True
 
 

@@ -135,6 +135,7 @@ FIELDS: Mapping[str, str] = {
     "accelerators": "types of accelerators, best first; empty: any",
     "core_mw": "power of one busy core, in milliwatts",
     "device_mw": "power of one busy device, in milliwatts",
+    "idle_mw": "power of the node with nothing to do, in milliwatts; 0: not known, and counted as none",
     "energy_mwh": "milliwatt-hours at the meter, overhead of the site included",
     "so_far": "what one that still runs has used until now; null: it does not run",
     "energy_basis": "measured or modelled; empty: not known yet",

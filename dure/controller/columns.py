@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.controller.envelopes import closed_columns, power_columns
 from dure.controller.lifecycle import decayed, normalised_cores
 from dure.controller.mirror import Mirror, Waiting
 from dure.controller.rates import accepted, hold_amounts, occupy_ms
@@ -18,6 +19,7 @@ from dure.ledger import available, award_account
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
+from dure.model.site import Node
 from dure.model.workload import Attempt, AttemptState, WorkloadSpec
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
@@ -128,7 +130,7 @@ class Columns:
                 accelerators=accelerators,
                 core_rate=np.array([core_rate(a) for a in (*accelerators, "")], dtype=np.float64),
                 sites=self._sites(sites, now_ms),
-                nodes=_nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed),
+                nodes=self._nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed, now_ms),
                 attempts=_with(self._attempts(project_row, node_row), strange, project_row, node_row, m.policy),
                 pending=pending,
                 alternatives=alternatives,
@@ -159,7 +161,28 @@ class Columns:
     def _sites(self, ids: Sequence[str], now_ms: int) -> Sites:
         m = self._mirror
         reachable = _bool([m.answers(id, now_ms) for id in ids])
-        return Sites(ids=tuple(ids), reachable=reachable, drained=_bool([m.sites[id].drained for id in ids]))
+        rows = [m.sites[id] for id in ids]
+        return Sites(tuple(ids), reachable, _bool([row.drained for row in rows]), *power_columns(rows, now_ms))
+
+    def _nodes(
+        self, nodes: Sequence[Node], site_row: dict[str, int], types: dict[str, int], closed: frozenset[str], now_ms: int
+    ) -> Nodes:
+        ptr, from_ms, until_ms = closed_columns(nodes, list(self._mirror.sites.values()), now_ms)
+        return Nodes(
+            ids=tuple(n.id for n in nodes),
+            site=_i32([site_row[n.site] for n in nodes]),
+            accelerator=_i32([types.get(n.accelerator, -1) for n in nodes]),
+            cores_milli=_i64([n.cores_milli for n in nodes]),
+            memory_mib=_i64([n.memory_mib for n in nodes]),
+            device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
+            usable=_bool([n.up and not n.drained and n.id not in closed for n in nodes]),
+            idle_mw=_i64([n.idle_mw if n.up else 0 for n in nodes]),
+            device_mw=_i64([n.device_mw for n in nodes]),
+            core_mw=_i64([n.core_mw for n in nodes]),
+            closed_ptr=ptr,
+            closed_from_ms=from_ms,
+            closed_until_ms=until_ms,
+        )
 
     def _pending(
         self, now_ms: int, project_row: dict[str, int], site_row: dict[str, int], accelerators: tuple[str, ...]
@@ -293,18 +316,6 @@ def _renumbered(shape: I64Array) -> NDArray[np.int32]:
     number = np.zeros(int(shape.max(initial=-1)) + 1, np.int32)
     number[shape[heads]] = np.arange(len(heads))
     return number[shape]
-
-
-def _nodes(nodes: Sequence[Any], site_row: dict[str, int], accelerator_row: dict[str, int], closed: frozenset[str]) -> Nodes:
-    return Nodes(
-        ids=tuple(n.id for n in nodes),
-        site=_i32([site_row[n.site] for n in nodes]),
-        accelerator=_i32([accelerator_row.get(n.accelerator, -1) for n in nodes]),
-        cores_milli=_i64([n.cores_milli for n in nodes]),
-        memory_mib=_i64([n.memory_mib for n in nodes]),
-        device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
-        usable=_bool([n.up and not n.drained and n.id not in closed for n in nodes]),
-    )
 
 
 def _with(

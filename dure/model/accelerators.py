@@ -100,3 +100,14 @@ def core_rate(accelerator: str) -> float:
         return RATE_UNKNOWN
     scale = INT8_DISCOUNT if entry.precision == "int8" else 1.0
     return entry.tera_ops * scale / TERA_OPS_PER_CORE
+
+
+# Of a full server's draw, what it draws with nothing to do, in thousandths. Assumed: host, fans, memory and devices at rest take
+# a fifth of the maximum; no source that we know measures it for the servers above.
+IDLE_PERMILLE = 200
+
+
+def idle_mw(accelerator: str, devices: int) -> int:
+    """Milliwatts of a node with so many devices of a type when nothing runs on it; 0 (not known) for types without figures."""
+    entry = find(accelerator)
+    return 0 if entry is None else entry.server_watts * devices * IDLE_PERMILLE

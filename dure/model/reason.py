@@ -29,6 +29,8 @@ class ReasonKind(StrEnum):
     WAITS_DEVICES = "waits_devices"
     WAITS_RESERVED = "waits_reserved"
     WAITS_VICTIMS = "waits_victims"
+    POWER_SHORT = "power_short"  # a site may not draw so much, now or before the work would end
+    MAINTENANCE = "maintenance"  # it would not end before nothing may run there
     WAITS_QUARANTINE = "waits_quarantine"  # attempt: one that a site holds and the plane does not know; an operator decides
     IN_PROGRESS = "in_progress"  # state: it does not wait
     MAKES_ROOM = "makes_room"  # it runs, and was told to make room

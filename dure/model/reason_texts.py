@@ -145,6 +145,22 @@ _WAITING: dict[K, ReasonText] = {
         "Others are making room", "{victims} running attempts were asked to stop for it.",
         "Wait: it starts when they are gone."), (
         "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다.", "비워지는 대로 시작합니다.")),
+    K.POWER_SHORT: _text("wanted_mw free_mw from_ms", _WAIT, (
+        "Waits for power", "It would draw {wanted_mw} (cooling included), but of what its site may draw from {from_ms} on, "
+        "{free_mw} is left.",
+        "Wait until others end, or ask for fewer devices, another site, or so little time that it ends before then; "
+        "an operator of the site can raise its power."), (
+        "전력 대기", "이 작업은 (냉각 포함) {wanted_mw|을/를} 쓰지만, 사이트가 {from_ms}부터 쓸 수 있는 전력은 {free_mw} 남아 "
+        "있습니다.",
+        "다른 작업이 끝나기를 기다리거나, 가속기를 줄이거나, 다른 사이트를 허용하거나, 그 전에 끝나도록 제한 시간을 줄이십시오. "
+        "사이트 운영자가 전력 한도를 올릴 수도 있습니다.")),
+    K.MAINTENANCE: _text("from_ms until_ms", _WAIT, (
+        "Maintenance is in the way", "Nothing may run there from {from_ms} until {until_ms}, and by its limit it might not end "
+        "before.",
+        "Ask for so little time that it ends before then, allow other sites, or wait until the maintenance is over."), (
+        "점검 예정", "{from_ms}부터 {until_ms}까지는 아무것도 실행할 수 없는데, 제한 시간대로라면 그 전에 끝나지 않을 수 "
+        "있습니다.",
+        "그 전에 끝나도록 제한 시간을 줄이거나, 다른 사이트를 허용하거나, 점검이 끝날 때까지 기다리십시오.")),
     K.WAITS_QUARANTINE: _text("attempt", _OPERATOR, (
         "An operator has to decide", "The site reports attempt {attempt}, which may still run it; it is not started twice.",
         "Wait if it is being stopped; else ask an operator to look at it and to dismiss it once it has ended."), (

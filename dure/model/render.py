@@ -24,7 +24,7 @@ _TEXT_MAX = 500  # of one fact: who asks gets an answer, not an echo of everythi
 _LIST_MAX = 50
 _CODE_MAX = 16  # of a currency
 
-_MOMENTS = frozenset({"until_ms", "at_ms", "starts_ms", "expires_ms", "ends_ms", "promised_ms"})
+_MOMENTS = frozenset({"from_ms", "until_ms", "at_ms", "starts_ms", "expires_ms", "ends_ms", "promised_ms"})
 _MONEY = frozenset({"hold", "held", "available", "asked", "amount", "settled"})
 _PLAIN = frozenset({"exit_code", "epoch", "current", "protocol", "oldest", "newest"})  # numbers that are names: no separators
 _WORDS: Mapping[str, Pairs] = {
@@ -134,6 +134,14 @@ def bytes_words(size: int) -> str:
     return f"{count_words(size)} B"
 
 
+def power_words(milliwatts: int) -> str:
+    """1_500_000 → "1.5 kW"."""
+    for unit, name in ((10**9, "MW"), (10**6, "kW")):
+        if abs(milliwatts) >= unit:
+            return f"{_decimal(milliwatts, unit)} {name}"
+    return f"{_decimal(milliwatts, 1000)} W"
+
+
 def cores_words(milli: int, lang: str) -> str:
     number = _decimal(milli, 1000)
     if lang == "ko":
@@ -212,6 +220,8 @@ def _quantity(name: str, value: int, facts: Facts, lang: str) -> str:
         return cores_words(value, lang)
     if unit.endswith("_mib"):
         return memory_words(value)
+    if unit.endswith("_mw"):
+        return power_words(value)
     return bytes_words(value) if unit.endswith("_bytes") else count_words(value)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dure.model.envelope import Maintenance, PowerStep
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -23,6 +25,8 @@ class Site:
     accounted: tuple[str, ...] = ()  # live attempts that the parts so far of an unfinished hello told of, after a restore
     last_seen_ms: int = 0
     drained: bool = False  # no new starts
+    power: tuple[PowerStep, ...] = ()  # ascending; (): no cap
+    maintenance: tuple[Maintenance, ...] = ()
     version: int = 1
 
 
@@ -40,6 +44,7 @@ class Node:
     devices: int = 0
     core_mw: int = 0  # milliwatts per busy core, for modelled energy
     device_mw: int = 0  # milliwatts per allocated device
+    idle_mw: int = 0  # milliwatts of the whole node when it is up and nothing runs; 0: not known, counts as none
     up: bool = True
     drained: bool = False
     version: int = 1

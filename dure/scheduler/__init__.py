@@ -5,9 +5,10 @@ simpler program that verifies what the first one says; and what is read out of b
 What may never: a clock, chance, I/O, logging, a change of anything that was passed in, or an answer that depends on more
 than the snapshot. If a fact is needed, it becomes a column. "No" is a reason with true facts, never an exception.
 
-The parts, from the bottom: `runs` (flat columns), `attempts` (who has a place, and until when), `boards` and `tables` (columns as
-the kernels want them), `kernels` (the hot loops, where it is decided), `planning` (the plan, and what its state says to a
-question), and upon it `upcoming` (which event comes next), `smallest` (which change would help), `why` and `quote`.
+The parts, from the bottom: `runs` (flat columns), `power` (what sites draw, and when nothing may run), `attempts` (who has a
+place, and until when), `boards` and `tables` (columns as the kernels want them), `kernels` (the hot loops, where it is decided),
+`planning` (the plan, and what its state says to a question), and upon it `upcoming` (which event comes next), `smallest` (which
+change would help), `why` and `quote`.
 """
 
 from dure.scheduler.change import Change, NoChange, Rater, apply_change

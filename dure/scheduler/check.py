@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dure.model.money import CURRENCIES
+from dure.scheduler.check_power import power_faults
 from dure.scheduler.plan import WAIT_CODES, Plan
 from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, RUNNING, STOPPING, Snapshot
 
@@ -51,6 +52,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for node, on in sorted(world.items()) for fault in (*_devices(snapshot, node, on), *_room(snapshot, node, on))),
         *_promises(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
+        *power_faults(snapshot, plan, _ends(snapshot)),
     )
 
 

@@ -40,6 +40,10 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
     # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
     (ReasonKind.WAITS_VICTIMS, ("victims",)),
+    # what it would draw at the meter; what its site may still draw, and from which moment on (now, or when the cap falls)
+    (ReasonKind.POWER_SHORT, ("wanted_mw", "free_mw", "from_ms")),
+    # the window in which nothing may run there, and before which it would not end
+    (ReasonKind.MAINTENANCE, ("from_ms", "until_ms")),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices

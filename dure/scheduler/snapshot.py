@@ -33,6 +33,10 @@ class Sites:
     ids: tuple[str, ...]
     reachable: Bool  # the agent was heard within policy.site_silent_ms, in this incarnation
     drained: Bool  # nothing new is started here
+    pue_permille: I64  # at the meter over what the nodes draw, times 1000
+    power_ptr: I32  # CSR into power_*: an empty run means that nothing caps
+    power_from_ms: I64  # ascending within a site; of its first step at most now
+    power_mw: I64  # what it may draw at the meter until the next step, milliwatts; -1: no cap
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Nodes:
     memory_mib: I64  # total
     device_mask: U64  # bit i set: device i exists (at most 64 a node)
     usable: Bool  # up, not drained
+    idle_mw: I64  # what it draws with nothing to do, milliwatts; 0 of one that is down, or of which it is not known
+    device_mw: I64  # and besides, per allocated device
+    core_mw: I64  # and per busy core
+    closed_ptr: I32  # CSR into closed_*: when nothing may run on it; mostly empty
+    closed_from_ms: I64  # disjoint and ascending within a node
+    closed_until_ms: I64  # after now
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,18 @@ class Snapshot:
     projects: Projects
     shares: Shares
     awards: Awards
+
+
+def uncapped(sites: int) -> tuple[I64, I32, I64, I64]:
+    """The last columns of Sites where nothing caps, and the meter shows what the nodes draw."""
+    none = np.zeros(0, np.int64)
+    return np.full(sites, 1000, np.int64), np.zeros(sites + 1, np.int32), none, none.copy()
+
+
+def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64]:
+    """The last columns of Nodes of whose draw nothing is known, and that are open at any time."""
+    idle, device, core = (np.zeros(nodes, np.int64) for _ in range(3))
+    return idle, device, core, np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)
 
 
 def freeze(snapshot: Snapshot) -> Snapshot:

@@ -56,19 +56,26 @@ class World:
 
     # -- saying what there is -----------------------------------------------------------------------------------------
 
-    def site(self, id: str, nodes: int = 0, *, reachable: bool = True, drained: bool = False, **node: Any) -> World:
-        self.sites[id] = {"reachable": reachable, "drained": drained}
+    def site(
+        self, id: str, nodes: int = 0, *, reachable: bool = True, drained: bool = False, pue: int = 1000,
+        power: Sequence[tuple[float, int]] = (), **node: Any,
+    ) -> World:  # fmt: skip
+        """pue: thousandths. power: (from, milliwatts at the meter, -1 for no cap), the first at most now."""
+        steps = [(self._at(at), mw) for at, mw in power]
+        self.sites[id] = {"reachable": reachable, "drained": drained, "pue": pue, "power": steps}
         for i in range(nodes):
             self.node(f"{id}/n{i}", id, **node)
         return self
 
     def node(
         self, id: str, site: str, *, cores: float = 8, memory: int = 32_768, devices: int = 0, accelerator: str = "",
-        usable: bool = True,
+        usable: bool = True, idle_mw: int = 0, device_mw: int = 0, core_mw: int = 0, closed: Sequence[tuple[float, float]] = (),
     ) -> World:  # fmt: skip
+        """closed: windows of maintenance (from, until), ascending, without overlaps, none of them over."""
         self.nodes.append({
             "id": id, "site": site, "cores_milli": int(cores * 1000), "memory": memory, "mask": (1 << devices) - 1,
-            "accelerator": accelerator, "usable": usable,
+            "accelerator": accelerator, "usable": usable, "idle_mw": idle_mw, "device_mw": device_mw, "core_mw": core_mw,
+            "closed": [(self._at(begin), self._at(end)) for begin, end in closed],
         })  # fmt: skip
         return self
 
@@ -148,7 +155,7 @@ class World:
             Snapshot(
                 now_ms=self.now_ms, epoch=1, sealed_seq=1, draining=self.draining, policy=self.policy, accelerators=types,
                 core_rate=np.array([*(self.core_rate.get(t, 16.0) for t in types), 0.0]),
-                sites=Sites(sites, self._flags("reachable"), self._flags("drained")),
+                sites=Sites(sites, self._flags("reachable"), self._flags("drained"), *self._power()),
                 nodes=self._nodes(sites, types), attempts=self._attempts(), pending=self._pending(sites, types),
                 alternatives=self._alternatives(types), projects=self._projects(), shares=self._shares(),
                 awards=self._awards(sites, types),
@@ -157,6 +164,12 @@ class World:
 
     def _flags(self, name: str) -> Any:
         return np.array([site[name] for site in self.sites.values()], np.bool_)
+
+    def _power(self) -> tuple[Any, Any, Any, Any]:
+        rows = self.sites.values()
+        steps = [step for site in rows for step in site["power"]]
+        pue, ptr = _i64(site["pue"] for site in rows), _ptr(len(site["power"]) for site in rows)
+        return pue, ptr, _i64(at for at, _ in steps), _i64(mw for _, mw in steps)
 
     def _sorted_nodes(self) -> list[dict[str, Any]]:
         order = list(self.sites)
@@ -172,6 +185,10 @@ class World:
             _i64(n["memory"] for n in rows),
             np.array([n["mask"] for n in rows], np.uint64),
             np.array([n["usable"] for n in rows], np.bool_),
+            *(_i64(n[name] for n in rows) for name in ("idle_mw", "device_mw", "core_mw")),
+            _ptr(len(n["closed"]) for n in rows),
+            _i64(begin for n in rows for begin, _ in n["closed"]),
+            _i64(end for n in rows for _, end in n["closed"]),
         )
 
     def _attempts(self) -> Attempts:

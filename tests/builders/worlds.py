@@ -34,7 +34,9 @@ class Left:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, waiting_max: int = 8, money: bool = True) -> World:
+def worlds(draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False) -> World:
+    """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes. Neither is drawn unless asked for, so
+    that a world without them is the same as it always was."""
     world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
@@ -52,7 +54,32 @@ def worlds(draw: st.DrawFn, waiting_max: int = 8, money: bool = True) -> World:
     _claims(draw, world, left)
     for i in range(draw(st.integers(1, waiting_max))):
         _pending(draw, world, sites, f"w{i}", money)
+    if power:
+        _envelopes(draw, world)
+    if windows:
+        _closed(draw, world)
     return world
+
+
+def _envelopes(draw: st.DrawFn, world: World) -> None:
+    """Caps between too little for what runs and enough for all, some of them later. Of some nodes nobody knows the draw."""
+    for node in world.nodes:
+        for name, choices in (("idle_mw", (0, 2_000, 2_001)), ("device_mw", (0, 1_000, 1_300)), ("core_mw", (0, 100, 333))):
+            node[name] = draw(st.sampled_from(choices))
+    for site in world.sites.values():
+        site["pue"] = draw(st.sampled_from((1000, 1000, 1200, 1333)))
+        from_s = [-50, *sorted(draw(st.sets(st.sampled_from((30, 100, 700, 3000, 5000)), max_size=2)))]
+        steps = [(world.now_ms + 1000 * at, draw(st.sampled_from((-1, 20_000, 9_000, 6_000, 3_500, 0)))) for at in from_s]
+        site["power"] = steps if draw(st.booleans()) else []
+
+
+def _closed(draw: st.DrawFn, world: World) -> None:
+    """Mostly none; a whole site now and then, as when it is told so."""
+    windows = st.sampled_from(((), (), ((-10, 200),), ((100, 400),), ((500, 4000),), ((60, 90), (300, 700)), ((3600, 3601),)))
+    whole = {site: draw(windows) if _rarely(draw, 4) else () for site in world.sites}
+    for node in world.nodes:
+        given = whole[node["site"]] or draw(windows)
+        node["closed"] = [(world.now_ms + 1000 * begin, world.now_ms + 1000 * end) for begin, end in given]
 
 
 def _rarely(draw: st.DrawFn, one_in: int) -> bool:

@@ -24,6 +24,7 @@ ONE_NODE: tuple[Mapping[str, Any], ...] = (
         "devices": 0,
         "core_mw": 6000,
         "device_mw": 0,
+        "idle_mw": 0,
         "up": True,
     },
 )

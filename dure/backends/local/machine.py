@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from dure.backends.local.settings import LocalSettings
+from dure.model.accelerators import idle_mw
 
 QUERY = "index,name,power.default_limit"
 SMI_TIMEOUT_S = 20  # a driver that is being loaded takes some seconds; a hung one must not hang the agent
@@ -29,15 +30,17 @@ def inventory(settings: LocalSettings, found: Accelerators) -> Mapping[str, Any]
     """The node, as `Driver.inventory` gives it. Settings override what was found."""
     memory_mib = settings.memory_mib or max(1, (psutil.virtual_memory().total >> 20) - settings.memory_kept_mib)
     named = settings.accelerator != ""
+    accelerator, devices = (settings.accelerator, settings.devices) if named else (found.name, found.devices)
     return {
         "name": settings.node,
         "pool": settings.pool,
         "cores_milli": settings.cores_milli or len(os.sched_getaffinity(0)) * 1000,
         "memory_mib": memory_mib,
-        "accelerator": settings.accelerator if named else found.name,
-        "devices": settings.devices if named else found.devices,
+        "accelerator": accelerator,
+        "devices": devices,
         "core_mw": settings.core_mw,
         "device_mw": settings.device_mw or found.device_mw,
+        "idle_mw": settings.idle_mw or idle_mw(accelerator, devices),
         "up": True,
     }
 

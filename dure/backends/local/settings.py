@@ -28,6 +28,7 @@ class LocalSettings:
     # Assumed: a 64-core server processor of 360 W (such as AMD EPYC 9554, its data sheet's TDP) is 5.6 W a core; with its share
     # of memory 6 W. A model, not a measurement.
     core_mw: int = 6_000
+    idle_mw: int = 0  # of the machine with nothing to do; 0: by the catalogue, for types that it knows
     python: str = sys.executable  # what "python" means to a job
     # One unprivileged user and group a project, from [uid_base, uid_base + uid_range). Two farms on one machine need two ranges.
     uid_base: int = 200_000

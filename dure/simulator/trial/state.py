@@ -23,6 +23,8 @@ from dure.scheduler.snapshot import (
     Sites,
     Snapshot,
     freeze,
+    uncapped,
+    undrawn,
 )
 from dure.simulator.traces.fleet import Fleet, FleetNodes
 from dure.simulator.traces.trace import Trace
@@ -99,8 +101,10 @@ class Farm:
             _known(nodes, nodes.memory_mib),
             bits,
             np.ones(size, np.bool_),
+            *undrawn(size),
         )
-        self.sites = Sites(tuple(s.name for s in fleet.sites), np.ones(sites, np.bool_), np.zeros(sites, np.bool_))
+        ids = tuple(s.name for s in fleet.sites)
+        self.sites = Sites(ids, np.ones(sites, np.bool_), np.zeros(sites, np.bool_), *uncapped(sites))
         self.projects = Projects(("",) * count, np.arange(1, count + 1, dtype=np.int32))
         self._parent = np.concatenate([[-1], np.zeros(count)]).astype(np.int32)
         none = np.zeros(0, np.int64)

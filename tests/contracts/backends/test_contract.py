@@ -10,7 +10,9 @@ import pytest
 from dure.model.workload import Outcome, Worker
 from dure.ports import Driver, Forgetter, LogReader
 
-NODE_MEMBERS = {"name", "pool", "cores_milli", "memory_mib", "accelerator", "devices", "core_mw", "device_mw", "up"}
+NODE_MEMBERS = {
+    "name", "pool", "cores_milli", "memory_mib", "accelerator", "devices", "core_mw", "device_mw", "idle_mw", "up",
+}  # fmt: skip
 
 
 def test_it_says_what_it_is_and_what_it_enforces(rig: Any) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dure.model.accelerators import ACCELERATORS, RATE_UNKNOWN, core_rate, find
+from dure.model.accelerators import ACCELERATORS, RATE_UNKNOWN, core_rate, find, idle_mw
 
 
 def test_every_entry_is_complete_and_sourced() -> None:
@@ -30,3 +30,8 @@ def test_figures_are_dense_peaks_at_the_precision_named() -> None:
 @pytest.mark.parametrize(("id", "rate"), [("h100", 98.9), ("warboy", 3.2), ("atom", 3.2), ("abacus", RATE_UNKNOWN), ("", 0.0)])
 def test_a_device_weighs_by_its_peak_in_fair_share(id: str, rate: float) -> None:
     assert core_rate(id) == pytest.approx(rate)
+
+
+def test_a_node_draws_a_fifth_of_its_servers_maximum_with_nothing_to_do_where_that_is_known() -> None:
+    assert idle_mw("h100", 8) == 8 * 1275 * 200
+    assert idle_mw("", 0) == idle_mw("abacus", 8) == idle_mw("tpu-v5e", 4) == idle_mw("h100", 0) == 0

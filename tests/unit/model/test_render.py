@@ -17,6 +17,7 @@ from dure.model.render import (
     fact_text,
     language,
     memory_words,
+    power_words,
     money_words,
     particle,
     render,
@@ -27,6 +28,7 @@ from dure.scheduler.plan import WAIT_CODES
 
 HANGUL = re.compile("[가-힣]")
 SAMPLE = {
+    "wanted_mw": 7_150_000, "free_mw": 350_500, "from_ms": 1_798_725_600_000,
     "ahead": 3, "until_ms": 1_798_729_200_000, "wanted_milli": 64_000, "largest_milli": 1500, "wanted_mib": 65_536,
     "free_milli": 500, "free_mib": 256, "free": 3,
     "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
@@ -177,6 +179,9 @@ def test_quantities_are_short_and_exact_to_two_decimals() -> None:
     cores = {1000: "1 core", 1500: "1.5 cores", 250: "0.25 cores", 64_000: "64 cores", 0: "0 cores"}
     assert {milli: cores_words(milli, "en") for milli in cores} == cores
     assert cores_words(1500, "ko") == "1.5코어"
+    assert [power_words(mw) for mw in (0, 500, 350_500, 7_150_000, 10**9, -(10**6))] == [
+        "0 W", "0.5 W", "350.5 W", "7.15 kW", "1 MW", "-1 kW",
+    ]  # fmt: skip
     assert [memory_words(m) for m in (512, 1024, 1536, 65_536, -2048)] == ["512 MiB", "1 GiB", "1.5 GiB", "64 GiB", "-2 GiB"]
     assert [bytes_words(b) for b in (0, 1023, 1024, 5 << 20, 3 << 29)] == ["0 B", "1,023 B", "1 KiB", "5 MiB", "1.5 GiB"]
     assert money_words(1_234_000, "KRW", "ko") == "1,234,000원"
