@@ -8,6 +8,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
+from dure.scheduler.quotas import quota_of, resource_of
 from dure.scheduler.snapshot import I32, I64, U64, Snapshot
 
 # Reason codes of waiting workloads. Facts are four int64 columns, named here in order; a name that ends in
@@ -40,6 +41,9 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
     # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
     (ReasonKind.WAITS_VICTIMS, ("victims",)),
+    # by quotas its project may not use so much now: in thousandths, what it wants in all and what is available (0 or more), of
+    # which column of Quotas, and whose limit that is: a row of Shares that may borrow no more, or the root when nobody lends more
+    (ReasonKind.QUOTA_REACHED, ("wanted_milli", "available_milli", "resource", "quota_of")),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices
@@ -87,4 +91,6 @@ def _fact(snapshot: Snapshot, name: str, number: int) -> int | str:
         return snapshot.pending.ids[number]
     if name == "currency":
         return CURRENCIES[number].value
-    return number
+    if name == "resource":
+        return resource_of(snapshot.accelerators, number)
+    return quota_of(snapshot, number) if name == "quota_of" else number

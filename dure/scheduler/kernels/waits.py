@@ -30,4 +30,5 @@ FACTS = 4  # columns of Plan.wait_facts
     FUNDS_SHORT,
     NO_AWARD,
     VICTIMS,
-) = (constant(code) for code in range(20))
+    QUOTA,
+) = (constant(code) for code in range(21))

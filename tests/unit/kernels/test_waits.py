@@ -15,6 +15,7 @@ NAMED = {
     "SITE_TOO_SMALL": ReasonKind.SITE_TOO_SMALL, "NODES_OUT": ReasonKind.NODES_OUT, "CORES": ReasonKind.WAITS_CORES,
     "MEMORY": ReasonKind.WAITS_MEMORY, "DEVICES": ReasonKind.WAITS_DEVICES, "RESERVED": ReasonKind.WAITS_RESERVED,
     "FUNDS_SHORT": ReasonKind.FUNDS_SHORT, "NO_AWARD": ReasonKind.NO_AWARD, "VICTIMS": ReasonKind.WAITS_VICTIMS,
+    "QUOTA": ReasonKind.QUOTA_REACHED,
 }  # fmt: skip
 
 
