@@ -18,10 +18,11 @@ import numpy as np
 from bench.philly import CEILING
 from bench.results import Result
 from dure.model.money import CURRENCIES
-from dure.model.policy import Policy
+from dure.model.policy import NO_LIMIT, Policy
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.cycle import STARTS
 from dure.scheduler.planning import Planning
+from dure.scheduler.quotas import MILLI, no_quotas, use_of
 from dure.scheduler.snapshot import (
     FOREVER_MS,
     I32,
@@ -32,6 +33,7 @@ from dure.scheduler.snapshot import (
     Nodes,
     Pending,
     Projects,
+    Quotas,
     Shares,
     Sites,
     Snapshot,
@@ -119,8 +121,20 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
                 np.full(queues, AWARD_WON), np.full(queues, FOREVER_MS), np.ones((queues, len(sites)), np.bool_),
                 np.ones((queues, len(kinds) + 1), np.bool_),
             ),
+            quotas=no_quotas(len(world.quotas.parent) + queues, len(kinds)),
         )
     )  # fmt: skip
+
+
+def quotas_of(world: CycleWorld, snapshot: Snapshot) -> Quotas:
+    """The world's quotas, in devices, for such a snapshot: cores have none. Put in by `replace(snapshot, quotas=...)`."""
+    given, rows, kinds = world.quotas, len(snapshot.shares.ids), len(snapshot.accelerators)
+    found, leaf = no_quotas(rows, kinds), snapshot.projects.share
+    columns = (found.nominal, found.borrow_max, found.lend_max)
+    for column, amounts in zip(columns, (given.nominal, given.borrow_most, given.lend_most), strict=True):
+        column[leaf, :kinds] = np.where(amounts < 0, NO_LIMIT, amounts * MILLI)
+    found.nominal[: len(given.parent), :kinds] = 0
+    return replace(found, used=use_of(snapshot.attempts, snapshot.nodes, snapshot.projects, rows, kinds))
 
 
 def _shapes(world: CycleWorld) -> I32:

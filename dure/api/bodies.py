@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dure.api import forms
 from dure.api.jobfile import Body, Id, Job, Slug, Word
 from dure.api.units import Count, EndMs, StartMs, fault
-from dure.model.policy import PRICE_PERMILLE_MAX, Policy, Price, PriorityClass
+from dure.model.policy import NO_LIMIT, PRICE_PERMILLE_MAX, QUOTA_MILLI_MAX, QUOTAS_MAX, Policy, Price, PriorityClass, Quota
 from dure.model.tenancy import Role
 
 AMOUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps
@@ -178,6 +178,16 @@ class PriceIn(Body):
     currency: CurrencyName = "KRW"
 
 
+class QuotaIn(Body):
+    """Amounts in thousandths of a device or of a core. -1: no limit."""
+
+    of: str = Field(pattern=forms.QUOTA_OF.pattern)
+    resource: str = Field(pattern=forms.QUOTA_RESOURCE.pattern)
+    nominal_milli: int = Field(ge=0, le=QUOTA_MILLI_MAX)
+    borrow_max_milli: int = Field(default=NO_LIMIT, ge=NO_LIMIT, le=QUOTA_MILLI_MAX)
+    lend_max_milli: int = Field(default=NO_LIMIT, ge=NO_LIMIT, le=QUOTA_MILLI_MAX)
+
+
 class PolicyIn(Body):
     """The whole policy. Classes and prices have to be given, all of them; of the others, what is left out takes its first value,
     not that of the policy in force."""
@@ -186,6 +196,7 @@ class PolicyIn(Body):
     free: bool = Field(default=False, description="nothing is to cost anything: has to be said when nothing does")
     classes: list[PriorityClassIn] = Field(min_length=1, max_length=64)
     prices: list[PriceIn] = Field(max_length=1000)
+    quotas: list[QuotaIn] = Field(default=[], max_length=QUOTAS_MAX)
     limit_ms_default: int = Field(default=3_600_000, ge=1000, le=MS_MAX)
     limit_ms_max: int = Field(default=1_209_600_000, ge=1000, le=MS_MAX)
     min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
@@ -203,6 +214,7 @@ class PolicyIn(Body):
 
     def policy(self) -> Policy:
         """The record, whose id and version the controller gives."""
-        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices"})
+        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices", "quotas"})
         classes = tuple(PriorityClass(**c.model_dump()) for c in self.classes)
-        return Policy(classes=classes, prices=tuple(Price(**p.model_dump()) for p in self.prices), **plain)
+        prices = tuple(Price(**p.model_dump()) for p in self.prices)
+        return Policy(classes=classes, prices=prices, quotas=tuple(Quota(**q.model_dump()) for q in self.quotas), **plain)

@@ -29,9 +29,12 @@ SHA256 = Form(r"^([0-9a-f]{64})?$", "form_sha256")
 REGION = Form(r"^([A-Z]{2}-[A-Z0-9]{1,3})?$", "form_region", "KR-47")
 COUNTRY = Form(r"^[A-Z]{2}$", "form_country", "KR")
 RESOURCE = Form(r"^(core|memory_gib|device:(\*|[a-z0-9][a-z0-9_-]{0,62}))$", "form_resource", "device:h100")
+QUOTA_OF = Form(r"^(\*|(project|organisation):[a-z][a-z0-9-]{0,62})$", "form_quota_of", "project:steel-faults")
+QUOTA_RESOURCE = Form(r"^(core|device:(\*|[a-z0-9][a-z0-9_-]{0,62}))$", "form_quota_resource", "device:h100")
 
 BY_PATTERN: Mapping[str, Form] = {
-    form.pattern: form for form in (SLUG, WORD, ID, FILTER, SCOPE, EMAIL, SHA256, REGION, COUNTRY, RESOURCE)
+    form.pattern: form
+    for form in (SLUG, WORD, ID, FILTER, SCOPE, EMAIL, SHA256, REGION, COUNTRY, RESOURCE, QUOTA_OF, QUOTA_RESOURCE)
 }
 
 

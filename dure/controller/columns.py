@@ -21,6 +21,7 @@ from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.site import Node
 from dure.model.workload import Attempt, AttemptState, WorkloadSpec
+from dure.scheduler.quotas import quotas_of, use_of
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
     CLAIMED,
@@ -120,6 +121,10 @@ class Columns:
         closed = frozenset(chain.from_iterable(s.closes for s in strange))
         pending, alternatives = self._pending(now_ms, project_row, site_row, accelerators)
         shares, leaf = self._shares(now_ms, ordered)
+        node_columns = self._nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed, now_ms)
+        attempts = _with(self._attempts(project_row, node_row), strange, project_row, node_row, m.policy)
+        projects = Projects(ids=tuple(ordered), share=_i32(leaf))
+        used = use_of(attempts, node_columns, projects, len(shares.ids), len(accelerators))
         return freeze(
             Snapshot(
                 now_ms=now_ms,
@@ -130,13 +135,14 @@ class Columns:
                 accelerators=accelerators,
                 core_rate=np.array([core_rate(a) for a in (*accelerators, "")], dtype=np.float64),
                 sites=self._sites(sites, now_ms),
-                nodes=self._nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed, now_ms),
-                attempts=_with(self._attempts(project_row, node_row), strange, project_row, node_row, m.policy),
+                nodes=node_columns,
+                attempts=attempts,
                 pending=pending,
                 alternatives=alternatives,
-                projects=Projects(ids=tuple(ordered), share=_i32(leaf)),
+                projects=projects,
                 shares=shares,
                 awards=self._awards(now_ms, project_row, sites, accelerators),
+                quotas=quotas_of(m.policy.quotas, shares, projects, accelerators, used),
             )
         )
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, fields
 
 HOUR_MS = 3_600_000
 PRICE_PERMILLE_MAX = 100_000  # of a class: a hundred times the price is a ban already
+NO_LIMIT = -1  # of a quota: borrow, or lend, as much as there is
+WHOLE_FARM = "*"  # `Quota.of` of the root above all organisations
+# So much stays exact in every sum: 10,000 quotas of a hundred million devices are below 2^53 thousandths.
+QUOTA_MILLI_MAX, QUOTAS_MAX = 10**11, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,19 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How much of a resource an organisation or a project has, lends and borrows, in thousandths of a device or of a core.
+
+    Of an organisation it is a pool beside what its projects have. See dure/scheduler/quotas.py for those without a quota."""
+
+    of: str  # "organisation:ID", "project:ID", or "*" for the whole farm
+    resource: str  # "core" or "device:TYPE"; "device:*" is the fallback for types that this row does not name
+    nominal_milli: int  # 0: it lives on what others lend
+    borrow_max_milli: int = NO_LIMIT  # beyond what it and those below have
+    lend_max_milli: int = NO_LIMIT  # of what it and those below have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One version of the rules. Stored under id "policy:VERSION"; the highest version is in force."""
 
@@ -40,6 +57,7 @@ class Policy:
         PriorityClass(name="urgent", value=400, preempts=True, price_permille=2000),
     )
     prices: tuple[Price, ...] = ()
+    quotas: tuple[Quota, ...] = ()
     limit_ms_default: int = HOUR_MS  # what a job gets that names no limit
     limit_ms_max: int = 14 * 24 * HOUR_MS
     min_run_ms: int = 60_000  # nobody is preempted before having run this long
@@ -84,13 +102,14 @@ def price_table(policy: Policy, currency: str) -> Mapping[str, int]:
 class PolicyChange:
     """One field in which a policy differs from the one before it. None: it is not there."""
 
-    field: str  # of a price "prices.RESOURCE.CURRENCY", of a class "classes.NAME.FIELD", else the name
+    # of a price "prices.RESOURCE.CURRENCY", of a class "classes.NAME.FIELD", of a quota "quotas.OF.RESOURCE.FIELD", else the name
+    field: str
     old: int | str | None
     new: int | str | None
 
 
 def policy_changes(old: Policy, new: Policy) -> tuple[PolicyChange, ...]:
-    """What is different in `new`, in the order of the fields; prices and classes by item. () when no rule differs."""
+    """What is different in `new`, in the order of the fields; prices, classes and quotas by item. () when no rule differs."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     told = [*before, *(name for name in after if name not in before)]
     pairs = ((name, before.get(name), after.get(name)) for name in told)
@@ -110,5 +129,15 @@ def _leaves(policy: Policy) -> Iterator[tuple[str, int | str | None]]:
                 )
         elif field.name == "prices":
             yield from ((f"prices.{p.resource}.{p.currency}", p.nano) for p in policy.prices)
+        elif field.name == "quotas":
+            yield from (leaf for quota in policy.quotas for leaf in _quota_leaves(quota))
         elif field.name not in ("id", "created_ms", "written_by", "version"):
             yield field.name, getattr(policy, field.name)
+
+
+def _quota_leaves(quota: Quota) -> Iterator[tuple[str, int]]:
+    """A limit that is not there is told where it comes or goes, and not with each new quota."""
+    of = f"quotas.{quota.of}.{quota.resource}"
+    yield f"{of}.nominal_milli", quota.nominal_milli
+    limits = ((f"{of}.borrow_max_milli", quota.borrow_max_milli), (f"{of}.lend_max_milli", quota.lend_max_milli))
+    yield from (limit for limit in limits if limit[1] != NO_LIMIT)

@@ -37,6 +37,7 @@ class ReasonKind(StrEnum):
     BEING_CANCELLED = "being_cancelled"
     FUNDS_SHORT = "funds_short"
     NO_AWARD = "no_award"
+    QUOTA_REACHED = "quota_reached"  # resource, quota_of: of what, and of whom
     # a workload ended, or an attempt did
     ENDED_SUCCEEDED = "ended_succeeded"
     ENDED_EXIT_CODE = "ended_exit_code"

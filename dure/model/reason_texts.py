@@ -180,6 +180,15 @@ _WAITING: dict[K, ReasonText] = {
         "쓸 수 있는 바우처 없음", "허용된 사이트에서 이 작업에 쓸 수 있는 유효한 바우처가 과제에 없습니다"
         "[. 바우처 {opens|은/는} {starts_ms}에 열립니다].",
         "[{until_ms}부터는 지불할 수 있습니다. ]바우처를 신청하거나, 바우처가 허용하는 사이트와 가속기를 고르십시오.")),
+    K.QUOTA_REACHED: _text("wanted_milli available_milli resource quota_of", _SELF, (
+        "Quota of {resource} reached", "It needs {wanted_milli}, but quotas leave {available_milli} to its project now; the "
+        "limit that is reached is that of {quota_of}.",
+        "Ask for less or accept another type, wait until other work within that quota has ended, or ask an administrator for a "
+        "larger one. `dure quota` shows what is in use."), (
+        "{resource} 할당량 도달", "{wanted_milli|이/가} 필요하지만 할당량에 따라 과제가 지금 더 쓸 수 있는 것은 "
+        "{available_milli}입니다. 한도에 이른 곳: {quota_of}.",
+        "더 적게 요청하거나 다른 종류의 가속기를 허용하거나, 그 할당량을 쓰는 다른 작업이 끝나기를 기다리거나, "
+        "관리자에게 증액을 요청하십시오. 사용량은 `dure quota`로 볼 수 있습니다.")),
 }  # fmt: skip
 
 _ENDED: dict[K, ReasonText] = {

@@ -11,6 +11,7 @@ from typing import Any
 
 from dure.model.calendar import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, people_text
 from dure.model.money import Currency
+from dure.model.policy import WHOLE_FARM
 from dure.model.reason import Reason
 from dure.model.reason_texts import REASON_TEXTS
 from dure.model.reason_words import DETAILS, NOUNS, PROBLEMS, ROLES, STATES, Pairs
@@ -33,6 +34,8 @@ _WORDS: Mapping[str, Pairs] = {
 # Other names under which a fact may come.
 _ALIASES = {"limit_bytes": "bytes_max"}
 _REMEDY = {"en": "Correct it and send the request again.", "ko": "고쳐서 다시 보내십시오."}
+_CORE, _DEVICE, _CORES = "core", "device:", {"en": "cores", "ko": "코어"}
+_TENANTS = frozenset({"quota_of", "tenant"})
 _UNKNOWN_TIME = {"en": "an unknown time", "ko": "알 수 없는 때"}
 
 # Names and not numbers, since a name is what people look up.
@@ -149,6 +152,23 @@ def cores_words(milli: int, lang: str) -> str:
     return f"{number} core" if milli == 1000 else f"{number} cores"
 
 
+def resource_words(milli: int, resource: str, lang: str) -> str:
+    """Thousandths of a device or a core, as quotas count them: "8 h100", "h100 8개", "2.5 cores"."""
+    if not resource.startswith(_DEVICE):
+        return cores_words(milli, lang)
+    number, type = _decimal(milli, 1000), resource.removeprefix(_DEVICE)[:_TEXT_MAX]
+    return f"{type} {number}개" if lang == "ko" else f"{number} {type}"
+
+
+def tenant_words(of: str, lang: str) -> str:
+    """Whose quota it is: "project lab", "과제 lab", "the whole farm"."""
+    kind, _, id = of.partition(":")
+    if of == WHOLE_FARM:
+        return "농장 전체" if lang == "ko" else "the whole farm"
+    noun = NOUNS.get(kind, (kind, kind))
+    return f"{noun[1] if lang == 'ko' else noun[0]} {id}".strip()
+
+
 # -- Korean particles -------------------------------------------------------------------------------------------------
 
 # The last consonant of each digit's name, and of a Latin letter's: "" none, "ㄹ" (an exception for "으로"), "x" any other.
@@ -217,7 +237,7 @@ def _quantity(name: str, value: int, facts: Facts, lang: str) -> str:
     if unit.endswith("_ms"):
         return duration_words(value, lang)
     if unit.endswith("_milli"):
-        return cores_words(value, lang)
+        return resource_words(value, _plain(facts.get("resource", _CORE)), lang)
     if unit.endswith("_mib"):
         return memory_words(value)
     if unit.endswith("_mw"):
@@ -235,6 +255,10 @@ def _unit_name(name: str, facts: Facts) -> str:
 
 def _word(name: str, word: str, facts: Facts, lang: str) -> str:
     """A machine word in its language; one that is in no table as it is."""
+    if name in _TENANTS:
+        return tenant_words(word[:_TEXT_MAX], lang)
+    if name == "resource":
+        return word[:_TEXT_MAX].removeprefix(_DEVICE) if word != _CORE else _CORES[lang]
     known = _WORDS.get(name, {}).get(word)
     if known is None:
         return word[:_TEXT_MAX]

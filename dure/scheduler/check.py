@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from dure.model.money import CURRENCIES
 from dure.scheduler.check_power import power_faults
+from dure.scheduler.check_quota import over_quota
 from dure.scheduler.plan import WAIT_CODES, Plan
 from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, RUNNING, STOPPING, Snapshot
 
@@ -49,6 +50,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
         *_victims(snapshot, plan),
         *_funds(snapshot, plan),
+        *over_quota(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in (*_devices(snapshot, node, on), *_room(snapshot, node, on))),
         *_promises(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),

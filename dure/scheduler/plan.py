@@ -8,6 +8,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
+from dure.scheduler.quotas import quota_of, resource_of
 from dure.scheduler.snapshot import I32, I64, U64, Snapshot
 
 # Reason codes of waiting workloads. Facts are four int64 columns, named here in order; a name that ends in
@@ -44,6 +45,9 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.POWER_SHORT, ("wanted_mw", "free_mw", "from_ms")),
     # the window in which nothing may run there, and before which it would not end
     (ReasonKind.MAINTENANCE, ("from_ms", "until_ms")),
+    # by quotas its project may not use so much now: in thousandths, what it wants in all and what is available (0 or more), of
+    # which column of Quotas, and whose limit that is: a row of Shares that may borrow no more, or the root when nobody lends more
+    (ReasonKind.QUOTA_REACHED, ("wanted_milli", "available_milli", "resource", "quota_of")),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices
@@ -91,4 +95,6 @@ def _fact(snapshot: Snapshot, name: str, number: int) -> int | str:
         return snapshot.pending.ids[number]
     if name == "currency":
         return CURRENCIES[number].value
-    return number
+    if name == "resource":
+        return resource_of(snapshot.accelerators, number)
+    return quota_of(snapshot, number) if name == "quota_of" else number

@@ -132,6 +132,18 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Quotas:
+    """How much may be used at each row of Shares, in thousandths: of devices for each accelerator, in order, and last of cores.
+
+    Shape (rows of Shares, accelerators + 1). `NO_LIMIT` (-1): no quota, or no limit; see dure/scheduler/quotas.py."""
+
+    nominal: I64
+    borrow_max: I64
+    lend_max: I64
+    used: I64  # by all attempts that hold a place, claims too; of leaves only (inner rows 0)
+
+
+@dataclass(frozen=True)
 class Awards:
     """Money that may be held now: open awards, sorted by (project, currency, expires_ms, id)."""
 
@@ -161,6 +173,7 @@ class Snapshot:
     projects: Projects
     shares: Shares
     awards: Awards
+    quotas: Quotas
 
 
 def uncapped(sites: int) -> tuple[I64, I32, I64, I64]:

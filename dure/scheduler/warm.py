@@ -8,6 +8,7 @@ import numpy as np
 
 from dure.model.policy import Policy
 from dure.scheduler.planning import plan
+from dure.scheduler.quotas import no_quotas
 from dure.scheduler.snapshot import (
     Alternatives,
     Attempts,
@@ -38,6 +39,7 @@ def nowhere() -> Snapshot:
             alternatives=Alternatives(i32, np.zeros((0, 2), np.int64)), projects=Projects((), i32),
             shares=Shares(("",), root, np.ones(1, np.int64), np.zeros(1)),
             awards=Awards((), i32, i32, i64, i64, np.zeros((0, 0), np.bool_), np.zeros((0, 1), np.bool_)),
+            quotas=no_quotas(1, 0),
         )
     )  # fmt: skip
 

@@ -11,13 +11,14 @@ Cores are whole cores, memory MiB, times seconds after the world's now unless th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from dure.model.money import CURRENCIES, Currency
-from dure.model.policy import Policy
+from dure.model.policy import NO_LIMIT, Policy, Quota
+from dure.scheduler.quotas import quotas_of, use_of
 from dure.scheduler.snapshot import (
     CLAIMED,
     DEPENDENCY_MET,
@@ -139,6 +140,15 @@ class World:
         })  # fmt: skip
         return self
 
+    def quota(self, of: str, resource: str, nominal: float, *, borrow: float = NO_LIMIT, lend: float = NO_LIMIT) -> World:
+        """of: "project:ID", "organisation:ID" or "*". In devices or cores; borrow, lend: NO_LIMIT for as much as there is."""
+        limits = [NO_LIMIT if limit == NO_LIMIT else int(limit * 1000) for limit in (borrow, lend)]
+        quota = Quota(
+            of=of, resource=resource, nominal_milli=int(nominal * 1000), borrow_max_milli=limits[0], lend_max_milli=limits[1]
+        )
+        self.policy = replace(self.policy, quotas=(*self.policy.quotas, quota))
+        return self
+
     def _at(self, seconds: float) -> int:
         return self.now_ms + int(seconds * 1000)
 
@@ -151,14 +161,16 @@ class World:
     def snapshot(self) -> Snapshot:
         types = tuple(sorted({n["accelerator"] for n in self.nodes} - {""}))
         sites = tuple(self.sites)
+        nodes, attempts, projects, shares = self._nodes(sites, types), self._attempts(), self._projects(), self._shares()
+        used = use_of(attempts, nodes, projects, len(shares.ids), len(types))
         return freeze(
             Snapshot(
                 now_ms=self.now_ms, epoch=1, sealed_seq=1, draining=self.draining, policy=self.policy, accelerators=types,
                 core_rate=np.array([*(self.core_rate.get(t, 16.0) for t in types), 0.0]),
                 sites=Sites(sites, self._flags("reachable"), self._flags("drained"), *self._power()),
-                nodes=self._nodes(sites, types), attempts=self._attempts(), pending=self._pending(sites, types),
-                alternatives=self._alternatives(types), projects=self._projects(), shares=self._shares(),
-                awards=self._awards(sites, types),
+                nodes=nodes, attempts=attempts, pending=self._pending(sites, types),
+                alternatives=self._alternatives(types), projects=projects, shares=shares,
+                awards=self._awards(sites, types), quotas=quotas_of(self.policy.quotas, shares, projects, types, used),
             )
         )  # fmt: skip
 

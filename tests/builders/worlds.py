@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from dure.model.money import Currency
-from dure.model.policy import Policy
+from dure.model.policy import NO_LIMIT, Policy
 from dure.scheduler.snapshot import DEPENDENCY_MET, DEPENDENCY_WAITS, LAUNCHING, RUNNING, STOPPING
 from tests.builders.world import World
 
@@ -34,9 +34,12 @@ class Left:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False) -> World:
-    """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes. Neither is drawn unless asked for, so
-    that a world without them is the same as it always was."""
+def worlds(
+    draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False
+) -> World:
+    """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
+    cores, or of both, and more may be in use than there is. None is drawn unless asked for, so that a world without them is the
+    same as it always was."""
     world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
@@ -58,6 +61,8 @@ def worlds(draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: boo
         _envelopes(draw, world)
     if windows:
         _closed(draw, world)
+    if quotas:
+        _quotas(draw, world)
     return world
 
 
@@ -80,6 +85,17 @@ def _closed(draw: st.DrawFn, world: World) -> None:
     for node in world.nodes:
         given = whole[node["site"]] or draw(windows)
         node["closed"] = [(world.now_ms + 1000 * begin, world.now_ms + 1000 * end) for begin, end in given]
+
+
+def _quotas(draw: st.DrawFn, world: World) -> None:
+    tenants = ("*", "organisation:north", "organisation:south", *(f"project:{id}" for id in PROJECTS))
+    limit = st.sampled_from((NO_LIMIT, NO_LIMIT, 0, 1, 3))
+    for of in tenants:
+        for resource in ("device:a100", "device:*", "core"):
+            if not draw(st.booleans()):
+                continue
+            limits = {} if of == "*" else {"borrow": draw(limit), "lend": draw(limit)}
+            world.quota(of, resource, draw(st.sampled_from((0, 1, 2, 4, 8))), **limits)
 
 
 def _rarely(draw: st.DrawFn, one_in: int) -> bool:

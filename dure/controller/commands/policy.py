@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dure.controller.commands.quotas import quota_fault
 from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, policy_of
 from dure.model.money import CURRENCIES
@@ -18,7 +19,7 @@ def write_policy(tx: Tx, deed: Deed, *, policy: Policy, based_on: int = 0, free:
     """Put a policy in force as the next version.
 
     based_on: the version that its maker saw in force, 0 not to tell; free: nothing is to cost anything, which the event tells."""
-    fault = policy_fault(policy) or _free_fault(policy, free)
+    fault = policy_fault(policy) or quota_fault(tx, policy) or _free_fault(policy, free)
     if fault is not None:
         return fault
     before = policy_of(tx).version

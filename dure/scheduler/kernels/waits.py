@@ -32,4 +32,5 @@ FACTS = 4  # columns of Plan.wait_facts
     VICTIMS,
     POWER,
     MAINTENANCE,
-) = (constant(code) for code in range(22))
+    QUOTA,
+) = (constant(code) for code in range(23))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
 from dure.scheduler.plan import Plan
+from dure.scheduler.quotas import no_quotas
 from dure.scheduler.snapshot import (
     DEPENDENCY_MET,
     RUNNING,
@@ -113,6 +114,8 @@ class Farm:
             np.zeros((0, len(fleet.accelerators) + 1), np.bool_),
         )  # fmt: skip
 
+        self._quotas = no_quotas(count + 1, len(fleet.accelerators))
+
     def weight_of(self, job: I64, kind: I32) -> F64:
         """What jobs weigh in fair share while they run on a type, in normalised cores."""
         a = self.asks
@@ -130,7 +133,7 @@ class Farm:
                 attempts=self._attempts(live, saved_ms, priority), pending=self._pending(waiting, priority, preempts),
                 alternatives=self._alternatives(waiting), projects=self.projects,
                 shares=Shares(("",) * (count + 1), self._parent, np.ones(count + 1, np.int64), np.concatenate([[0.0], use])),
-                awards=self._awards,
+                awards=self._awards, quotas=self._quotas,
             )
         )  # fmt: skip
 

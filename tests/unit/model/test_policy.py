@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dure.model.policy import Policy, PolicyChange, Price, policy_changes, policy_id
+from dure.model.policy import Policy, PolicyChange, Price, Quota, policy_changes, policy_id
 
 POLICY = Policy()
 
@@ -23,6 +23,18 @@ def test_a_policy_is_told_apart_field_by_field_and_item_by_item() -> None:
         "prices.npu-second.KRW": (None, 7),
     }
     assert PolicyChange(field="prices.npu-second.KRW", old=7, new=None) in policy_changes(changed, POLICY)
+
+
+def test_quotas_are_told_apart_by_whose_they_are_and_of_what_and_limits_only_where_there_are_any() -> None:
+    lab = Quota(of="project:lab", resource="core", nominal_milli=8000, lend_max_milli=500)
+    north = Quota(of="organisation:north", resource="device:h100", nominal_milli=4000, borrow_max_milli=0)
+    first, second = replace(POLICY, quotas=(lab,)), replace(POLICY, quotas=(replace(lab, lend_max_milli=-1), north))
+    assert {c.field: (c.old, c.new) for c in policy_changes(first, second)} == {
+        "quotas.project:lab.core.lend_max_milli": (500, None),
+        "quotas.organisation:north.device:h100.nominal_milli": (None, 4000),
+        "quotas.organisation:north.device:h100.borrow_max_milli": (None, 0),
+    }
+    assert policy_changes(first, replace(first, quotas=(lab,))) == ()
 
 
 def test_which_class_is_first_counts_as_work_of_a_class_that_is_gone_is_of_it() -> None:

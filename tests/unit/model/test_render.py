@@ -17,10 +17,11 @@ from dure.model.render import (
     fact_text,
     language,
     memory_words,
-    power_words,
     money_words,
     particle,
+    power_words,
     render,
+    tenant_words,
 )
 from dure.model.tenancy import Role
 from dure.model.workload import Outcome, WorkloadState
@@ -41,6 +42,7 @@ SAMPLE = {
     "limit": 10, "asked": 20, "epoch": 3, "current": 12_345, "protocol": 9, "oldest": 1, "newest": 2,
     "opens": "award_1", "starts_ms": 1_798_729_200_000, "account": "award:a1",
     "reference": "ref_1", "attempt": "att_1", "used_mib": 700, "site": "pohang",
+    "available_milli": 2500, "resource": "device:h100", "quota_of": "project:steel",
     "asked_bytes": 3 << 30, "count": 4, "kept_ms": 2_592_000_000, "free_bytes": 1 << 29, "reserve_bytes": 1 << 30,
 }  # fmt: skip
 
@@ -213,3 +215,33 @@ def test_every_word_that_the_plane_itself_uses_has_a_translation() -> None:
 
 def test_an_unknown_field_is_named_without_a_guessed_particle() -> None:
     assert render(Reason(ReasonKind.UNKNOWN_FIELD, {"field": "limt"}), "ko").detail.startswith("limt: ")
+
+
+def test_a_quota_is_told_in_units_of_its_resource_and_by_whose_it_is() -> None:
+    def said(lang: str, **facts: object) -> str:
+        return render(Reason.of(ReasonKind.QUOTA_REACHED, **facts), lang).detail
+
+    facts = {"wanted_milli": 8000, "available_milli": 500, "resource": "device:h100", "quota_of": "project:steel"}
+    assert said("en", **facts) == (
+        "It needs 8 h100, but quotas leave 0.5 h100 to its project now; the limit that is reached is that of project steel."
+    )
+    assert "h100 8개가 필요하지만" in said("ko", **facts) and said("ko", **facts).endswith(
+        "h100 0.5개입니다. 한도에 이른 곳: 과제 steel."
+    )
+    whole = {**facts, "resource": "core", "quota_of": "*"}
+    assert "8 cores" in said("en", **whole) and said("en", **whole).endswith("that of the whole farm.")
+    assert "8코어가" in said("ko", **whole) and said("ko", **whole).endswith("농장 전체.")
+    titles = [render(Reason.of(ReasonKind.QUOTA_REACHED, resource=resource), "en").title for resource in ("core", "device:h100")]
+    assert titles == ["Quota of cores reached", "Quota of h100 reached"]
+    assert tenant_words("organisation:north", "ko") == "기관 north" and tenant_words("team:x", "en") == "team x"
+
+
+def test_a_wrong_quota_says_what_would_be_right() -> None:
+    def said(lang: str, **facts: object) -> str:
+        return render(Reason.of(ReasonKind.BAD_FIELD, field="quotas.of", **facts), lang).detail
+
+    assert said("en", problem="no_such_tenant", tenant="project:stel") == (
+        "quotas.of: there is no project stel; make it first, or correct its id."
+    )
+    assert "과제 stel이 없습니다" in said("ko", problem="no_such_tenant", tenant="project:stel")
+    assert "the same thing twice: project:steel core" in said("en", problem="duplicate", value="project:steel core")
