@@ -20,7 +20,7 @@ from bench.results import Result
 from dure.model.money import CURRENCIES
 from dure.model.policy import NO_LIMIT, Policy
 from dure.scheduler.kernels.board import PROMISES
-from dure.scheduler.kernels.cycle import STARTS
+from dure.scheduler.kernels.state import STARTS
 from dure.scheduler.planning import Planning
 from dure.scheduler.quotas import MILLI, no_quotas, use_of
 from dure.scheduler.snapshot import (

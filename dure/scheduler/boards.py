@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dure.scheduler.attempts import latest_ends, owners
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, make_board
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Closed, make_board
 from dure.scheduler.kernels.ground import Ground
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.sit import settle
@@ -44,6 +44,7 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     board = make_board(
         s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=a.worker_node, role=_roles(s)[owner],
         end=latest_ends(s)[owner], mask=a.worker_mask, cores=a.cores_milli[owner], memory=a.memory_mib[owner],
+        closed=Closed(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms),
     )  # fmt: skip
     settle(board)
     return board, Runs(low, high)

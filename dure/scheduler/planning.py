@@ -11,8 +11,13 @@ import numpy as np
 
 from dure.model.reason import ReasonKind
 from dure.scheduler.funds import KRW
+from dure.scheduler.kernels.barred import barred, limits, over_quota
 from dure.scheduler.kernels.board import PROMISES
-from dure.scheduler.kernels.cycle import (
+from dure.scheduler.kernels.cycle import run
+from dure.scheduler.kernels.purse import payable, unpaid
+from dure.scheduler.kernels.short import Stock, blocked, by_time, merged, stock_of
+from dure.scheduler.kernels.standing import Demands, Models
+from dure.scheduler.kernels.state import (
     CLAIMED,
     MORE_ROOM,
     OVER,
@@ -26,11 +31,7 @@ from dure.scheduler.kernels.cycle import (
     WAITS,
     WORKERS,
     Cycle,
-    run,
 )
-from dure.scheduler.kernels.purse import payable, unpaid
-from dure.scheduler.kernels.short import Stock, blocked, by_time, merged, stock_of
-from dure.scheduler.kernels.standing import Demands, Models
 from dure.scheduler.kernels.verdicts import verdicts
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.kernels.waits import STARTS as STARTS_NOW
@@ -200,15 +201,26 @@ class Question:
         return int(code), tuple(facts.tolist())
 
     def blocked(self, sites: Bool, demands: Demands | None = None, c: int = 0) -> Verdict:
-        """What keeps it from starting at these sites, if it can pay: too little room, a promise, or only its turn.
+        """What keeps it from starting at these sites, if it can pay: too little room, a promise, maintenance, power, or only its
+        turn.
 
         demands, c: another class of the same demand."""
-        board, facts = self.cycle.board, np.zeros(FACTS, np.int64)
+        cycle, board, facts = self.cycle, self.cycle.board, np.zeros(FACTS, np.int64)
+        own, end = demands or cycle.demands, board.now + int(cycle.queue.limit[0])
         code = blocked(
-            board, by_time(board), *self._planning.stocks, self.cycle.low, self.cycle.high, demands or self.cycle.demands, c,
-            sites, board.now + int(self.cycle.queue.limit[0]), facts,
+            board, by_time(board), *self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, facts
         )  # fmt: skip
+        if code == TURN:
+            code = barred(board, cycle.power, cycle.low, cycle.high, own, c, sites, end, facts)
         return int(code), tuple(facts.tolist())
+
+    def beyond(self, sites: Bool) -> Verdict | None:
+        """What of its project's quotas keeps it from these sites."""
+        facts = np.zeros(FACTS, np.int64)
+        if not limits(self.cycle.quota):
+            return None
+        code = over_quota(self.cycle.quota, int(self.cycle.queue.leaf[0]), self.cycle.demands, 0, sites, facts)
+        return None if code == TURN else (int(code), tuple(facts.tolist()))
 
     def gaps(self) -> list[int]:
         """Amounts of won that are missing, smallest first, for one alternative and site or another."""

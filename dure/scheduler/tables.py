@@ -10,7 +10,10 @@ from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER
 from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.cycle import (
+from dure.scheduler.kernels.purse import Purse, make_purse
+from dure.scheduler.kernels.quota import NO_LIMIT, Quota, make_quota
+from dure.scheduler.kernels.standing import Demands, Models, Standings, models_of, standings_of
+from dure.scheduler.kernels.state import (
     ASKING,
     FACT,
     KEPT_ROOM,
@@ -26,11 +29,10 @@ from dure.scheduler.kernels.cycle import (
     Queue,
     Rules,
 )
-from dure.scheduler.kernels.purse import Purse, make_purse
-from dure.scheduler.kernels.standing import Demands, Models, Standings, models_of, standings_of
 from dure.scheduler.kernels.turns import make_turns
 from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.kernels.waits import FACTS, TURN
+from dure.scheduler.powers import power_of
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import DEPENDENCY_MET, I32, I64, Snapshot, unused_shape
 
@@ -47,12 +49,14 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     )  # fmt: skip
     most = int(demands.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
+    ends = latest_ends(s)
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
     made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
-        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s),
-        turns=turns, candidates=candidates_of(s, s.now_ms), rules=_rules(s), memory=_memory(standings, len(demands.workers)),
-        found=_found(waiting, most + 256, promises, seats + 256, attempts, standings, demands), ends=latest_ends(s),
+        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=_quota(s),
+        power=power_of(s, ends, promises), turns=turns, candidates=candidates_of(s, s.now_ms), rules=_rules(s),
+        memory=_memory(standings, len(demands.workers), s.quotas.used.shape),
+        found=_found(waiting, most + 256, promises, seats + 256, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
     )  # fmt: skip
@@ -79,7 +83,7 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     seats = max(1, min(int(demands.workers.max(initial=1)), len(s.nodes.ids)))
     more = seats > len(cycle.node)
     return cycle._replace(
-        queue=_queue(s, of), demands=demands, standings=standings, memory=_memory(standings, 1), found=found,
+        queue=_queue(s, of), demands=demands, standings=standings, memory=_memory(standings, 1, s.quotas.used.shape), found=found,
         node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
     )  # fmt: skip
 
@@ -149,6 +153,15 @@ def purse_of(s: Snapshot) -> Purse:
     )  # fmt: skip
 
 
+def _quota(s: Snapshot) -> Quota:
+    """Nothing at all where nobody has any."""
+    q, parent = s.quotas, s.shares.parent.astype(np.int64)
+    if (q.nominal == NO_LIMIT).all():
+        none = np.zeros((0, q.nominal.shape[1]), np.int64)
+        return make_quota(parent[:0], none, none, none, none)
+    return make_quota(parent, q.nominal, q.borrow_max, q.lend_max, q.used)
+
+
 def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
     """Who may be asked to make room at a moment, now or later."""
     a = s.attempts
@@ -167,11 +180,11 @@ def _rules(s: Snapshot) -> Rules:
     return Rules(s.policy.backfill_depth, s.policy.reservations_max, np.array(PAY_ORDER, np.int64), s.core_rate)
 
 
-def _memory(standings: Standings, count: int) -> Memory:
+def _memory(standings: Standings, count: int, quotas: tuple[int, ...]) -> Memory:
     shape = standings.sites.shape
     return Memory(
         np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full(shape, -NEVER, np.int64),
-        np.full(count, NEVER, np.int64), np.full(count, -NEVER, np.int64),
+        np.full(count, NEVER, np.int64), np.full(count, -NEVER, np.int64), np.full(quotas, NEVER, np.int64),
     )  # fmt: skip
 
 

@@ -96,6 +96,9 @@ def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:
     if early is not None:
         yield early
     if asked.standing is None:
+        beyond = asked.beyond(asked.sites)
+        if beyond is not None:
+            yield beyond
         yield _others(asked.blocked(asked.sites), row)
 
 
@@ -124,4 +127,4 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
         elif not asked.payable(sites).any():
             yield asked.unpaid(sites)
         else:
-            yield early or _others(asked.blocked(sites, alone, site), row)
+            yield early or asked.beyond(sites) or _others(asked.blocked(sites, alone, site), row)

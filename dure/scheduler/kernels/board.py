@@ -26,6 +26,7 @@ from dure.scheduler.kernels.room import count_whole
 # roles: sits there; sits there and makes room for a claim; will sit there
 HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
 TENURES, PROMISES, KEPT = 0, 1, 2  # entries of `used`
+BLIND = 3  # not 0: maintenance is not looked at
 TENURE_COLUMNS, PROMISE_COLUMNS, KEPT_COLUMNS = 7, 6, 3  # of the tables below, one after the other
 
 _ZERO = np.uint64(0)
@@ -60,6 +61,14 @@ class Promises(NamedTuple):
     kept_head: I32  # by node
 
 
+class Closed(NamedTuple):
+    """When nothing may run on a node: windows that are not over, disjoint and ascending."""
+
+    ptr: I32  # by node
+    since: I64
+    until: I64
+
+
 class Board(NamedTuple):
     now: int
     ground: Ground
@@ -72,6 +81,24 @@ class Board(NamedTuple):
     order: I32  # the tenures that were there from the beginning, by (cell, end)
     order_ptr: I64  # by cell; in front of the first: those of no cell
     settled: int  # how many those are
+    closed: Closed
+
+
+@kernel
+def closed_within(board: Board, node: int, at: int, end: int) -> bool:
+    """Whether nothing may run on a node at some moment from one until another."""
+    closed = board.closed
+    for window in range(closed.ptr[node], closed.ptr[node + 1]):
+        if closed.since[window] < end and at < closed.until[window]:
+            return bool(board.used[BLIND] == 0)
+    return False
+
+
+@kernel
+def kept_off(board: Board, node: int) -> bool:
+    """Whether claims keep off a node: it is promised to somebody, or will be closed. How soon a victim leaves is not known well
+    enough."""
+    return bool(board.promises.kept_head[node] >= 0 or board.closed.ptr[node] < board.closed.ptr[node + 1])
 
 
 @kernel
@@ -156,6 +183,7 @@ def shortest_alike(board: Board, limit: int) -> int:
 
 def make_board(
     now: int, ground: Ground, index: Index, exists: U64, *, node: I32, role: I32, end: I64, mask: U64, cores: I64, memory: I64,
+    closed: Closed | None = None,
 ) -> Board:  # fmt: skip
     """ground, index: with everything free; `settle` takes what tenures hold. The other columns: tenures, one entry a node."""
     count, nodes = len(node), len(exists)
@@ -166,8 +194,9 @@ def make_board(
     cell = index.cell[node]
     order = np.lexsort((end, cell)).astype(np.int32)
     order_ptr = np.searchsorted(cell[order], np.arange(len(index.node_ptr))).astype(np.int64)
-    cores_free, used = np.zeros(len(index.words), np.int64), np.zeros(3, np.int64)
-    board = Board(now, ground, index, cores_free, exists, tenures, promises, used, order, order_ptr, count)
+    cores_free, used = np.zeros(len(index.words), np.int64), np.zeros(4, np.int64)
+    windows = closed or Closed(np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    board = Board(now, ground, index, cores_free, exists, tenures, promises, used, order, order_ptr, count, windows)
     board = grown(board, tenures=count)
     _seat_all(board, node, role, end, mask, cores, memory)
     return board

@@ -7,113 +7,53 @@ clears that memory."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, shortest_alike
-from dure.scheduler.kernels.future import FOREVER, earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, I64, U64
-from dure.scheduler.kernels.jit import constant, inlined, kernel
-from dure.scheduler.kernels.purse import Purse, held, pay, payable
+from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, shortest_alike
+from dure.scheduler.kernels.future import earliest, promise, seat_then
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
+from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
+from dure.scheduler.kernels.purse import held, pay, payable
 from dure.scheduler.kernels.seat import bound, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
-from dure.scheduler.kernels.standing import Demands, Standings
-from dure.scheduler.kernels.turns import Turns, charge, next_row
-from dure.scheduler.kernels.victims import Candidates, choose, seat_behind
+from dure.scheduler.kernels.state import (
+    AHEAD,
+    ALTERNATIVE,
+    ASKING,
+    CLAIMED,
+    CODE,
+    FACT,
+    KEPT_ROOM,
+    LOOKED,
+    MORE_ROOM,
+    NEVER,
+    NOTHING,
+    OVER,
+    PROMISED,
+    REACHED,
+    ROW,
+    SEATS,
+    SITE,
+    STARTED,
+    STARTS,
+    TENURE_ROOM,
+    TRIED,
+    VICTIMS,
+    WORKERS,
+    Cycle,
+    Memory,
+)
+from dure.scheduler.kernels.turns import charge, next_row
+from dure.scheduler.kernels.victims import choose, seat_behind
+from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
-F64 = NDArray[np.float64]
 
-NEVER = FOREVER  # a limit that nothing reaches; a moment that never comes
-NOTHING = -1
 NOBODY = constant(0)  # victims
-
-# what a run of turns came back with
-OVER, REACHED, MORE_ROOM = 0, 1, 2
-# entries of Found.used
-STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
-ASKING = 8  # not 0: nothing is taken, what a turn would bring is told as a state alone
-TENURE_ROOM, KEPT_ROOM = 8, 9  # in Found.room alone
-# what became of a row; one that is only asked about starts, claims, or waits
-WAITS, STARTED, PROMISED, CLAIMED = 0, 1, 2, 3
-# columns of Found.promised: where, on which alternative of its class, and why it could not start at its turn
-SITE, ALTERNATIVE, CODE, FACT = range(4)
-
-
-class Queue(NamedTuple):
-    """Waiting workloads, by row. Their alternatives stand side by side, in the order of their class."""
-
-    klass: I32
-    project: I32
-    leaf: I32  # its project's share
-    priority: I64
-    preempts: Bool
-    limit: I64
-    alt_ptr: I64
-    hold: I64  # shape (alternatives, currencies), -1: not payable so
-
-
-class Rules(NamedTuple):
-    depth: int  # tries behind the first promise
-    promises: int
-    order: I64  # currencies, in the order in which they pay
-    core_rate: F64  # by type, the last (and -1) for none
-
-
-class Memory(NamedTuple):
-    """What failed. By alternative of a class and site, the shortest limit; by class, wherever it may run and could pay."""
-
-    full: I64
-    hopeless: I64
-    spared: I64  # the highest priority for which nobody could make room
-    closed: I64  # by class
-    calm: I64  # by class: as `spared`, wherever it may run
-
-
-class Found(NamedTuple):
-    """What was decided, in its order. `used` says how much of each table is taken."""
-
-    row: I32  # of starts
-    alt: I32  # in Queue.hold
-    site: I32
-    currency: I32
-    worker_ptr: I64
-    victim_ptr: I64
-    node: I32  # of workers
-    mask: U64
-    victim: I32
-    promised: I64  # shape (promises, FACT + FACTS): SITE, ALTERNATIVE, CODE, and the facts of that code
-    promised_sites: Bool  # shape (promises, alternatives, sites): where it could run and pay at its turn
-    seat_ptr: I64  # by promise
-    seat_node: I32
-    seat_workers: I64
-    ahead: I64  # by row: how many waiting ones had their turn before it, -1: it had none
-    state: I32  # by row: WAITS, STARTED, PROMISED
-    used: I64
-    room: I64  # how long the tables are; behind its own, the board's of tenures and of kept seats
-
-
-class Cycle(NamedTuple):
-    board: Board
-    low: I64  # runs of cells: shape (sites, types + 1)
-    high: I64
-    queue: Queue
-    demands: Demands
-    standings: Standings
-    purse: Purse
-    turns: Turns
-    candidates: Candidates
-    rules: Rules
-    memory: Memory
-    found: Found
-    ends: I64  # by attempt: when it is gone at the latest
-    node: I32  # scratch: seats
-    workers: I64
-    victims: I32  # scratch
-    free: I64  # scratch, by site
 
 
 @kernel
@@ -126,7 +66,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room, demand = cycle.found.ahead, cycle.board.used, cycle.found.room, cycle.demands.workers
-    seats = len(cycle.node)
+    seats, quotas = len(cycle.node), limits(cycle.quota)
     for _ in range(at_most):
         row = used[ROW]
         if row == NOTHING:
@@ -138,7 +78,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
                 return REACHED
         c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
         over = closed[c] <= limit[row] and (not preempts[row] or calm[c] >= priority[row])
-        if not tried or (over and promised[PROMISES] >= cycle.rules.promises):
+        beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
+        if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
             used[TRIED] += tried
@@ -238,8 +179,12 @@ def _start(cycle: Cycle, row: int) -> int:
     c, end = queue.klass[row], cycle.board.now + queue.limit[row]
     cores, memory_mib, devices, workers = demands.cores[c], demands.memory[c], demands.devices[c], demands.workers[c]
     alike, looked, first = shortest_alike(cycle.board, queue.limit[row]), 0, demands.kind_ptr[c]
+    if len(cycle.board.closed.until) > 0:  # a shorter one may end before
+        alike = queue.limit[row]
     for alt in range(first, demands.kind_ptr[c + 1]):
         kind = demands.kind[alt]
+        if limits(cycle.quota) and not within(cycle.quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), wide(kind)):
+            continue
         for currency in cycle.rules.order:
             hold = queue.hold[queue.alt_ptr[row] + alt - first, currency]
             if hold < 0:
@@ -252,6 +197,11 @@ def _start(cycle: Cycle, row: int) -> int:
             )  # fmt: skip
             site = _tightest(cycle.free)
             while site >= 0:
+                mw = wanted_mw(cycle.power, site, kind, cores, devices, workers)
+                if not may_draw(cycle.power, site, cycle.board.now, end, mw):
+                    memory.full[alt, site] = queue.limit[row]
+                    site = _tightest(cycle.free)
+                    continue
                 seats = seat(
                     cycle.board, cycle.low[site, kind], cycle.high[site, kind], cores, memory_mib, devices, workers, end,
                     cycle.node, cycle.workers,
@@ -309,8 +259,15 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
             cycle.board, cores, memory, devices, end, cycle.node[:seats], cycle.workers[:seats],
             _tenures(cycle.candidates.tenure_ptr, cycle.victims[:victims]), found.node[at:], found.mask[at:],
         )  # fmt: skip
-    own = queue.alt_ptr[row] + alt - demands.kind_ptr[c]
-    pay(cycle.purse, queue.project[row], demands.kind[alt], currency, site, queue.hold[own, currency])
+    own, kind = queue.alt_ptr[row] + alt - demands.kind_ptr[c], wide(demands.kind[alt])
+    pay(cycle.purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
+    if limits(cycle.quota):
+        use(cycle.quota, wide(queue.leaf[row]), demands, wide(c), kind)
+    mw = wanted_mw(cycle.power, site, kind, cores, devices, demands.workers[c])
+    if victims == 0:
+        draw(cycle.power, site, cycle.board.now, end, mw)
+    else:
+        swap(cycle.power, site, cycle.board.now, cycle.victims[:victims], cycle.ends, end, mw)
     found.row[made], found.alt[made], found.site[made], found.currency[made] = row, own, site, currency
     found.used[STARTS], found.used[WORKERS] = made + 1, at + written
     for i in range(victims):
@@ -337,8 +294,11 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
 @inlined
 def _preempt(cycle: Cycle, row: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
-    demands, c, queue = cycle.demands, cycle.queue.klass[row], cycle.queue
+    demands, c, queue, memory = cycle.demands, cycle.queue.klass[row], cycle.queue, cycle.memory
     for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+        kind = wide(demands.kind[alt])
+        if limits(cycle.quota) and not within(cycle.quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+            continue
         for currency in cycle.rules.order:
             site, victims = _cheapest(cycle, row, alt, currency)
             if site < 0:
@@ -384,6 +344,8 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         if chosen == 0:
             memory.spared[alt, site] = queue.priority[row]
             continue
+        if limited(cycle.power, site) and not _powered(cycle, row, alt, site, chosen):
+            continue
         lost = 0.0
         for i in range(chosen):
             lost += cycle.candidates.lost[cycle.victims[i]]
@@ -392,6 +354,17 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
             kept[:chosen] = cycle.victims[:chosen]
     cycle.victims[:count] = kept[:count]
     return best, count
+
+
+@kernel
+def _powered(cycle: Cycle, row: int, alt: int, site: int, chosen: int) -> bool:
+    """Whether a site may draw what a claim does once the first so many `victims` have left."""
+    c, gone, demands = cycle.queue.klass[row], np.int64(0), cycle.demands
+    for i in range(chosen):
+        gone = max(gone, cycle.ends[cycle.victims[i]])
+    end = min(gone + cycle.queue.limit[row], NEVER)
+    mw = wanted_mw(cycle.power, site, demands.kind[alt], demands.cores[c], demands.devices[c], demands.workers[c])
+    return may_swap(cycle.power, site, cycle.board.now, cycle.victims[:chosen], cycle.ends, end, mw)
 
 
 @kernel
@@ -410,6 +383,9 @@ def _promise(cycle: Cycle, row: int) -> bool:
     limit, need = queue.limit[row], (demands.cores[c], demands.memory[c], demands.devices[c])
     best_at, best_alt, best_site = NEVER, -1, -1
     for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+        kind = wide(demands.kind[alt])
+        if limits(cycle.quota) and not within(cycle.quota, cycle.memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+            continue
         for currency in cycle.rules.order:
             way_at, way_site, least = best_at, -1, 0
             hold = queue.hold[queue.alt_ptr[row] + alt - demands.kind_ptr[c], currency]
@@ -420,7 +396,10 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     continue
                 low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
-                at = earliest(cycle.board, low, high, need[0], need[1], need[2], demands.workers[c], limit, by)
+                mw = wanted_mw(cycle.power, site, kind, need[0], need[2], demands.workers[c])
+                at = earliest(
+                    cycle.board, cycle.power, site, low, high, need[0], need[1], need[2], demands.workers[c], limit, by, mw
+                )  # fmt: skip
                 if at < 0:
                     if by >= NEVER:
                         cycle.memory.hopeless[alt, site] = limit
@@ -452,6 +431,9 @@ def _explain(cycle: Cycle, row: int) -> None:
         board, by_time(board), stock_of(board, False), stock_of(board, True), cycle.low, cycle.high, demands, c, sites,
         board.now + queue.limit[row], told[FACT:],
     )  # fmt: skip
+    if told[CODE] == TURN:
+        end = board.now + queue.limit[row]
+        told[CODE] = barred(board, cycle.power, cycle.low, cycle.high, demands, c, sites, end, told[FACT:])
 
 
 @inlined
@@ -462,6 +444,8 @@ def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     seats = seat_then(cycle.board, low, high, need[0], need[1], need[2], demands.workers[c], at, end, cycle.node, cycle.workers)
     made, first = cycle.board.used[PROMISES], found.used[SEATS]
     promise(cycle.board, row, need[0], need[1], need[2], at, end, cycle.node[:seats], cycle.workers[:seats])
+    note(cycle.power, site, at)
+    draw(cycle.power, site, at, end, wanted_mw(cycle.power, site, demands.kind[alt], need[0], need[2], demands.workers[c]))
     found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.kind_ptr[c]
     for i in range(seats):
         found.seat_node[first + i], found.seat_workers[first + i] = cycle.node[i], cycle.workers[i]

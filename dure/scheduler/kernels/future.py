@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, promised_then, room_then
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, kept_off, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.power import Power, may_draw
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
@@ -18,11 +19,13 @@ FOREVER = 1 << 62
 
 
 @kernel
-def departures(board: Board, low: int, high: int) -> tuple[I64, I32]:
-    """Moments at which something leaves a run of cells, in order, and the tenure that does; -1: the end of a promise."""
+def departures(board: Board, power: Power, site: int, low: int, high: int) -> tuple[I64, I32]:
+    """Moments at which something leaves a run of cells of a site, in order, and the tenure that does; -1: the end of a promise or
+    of maintenance, or the site may draw more."""
     t, p, index = board.tenures, board.promises, board.cells
     first, last = board.order_ptr[low], board.order_ptr[high]
-    most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES]
+    most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES] + len(board.closed.until)
+    most += power.ptr[site + 1] - power.ptr[site]
     end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
     for at in range(first, last):
         end[found], who[found] = t.end[board.order[at]], board.order[at]
@@ -34,14 +37,24 @@ def departures(board: Board, low: int, high: int) -> tuple[I64, I32]:
     for promise in range(board.used[PROMISES]):  # wherever it is: one moment more does no harm
         end[found], who[found] = p.end[promise], -1
         found += 1
+    for until in board.closed.until:
+        end[found], who[found] = until, -1
+        found += 1
+    for step in range(power.ptr[site], power.ptr[site + 1]):
+        end[found], who[found] = power.since[step], -1
+        found += 1
     order = np.argsort(end[:found], kind="mergesort")
     return end[:found][order], who[:found][order]
 
 
 @kernel
-def earliest(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, limit: int, by: int) -> int:
-    """The first moment before `by` at which all workers could start in a run of cells and stay for `limit`; -1: none is known."""
-    end, who = departures(board, low, high)
+def earliest(
+    board: Board, power: Power, site: int, low: int, high: int, cores: int, memory: int, devices: int, workers: int, limit: int,
+    by: int, mw: int,
+) -> int:  # fmt: skip
+    """The first moment before `by` at which all workers could start in a run of cells of a site, stay for `limit` and draw so
+    much there; -1: none is known."""
+    end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.node_ptr[low]
     room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices)
     total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
@@ -67,8 +80,8 @@ def earliest(board: Board, low: int, high: int, cores: int, memory: int, devices
             sure = total
             for node in mixed:
                 if sure < workers:
-                    sure += workers_of(room_from(board, wide(node), moment, moment + limit), cores, memory, devices)
-            if sure >= workers:
+                    sure += takes_from(board, wide(node), moment, moment + limit, cores, memory, devices)
+            if sure >= workers and may_draw(power, site, moment, moment + limit, mw):
                 return int(moment)
     return -1
 
@@ -85,7 +98,7 @@ def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices
         node = index.nodes[first + i]
         room[0, i], room[1, i], room[2, i] = ground.cores_free[node], ground.memory_free[node], index.level[node]
         fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
-        if board.tenures.claimed[node] > 0 or board.promises.kept_head[node] >= 0:
+        if board.tenures.claimed[node] > 0 or kept_off(board, wide(node)):
             whole = (ground.cores[node], ground.memory[node], count_whole(board.exists[node]))
             most += workers_of(whole, cores, memory, devices)
             fits[i] = -1
@@ -112,6 +125,14 @@ def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int
 
 
 @kernel
+def takes_from(board: Board, node: int, at: int, end: int, cores: int, memory: int, devices: int) -> int:
+    """How many workers of this need a node takes from a moment until another, delaying no promise."""
+    if closed_within(board, node, at, end):
+        return 0
+    return workers_of(room_from(board, node, at, end), cores, memory, devices)
+
+
+@kernel
 def seat_then(
     board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, at: int, end: int,
     seat_node: I32, seat_workers: I64,
@@ -122,7 +143,9 @@ def seat_then(
     room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
     for i in range(len(nodes)):
         free = room_from(board, wide(nodes[i]), at, end)
-        room[i], empty[i] = workers_of(free, cores, memory, devices), emptiness(free[2], free[0])
+        closed = closed_within(board, wide(nodes[i]), at, end)
+        room[i] = 0 if closed else workers_of(free, cores, memory, devices)
+        empty[i] = emptiness(free[2], free[0])
     return place(nodes, room, empty, workers, seat_node, seat_workers)
 
 

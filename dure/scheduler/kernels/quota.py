@@ -113,6 +113,21 @@ def available(quota: Quota, row: int, resource: int) -> int:
 
 
 @kernel
+def bound_by(quota: Quota, row: int, resource: int) -> int:
+    """Whose limit it is that no more is `available`: of a row on the way up its borrowing limit, the nearest if several; else the
+    last, which has nobody to borrow from."""
+    whose, most, kept = -1, ENDLESS, 0
+    while quota.kept[row, resource] != ENDLESS:
+        spare = quota.subtree[row, resource] - quota.used[row, resource]
+        if quota.borrow_limit[row, resource] != NO_LIMIT and kept + spare + quota.borrow_limit[row, resource] < most:
+            whose, most = row, kept + spare + quota.borrow_limit[row, resource]
+        kept += max(0, quota.kept[row, resource] - quota.used[row, resource])
+        row = quota.parent[row]
+    left = ENDLESS if quota.subtree[row, resource] == ENDLESS else kept + quota.subtree[row, resource] - quota.used[row, resource]
+    return int(whose if most <= left and whose >= 0 else row)
+
+
+@kernel
 def fits(quota: Quota, row: int, resource: int, amount: int) -> bool:
     """Whether this much more may be used here. Nothing always fits, also where more is in use than there is."""
     return amount <= max(0, available(quota, row, resource))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import Board, promised_then, room_then
+from dure.scheduler.kernels.board import Board, closed_within, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, kernel, wide
@@ -39,6 +39,8 @@ def workers_of(room: tuple[int, int, int], cores: int, memory: int, devices: int
 @kernel
 def takes(board: Board, node: int, level: int, cores: int, memory: int, devices: int, end: int) -> int:
     """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free."""
+    if closed_within(board, node, board.now, end):
+        return 0
     most = workers_of((board.ground.cores_free[node], board.ground.memory_free[node], level), cores, memory, devices)
     p = board.promises
     kept = p.kept_head[node]

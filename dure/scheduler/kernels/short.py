@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import PROMISES, Board
+from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.index import next_node
@@ -171,13 +171,13 @@ def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, site
             runs, need = (low[site, kind], high[site, kind]), demands.devices[c]
             if not sites[alt, site] or bound(index.size, index.top, runs[0], runs[1], need) < demands.workers[c]:
                 continue
-            if _takes_all(board, runs[0], runs[1], cores, memory, need, demands.workers[c], end):
+            if takes_all(board, runs[0], runs[1], cores, memory, need, demands.workers[c], end):
                 return True
     return False
 
 
 @kernel
-def _takes_all(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int) -> bool:
+def takes_all(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int) -> bool:
     """Whether a run of cells takes them, beside what is promised. The emptiest nodes are asked first: few are needed, mostly."""
     ground, index, total, top = board.ground, board.cells, 0, 0
     for cell in range(low, high):
@@ -201,14 +201,16 @@ def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: 
 
     What fits until a moment fits until every earlier one, so it is found by halving."""
     least, most = 0, layers
-    if layers == 0 or fits_until(board, low, high, demands, c, sites, board.promises.at[order[layers - 1]] + 1):
-        return layers
+    board.used[BLIND] = 1  # maintenance is another matter
+    if layers > 0 and fits_until(board, low, high, demands, c, sites, board.promises.at[order[layers - 1]] + 1):
+        least = layers
     while least < most:
         middle = (least + most) // 2
         if fits_until(board, low, high, demands, c, sites, board.promises.at[order[middle]] + 1):
             least = middle + 1
         else:
             most = middle
+    board.used[BLIND] = 0
     return least
 
 

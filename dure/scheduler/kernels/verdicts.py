@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.scheduler.kernels.barred import barred, limits, over_quota
 from dure.scheduler.kernels.board import PROMISES
-from dure.scheduler.kernels.cycle import CODE, FACT, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import inlined, kernel
+from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stock, blocked, by_time, delayed, merged, shortage, stock_of
+from dure.scheduler.kernels.state import CODE, FACT, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.waits import (
     CORES,
     DEPENDENCY,
@@ -44,6 +45,7 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
     order, least = by_time(board), covered(cycle.purse)
     pending, moments, classes = board.promises.pending, board.promises.at[order], len(demands.workers)
     learned, learned_facts = np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64)
+    clear = np.zeros(classes, np.int64)  # until when nothing bars it from everywhere
     for row in range(len(queue.klass)):
         c = queue.klass[row]
         first, last, own = demands.kind_ptr[c], demands.kind_ptr[c + 1], queue.alt_ptr[row]
@@ -65,6 +67,8 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
                 continue
             sites = found
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
+        if code[row] == TURN and limits(cycle.quota):
+            code[row] = over_quota(cycle.quota, wide(queue.leaf[row]), demands, wide(c), sites, told)
         if code[row] != TURN:
             continue
         end = board.now + queue.limit[row]
@@ -74,6 +78,10 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
             if learned[c] == UNKNOWN:
                 learned[c] = _learn(cycle, order, stock, whole, c, sites, learned_facts[c])
             code[row] = _remembered(pending, moments, order, learned[c], learned_facts[c], end, told)
+        if code[row] == TURN and not (everywhere and end <= clear[c]):
+            code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, told)
+            if code[row] == TURN and everywhere:
+                clear[c] = end
         if code[row] == TURN:
             told[0] = cycle.found.ahead[row]
     _tell_promised(cycle, stock, whole, order, code, facts)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import Board
+from dure.scheduler.kernels.board import Board, kept_off
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import count_whole
@@ -37,7 +37,7 @@ def choose(
     priority: int, victims: I32,
 ) -> int:  # fmt: skip
     """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
-    0: none suffice. Nodes that are promised to anybody are kept off: how soon a victim leaves is not known well enough."""
+    0: none suffice. See `kept_off`."""
     total = fit_now(board, low, high, cores, memory, devices)
     chosen = 0
     for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
@@ -85,7 +85,7 @@ def _spare(
 
 @kernel
 def _usable(board: Board, node: int, low: int, high: int) -> bool:
-    return bool(low <= board.cells.cell[node] < high and board.promises.kept_head[node] < 0)
+    return bool(low <= board.cells.cell[node] < high and not kept_off(board, wide(node)))
 
 
 @kernel
@@ -124,11 +124,11 @@ def _free(
 
 @kernel
 def fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
-    """How many workers a run of cells takes, off what is promised to anybody."""
+    """How many workers a run of cells takes, off what claims keep off."""
     total, cells = 0, board.cells
     for at in range(cells.node_ptr[low], cells.node_ptr[high]):
         node = cells.nodes[at]
-        if board.promises.kept_head[node] < 0:
+        if not kept_off(board, wide(node)):
             room = (board.ground.cores_free[node], board.ground.memory_free[node], wide(cells.level[node]))
             total += workers_of(room, cores, memory, devices)
     return total
@@ -148,7 +148,7 @@ def seat_behind(
     for i in range(len(nodes)):
         free = _room(board, candidates, nodes[i])
         empty[i] = emptiness(free[2], free[0])
-        if board.promises.kept_head[nodes[i]] < 0:
+        if not kept_off(board, wide(nodes[i])):
             room[i] = workers_of(free, cores, memory, devices)
     for victim in victims:
         _free(board, candidates, victim, low, high, cores, memory, devices, BACK)

@@ -17,7 +17,8 @@ from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler import plan
 from dure.scheduler.kernels.board import PROMISES
-from dure.scheduler.kernels.cycle import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle, run
+from dure.scheduler.kernels.cycle import run
+from dure.scheduler.kernels.state import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle
 from dure.scheduler.plan import WAIT_CODES, reason_of
 from dure.scheduler.planning import Planning
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze

@@ -1,0 +1,176 @@
+"""What sites draw while a plan is made, and whether more may start there.
+
+A site's envelope is steps; each holds until the next one's moment. What is drawn falls as work ends by its limit, and rises where
+a promise begins; so it can be above a cap only now, where a step begins, or where a promise does. Those moments are kept with
+what is drawn then, and what the plan adds is added to each of them that it lasts to.
+
+Of a claim and of those who make room for it only one side is there at a time: together they count as the side that draws more,
+from now until the claim's end. What a demand draws is taken as on the hungriest of the nodes that it could get at a site."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import kernel
+
+SITE, FROM, UNTIL, MW = range(4)  # columns of `more`
+AT, DRAWN = 1, 2  # columns of `moments`, whose first is SITE
+MORE, MOMENTS = 0, 1  # entries of `used`
+UNCAPPED = -1
+_MILLI = 1000
+
+
+class Power(NamedTuple):
+    """Milliwatts, before the overhead of the site but for caps, which are at the meter."""
+
+    ptr: I64  # by site, into the next two: its steps; no site has any: nothing is limited
+    since: I64
+    cap: I64  # -1: none
+    pue_permille: I64
+    idle: I64  # by site
+    gone_ptr: I64  # by site, into the next two: when those who were there end, ascending,
+    gone_at: I64
+    gone_left: I64  # and what those draw who end then or later
+    attempt: I64  # by attempt
+    device: I64  # shape (sites, types + 1): of the hungriest node, per device
+    core: I64  # and per core
+    more: I64  # shape (entries, 4): what the plan adds
+    moments: I64  # shape (moments, 3); of a site with an envelope, now is one of them
+    used: I64
+
+
+@kernel
+def wanted_mw(power: Power, site: int, kind: int, cores: int, devices: int, workers: int) -> int:
+    """What a gang draws at a site."""
+    busy = power.core[site, kind] * cores
+    return int(workers * (power.device[site, kind] * devices + (busy + _MILLI - 1) // _MILLI))
+
+
+@kernel
+def limited(power: Power, site: int) -> bool:
+    return bool(power.ptr[site] < power.ptr[site + 1])
+
+
+@kernel
+def cap_at(power: Power, site: int, at: int) -> int:
+    """At the meter; -1: none."""
+    found = UNCAPPED
+    for step in range(power.ptr[site], power.ptr[site + 1]):
+        if power.since[step] <= at:
+            found = power.cap[step]
+    return int(found)
+
+
+@kernel
+def free_mw(power: Power, site: int, at: int, drawn: int) -> int:
+    """What may be drawn besides at a moment, before the overhead; negative where more is drawn than may be. Only under a cap."""
+    return int(cap_at(power, site, at) * _MILLI // power.pue_permille[site] - drawn)
+
+
+@kernel
+def draw_at(power: Power, site: int, at: int) -> int:
+    """What is drawn at a moment, now or later."""
+    low, high = power.gone_ptr[site], power.gone_ptr[site + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if power.gone_at[middle] <= at:
+            low = middle + 1
+        else:
+            high = middle
+    drawn = power.idle[site] + (power.gone_left[low] if low < power.gone_ptr[site + 1] else 0)
+    for i in range(power.used[MORE]):
+        if power.more[i, SITE] == site and power.more[i, FROM] <= at < power.more[i, UNTIL]:
+            drawn += power.more[i, MW]
+    return int(drawn)
+
+
+@kernel
+def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
+    """The least that may be drawn besides from a moment until another, and when that is; -1 at -1 where nothing caps."""
+    least, when, known = UNCAPPED, -1, False
+    for i in range(power.used[MOMENTS]):
+        moment = power.moments[i, AT]
+        if power.moments[i, SITE] != site or not at <= moment < end:
+            continue
+        known |= moment == at
+        if cap_at(power, site, moment) != UNCAPPED:
+            free = free_mw(power, site, moment, power.moments[i, DRAWN])
+            if when < 0 or free < least:
+                least, when = free, moment
+    if not known and cap_at(power, site, at) != UNCAPPED:
+        free = free_mw(power, site, at, draw_at(power, site, at))
+        if when < 0 or free < least:
+            least, when = free, at
+    return int(least), int(when)
+
+
+@kernel
+def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
+    """Whether so much more may be drawn from a moment until another. Nothing more always may."""
+    if mw <= 0 or not limited(power, site):
+        return True
+    least, when = spare_mw(power, site, at, end)
+    return when < 0 or least >= mw
+
+
+@kernel
+def draw(power: Power, site: int, since: int, until: int, mw: int) -> None:
+    """Count what is drawn from a moment until another. What begins later is a moment at which the draw may rise."""
+    if not limited(power, site) or mw == 0:
+        return
+    at = power.used[MORE]
+    power.more[at, SITE], power.more[at, FROM], power.more[at, UNTIL], power.more[at, MW] = site, since, until, mw
+    power.used[MORE] = at + 1
+    for i in range(power.used[MOMENTS]):
+        if power.moments[i, SITE] == site and since <= power.moments[i, AT] < until:
+            power.moments[i, DRAWN] += mw
+
+
+@kernel
+def note(power: Power, site: int, at: int) -> None:
+    """Something begins at a moment to come: it is looked at from now on."""
+    if limited(power, site):
+        i = power.used[MOMENTS]
+        power.moments[i, SITE], power.moments[i, AT], power.moments[i, DRAWN] = site, at, draw_at(power, site, at)
+        power.used[MOMENTS] = i + 1
+
+
+@kernel
+def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> None:
+    """Count a claim for those who make room for it. ends: of attempts."""
+    theirs = 0
+    for victim in victims:
+        theirs += power.attempt[victim]
+        draw(power, site, now, ends[victim], -power.attempt[victim])
+    draw(power, site, now, end, max(mw, theirs))
+
+
+@kernel
+def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> bool:
+    """Whether a claim may take the place of these."""
+    if not limited(power, site):
+        return True
+    for i in range(power.used[MOMENTS]):
+        moment = power.moments[i, AT]
+        if power.moments[i, SITE] == site and now <= moment < end and cap_at(power, site, moment) != UNCAPPED:
+            there, theirs = 0, 0
+            for victim in victims:
+                theirs += power.attempt[victim]
+                if ends[victim] > moment:
+                    there += power.attempt[victim]
+            if max(mw, theirs) - there > max(0, free_mw(power, site, moment, power.moments[i, DRAWN])):
+                return False
+    return True
+
+
+def no_power(sites: int, kinds: int, attempts: int) -> Power:
+    """Nothing limits anybody."""
+    none = np.zeros(0, np.int64)
+    return Power(
+        np.zeros(sites + 1, np.int64), none, none, np.full(sites, _MILLI), np.zeros(sites, np.int64),
+        np.zeros(sites + 1, np.int64), none, none, np.zeros(attempts, np.int64), np.zeros((sites, kinds), np.int64),
+        np.zeros((sites, kinds), np.int64), np.zeros((0, 4), np.int64), np.zeros((0, 3), np.int64), np.zeros(2, np.int64),
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The state of a plan while it is made: who waits, what is left, what failed, and what was decided."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.board import Board
+from dure.scheduler.kernels.future import FOREVER
+from dure.scheduler.kernels.ground import I32, I64, U64
+from dure.scheduler.kernels.power import Power
+from dure.scheduler.kernels.purse import Purse
+from dure.scheduler.kernels.quota import Quota
+from dure.scheduler.kernels.standing import Demands, Standings
+from dure.scheduler.kernels.turns import Turns
+from dure.scheduler.kernels.victims import Candidates
+
+Bool = NDArray[np.bool_]
+F64 = NDArray[np.float64]
+
+NEVER = FOREVER  # a limit that nothing reaches; a moment that never comes
+NOTHING = -1
+
+# what a run of turns came back with
+OVER, REACHED, MORE_ROOM = 0, 1, 2
+# entries of Found.used
+STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
+ASKING = 8  # not 0: nothing is taken, what a turn would bring is told as a state alone
+TENURE_ROOM, KEPT_ROOM = 8, 9  # in Found.room alone
+# what became of a row; one that is only asked about starts, claims, or waits
+WAITS, STARTED, PROMISED, CLAIMED = 0, 1, 2, 3
+# columns of Found.promised: where, on which alternative of its class, and why it could not start at its turn
+SITE, ALTERNATIVE, CODE, FACT = range(4)
+
+
+class Queue(NamedTuple):
+    """Waiting workloads, by row. Their alternatives stand side by side, in the order of their class."""
+
+    klass: I32
+    project: I32
+    leaf: I32  # its project's share
+    priority: I64
+    preempts: Bool
+    limit: I64
+    alt_ptr: I64
+    hold: I64  # shape (alternatives, currencies), -1: not payable so
+
+
+class Rules(NamedTuple):
+    depth: int  # tries behind the first promise
+    promises: int
+    order: I64  # currencies, in the order in which they pay
+    core_rate: F64  # by type, the last (and -1) for none
+
+
+class Memory(NamedTuple):
+    """What failed. By alternative of a class and site, the shortest limit; by class, wherever it may run and could pay."""
+
+    full: I64
+    hopeless: I64
+    spared: I64  # the highest priority for which nobody could make room
+    closed: I64  # by class
+    calm: I64  # by class: as `spared`, wherever it may run
+    beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
+
+
+class Found(NamedTuple):
+    """What was decided, in its order. `used` says how much of each table is taken."""
+
+    row: I32  # of starts
+    alt: I32  # in Queue.hold
+    site: I32
+    currency: I32
+    worker_ptr: I64
+    victim_ptr: I64
+    node: I32  # of workers
+    mask: U64
+    victim: I32
+    promised: I64  # shape (promises, FACT + FACTS): SITE, ALTERNATIVE, CODE, and the facts of that code
+    promised_sites: Bool  # shape (promises, alternatives, sites): where it could run and pay at its turn
+    seat_ptr: I64  # by promise
+    seat_node: I32
+    seat_workers: I64
+    ahead: I64  # by row: how many waiting ones had their turn before it, -1: it had none
+    state: I32  # by row: WAITS, STARTED, PROMISED
+    used: I64
+    room: I64  # how long the tables are; behind its own, the board's of tenures and of kept seats
+
+
+class Cycle(NamedTuple):
+    board: Board
+    low: I64  # runs of cells: shape (sites, types + 1)
+    high: I64
+    queue: Queue
+    demands: Demands
+    standings: Standings
+    purse: Purse
+    quota: Quota  # without rows: nobody has any
+    power: Power
+    turns: Turns
+    candidates: Candidates
+    rules: Rules
+    memory: Memory
+    found: Found
+    ends: I64  # by attempt: when it is gone at the latest
+    node: I32  # scratch: seats
+    workers: I64
+    victims: I32  # scratch
+    free: I64  # scratch, by site
