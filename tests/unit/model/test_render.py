@@ -17,9 +17,9 @@ from dure.model.render import (
     fact_text,
     language,
     memory_words,
-    power_words,
     money_words,
     particle,
+    power_words,
     render,
 )
 from dure.model.tenancy import Role

@@ -87,7 +87,9 @@ def test_each_window_that_is_in_the_way_is_named() -> None:
 
 def test_a_claim_that_begins_late_is_held_to_its_own_end() -> None:
     """urgent waits for v, which is gone in 500 s at the latest, and then has its 600 s."""
-    world = farm().attempt("v", [("n0", 0b11)], cores=2, ends=500).attempt("x", [("n1", 0b11)], cores=2, ends=500, preemptible=False)
+    world = (
+        farm().attempt("v", [("n0", 0b11)], cores=2, ends=500).attempt("x", [("n1", 0b11)], cores=2, ends=500, preemptible=False)
+    )
     world.attempt("y", [("n2", 0b11)], cores=2, ends=500, preemptible=False)
     s = job(world, priority="urgent").snapshot()
     p = plan(s)
@@ -98,7 +100,13 @@ def test_a_claim_that_begins_late_is_held_to_its_own_end() -> None:
 
 @pytest.mark.parametrize(
     ("window", "fine"),
-    [((100, 1000), True), ((100, 1001), False), ((1000 + LIMIT, 9000), True), ((999 + LIMIT, 9000), False), ((1100, 1101), False)],
+    [
+        ((100, 1000), True),
+        ((100, 1001), False),
+        ((1000 + LIMIT, 9000), True),
+        ((999 + LIMIT, 9000), False),
+        ((1100, 1101), False),
+    ],
 )
 def test_nobody_is_promised_a_place_within_a_window(window: tuple[int, int], fine: bool) -> None:
     world = job(farm(), "later", eligible=60)
