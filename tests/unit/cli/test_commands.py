@@ -279,37 +279,6 @@ def test_an_operator_drains_and_opens_sites_nodes_and_the_farm(shell: Shell) -> 
     assert shell.json("quarantine", "list") == {"items": []}
 
 
-def test_an_operator_caps_a_site_and_plans_its_maintenance(shell: Shell) -> None:
-    assert "no cap" in shell.run("site", "power", "pohang")
-    assert "Power" not in shell.run("site", "list")
-    assert "pohang may draw 60 kW" in shell.run("site", "power", "pohang", "60kW")
-    later = shell.run("site", "power", "pohang", "1.5MW", "--from", "2030-01-01T09:00", "--until", "2030-01-01")
-    assert "1.5 MW at the meter from 2030-01-01T09:00 on" in later
-    told = shell.run("site", "power", "pohang")
-    assert [part in told for part in ("60 kW", "2030-01-01 09:00 KST", "1.5 MW", "2030-01-02 00:00 KST")] == [True] * 4
-    assert "60 kW" in shell.run("site", "list") and "1.5 MW" in shell.run("site", "show", "pohang")
-    assert shell.json("site", "power", "pohang")["power_watts"] == 60_000
-    assert "lifted" in shell.run("site", "power", "pohang", "--clear")
-    for words in (("60",), ("60kW", "--clear"), ("--from", "2030-01-01")):
-        shell.run("site", "power", "pohang", *words, expect=Exit.USAGE)
-
-    planned = ("--from", "2030-01-01", "--until", "2030-01-02")
-    assert "dure site drain pohang" in shell.run("site", "maintenance", "pohang", *planned)
-    name = shell.json("node", "list")["items"][0]["name"]
-    node = shell.json("site", "maintenance", "pohang", *planned, "--node", f"pohang/{name}", "--note", "new fans")
-    assert node["nodes"] == [name]
-    told = shell.run("site", "maintenance", "pohang")
-    assert "2030-01-03 00:00 KST" in told
-    assert "maintenance 2030-01-01" in " ".join(shell.run("site", "list").split())
-    wide = replace(shell, environ={**shell.environ, "COLUMNS": "160"})
-    assert "new fans" in wide.run("site", "show", "pohang") and "the whole site" in wide.run("site", "maintenance", "pohang")
-    for window in shell.json("site", "maintenance", "pohang")["items"]:
-        assert "taken back" in shell.run("site", "maintenance", "pohang", "--remove", window["id"])
-    assert shell.json("site", "maintenance", "pohang") == {"items": []}
-    for words in (("--from", "2030-01-01"), ("--remove", "mw_1", "--note", "x")):
-        shell.run("site", "maintenance", "pohang", *words, expect=Exit.USAGE)
-
-
 def test_what_was_attested_lost_is_listed_for_as_long_as_it_holds_its_place(shell: Shell) -> None:
     (shell.folder / "farm").mkdir()
     with served_plane(shell.folder / "farm") as served:
