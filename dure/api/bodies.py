@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dure.api import forms
 from dure.api.jobfile import Body, Id, Job, Slug, Word
 from dure.api.units import Count, EndMs, StartMs, fault
+from dure.model.envelope import WATTS_MAX
 from dure.model.policy import NO_LIMIT, PRICE_PERMILLE_MAX, QUOTA_MILLI_MAX, QUOTAS_MAX, Policy, Price, PriorityClass, Quota
 from dure.model.tenancy import Role
 
@@ -155,6 +156,23 @@ class SiteIn(Body):
     jurisdiction: str = Field(default="KR", pattern=forms.COUNTRY.pattern)
     owner_kind: Literal["public", "private"] = "public"
     pue_permille: int = Field(default=1300, ge=1000, le=5000)
+
+
+class PowerIn(Body):
+    """From a moment until another, a site draws at most so much; behind that it is as it was."""
+
+    watts: int | None = Field(ge=0, le=WATTS_MAX, description="at the meter, cooling included; null: no cap")
+    starts: StartMs | None = Field(default=None, description="absent, or in the past: now")
+    ends: EndMs | None = Field(default=None, description="last day, or first moment after it; absent: for ever")
+
+
+class MaintenanceIn(Body):
+    """Nothing may run on a site, or on some of its nodes, for a while. What runs when it begins is not stopped."""
+
+    starts: StartMs | None = Field(default=None, description="absent: now")
+    ends: EndMs = Field(description="last day, or first moment after it")
+    nodes: list[Id] = Field(default=[], max_length=1000, description="names of nodes within the site; empty: the whole site")
+    note: Label = Field(default="", description="what everybody who uses the site reads; names no people")
 
 
 WithdrawalWord = Literal["other", "wrong_project", "wrong_amount", "not_needed", "project_ended", "rules_broken"]

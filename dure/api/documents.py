@@ -14,6 +14,7 @@ from dure.controller.commands.tenancy import NewToken
 from dure.controller.commands.workloads import Submitted
 from dure.ledger import award_account, programme_account
 from dure.model.codec import field_names, to_plain
+from dure.model.envelope import ahead, since, watts_at
 from dure.model.funding import Account, Award, Programme, Transfer
 from dure.model.policy import Policy, policy_changes, policy_id
 from dure.model.reason import Reason
@@ -216,6 +217,11 @@ def bundle_document(bundle: Bundle) -> Plain:
 # -- sites ------------------------------------------------------------------------------------------------------------
 
 
+def site_record(site: Site, now_ms: int) -> Plain:
+    """A site without steps of power and windows of maintenance that are over."""
+    return plain(dataclasses.replace(site, power=since(site.power, now_ms), maintenance=ahead(site.maintenance, now_ms)))
+
+
 def site_document(
     site: Site,
     nodes: Iterable[Node],
@@ -228,7 +234,8 @@ def site_document(
     nodes, attempts, strange = list(nodes), list(attempts), list(strange)
     silent_ms = max(0, now_ms - site.last_seen_ms)
     return {
-        **plain(site),
+        **site_record(site, now_ms),
+        "power_watts": watts_at(site.power, now_ms),
         "silent_ms": silent_ms,
         "reachable": site.agent_epoch > 0 and silent_ms <= silent_max_ms,
         "nodes": [plain(n) for n in nodes],

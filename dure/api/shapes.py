@@ -182,6 +182,7 @@ class BundleShape(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class SiteShape(Site):
+    power_watts: int = -1  # what it may draw now; -1: no cap
     silent_ms: int = 0  # since the plane last noted a word of its agent (noted at most every ten seconds)
     reachable: bool = False
     nodes: tuple[Node, ...] = ()

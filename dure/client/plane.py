@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dure.client.transport import Plain, Transport, part
@@ -48,6 +48,21 @@ class PlaneMethods(Transport):
 
     def undrain_site(self, id: str) -> Plain:
         return self.write("POST", f"/sites/{part(id)}/undrain")
+
+    def set_power(self, id: str, watts: int | None, *, starts: str | int | None = None, ends: str | int | None = None) -> Plain:
+        """Cap what a site draws at the meter; watts None: no cap. starts, ends: as dates are given; None: now, and for ever."""
+        body = {"watts": watts, "starts": starts, "ends": ends}
+        return self.write("POST", f"/sites/{part(id)}/power", body)
+
+    def plan_maintenance(
+        self, id: str, *, ends: str | int, starts: str | int | None = None, nodes: Sequence[str] = (), note: str = ""
+    ) -> Plain:
+        """Nothing may run there in that time. nodes: names within the site; none: all of it. starts None: now."""
+        body = {"starts": starts, "ends": ends, "nodes": list(nodes), "note": note}
+        return self.write("POST", f"/sites/{part(id)}/maintenance", body)
+
+    def cancel_maintenance(self, id: str, window: str) -> Plain:
+        return self.write("DELETE", f"/sites/{part(id)}/maintenance/{part(window)}")
 
     def site_token(self, id: str) -> Plain:
         """A credential for the site's agent; `token` is shown this once."""

@@ -54,6 +54,7 @@ NOUNS: Pairs = MappingProxyType({
     "workload": ("workload", "작업"), "attempt": ("attempt", "시도"), "project": ("project", "과제"),
     "organisation": ("organisation", "기관"), "programme": ("programme", "사업"), "award": ("award", "바우처"),
     "transfer": ("transfer", "이체"),
+    "maintenance": ("maintenance", "점검"),
     "site": ("site", "사이트"), "node": ("node", "노드"), "actor": ("actor", "행위자"), "token": ("token", "토큰"),
     "grant": ("grant", "역할 부여"), "bundle": ("code archive", "코드 묶음"),
     "quarantine": ("quarantined attempt", "격리된 시도"),

@@ -7,40 +7,60 @@ promises of the plan make it draw more than it may, everybody staying until the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import CLAIMED, Snapshot
 
-LEAVES, STAYS = 0, 1  # the sides of a group: those who make room, and who comes after them; never both at a time
+Stay = tuple[int, int]  # milliwatts that are drawn until a moment: (until_ms, mw)
 
 
-@dataclass(frozen=True)
-class Drawer:
-    """So many milliwatts at a site, from a moment until another."""
+@dataclass
+class Here:
+    """Who draws at one site. Of a claim and those who make room for it one side is there at a time, and nobody knows which."""
 
-    site: int
-    group: str
-    side: int
-    from_ms: int
-    until_ms: int
-    mw: int
+    idle: int = 0
+    alone: list[Stay] = field(default_factory=list)
+    claims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by row of the attempt
+    leaving: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by row of the claim
+    starts: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start
+    victims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start
+    promises: list[tuple[int, int, int]] = field(default_factory=list)  # (from_ms, until_ms, mw)
+
+    def before(self, at_ms: int) -> int:
+        """What is drawn at a moment without the plan."""
+        return self._settled(at_ms) + sum(_sum(stays, at_ms) for stays in self.victims.values())
+
+    def after(self, at_ms: int) -> int:
+        """And with it."""
+        groups = sum(max(_sum(self.starts[i], at_ms), _sum(self.victims.get(i, ()), at_ms)) for i in list(self.starts))
+        return self._settled(at_ms) + groups + sum(mw for begin, end, mw in self.promises if begin <= at_ms < end)
+
+    def _settled(self, at_ms: int) -> int:
+        rows = {*self.claims, *self.leaving}
+        groups = sum(max(_sum(self.claims.get(i, ()), at_ms), _sum(self.leaving.get(i, ()), at_ms)) for i in rows)
+        return self.idle + _sum(self.alone, at_ms) + groups
+
+
+def _sum(stays: Iterable[Stay], at_ms: int) -> int:
+    return sum(mw for until_ms, mw in stays if at_ms < until_ms)
 
 
 def power_faults(s: Snapshot, p: Plan, ends: Sequence[int]) -> Iterator[str]:
     """Every rule of power and maintenance that the plan breaks. ends: when each attempt is gone at the latest."""
-    yield from _closed_starts(s, p, ends)
-    yield from _closed_promises(s, p)
+    if len(s.nodes.closed_from_ms):
+        yield from _closed_starts(s, p, ends)
+        yield from _closed_promises(s, p)
     touched = sorted({*p.start_site.tolist(), *p.reserve_site.tolist()})
     capped = [site for site in touched if s.sites.power_ptr[site] < s.sites.power_ptr[site + 1]]
-    if not capped:
-        return
-    world = _Draw(s)
-    before, after = list(world.live(ends, {})), [*world.live(ends, _victims(p)), *world.starts(p, ends), *world.promises(p)]
-    for site in capped:
-        here, then = [d for d in before if d.site == site], [d for d in after if d.site == site]
-        yield from _overdrawn(s, site, world.idle[site], here, then)
+    if capped:
+        draw = _Draw(s)
+        draw.live(ends, _victims(p))
+        draw.starts(p, ends)
+        draw.promises(p)
+        for site in capped:
+            yield from _overdrawn(s, site, draw.here[site])
 
 
 # -- maintenance ----------------------------------------------------------------------------------------------------------
@@ -79,31 +99,21 @@ def _windows(s: Snapshot, node: int) -> Iterator[tuple[int, int]]:
 # -- power ----------------------------------------------------------------------------------------------------------------
 
 
-def _overdrawn(s: Snapshot, site: int, idle: int, before: Sequence[Drawer], after: Sequence[Drawer]) -> Iterator[str]:
-    steps = list(
-        zip(_run(s.sites.power_ptr, s.sites.power_from_ms, site), _run(s.sites.power_ptr, s.sites.power_mw, site), strict=True)
-    )
-    begins = {d.from_ms for d in after} | {at for at, _ in steps if at > s.now_ms}
+def _overdrawn(s: Snapshot, site: int, here: Here) -> Iterator[str]:
+    from_ms, mw = (_run(s.sites.power_ptr, column, site) for column in (s.sites.power_from_ms, s.sites.power_mw))
+    steps = list(zip(from_ms, mw, strict=True))
+    begins = {begin for begin, _, _ in here.promises} | {at for at in from_ms if at > s.now_ms}
     pue = int(s.sites.pue_permille[site])
     for at_ms in sorted({s.now_ms, *begins}):
         cap = [mw for at, mw in steps if at <= at_ms][-1]
         if cap < 0:
             continue
-        meant, else_ = _meter(idle + _worst(after, at_ms), pue), _meter(idle + _worst(before, at_ms), pue)
-        if meant > cap and meant > else_:
+        meant, without = _meter(here.after(at_ms), pue), _meter(here.before(at_ms), pue)
+        if meant > cap and meant > without:
             yield (
                 f"{s.sites.ids[site]} would draw {meant} mW at {at_ms}, where it may draw {cap};"
-                f" without what the plan starts and promises it would be {else_}"
+                f" without what the plan starts and promises it would be {without}"
             )
-
-
-def _worst(drawers: Sequence[Drawer], at_ms: int) -> int:
-    """The most that can be drawn at a moment: of each group the side that draws more."""
-    groups: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for d in drawers:
-        if d.from_ms <= at_ms < d.until_ms:
-            groups[d.group][d.side] += d.mw
-    return sum(max(sides) for sides in groups.values())
 
 
 def _meter(mw: int, pue_permille: int) -> int:
@@ -116,45 +126,51 @@ class _Draw:
     def __init__(self, s: Snapshot) -> None:
         self._s = s
         self._device_mw, self._core_mw, self._site = s.nodes.device_mw.tolist(), s.nodes.core_mw.tolist(), s.nodes.site.tolist()
-        self.idle: dict[int, int] = defaultdict(int)
+        self.here: dict[int, Here] = defaultdict(Here)
         for site, mw in zip(self._site, s.nodes.idle_mw.tolist(), strict=True):
-            self.idle[site] += mw
+            self.here[site].idle += mw
 
     def _worker(self, node: int, devices: int, cores_milli: int) -> int:
         return int(self._device_mw[node] * devices + -(-self._core_mw[node] * cores_milli // 1000))
 
-    def live(self, ends: Sequence[int], victims: dict[int, str]) -> Iterator[Drawer]:
-        """Attempts. victims: those that the plan asks to make room, each with its group."""
-        a, now_ms = self._s.attempts, self._s.now_ms
-        for i, (state, claim, cores) in enumerate(
-            zip(a.state.tolist(), a.beneficiary.tolist(), a.cores_milli.tolist(), strict=True)
-        ):
-            nodes, masks = _run(a.worker_ptr, a.worker_node, i), _run(a.worker_ptr, a.worker_mask, i)
-            if not nodes:  # of a node that the plane does not know
+    def live(self, ends: Sequence[int], victims: dict[int, int]) -> None:
+        """Attempts. victims: those that the plan asks to make room → the start for which."""
+        a = self._s.attempts
+        ptr, nodes, masks = a.worker_ptr.tolist(), a.worker_node.tolist(), a.worker_mask.tolist()
+        rows = zip(a.state.tolist(), a.beneficiary.tolist(), a.cores_milli.tolist(), strict=True)
+        for i, (state, claim, cores) in enumerate(rows):
+            seats = range(ptr[i], ptr[i + 1])
+            if not seats:  # on nodes that the plane does not know
                 continue
-            group = f"claim {i}" if state == CLAIMED else f"claim {claim}" if claim >= 0 else victims.get(i, f"attempt {i}")
-            side = LEAVES if claim >= 0 or i in victims else STAYS
-            mw = sum(self._worker(n, m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
-            yield Drawer(self._site[nodes[0]], group, side, now_ms, ends[i], mw)
+            here = self.here[self._site[nodes[seats[0]]]]
+            stay = (ends[i], sum(self._worker(nodes[k], masks[k].bit_count(), cores) for k in seats))
+            if state == CLAIMED:
+                here.claims[i].append(stay)
+            elif claim >= 0:
+                here.leaving[claim].append(stay)
+            elif i in victims:
+                here.victims[victims[i]].append(stay)
+            else:
+                here.alone.append(stay)
 
-    def starts(self, p: Plan, ends: Sequence[int]) -> Iterator[Drawer]:
+    def starts(self, p: Plan, ends: Sequence[int]) -> None:
         s = self._s
         for i, row in enumerate(p.start_pending.tolist()):
             nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
             cores = int(s.pending.cores_milli[row])
             mw = sum(self._worker(n, m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
-            yield Drawer(int(p.start_site[i]), f"start {i}", STAYS, s.now_ms, _end(s, p, i, ends), mw)
+            self.here[int(p.start_site[i])].starts[i].append((_end(s, p, i, ends), mw))
 
-    def promises(self, p: Plan) -> Iterator[Drawer]:
+    def promises(self, p: Plan) -> None:
         s = self._s
         for i, row in enumerate(p.reserve_pending.tolist()):
             devices, cores, at_ms = int(s.pending.devices[row]), int(s.pending.cores_milli[row]), int(p.reserve_ms[i])
             mw = sum(self._worker(n, devices, cores) for n in _run(p.reserve_worker_ptr, p.reserve_node, i))
-            yield Drawer(int(p.reserve_site[i]), f"promise {i}", STAYS, at_ms, at_ms + int(s.pending.limit_ms[row]), mw)
+            self.here[int(p.reserve_site[i])].promises.append((at_ms, at_ms + int(s.pending.limit_ms[row]), mw))
 
 
-def _victims(p: Plan) -> dict[int, str]:
-    return {v: f"start {i}" for i in range(len(p.start_pending)) for v in _run(p.start_victim_ptr, p.victim_attempt, i)}
+def _victims(p: Plan) -> dict[int, int]:
+    return {v: i for i in range(len(p.start_pending)) for v in _run(p.start_victim_ptr, p.victim_attempt, i)}
 
 
 def _end(s: Snapshot, p: Plan, i: int, ends: Sequence[int]) -> int:

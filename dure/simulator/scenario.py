@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dure.backends.fake import Script
-from dure.controller.commands import funding, sites, tenancy, workloads
+from dure.controller.commands import envelopes, funding, sites, tenancy, workloads
 from dure.controller.verify import verify_audit, verify_store_books
 from dure.errors import require
 from dure.model.calendar import SEOUL, parse_moment
+from dure.model.envelope import parse_watts
 from dure.model.money import NANO, round_half_up
 from dure.model.policy import Policy, Price
 from dure.model.reason import Reason
@@ -275,6 +276,31 @@ class Play:
         self._must(o.line, sites.drain_site, site=site, drained=False)
         return ""
 
+    def _do_power(self, o: Options) -> str:
+        """power POOL 60kW | none [from HH:MM] [until HH:MM]"""
+        site, word = o.next("the pool's name"), o.next("the power")
+        begin, end = (self._moment(o.line, o.take(name)) for name in ("from", "until"))
+        o.finish()
+        watts = None if word == "none" else parse_watts(word)
+        if watts is None and word != "none":
+            raise o.line.fault(f"{word!r} is no power, such as 60kW or none")
+        self._must(o.line, envelopes.set_power, site=site, watts=watts, from_ms=begin, until_ms=end)
+        return ""
+
+    def _do_close(self, o: Options) -> str:
+        """close POOL | NODE [from HH:MM] until HH:MM: maintenance"""
+        name = o.next("the name of a pool or node")
+        begin, end = (self._moment(o.line, o.take(word)) for word in ("from", "until"))
+        o.finish()
+        if end is None:
+            raise o.line.fault("say until when it is closed")
+        site, nodes = (name, ()) if name in self._pools else (self._pool_of(o.line, name), (name,))
+        self._must(o.line, envelopes.plan_maintenance, site=site, from_ms=begin, until_ms=end, nodes=nodes)
+        return ""
+
+    def _moment(self, line: Line, word: str | None) -> int | None:
+        return self.midnight_ms + _time(line, word) if word else None
+
     def _do_kill(self, o: Options) -> str:
         """kill NODE: it dies, with what runs on it"""
         node = o.next("the node's name")
@@ -289,9 +315,12 @@ class Play:
         return ""
 
     def _site_of(self, line: Line, node: str) -> Any:
+        return self.world.sites[self._pool_of(line, node)]
+
+    def _pool_of(self, line: Line, node: str) -> str:
         if node not in self._sites_of:
             raise line.fault(f"no node is called {node!r}")
-        return self.world.sites[self._sites_of[node]]
+        return self._sites_of[node]
 
     def _do_cut(self, o: Options) -> str:
         """cut SITE: its link to the plane is down"""

@@ -18,6 +18,7 @@ from dure.controller.rules import policy_of
 from dure.errors import ApiError, BackendError, DureError, LinkError, require
 from dure.model.funding import Award
 from dure.model.policy import Policy
+from dure.model.site import Site
 from dure.model.workload import Attempt, AttemptState, Workload, WorkloadState
 from dure.ports import Reader, Store
 from dure.simulator.fakes import SeededEntropy, SimClock, WorldLink
@@ -128,7 +129,9 @@ class World:
         waiting = [w.eligible_ms for w in reader.find(Workload, {"state": WorkloadState.WAITING})]
         ripe = [a.running_ms + policy.min_run_ms for a in reader.find(Attempt, {"state": AttemptState.RUNNING})]
         awards = reader.find(Award, {"expired": False})
-        return [*waiting, *ripe, *(a.starts_ms for a in awards), *(a.expires_ms for a in awards)]
+        sites = reader.find(Site)
+        opens = [w.until_ms for s in sites for w in s.maintenance] + [p.from_ms for s in sites for p in s.power]
+        return [*waiting, *ripe, *(a.starts_ms for a in awards), *(a.expires_ms for a in awards), *opens]
 
     def run_out(self, horizon_ms: int) -> None:
         """Advance until nothing is left that will happen by itself, at most to `horizon_ms`."""

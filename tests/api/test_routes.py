@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+from typing import Any
+
+import pytest
 
 from tests.builders.api_plane import GANG, JOB, ApiPlane, problem
 
@@ -195,6 +198,46 @@ def test_sites_are_made_operated_and_shown(plane: ApiPlane) -> None:
     assert plane.post("operator", "/nodes/pohang/n1/drain")["drained"] is True
     assert plane.post("operator", "/nodes/pohang/n1/undrain")["drained"] is False
     assert [n["id"] for n in plane.get("bob", "/nodes", site="pohang")["items"]] == ["pohang/n1"]
+
+
+def test_what_a_site_may_draw_is_set_for_a_while_shown_to_all_and_lifted(plane: ApiPlane) -> None:
+    since = plane.post("admin", "/sites/pohang/power", {"watts": 60_000})["power"][0]["from_ms"]
+    day = {"watts": 40_000, "starts": "2030-01-01", "ends": "2030-01-01"}
+    answer = plane.post("operator", "/sites/pohang/power", day)
+    later = [(1_893_423_600_000, 40_000), (1_893_510_000_000, 60_000)]  # midnight in Korea, and the next
+    for shown in (answer, plane.get("alice", "/sites/pohang"), *plane.get("alice", "/sites")["items"]):
+        assert [(s["from_ms"], s["watts"]) for s in shown["power"]] == [(since, 60_000), *later]
+    assert plane.get("alice", "/sites/pohang")["power_watts"] == 60_000
+    assert plane.post("operator", "/sites/pohang/power", {"watts": None})["power"] == []
+    assert plane.get("alice", "/sites/pohang")["power_watts"] == -1
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [({}, "missing_field"), ({"watts": -1}, "bad_field"), ({"watts": "60kW"}, "bad_field"),
+     ({"watts": 1, "ends": "2001-01-01"}, "bad_field"), ({"watts": 1, "until": 5}, "unknown_field")],
+)  # fmt: skip
+def test_a_cap_is_lifted_only_by_who_says_so_and_set_only_in_watts(plane: ApiPlane, body: dict[str, Any], kind: str) -> None:
+    plane.post("operator", "/sites/pohang/power", {"watts": 60_000})
+    problem(plane.call("operator", "POST", "/sites/pohang/power", body), 422, kind)
+    assert plane.get("alice", "/sites/pohang")["power_watts"] == 60_000
+
+
+def test_maintenance_is_planned_shown_to_all_over_when_its_time_is_and_taken_back(plane: ApiPlane) -> None:
+    plane.join()
+    hour_ms = 3_600_000
+    begin, end = plane.clock.now_ms() + hour_ms, plane.clock.now_ms() + 2 * hour_ms
+    said = {"starts": begin, "ends": end, "nodes": ["n1"], "note": "new fans"}
+    window = plane.post("operator", "/sites/pohang/maintenance", said)
+    assert window == {"id": window["id"], "from_ms": begin, "until_ms": end, "nodes": ["n1"], "note": "new fans"}
+    whole = plane.post("operator", "/sites/pohang/maintenance", {"ends": end + hour_ms})
+    for shown in (plane.get("alice", "/sites/pohang"), *plane.get("alice", "/sites")["items"]):
+        assert shown["maintenance"] == [whole, window]
+    problem(plane.call("operator", "POST", "/sites/pohang/maintenance", {**said, "nodes": ["n7"]}), 404, "not_found")
+    assert plane.call("operator", "DELETE", f"/sites/pohang/maintenance/{whole['id']}").json() == whole
+    problem(plane.call("operator", "DELETE", "/sites/pohang/maintenance/mw_1"), 404, "not_found")
+    plane.clock.shift_ms = 2 * hour_ms + 1
+    assert plane.get("alice", "/sites/pohang")["maintenance"] == []
 
 
 def test_operators_stop_and_attest(plane: ApiPlane) -> None:

@@ -40,7 +40,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiPlane]:
 def filled(plane: ApiPlane, method: str, path: str, invented: str = "") -> str:
     """The path with ids of alpha's things; or with ids of the same kind that nobody has."""
     id = plane.known.get(path.split("/")[1], "x")
-    for name, value in (("{id}", id), ("{site}", "pohang"), ("{name}", "n1"), ("{project}", "alpha"), ("{sha256}", "0" * 64)):
+    for name, value in (("{id}", id), ("{site}", "pohang"), ("{name}", "n1"), ("{project}", "alpha"), ("{sha256}", "0" * 64),
+                        ("{window}", "mw_1")):  # fmt: skip
         path = path.replace(name, invented or value)
     return path + ("?actor=x" if method == "DELETE" and path.endswith("/members") else "")
 

@@ -40,6 +40,10 @@ def test_every_story_ends_with_true_books(page: Path) -> None:
         ("09:00 cancel a", "no workload is called 'a'"),
         ("08:00 watch", "earlier than the line before"),
         ("09:00 kill north-9", "no node is called 'north-9'"),
+        ("09:00 power north 60", "'60' is no power"),
+        ("09:00 power north 60kW until 08:00", "ends before it starts"),
+        ("09:00 close north-9 until 10:00", "no node is called 'north-9'"),
+        ("09:00 close north from 10:00", "say until when it is closed"),
     ],
 )
 def test_a_story_that_cannot_be_understood_names_its_line(line: str, problem: str) -> None:
@@ -50,6 +54,25 @@ def test_a_story_that_cannot_be_understood_names_its_line(line: str, problem: st
         told = str(fault)
         assert told.startswith("line 5:")
     assert problem in told
+
+
+CAPPED = """```scenario
+pool    north 1 nodes x 8 h100
+price   h100 3_600 won per GPU hour
+tenant  lab budget 1_000_000 won
+09:00   power north 7.332kW
+09:00   close north from 10:01 until 11:00
+09:00   close north-1 from 12:00 until 13:00
+09:00   submit a lab gpus 8 cores 8 for 1h runs 5m
+09:10   power north none from 10:00 until 11:00
+```
+"""
+
+
+def test_a_pool_is_capped_and_closed_in_a_story_and_what_keeps_to_both_starts() -> None:
+    """8 devices of 700 W and 8 cores of 5 W, at a PUE of 1.3, draw 7.332 kW; an hour's work is over when the window begins."""
+    told = run_text(CAPPED).text
+    assert "→ a starts on north-1" in told and "a succeeds" in told
 
 
 def test_an_open_block_is_named() -> None:

@@ -12,7 +12,7 @@ from dure.access import Action, Resource, Scope, visible_ids, visible_projects
 from dure.api import resources
 from dure.api.bodies import AttestIn, DismissIn, SiteIn
 from dure.api.call import Call, CallDep
-from dure.api.documents import Plain, new_token_document, plain, site_document
+from dure.api.documents import Plain, new_token_document, plain, site_document, site_record
 from dure.api.listing import Cursor, IdFilter, Limit, among, find_page
 from dure.api.route import DureRoute, requires
 from dure.api.routers.actors import Secret
@@ -43,8 +43,10 @@ async def create_site(call: CallDep, body: SiteIn) -> Response:
 async def list_sites(call: CallDep, limit: Limit = 100, cursor: Cursor = "") -> Response:
     """Every site; what its backend says of itself only for those who run it."""
 
+    now_ms = call.api.clock.now_ms()
+
     def shown(site: Site) -> Plain:
-        return _unless_inspector(call, plain(site))
+        return _unless_inspector(call, site_record(site, now_ms))
 
     return await call.show(lambda reader: find_page(reader, Site, {}, cursor, limit, shown))
 

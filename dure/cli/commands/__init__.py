@@ -55,6 +55,8 @@ COMMANDS: Mapping[str, str] = {
     "site add": "sites:site_add",
     "site drain": "sites:site_drain",
     "site undrain": "sites:site_undrain",
+    "site power": "envelopes:site_power",
+    "site maintenance": "envelopes:site_maintenance",
     "node list": "sites:node_list",
     "node drain": "sites:node_drain",
     "node undrain": "sites:node_undrain",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from dure.cli.commands.envelopes import closing_text, show_steps, show_windows, watts_text
 from dure.cli.commands.options import Id, Name, NewId
 from dure.cli.commands.people import done, listed
 from dure.cli.console import Column
@@ -31,11 +33,17 @@ def site_list(run: Run) -> None:
         Column(run.t("col.memory"), right=True),
         Column(run.t("col.devices"), right=True),
         Column(run.t("col.attempts"), right=True, spare=3),
+        *([Column(run.t("col.power"), right=True)] if _capped(rows) else []),
     ]
-    run.console.table(columns, [_site_row(run, row) for row in rows])
+    run.console.table(columns, [_site_row(run, row, power=_capped(rows)) for row in rows])
 
 
-def _site_row(run: Run, row: dict[str, Any]) -> list[str]:
+def _capped(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether what sites may draw is worth a column: of a plane of an older version it is not known."""
+    return any(row.get("power_watts", -1) >= 0 for row in rows)
+
+
+def _site_row(run: Run, row: dict[str, Any], *, power: bool) -> list[str]:
     use = row["use"]
     return [
         row["id"],
@@ -47,12 +55,14 @@ def _site_row(run: Run, row: dict[str, Any]) -> list[str]:
         f"{use['memory_mib']:,} MiB",
         f"{use['devices_used']}/{use['devices']}",
         str(use["attempts"]),
+        *([watts_text(run, row["power_watts"])] if power else []),
     ]
 
 
 def _site_state(run: Run, row: dict[str, Any]) -> str:
     state = run.t("site.reachable" if row["reachable"] else "site.silent")
-    return f"{state}, {run.t('site.drained')}" if row["drained"] else state
+    drained = run.t("site.drained") if row["drained"] else ""
+    return ", ".join(part for part in (state, drained, closing_text(run, row)) if part)
 
 
 def site_show(run: Run, id: Id) -> None:
@@ -67,6 +77,7 @@ def site_show(run: Run, id: Id) -> None:
             run.t("col.backend"): str(row["backend"].get("name", "")),
             run.t("col.isolation"): str(row["backend"].get("isolation", "")),
             run.t("col.pue"): f"{row['pue_permille'] / 1000:g}",
+            run.t("col.power"): watts_text(run, row.get("power_watts", -1)),
             run.t("col.last_seen"): run.when(row["last_seen_ms"]),
         }
     )
@@ -92,6 +103,12 @@ def site_show(run: Run, id: Id) -> None:
     if lines:
         run.console.say("")
     run.console.table(columns, lines)
+    if row.get("power"):
+        run.console.say("")
+        show_steps(run, row)
+    if row.get("maintenance"):
+        run.console.say("")
+        show_windows(run, row["maintenance"])
     _live(run, row)
 
 

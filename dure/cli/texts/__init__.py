@@ -14,6 +14,8 @@ from typing import Any
 from dure.cli.texts.demo_en import TEXTS as DEMO_EN
 from dure.cli.texts.demo_ko import TEXTS as DEMO_KO
 from dure.cli.texts.en import TEXTS as EN
+from dure.cli.texts.envelopes_en import TEXTS as ENVELOPES_EN
+from dure.cli.texts.envelopes_ko import TEXTS as ENVELOPES_KO
 from dure.cli.texts.findings_en import TEXTS as FINDINGS_EN
 from dure.cli.texts.findings_ko import TEXTS as FINDINGS_KO
 from dure.cli.texts.help_en import TEXTS as HELP_EN
@@ -23,8 +25,8 @@ from dure.model.money import nano_text
 from dure.model.render import particle
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {
-    "en": {**EN, **HELP_EN, **DEMO_EN, **FINDINGS_EN},
-    "ko": {**KO, **HELP_KO, **DEMO_KO, **FINDINGS_KO},
+    "en": {**EN, **HELP_EN, **DEMO_EN, **FINDINGS_EN, **ENVELOPES_EN},
+    "ko": {**KO, **HELP_KO, **DEMO_KO, **FINDINGS_KO, **ENVELOPES_KO},
 }
 
 
