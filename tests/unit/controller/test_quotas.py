@@ -141,7 +141,7 @@ def test_what_is_lent_is_what_cannot_be_had_now() -> None:
     found = told(world, None)
     assert found["project:cat"] == (0, 4000, 4000, 0, 0)
     assert found["project:bee"] == (4000, 1000, 0, 3000, 0)
-    assert found["*"] == (0, 11_000, 0, 0, 0), "more is in use than there is"
+    assert found["*"] == (0, 11_000, 1000, 0, 0), "nobody lends to the whole farm: so much more is in use than there is"
 
 
 def test_members_are_told_of_their_projects_alone_also_when_these_use_nothing() -> None:
