@@ -93,10 +93,10 @@ def _joined(quota: Bool, parent: I32) -> Bool:
     """Rows that have a quota, and all above and below them."""
     at = np.where(parent < 0, np.arange(len(parent)), parent)
     below, above = quota.copy(), quota.copy()
-    for _ in range(len(parent)):  # a level of the tree each; there are few
+    grown = True
+    while grown:  # by a level of the tree each time
         before = int(below.sum() + above.sum())
         below |= below[at]
         np.logical_or.at(above, at, above)
-        if int(below.sum() + above.sum()) == before:
-            break
+        grown = int(below.sum() + above.sum()) > before
     return below | above
