@@ -20,14 +20,28 @@ from dure.api.blobs import keep_swept
 from dure.api.intake import language
 from dure.api.problems import PAGE, problem, reasons_page
 from dure.api.route import refuse_broken
-from dure.api.routers import actors, agent, bundles, envelopes, events, farm, funding, logs, policy, sites, tenancy, workloads
+from dure.api.routers import (
+    actors,
+    agent,
+    bundles,
+    envelopes,
+    events,
+    farm,
+    funding,
+    logs,
+    policy,
+    quotas,
+    sites,
+    tenancy,
+    workloads,
+)
 from dure.api.services import PlaneServices
 from dure.api.state import ApiState
 from dure.model.reason import Reason, ReasonKind
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
-    for module in (workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, envelopes, farm, policy)
+    for module in (workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, envelopes, farm, policy, quotas)
 )
 OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json", PAGE})  # need no token
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from dure.api.problems import reason_document
@@ -16,7 +17,7 @@ from dure.ledger import award_account, programme_account
 from dure.model.codec import field_names, to_plain
 from dure.model.envelope import ahead, since, watts_at
 from dure.model.funding import Account, Award, Programme, Transfer
-from dure.model.policy import Policy, policy_changes, policy_id
+from dure.model.policy import WHOLE_FARM, Policy, policy_changes, policy_id
 from dure.model.reason import Reason
 from dure.model.records import Bundle, WaitNote
 from dure.model.site import Node, Quarantine, Site
@@ -25,6 +26,7 @@ from dure.model.workload import TERMINAL, Attempt, AttemptState, Workload
 from dure.ports import Reader
 
 Plain = dict[str, Any]
+Sees = Callable[[str], bool]  # of `Quota.of`: whether the caller may see that tenant
 
 
 def plain(record: Any) -> Plain:
@@ -134,17 +136,25 @@ def _rules(award: Award, now_ms: int) -> Plain:
 # -- the rules --------------------------------------------------------------------------------------------------------
 
 
-def policy_document(policy: Policy, before: Policy | None) -> Plain:
-    """A version of the rules, with what it changed."""
-    return {**plain(policy), "changes": to_plain(policy_changes(before, policy) if before else ())}
+def policy_document(policy: Policy, before: Policy | None, sees: Sees = lambda of: True) -> Plain:
+    """A version of the rules, with what it changed. sees: whose quotas are told."""
+    told = replace(policy, quotas=tuple(q for q in policy.quotas if sees(q.of)))
+    changes = policy_changes(before, policy) if before else ()
+    return {**plain(told), "changes": [to_plain(c) for c in changes if sees(_whose(c.field))]}
 
 
-def policy_documents(reader: Reader, versions: Iterable[int]) -> list[Plain]:
+def _whose(field: str) -> str:
+    """The tenant of a quota that a change is about; the whole farm of any other."""
+    what, _, rest = field.partition(".")
+    return rest.partition(".")[0] if what == "quotas" else WHOLE_FARM
+
+
+def policy_documents(reader: Reader, versions: Iterable[int], sees: Sees) -> list[Plain]:
     """Those of these versions that there are, in this order."""
     versions = list(versions)
     rows = reader.get_many(Policy, {policy_id(n) for v in versions for n in (v, v - 1)})
     found = [(rows[policy_id(v)], rows.get(policy_id(v - 1))) for v in versions if policy_id(v) in rows]
-    return [policy_document(*pair) for pair in found]
+    return [policy_document(*pair, sees) for pair in found]
 
 
 def account_document(account: Account) -> Plain:

@@ -162,6 +162,18 @@ def organisations_seen(call: Call, reader: Reader) -> dict[str, tuple[str, str]]
     return seen
 
 
+def quotas_seen(call: Call, reader: Reader) -> Callable[[str], bool]:
+    """Whether the caller may see whose quota it is: projects and organisations that it sees anyway, and the whole farm."""
+    seen = {"project": projects_seen(call, reader), "organisation": organisations_seen(call, reader)}
+
+    def sees(of: str) -> bool:
+        kind, _, id = of.partition(":")
+        known = seen.get(kind)
+        return known is None or id in known
+
+    return sees
+
+
 # -- people -------------------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dure.controller import SoFar
+from dure.controller import QuotaUse, SoFar
 from dure.model.funding import Account, Award, Programme
 from dure.model.policy import Policy, PolicyChange
 from dure.model.site import Node, Quarantine, Site
@@ -121,9 +121,16 @@ class AwardShape(Award):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyShape(Policy):
-    """`changes`: in what it differs from the version before it; of a class or a price each by itself."""
+    """`changes`: in what it differs from the version before it; of a class, a price or a quota each by itself. Quotas of tenants
+    that the caller may not see are left out of both."""
 
     changes: tuple[PolicyChange, ...] = ()
+
+
+class QuotasShape(Shape):
+    as_of_ms: int
+    policy_version: int
+    items: list[QuotaUse]
 
 
 class SubmittedShape(Shape):

@@ -1,8 +1,8 @@
 """What a file changes about the policy in force.
 
-A field that the file leaves out stays as it is. Prices and classes are merged by item, so that a file with one price does not
-take away all others: an item is known by its resource and currency, or its name; one whose `nano` or `value` is null is
-taken out.
+A field that the file leaves out stays as it is. Prices, classes and quotas are merged by item, so that a file with one price does
+not take away all others: an item is known by its resource and currency, its name, or whose quota of what it is; one whose `nano`,
+`value` or `nominal_milli` is null is taken out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ Plain = Mapping[str, Any]
 ITEMS: Mapping[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "prices": ((("resource", ""), ("currency", Currency.KRW.value)), "nano"),
     "classes": ((("name", ""),), "value"),
+    "quotas": ((("of", ""), ("resource", "")), "nominal_milli"),
 }
 
 
@@ -32,7 +33,7 @@ def merged(policy: Plain, given: Plain) -> dict[str, Any]:
     """The policy with what is given put in. Raises BadItems; fields that there are not are left to the plane to refuse."""
     whole = {**policy, **{name: value for name, value in given.items() if name not in ITEMS}}
     for field in ITEMS.keys() & given.keys():
-        whole[field] = _items(field, policy[field], given[field])
+        whole[field] = _items(field, policy.get(field, []), given[field])
     return whole
 
 

@@ -114,6 +114,10 @@ class PlaneMethods(Transport):
         body = {name: value for name, value in policy.items() if name not in POLICY_READ_ONLY}
         return self.write("PUT", "/policy", {**body, "based_on": based_on, "free": free})
 
+    def quotas(self, *, project: str = "") -> Plain:
+        """What quotas leave to whom, as of the last step."""
+        return self.get("/quotas", project=project)
+
     def farm(self) -> Plain:
         return self.get("/farm")
 

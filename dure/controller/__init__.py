@@ -8,6 +8,7 @@ from dure.controller.answers import QuoteAnswer, SoFar, WhyAnswer, so_far
 from dure.controller.controller import Controller, ControllerSettings, View
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.founding import found
+from dure.controller.quotas import QuotasAnswer, QuotaUse
 from dure.controller.step import StepReport, step
 from dure.controller.verify import AuditReport, BooksReport, verify_audit, verify_store_books
 
@@ -18,6 +19,8 @@ __all__ = [
     "Controller",
     "ControllerSettings",
     "Deed",
+    "QuotaUse",
+    "QuotasAnswer",
     "QuoteAnswer",
     "SoFar",
     "StepReport",

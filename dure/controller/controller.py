@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.openings import with_opening
+from dure.controller.quotas import QuotasAnswer, answer_quotas
 from dure.controller.rules import not_found
 from dure.controller.sealer import Sealer, Sign, Signer
 from dure.errors import ChainContradicted, StaleLeader, require
@@ -314,6 +315,10 @@ class Controller:
             return answer_quote(view.snapshot, project, full, elements)
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
+
+    def quotas(self, visible: Collection[str] | None, project: str = "") -> QuotasAnswer | Reason:
+        """What quotas leave to whom; see `answer_quotas`. Blocks like `why`."""
+        return self._ask(lambda view: answer_quotas(view.snapshot, visible, project)) or Reason.of(ReasonKind.PLANE_STARTING)
 
     def _ask(self, look: Callable[[View], A | None]) -> A | None:
         """`look` at the present view, and at newer ones until it has an answer or the wait is over."""

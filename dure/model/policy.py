@@ -35,8 +35,9 @@ class Price:
 class Quota:
     """How much of a resource an organisation or a project has, lends and borrows, in thousandths of a device or of a core.
 
-    Of an organisation it is a pool beside what its projects have. See dure/scheduler/quotas.py for those without a quota."""
+    Of an organisation it is a pool beside what its projects have."""
 
+    # What counts for those without a quota is in dure/scheduler/quotas.py.
     of: str  # "organisation:ID", "project:ID", or "*" for the whole farm
     resource: str  # "core" or "device:TYPE"; "device:*" is the fallback for types that this row does not name
     nominal_milli: int  # 0: it lives on what others lend

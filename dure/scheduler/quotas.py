@@ -37,11 +37,13 @@ def quotas_of(given: Sequence[Quota], shares: Shares, projects: Projects, accele
     """The columns of a policy's quotas. used: see `use_of`. Of two quotas for the same row and resource the later counts."""
     found = no_quotas(len(shares.ids), len(accelerators))
     if given:
-        rows = quota_rows(shares, projects)
-        for fallback in (True, False):  # what is named goes over the fallback
-            for quota in given:
-                if quota.of in rows and (quota.resource == ANY_DEVICE) == fallback:
-                    _put(found, rows[quota.of], quota, accelerators)
+        rows, columns = quota_rows(shares, projects), _columns(accelerators)
+        known = sorted((q for q in given if q.of in rows), key=lambda q: q.resource != ANY_DEVICE)  # what is named goes over it
+        cells = [(rows[q.of], column, q) for q in known for column in columns.get(q.resource, ())]
+        at = [row for row, _, _ in cells], [column for _, column, _ in cells]
+        found.nominal[at] = [q.nominal_milli for _, _, q in cells]
+        found.borrow_max[at] = [q.borrow_max_milli for _, _, q in cells]
+        found.lend_max[at] = [q.lend_max_milli for _, _, q in cells]
         found.nominal[_joined(found.nominal != NO_LIMIT, shares.parent) & (found.nominal == NO_LIMIT)] = 0
     return Quotas(found.nominal, found.borrow_max, found.lend_max, used)
 
@@ -81,29 +83,20 @@ def use_of(attempts: Attempts, nodes: Nodes, projects: Projects, rows: int, acce
     return used
 
 
-def _put(to: Quotas, row: int, quota: Quota, accelerators: Sequence[str]) -> None:
-    for column in _columns(quota.resource, accelerators):
-        to.nominal[row, column] = quota.nominal_milli
-        to.borrow_max[row, column] = quota.borrow_max_milli
-        to.lend_max[row, column] = quota.lend_max_milli
-
-
-def _columns(resource: str, accelerators: Sequence[str]) -> range:
-    if resource == ANY_DEVICE:
-        return range(len(accelerators))
-    names = [resource_of(accelerators, column) for column in range(len(accelerators) + 1)]
-    at = names.index(resource) if resource in names else len(names)
-    return range(at, min(at + 1, len(names)))
+def _columns(accelerators: Sequence[str]) -> Mapping[str, Sequence[int]]:
+    """Resource → columns of Quotas."""
+    single = {resource_of(accelerators, column): (column,) for column in range(len(accelerators) + 1)}
+    return {**single, ANY_DEVICE: range(len(accelerators))}
 
 
 def _joined(quota: Bool, parent: I32) -> Bool:
     """Rows that have a quota, and all above and below them."""
     at = np.where(parent < 0, np.arange(len(parent)), parent)
     below, above = quota.copy(), quota.copy()
-    for _ in range(len(parent)):  # a level of the tree each; there are few
+    grown = True
+    while grown:  # by a level of the tree each time
         before = int(below.sum() + above.sum())
         below |= below[at]
         np.logical_or.at(above, at, above)
-        if int(below.sum() + above.sum()) == before:
-            break
+        grown = int(below.sum() + above.sum()) > before
     return below | above

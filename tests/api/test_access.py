@@ -37,7 +37,7 @@ def test_lists_without_a_resource_decide_on_every_item() -> None:
         f"/api/v1/{name}"
         for name in (
             "workloads", "events", "events/stream", "audit/head", "organisations", "projects", "programmes", "awards",
-            "transfers", "quarantine",
+            "transfers", "quarantine", "quotas",
         )
     }  # fmt: skip
 

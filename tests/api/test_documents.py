@@ -14,6 +14,7 @@ from dure.api import openapi
 from dure.api.apidoc import REFUSALS, objects
 from dure.api.forms import BY_PATTERN
 from dure.model.reason_words import FORMS
+from tests.api.test_policy import put, rules
 from tests.builders.api_plane import GANG, ApiPlane
 
 CHECKED_IN = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
@@ -52,6 +53,8 @@ def busy(plane: ApiPlane) -> tuple[ApiPlane, dict[str, str]]:
     plane.report(epoch, "at_ghost", 1, "wl_ghost", "running")
     plane.submit(job=dict(GANG))
     array = plane.submit(array=2)["array_id"]
+    quota = {"of": "organisation:uni", "resource": "core", "nominal_milli": 4000}
+    put(plane, rules(plane, quotas=[quota]))
     plane.controller.step()
     return plane, {"workloads": workload, "arrays": array, "attempts": attempt, "projects": "alpha", "organisations": "uni",
                    "actors": plane.actors["alice"], "programmes": "voucher", "sites": "pohang"}  # fmt: skip

@@ -93,6 +93,7 @@ GET    /policy                                admin operator site officer call m
 PUT    /policy                                admin .        .    .       .    .       .      .       .     .
 GET    /policies                              admin operator site officer call manager member auditor agent other
 GET    /policy/{version}                      admin operator site officer call manager member auditor agent other
+GET    /quotas                                admin operator site officer call manager member auditor agent other
 """
 TABLE = {tuple(line.split()[:2]): line.split()[2:] for line in PICTURE.strip().splitlines()}
 NARROW = {"site": ("operator", "pohang"), "call": ("officer", "voucher")}

@@ -15,6 +15,7 @@ from dure.api.call import CallDep
 from dure.api.cursors import opened
 from dure.api.documents import Plain, page, policy_document, policy_documents
 from dure.api.listing import Cursor, Limit
+from dure.api.resources import quotas_seen
 from dure.api.route import DureRoute, requires
 from dure.api.shapes import Page, PolicyShape
 from dure.controller.commands.policy import write_policy
@@ -31,8 +32,8 @@ Version = Annotated[int, InPath(ge=1, le=2**53 - 1, description="number of a pol
 @router.get("/policy", response_model=PolicyShape)
 @requires(Action.POLICY_READ, resources.farm("policy"))
 async def get_policy(call: CallDep) -> Response:
-    """The rules in force: priority classes, prices, limits."""
-    return await call.show(lambda reader: policy_documents(reader, [policy_of(reader).version])[0])
+    """The rules in force: priority classes, prices, quotas, limits. Quotas are told of those whom the caller may see."""
+    return await call.show(lambda reader: policy_documents(reader, [policy_of(reader).version], quotas_seen(call, reader))[0])
 
 
 @router.get("/policies", response_model=Page[PolicyShape])
@@ -44,7 +45,7 @@ async def list_policies(call: CallDep, limit: Limit = 100, cursor: Cursor = "") 
         seen = opened(cursor)
         first = int(seen) - 1 if seen.isdecimal() else policy_of(reader).version
         last = max(0, first - limit)
-        return page(policy_documents(reader, range(first, last, -1)), str(last + 1) if last else "")
+        return page(policy_documents(reader, range(first, last, -1), quotas_seen(call, reader)), str(last + 1) if last else "")
 
     return await call.show(look)
 
@@ -55,7 +56,7 @@ async def get_policy_version(call: CallDep, version: Version) -> Response:
     """One version of the rules. What was decided under it keeps its number."""
 
     def look(reader: Reader) -> Plain | Reason:
-        found = policy_documents(reader, [version])
+        found = policy_documents(reader, [version], quotas_seen(call, reader))
         return found[0] if found else not_found("policy", policy_id(version))
 
     return await call.show(look)

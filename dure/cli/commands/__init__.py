@@ -72,6 +72,7 @@ COMMANDS: Mapping[str, str] = {
     "policy show": "policy:policy_show",
     "policy list": "policy:policy_list",
     "policy set": "policy:policy_set",
+    "quota": "quotas:quota",
     "simulate": "simulate:simulate",
     "backup": "data:backup",
     "restore": "data:restore",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
+from dure.cli.commands.quotas import limit_words, tell_quotas
 from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.policies import BadItems, factor, merged
@@ -39,6 +41,7 @@ def policy_show(
     ]
     lines = [[c["name"], str(c["value"]), factor(c), run.t("word.yes") if c["preempts"] else ""] for c in row["classes"]]
     run.console.table(classes, lines)
+    tell_quotas(run, row["quotas"])
     for line in _changes(run, row) if version else ():
         run.console.say(line)
 
@@ -71,7 +74,9 @@ def _changes(run: Run, row: Plain) -> Iterator[str]:
     """Field: old -> new; prices by item and hour, as people think of them."""
     for change in row["changes"]:
         what, _, rest = change["field"].partition(".")
-        words = _an_hour if what == "prices" else str
+        words: Callable[[Any], str] = _an_hour if what == "prices" else str
+        if what == "quotas":
+            words = partial(limit_words, run)
         old, new = (run.t("policy.absent") if v is None else words(v) for v in (change["old"], change["new"]))
         if what == "prices":
             resource, _, currency = rest.rpartition(".")

@@ -108,7 +108,7 @@ TEXTS: dict[str, str] = {
     "opt.policy_version": "Rules of this number. Default: those in force.",
     "opt.from_version": "Put the rules of this number in force again.",
     "opt.free": "Nothing is to cost anything.",
-    "arg.policy_file": "YAML or JSON with the fields to change; items of prices and classes by their name.",
+    "arg.policy_file": "YAML or JSON with the fields to change; items of prices, classes and quotas by their name.",
     "opt.array": "Run this many elements; each finds its number in DURE_ARRAY_INDEX.",
     "opt.attempt": "Id of the attempt; the last one when left out.",
     "opt.award_accelerator": "Eligible accelerator type; repeat it. None: all.",

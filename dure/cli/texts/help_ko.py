@@ -108,7 +108,7 @@ TEXTS: dict[str, str] = {
     "opt.policy_version": "이 번호의 규칙. 기본값: 시행 중인 규칙.",
     "opt.from_version": "이 번호의 규칙을 다시 시행.",
     "opt.free": "아무것도 비용이 들지 않게 함.",
-    "arg.policy_file": "바꿀 필드를 적은 YAML 또는 JSON. 단가와 등급은 이름으로 항목별로 적음.",
+    "arg.policy_file": "바꿀 필드를 적은 YAML 또는 JSON. 단가, 등급, 할당량은 이름으로 항목별로 적음.",
     "opt.array": "이만큼의 원소를 실행. 각 번호는 DURE_ARRAY_INDEX에 있음.",
     "opt.attempt": "시도의 식별자. 없으면 마지막 시도.",
     "opt.award_accelerator": "쓸 수 있는 가속기 종류(반복 가능). 없으면 모두.",

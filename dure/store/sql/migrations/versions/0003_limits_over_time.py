@@ -1,4 +1,4 @@
-"""What a site may draw over time, when nothing may run there, and what a node draws with nothing to do."""
+"""What a site may draw over time, when nothing may run there, what a node draws with nothing to do, and quotas of a policy."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ COLUMNS: tuple[tuple[str, str, sa.Text | sa.BigInteger, str], ...] = (
     ("site", "power", sa.Text(), "[]"),
     ("site", "maintenance", sa.Text(), "[]"),
     ("node", "idle_mw", sa.BigInteger(), "0"),
+    ("policy", "quotas", sa.Text(), "[]"),
 )
 
 
