@@ -20,13 +20,14 @@ from dure.api.blobs import keep_swept
 from dure.api.intake import language
 from dure.api.problems import PAGE, problem, reasons_page
 from dure.api.route import refuse_broken
-from dure.api.routers import actors, agent, bundles, events, farm, funding, logs, policy, sites, tenancy, workloads
+from dure.api.routers import actors, agent, bundles, events, farm, funding, logs, policy, sites, snapshots, tenancy, workloads
 from dure.api.services import PlaneServices
 from dure.api.state import ApiState
 from dure.model.reason import Reason, ReasonKind
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router for module in (workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, farm, policy)
+    module.router
+    for module in (workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, farm, policy, snapshots)
 )
 OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json", PAGE})  # need no token
 

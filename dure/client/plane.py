@@ -99,6 +99,10 @@ class PlaneMethods(Transport):
         body = {name: value for name, value in policy.items() if name not in POLICY_READ_ONLY}
         return self.write("PUT", "/policy", {**body, "based_on": based_on, "free": free})
 
+    def snapshot(self) -> bytes:
+        """A file with what the last plan was made from; `dure.scheduler.decode` reads it."""
+        return self.send("GET", "/snapshot").content
+
     def farm(self) -> Plain:
         return self.get("/farm")
 

@@ -70,6 +70,8 @@ COMMANDS: Mapping[str, str] = {
     "policy show": "policy:policy_show",
     "policy list": "policy:policy_list",
     "policy set": "policy:policy_set",
+    "snapshot save": "snapshots:snapshot_save",
+    "snapshot plan": "snapshots:snapshot_plan",
     "simulate": "simulate:simulate",
     "backup": "data:backup",
     "restore": "data:restore",

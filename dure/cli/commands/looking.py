@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.options import Limit, WorkloadId, filled
+from dure.cli.commands.options import Limit, WhatIf, WorkloadId, filled
 from dure.cli.commands.waiting import ENDED, watched
 from dure.cli.commands.work import Work, work_of
 from dure.cli.console import Column
@@ -19,7 +19,7 @@ from dure.cli.exits import Exit
 from dure.cli.naming import project_filter
 from dure.cli.remedies import after_the_end
 from dure.cli.run import Run
-from dure.cli.why_words import sentences, smallest_change_command
+from dure.cli.why_words import sentences, smallest_change_command, what_if_sentences
 from dure.errors import ApiError
 from dure.model.money import NANO
 from dure.model.render import cores_words
@@ -212,11 +212,17 @@ def _so_far(run: Run, attempt: Mapping[str, Any], text: str) -> str:
     return run.t("show.so_far", used=text) if attempt.get("so_far") else text
 
 
-def why(run: Run, id: WorkloadId) -> None:
+def why(run: Run, id: WorkloadId, what_if: WhatIf = None) -> None:
     work = work_of(run, id)
     if work.is_array:
         run.note("why.array", id=work.id, states=run.counted(Counter(work.states)))
     one = _telling(run, work) if work.is_array else work.id
+    if what_if:
+        supposed = run.client.what_if(one, what_if)
+        run.console.document(supposed)
+        for sentence in what_if_sentences(run, supposed):
+            run.console.say(sentence)
+        return
     answer = run.client.why(one)
     run.console.document(answer)
     for sentence in sentences(run, answer):

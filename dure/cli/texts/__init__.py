@@ -19,12 +19,14 @@ from dure.cli.texts.findings_ko import TEXTS as FINDINGS_KO
 from dure.cli.texts.help_en import TEXTS as HELP_EN
 from dure.cli.texts.help_ko import TEXTS as HELP_KO
 from dure.cli.texts.ko import TEXTS as KO
+from dure.cli.texts.whatif_en import TEXTS as WHATIF_EN
+from dure.cli.texts.whatif_ko import TEXTS as WHATIF_KO
 from dure.model.money import nano_text
 from dure.model.render import particle
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {
-    "en": {**EN, **HELP_EN, **DEMO_EN, **FINDINGS_EN},
-    "ko": {**KO, **HELP_KO, **DEMO_KO, **FINDINGS_KO},
+    "en": {**EN, **HELP_EN, **DEMO_EN, **FINDINGS_EN, **WHATIF_EN},
+    "ko": {**KO, **HELP_KO, **DEMO_KO, **FINDINGS_KO, **WHATIF_KO},
 }
 
 
