@@ -36,9 +36,9 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIfAnswer:
-    """suppositions: as they were understood. reason: why it is where it is now; None when it starts. now, then: what the plan holds
-    for it as things are, and under the suppositions; None when it does not wait, so that no plan is about it. answer: then, in full;
-    without a `change` where the workload itself was supposed to ask for something else."""
+    """suppositions: as they were understood. reason: why it is where it is now; None when it starts. now, then: what the plan
+    holds for it as things are, and under the suppositions; None when it does not wait, so that no plan is about it. answer: then,
+    in full; without a `change` where the workload itself was supposed to ask for something else."""
 
     workload: Workload
     as_of_ms: int

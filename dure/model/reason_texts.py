@@ -364,7 +364,7 @@ _REFUSED: dict[K, ReasonText] = {
         "단가(와 0보다 큰 preemptible_permille)를 적거나, 무료로 하려면 `free: true`를 적으십시오.")),
     K.BAD_SUPPOSITION: _text("supposition wrong", _SELF, (
         "That cannot be supposed", "“{supposition}”: {wrong}.", "Correct it and ask again; nothing was changed."), (
-        "가정할 수 없음", "“{supposition}”: {wrong}.", "고쳐서 다시 물으십시오. 아무것도 바뀌지 않았습니다.")),
+        "가정할 수 없음", "가정 “{supposition}”: {wrong}.", "고쳐서 다시 물으십시오. 아무것도 바뀌지 않았습니다.")),
     K.SNAPSHOT_UNREADABLE: _text("wrong", _SELF, (
         "Not a snapshot that can be planned", "The file cannot be planned from: {wrong}.",
         "Use a whole file of `dure snapshot save`, and the version of Dure that saved it."), (

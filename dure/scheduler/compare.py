@@ -44,7 +44,7 @@ class Difference:
 
 
 def class_of(policy: Policy, value: int, preempts: bool) -> PriorityClass | None:
-    """The class of a row, which knows its value alone: the first with that value, and with that right to preempt if there is one."""
+    """The class of a row, which knows its value alone: the first with that value, by preference with that right to preempt."""
     found = [c for c in policy.classes if c.value == value]
     return next((c for c in found if c.preempts == preempts), found[0] if found else None)
 

@@ -6,9 +6,9 @@ The file is gzip. Inside stand one line of JSON, the header, and behind it the c
      "fields": {"now_ms": {"value": 0}, "sites": {"fields": {"ids": {"texts": 2, "bytes": 9},
                                                              "reachable": {"dtype": "|b1", "shape": [2], "bytes": 2}, ...
 
-`value`: plain JSON. `texts`: so many texts, each with a line end behind it, in UTF-8. `dtype`, `shape`: numbers, little-endian, in
-C order. `zcat FILE | head -1` shows it. What is written and read follows the fields of the dataclasses: a new column needs nothing
-here. A file that has other columns than this version knows is refused: a plan of half a snapshot would be another plan."""
+`value`: plain JSON. `texts`: so many texts, each with a line end behind it, in UTF-8. `dtype`, `shape`: numbers, little-endian,
+in C order. `zcat FILE | head -1` shows it. What is written and read follows the fields of the dataclasses: a new column needs
+nothing here. A file with other columns than this version knows is refused: a plan of half a snapshot would be another plan."""
 
 from __future__ import annotations
 
