@@ -56,13 +56,12 @@ def what_if_sentences(run: Run, answer: Plain) -> Iterator[str]:
         yield run.t("whatif.at_rest", text=run.reason(answer["reason"]))
         return
     yield run.t("whatif.now", text=_outcome(run, now))
-    if now == then:
-        yield run.t("whatif.same")
-        return
-    yield run.t("whatif.then", text=_outcome(run, then, still=not now["starts"]))
+    same = run.t("whatif.same")
+    yield run.t("whatif.then", text=same if now == then else _outcome(run, then, still=not now["starts"]))
     if not then["starts"] and answer["why"]:
-        yield from (run.reason(reason) for reason in answer["why"]["reasons"][1:])
-        yield from _beyond_reasons(run, {**answer, "why": {**answer["why"], "promised_ms": 0}})
+        more = [run.reason(reason) for reason in answer["why"]["reasons"][1:]]
+        more += _beyond_reasons(run, {**answer, "why": {**answer["why"], "promised_ms": 0}})
+        yield from [run.t("whatif.were_so"), *more] if more else []
 
 
 def _outcome(run: Run, seen: Plain, *, still: bool = False) -> str:

@@ -21,7 +21,7 @@ from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetic
 from dure.scheduler.saved import decode, encode
 from dure.scheduler.smallest import PLANS_MAX, Suggestion, smallest_change, suggest
 from dure.scheduler.snapshot import Snapshot, freeze
-from dure.scheduler.suppose import FORMS, USAGES, Asker, Form, is_about, parse_suppositions, suppose
+from dure.scheduler.suppose import FORMS, THIS, USAGES, Asker, Form, is_about, parse_suppositions, suppose
 from dure.scheduler.suppositions import SUPPOSED_MAX, Supposition, refused
 from dure.scheduler.upcoming import Basis, NextEvent, NextKind
 from dure.scheduler.why import Why, why, why_claimed
@@ -30,6 +30,7 @@ __all__ = [
     "FORMS",
     "PLANS_MAX",
     "SUPPOSED_MAX",
+    "THIS",
     "USAGES",
     "WAIT_CODE",
     "WAIT_CODES",

@@ -6,7 +6,8 @@ TEXTS: Mapping[str, str] = {
     "whatif.supposed": "Supposed: {said}.",
     "whatif.now": "Now: {text}",
     "whatif.then": "Then: {text}",
-    "whatif.same": "Then: the same. What is supposed would change nothing about it.",
+    "whatif.same": "just the same.",
+    "whatif.were_so": "If that were so:",
     "whatif.at_rest": "It does not wait, so that no plan is about it and nothing supposed would change it. {text}",
     "whatif.starts": "it starts at {site} with the next step.",
     "whatif.claims": "it gets a place at {site} and starts there when others have made room.",
@@ -23,8 +24,8 @@ TEXTS: Mapping[str, str] = {
     "opt.plan_policy": "Plan it under this policy too: a file (YAML, JSON, TOML) with the fields to change, or FIELD=VALUE; "
     "repeat it.",
     "opt.plan_workload": "Tell of this waiting workload alone, in full.",
-    "snapshot.saved": "Saved {file} ({bytes:,} bytes): the state of {when} at event {sealed_seq:,}, with {sites:,} sites, "
-    "{nodes:,} nodes, {attempts:,} attempts and {waiting:,} waiting.",
+    "snapshot.saved": "Saved {file} ({bytes:,} bytes): the state of {when} at event {sealed_seq:,}. "
+    "Sites: {sites:,}, nodes: {nodes:,}, attempts: {attempts:,}, waiting: {waiting:,}.",
     "snapshot.holds": "It holds ids, amounts and moments of every project, and no names. Plan it with `dure snapshot plan`.",
     "snapshot.exists": "{file} is there already. Name another file, or give --force to write over it.",
     "snapshot.idle": "The policy's {field} changes nothing here: the snapshot was taken with its effect already in it.",

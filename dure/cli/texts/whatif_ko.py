@@ -6,7 +6,8 @@ TEXTS: Mapping[str, str] = {
     "whatif.supposed": "가정: {said}.",
     "whatif.now": "지금: {text}",
     "whatif.then": "그때: {text}",
-    "whatif.same": "그때: 똑같습니다. 가정한 것은 이 작업에 아무 영향이 없습니다.",
+    "whatif.same": "똑같습니다.",
+    "whatif.were_so": "그렇다면:",
     "whatif.at_rest": "대기 중이 아니어서 계획의 대상이 아니며, 가정해도 달라지지 않습니다. {text}",
     "whatif.starts": "다음 단계에서 {site}에서 시작합니다.",
     "whatif.claims": "{site}에 자리를 잡고, 다른 작업이 비켜 주면 시작합니다.",
@@ -16,7 +17,7 @@ TEXTS: Mapping[str, str] = {
     "whatif.still_promised": "여전히 대기하며, 늦어도 {when}에 {site}에서 시작하기로 약속됩니다. {text}",
     "cmd.snapshot": "스냅샷: 계획이 보는 모든 것. 저장해 두었다가 다시 계획합니다.",
     "cmd.snapshot.save": "마지막 계획이 본 것을 파일에 저장합니다.",
-    "cmd.snapshot.plan": "저장한 스냅샷을 그대로, 또는 다른 정책이나 가정 아래서 다시 계획합니다. 농장이 없어도 됩니다.",
+    "cmd.snapshot.plan": "저장한 스냅샷을 그대로, 또는 다른 정책이나 가정 아래서 다시 계획합니다. 팜이 없어도 됩니다.",
     "arg.snapshot_target": "스냅샷을 받을 파일.",
     "opt.force_file": "파일이 이미 있어도 덮어씀.",
     "opt.what_if": '이렇게 가정함. 예: "site pohang +2 nodes", "now +2h". 여러 번 쓸 수 있음. '

@@ -53,12 +53,23 @@ def test_now_and_then_stand_beside_each_other(still: Shell) -> None:
     assert "Then: it starts at pohang with the next step." in said
 
 
+def test_work_is_named_as_everywhere_by_its_name_too(still: Shell) -> None:
+    runs, waits = full(still)
+    named = still.json("why", waits, "--what-if", "project  beta gone", "--what-if", "workload this cores 1", who="operator")
+    assert named["suppositions"] == ["project beta gone", "workload this cores 1"] and named["then"]["starts"]
+    other = still.json("submit", "--cores", "1", "--limit", "1h", "--name", "small", "--", "true", who="alice")["ids"][0]
+    still.served.plane.controller.step()
+    found = still.json("why", waits, "--what-if", "workload small gone", who="alice")
+    assert found["suppositions"] == [f"workload {other} gone"]
+    assert runs not in str(found)
+
+
 def test_what_would_still_wait_says_why(still: Shell) -> None:
     _, waits = full(still)
     said = still.run("why", waits, "--what-if", "site pohang unreachable", who="alice")
     assert "Then: it still waits. None of the allowed sites" in said
     same = still.run("why", waits, "--what-if", "policy backfill_depth 7", who="alice")
-    assert "Then: the same." in same
+    assert "Then: just the same." in same
 
 
 def test_what_runs_is_not_planned(still: Shell) -> None:
@@ -95,7 +106,7 @@ def test_programs_get_both_worlds(still: Shell) -> None:
 def test_an_operator_saves_what_a_plan_can_be_made_of(still: Shell) -> None:
     _, waits = full(still)
     said = still.run("snapshot", "save", "now.snapshot", who="operator")
-    assert "1 sites, 1 nodes, 1 attempts and 1 waiting" in said and "no names" in said
+    assert "Sites: 1, nodes: 1, attempts: 1, waiting: 1." in said and "no names" in said
     assert (still.folder / "now.snapshot").stat().st_mode & 0o777 == 0o600
     assert not list(still.folder.glob("*.new"))
     planned = still.json("snapshot", "plan", "now.snapshot", "--workload", waits)
