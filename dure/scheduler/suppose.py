@@ -175,8 +175,7 @@ def _priority(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason
 
 
 def _accelerators(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
-    types = said.values["TYPES"]
-    assert isinstance(types, tuple)  # what `VALUES` makes of it; for the type checker
+    types = said.words("TYPES")
     strange = next((t for t in types if t not in s.accelerators), None)
     if strange is not None:
         return _unknown(said, "accelerator", strange, s.accelerators)

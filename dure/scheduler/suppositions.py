@@ -38,6 +38,9 @@ class Supposition:
     def word(self, name: str) -> str:
         return str(self.values.get(name, ""))
 
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(self.values[name])  # type: ignore[arg-type]
+
     def number(self, name: str) -> int:
         return int(self.values[name])  # type: ignore[arg-type]
 
