@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dure.controller.answers import PolicyRater, WhyAnswer, answer_why, row_of
+from dure.errors import require
 from dure.model.reason import Reason
 from dure.model.workload import Workload
 from dure.scheduler import (
@@ -72,12 +73,12 @@ def answer_what_if(
     if row is None:
         return None
     pace()
-    supposed = suppose(snapshot, asked.suppositions, asker_of(find, snapshot, asked.projects, workload.id))
+    supposed = _supposed(snapshot, asked, asker_of(find, snapshot, asked.projects, workload.id), workload)
     if isinstance(supposed, Reason):
         return supposed
     then_row = row_of(supposed, workload)
-    if then_row is None:
-        return refused(asked.suppositions[-1].text, "asked_gone")
+    require(then_row is not None, "what is asked about still waits under the suppositions")
+    assert then_row is not None  # as just required; for the type checker
     then_decided = plan(supposed)
     own = any(is_about(s, workload.id) for s in asked.suppositions)
     answer = answer_why(supposed, then_decided, workload, 0 if own else plans_max, pace, classes)
@@ -93,6 +94,18 @@ def answer_what_if(
         then=outlook(supposed, then_decided, then_row),
         answer=answer,
     )
+
+
+def _supposed(snapshot: Snapshot, asked: WhatIf, asker: Asker, workload: Workload) -> Snapshot | Reason:
+    """The snapshot under the suppositions, or the reason of the first that does not go, as it takes away what is asked about."""
+    for supposition in asked.suppositions:
+        found = suppose(snapshot, [supposition], asker)
+        if isinstance(found, Reason):
+            return found
+        if row_of(found, workload) is None:
+            return refused(supposition.text, "asked_gone")
+        snapshot = found
+    return snapshot
 
 
 def asker_of(find: Find, snapshot: Snapshot, projects: frozenset[str] | None, this: str) -> Asker:

@@ -143,8 +143,9 @@ def test_a_body_that_supposes_nothing_is_refused(plane: ApiPlane, body: Any) -> 
 def test_the_job_in_question_cannot_be_supposed_away(plane: ApiPlane) -> None:
     _, waits = full(plane)
     for text in ("workload this gone", "project alpha gone"):
-        told = problem(plane.call("alice", "POST", f"/workloads/{waits}/why", {"what_if": [text]}), 422, "bad_supposition")
-        assert told["reason"]["facts"]["wrong"] == "asked_gone"
+        body = {"what_if": ["now +1m", text, "farm open"]}
+        told = problem(plane.call("alice", "POST", f"/workloads/{waits}/why", body), 422, "bad_supposition")
+        assert (told["reason"]["facts"]["wrong"], told["reason"]["facts"]["supposition"]) == ("asked_gone", text)
 
 
 def test_of_what_runs_nothing_would_be_different(plane: ApiPlane) -> None:
