@@ -24,7 +24,7 @@ from dure.model.reason import ReasonKind
 from dure.model.reason_texts import REASON_TEXTS, Helper, ReasonText
 from dure.model.tenancy import Role
 from dure.model.workload import ATTEMPT_NEXT, WORKLOAD_NEXT
-from dure.scheduler import WAIT_CODES
+from dure.scheduler import FORMS, WAIT_CODES
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Made by docs/generate.py from the code: edit the code, then run `make docs`. -->\n\n"
@@ -325,6 +325,12 @@ def _states(following: Mapping[Any, Iterable[Any]]) -> str:
     return "| state | may be followed by |\n|---|---|\n" + rows
 
 
+def supposable() -> str:
+    """What can be supposed, how it is said and what it means."""
+    rows = [f"| `{form.usage.replace('|', chr(92) + '|')}` | {form.en} | {form.ko} |\n" for form in FORMS]
+    return "| say | it means | 뜻 |\n|---|---|---|\n" + "".join(rows)
+
+
 def tree() -> str:
     """The top level of dure/, each with the first sentence of its charter, in the order of the layers."""
     rows = [(name, _first_sentence(_docstring(name))) for name in TREE]
@@ -364,6 +370,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 BLOCKS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "ARCHITECTURE.md": {"tree": tree, "life of a won": walk.table},
+    "docs/reference/suppositions.md": {"suppositions": supposable},
     "docs/concepts/ledger.md": {"life of a won": walk.table},
     "docs/concepts/workloads-and-attempts.md": {"workload states": workload_states, "attempt states": attempt_states},
 }

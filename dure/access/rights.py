@@ -50,6 +50,7 @@ class Action(StrEnum):
     SITE_OPERATE = "site.operate"
     AGENT_ACT = "agent.act"
     FARM_DRAIN = "farm.drain"
+    SNAPSHOT_READ = "snapshot.read"  # all that a plan is made from: the work and the money of everybody, by their ids
     ME_READ = "me.read"
 
 
@@ -75,7 +76,7 @@ OWN_WITHIN: frozenset[Action] = frozenset({A.ACTOR_READ, A.TOKEN_CREATE, A.TOKEN
 # What only a role at "*" may do, whatever it is done to: it draws on, or speaks of, what belongs to the farm as a whole.
 FARM_WIDE: frozenset[Action] = frozenset({
     A.ORGANISATION_CREATE, A.PROJECT_CREATE, A.PROGRAMME_CREATE, A.PROGRAMME_FUND, A.LEDGER_VERIFY, A.AUDIT_VERIFY,
-    A.SITE_CREATE, A.FARM_DRAIN,
+    A.SITE_CREATE, A.FARM_DRAIN, A.SNAPSHOT_READ,
 })  # fmt: skip
 
 _SEE_WORK = frozenset({A.PROJECT_READ, A.WORKLOAD_READ, A.WORKLOAD_WHY, A.LEDGER_READ, A.EVENT_READ, A.AWARD_READ})
@@ -95,7 +96,7 @@ _OFFICER = frozenset({
 # as a tenant: to submit is to spend a project's money and to run its code.
 _OPERATOR = frozenset({
     A.WORKLOAD_READ, A.WORKLOAD_WHY, A.WORKLOAD_CANCEL, A.PROJECT_READ, A.ORGANISATION_READ, A.EVENT_READ, A.LEDGER_VERIFY,
-    A.AUDIT_VERIFY, A.SITE_CREATE, A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN,
+    A.AUDIT_VERIFY, A.SITE_CREATE, A.SITE_INSPECT, A.SITE_OPERATE, A.FARM_DRAIN, A.SNAPSHOT_READ,
 })  # fmt: skip
 
 # The table: role → what its scope names, and what it may do within. Only a site's own program speaks for the site, so that the
@@ -106,7 +107,7 @@ RIGHTS: Mapping[Role, tuple[Scope, frozenset[Action]]] = MappingProxyType({
     Role.OFFICER: (Scope.PROGRAMME, _OFFICER),
     Role.MANAGER: (Scope.PROJECT, _MANAGER),
     Role.MEMBER: (Scope.PROJECT, _MEMBER),
-    Role.AUDITOR: (Scope.PROJECT, _READ_ALL | {A.WORKLOAD_LOG, A.LEDGER_VERIFY, A.AUDIT_VERIFY, A.SITE_INSPECT}),
+    Role.AUDITOR: (Scope.PROJECT, _READ_ALL | {A.WORKLOAD_LOG, A.LEDGER_VERIFY, A.AUDIT_VERIFY, A.SITE_INSPECT, A.SNAPSHOT_READ}),
     Role.AGENT: (Scope.SITE, frozenset({A.AGENT_ACT})),
 })  # fmt: skip
 

@@ -32,6 +32,7 @@ from dure.api.routers import (
     policy,
     quotas,
     sites,
+    snapshots,
     tenancy,
     workloads,
 )
@@ -41,7 +42,22 @@ from dure.model.reason import Reason, ReasonKind
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
-    for module in (workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, envelopes, farm, policy, quotas)
+    for module in (
+        workloads,
+        agent,
+        logs,
+        events,
+        tenancy,
+        actors,
+        funding,
+        bundles,
+        sites,
+        envelopes,
+        farm,
+        policy,
+        quotas,
+        snapshots,
+    )  # fmt: skip
 )
 OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json", PAGE})  # need no token
 

@@ -13,6 +13,7 @@ from dure.api.units import Count, EndMs, StartMs, fault
 from dure.model.envelope import WATTS_MAX
 from dure.model.policy import NO_LIMIT, PRICE_PERMILLE_MAX, QUOTA_MILLI_MAX, QUOTAS_MAX, Policy, Price, PriorityClass, Quota
 from dure.model.tenancy import Role
+from dure.scheduler import SUPPOSED_MAX
 
 AMOUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps
 MS_MAX = 400 * 86_400_000
@@ -135,6 +136,14 @@ class ResubmitIn(Body):
         description="members of the job to change; null takes one back to its default; `resources` and `env` by member",
     )
     array: Count | None = Field(default=None, ge=1, description="how many elements; absent: as many as it had")
+
+
+class WhatIfIn(Body):
+    """Suppositions, in the words of docs/reference/suppositions.md."""
+
+    what_if: list[str] = Field(
+        min_length=1, max_length=SUPPOSED_MAX, description='what is supposed, in this order, such as "site pohang +2 nodes"'
+    )
 
 
 class DismissIn(Body):

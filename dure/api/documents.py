@@ -9,7 +9,7 @@ from typing import Any
 
 from dure.api.problems import reason_document
 from dure.api.veil import Veil
-from dure.controller import QuoteAnswer, WhyAnswer, so_far
+from dure.controller import QuoteAnswer, WhatIfAnswer, WhyAnswer, so_far
 from dure.controller.commands.funding import expiry_id
 from dure.controller.commands.tenancy import NewToken
 from dure.controller.commands.workloads import Submitted
@@ -184,6 +184,14 @@ def why_document(answer: WhyAnswer, lang: str, veil: Veil) -> Plain:
     if inner and inner["next_event"]:
         inner["next_event"] = veil.next_event(inner["next_event"])
     return document
+
+
+def what_if_document(answer: WhatIfAnswer, lang: str, veil: Veil) -> Plain:
+    """now, then: what the plan holds for it, and would. why, change, hold, hold_then: then, as `why_document` tells them now."""
+    told = worded(answer, lang, veil)
+    del told["answer"]
+    then = why_document(answer.answer, lang, veil) if answer.answer else {}
+    return {**told, **{name: then.get(name) for name in ("why", "change", "hold", "hold_then")}}
 
 
 def quote_document(answer: QuoteAnswer, lang: str, veil: Veil) -> Plain:

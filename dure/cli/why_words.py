@@ -21,8 +21,14 @@ def sentences(run: Run, answer: Plain) -> Iterator[str]:
     yield run.t("why.stands", id=workload["id"], name=name, state=run.texts.word("state", workload["state"]))
     reasons = list(why["reasons"]) if why else []
     yield from (run.reason(reason) for reason in reasons or [answer["reason"]])
-    if why is None:
-        return
+    if why is not None:
+        yield from _beyond_reasons(run, answer)
+
+
+def _beyond_reasons(run: Run, answer: Plain) -> Iterator[str]:
+    """What else there is to say of a workload that a plan is about."""
+    workload, why = answer["workload"], answer["why"]
+    reasons = list(why["reasons"])
     if len(why["sites"]) > 1 or not reasons:
         for site, reason in map(_site, why["sites"]):
             yield run.t("why.site", site=site, text=run.reason(reason))
@@ -38,6 +44,35 @@ def sentences(run: Run, answer: Plain) -> Iterator[str]:
         yield run.t(f"why.{why['no_change']}", plans=why.get("plans", 0))
     if why["next_event"]:
         yield next_sentence(run, why["next_event"])
+
+
+def what_if_sentences(run: Run, answer: Plain) -> Iterator[str]:
+    """How it stands now, how it would stand, and what would be said of it then."""
+    workload, now, then = answer["workload"], answer["now"], answer["then"]
+    name = workload["spec"]["name"]
+    yield run.t("why.stands", id=workload["id"], name=name, state=run.texts.word("state", workload["state"]))
+    yield run.t("whatif.supposed", said="; ".join(answer["suppositions"]))
+    if now is None or then is None:
+        yield run.t("whatif.at_rest", text=run.reason(answer["reason"]))
+        return
+    yield run.t("whatif.now", text=_outcome(run, now))
+    same = run.t("whatif.same")
+    yield run.t("whatif.then", text=same if now == then else _outcome(run, then, still=not now["starts"]))
+    if not then["starts"] and answer["why"]:
+        more = [run.reason(reason) for reason in answer["why"]["reasons"][1:]]
+        more += _beyond_reasons(run, {**answer, "why": {**answer["why"], "promised_ms": 0}})
+        yield from [run.t("whatif.were_so"), *more] if more else []
+
+
+def _outcome(run: Run, seen: Plain, *, still: bool = False) -> str:
+    """It starts, starts once others have left, or (still) waits, and why."""
+    if seen["starts"]:
+        return run.t("whatif.claims" if seen["claims"] else "whatif.starts", site=seen["site"])
+    text = run.reason(seen["reason"])
+    if seen["promised_ms"]:
+        key = "whatif.still_promised" if still else "whatif.promised"
+        return run.t(key, when=run.when(seen["promised_ms"]), site=seen["site"], text=text)
+    return run.t("whatif.still" if still else "whatif.waits", text=text)
 
 
 def _dearer(run: Run, answer: Plain) -> Iterator[str]:

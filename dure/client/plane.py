@@ -118,6 +118,10 @@ class PlaneMethods(Transport):
         """What quotas leave to whom, as of the last step."""
         return self.get("/quotas", project=project)
 
+    def snapshot(self) -> bytes:
+        """A file with what the last plan was made from; `dure.scheduler.decode` reads it."""
+        return self.send("GET", "/snapshot").content
+
     def farm(self) -> Plain:
         return self.get("/farm")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dure.client.transport import LogPiece, Plain, Transport, log_piece, part
@@ -40,6 +40,10 @@ class WorkMethods(Transport):
 
     def why(self, workload: str) -> Plain:
         return self.get(f"/workloads/{part(workload)}/why")
+
+    def what_if(self, workload: str, suppositions: Sequence[str]) -> Plain:
+        """{"now", "then", "why", …}: what it would be like beside what it is. Changes nothing."""
+        return self.ask(f"/workloads/{part(workload)}/why", {"what_if": list(suppositions)})
 
     def cancel(self, id: str) -> Plain:
         """{"items"} with the workload as it is now; of an array {"array_id", "states", "elements"}."""

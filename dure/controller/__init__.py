@@ -11,6 +11,7 @@ from dure.controller.founding import found
 from dure.controller.quotas import QuotasAnswer, QuotaUse
 from dure.controller.step import StepReport, step
 from dure.controller.verify import AuditReport, BooksReport, verify_audit, verify_store_books
+from dure.controller.whatif import WhatIf, WhatIfAnswer
 
 __all__ = [
     "CONTROLLER",
@@ -25,6 +26,8 @@ __all__ = [
     "SoFar",
     "StepReport",
     "View",
+    "WhatIf",
+    "WhatIfAnswer",
     "WhyAnswer",
     "found",
     "so_far",

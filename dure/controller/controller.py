@@ -19,6 +19,7 @@ from dure.controller.openings import with_opening
 from dure.controller.quotas import QuotasAnswer, answer_quotas
 from dure.controller.rules import not_found
 from dure.controller.sealer import Sealer, Sign, Signer
+from dure.controller.whatif import WhatIf, WhatIfAnswer, answer_what_if, at_rest
 from dure.errors import ChainContradicted, StaleLeader, require
 from dure.model.event import NO_HEAD, ChainFault, Head
 from dure.model.reason import Reason, ReasonKind
@@ -279,6 +280,32 @@ class Controller:
             return self.store.read(lambda r: with_opening(answer, r, view.snapshot))
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
+
+    def what_if(self, id: str, asked: WhatIf, classes: Sequence[str] | None = None) -> WhatIfAnswer | Reason:
+        """As `why`, beside what it would be like under suppositions. Changes nothing. Blocks like `why`."""
+
+        def find(id: str) -> Workload | None:
+            return self.store.read(lambda r: r.get(Workload, id))
+
+        def look(view: View) -> WhatIfAnswer | Reason | None:
+            workload = find(id)
+            if workload is None:
+                return not_found("workload", id)
+            known = self._quarantined(workload, view.snapshot.now_ms) or self._stopping(workload)
+            plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
+            if known is None and workload.state != WorkloadState.WAITING:
+                known = answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
+            if known is not None:
+                return at_rest(known, asked)
+            return answer_what_if(find, view.snapshot, view.plan, workload, asked, plans_max, pace, classes)
+
+        return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
+
+    def snapshot(self) -> Snapshot | None:
+        """What the last step planned from (of a controller that follows: the state that it saw last), for whoever wants to plan
+        it again; without who wrote its policy. None before there is one."""
+        view = self._view
+        return replace(view.snapshot, policy=replace(view.snapshot.policy, written_by="")) if view else None
 
     def _quarantined(self, workload: Workload, now_ms: int) -> WhyAnswer | None:
         """What is set aside holds up work that waits, and what its site gives no account of; not what runs elsewhere by now."""

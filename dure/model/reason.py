@@ -81,6 +81,8 @@ class ReasonKind(StrEnum):
     AWARD_IN_USE = "award_in_use"  # asked, available, held, currency: more is to be taken back than is neither held nor spent
     POLICY_CHANGED = "policy_changed"  # based_on, version: another was put in force meanwhile
     POLICY_FREE = "policy_free"  # nothing would cost anything, and nobody said that it should be so
+    BAD_SUPPOSITION = "bad_supposition"  # supposition, wrong, token: of a "what if"
+    SNAPSHOT_UNREADABLE = "snapshot_unreadable"  # wrong: of a file that holds a saved snapshot
     PLANE_STARTING = "plane_starting"
     PLANE_BUSY = "plane_busy"
     STORE_UNAVAILABLE = "store_unavailable"

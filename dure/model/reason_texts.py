@@ -387,6 +387,14 @@ _REFUSED: dict[K, ReasonText] = {
         "Give the prices (and a preemptible_permille above 0), or say `free: true` if work is to be free."), (
         "모든 작업이 무료가 됨", "이 정책에서는 작업에 비용이 들지 않아 바우처 없이도 누구나 실행할 수 있습니다.",
         "단가(와 0보다 큰 preemptible_permille)를 적거나, 무료로 하려면 `free: true`를 적으십시오.")),
+    K.BAD_SUPPOSITION: _text("supposition wrong", _SELF, (
+        "That cannot be supposed", "“{supposition}”: {wrong}.", "Correct it and ask again; nothing was changed."), (
+        "가정할 수 없음", "가정 “{supposition}”: {wrong}.", "고쳐서 다시 물으십시오. 아무것도 바뀌지 않았습니다.")),
+    K.SNAPSHOT_UNREADABLE: _text("wrong", _SELF, (
+        "Not a snapshot that can be planned", "The file cannot be planned from: {wrong}.",
+        "Use a whole file of `dure snapshot save`, and the version of Dure that saved it."), (
+        "계획할 수 없는 스냅샷", "파일에서 계획을 세울 수 없습니다: {wrong}.",
+        "`dure snapshot save`로 저장한 온전한 파일을, 저장한 것과 같은 버전의 Dure로 읽으십시오.")),
     K.PLANE_BUSY: _text("", _WAIT, (
         "The plane is busy", "The plane has more to do than it can take in at this moment; nothing was done.",
         "Try again in a few seconds, under the same Idempotency-Key."), (

@@ -50,6 +50,38 @@ PROBLEMS: Pairs = MappingProxyType({
     "revoked": ("revoked", "취소되었습니다"),
 })  # fmt: skip
 
+# Why something cannot be supposed (BAD_SUPPOSITION), or a saved snapshot not be read (SNAPSHOT_UNREADABLE): the fact "wrong".
+FAULTS: Pairs = MappingProxyType({
+    "word": ("“{token}” cannot stand there; what can be supposed: {allowed}",
+             "“{token}” 자리에 올 수 없는 말입니다. 가정할 수 있는 것: {allowed}"),
+    "ends_early": ("something is missing[ behind “{token}”]; what can be supposed: {allowed}",
+                   "[“{token}” 뒤에 ]빠진 말이 있습니다. 가정할 수 있는 것: {allowed}"),
+    "too_long": ("it is longer than {most} characters", "{most}자보다 깁니다"),
+    "too_many": ("at most {most} things can be supposed at once", "한 번에 {most}개까지만 가정할 수 있습니다"),
+    "not_there": ("there is no {what} “{token}” that you may see[; there are {known}]",
+                  "볼 수 있는 {what} 가운데 {token|이/가} 없습니다[ (있는 것: {known})]"),
+    "nothing_alike": ("the site {site} has no node that the new ones could be like[; its accelerators are {known}]",
+                      "사이트 {site}에 본뜰 노드가 없습니다[ (가속기: {known})]"),
+    "not_waiting": ("workload {token} does not wait, so that what it asks for decides nothing",
+                    "작업 {token|은/는} 대기 중이 아니므로 요청을 바꾸어도 달라질 것이 없습니다"),
+    "not_placed": ("nothing of workload {token} runs or starts", "작업 {token|은/는} 실행되거나 시작되는 것이 없습니다"),
+    "beyond": ("{token} is beyond what is possible: [{least} to {most}][{least_ms} to {most_ms}][{least_milli} to {most_milli}]"
+               "[{least_mib} to {most_mib}]",
+               "{token|은/는} 가능한 범위 밖입니다: [{least}~{most}][{least_ms}~{most_ms}][{least_milli}~{most_milli}]"
+               "[{least_mib}~{most_mib}]"),
+    "not_planned": ("{token} is no whole number of the policy that planning reads; those are {known}",
+                    "{token|은/는} 계획이 읽는 정책의 정수 항목이 아닙니다. 읽는 항목: {known}"),
+    "asked_gone": ("then there would be nothing left to ask about: it is of the workload in question",
+                   "묻는 작업 자체가 없어지므로 물을 것이 남지 않습니다"),
+    "not_one": ("it holds no snapshot", "스냅샷이 들어 있지 않습니다"),
+    "damaged": ("it is damaged or cut off", "손상되었거나 일부가 잘려 나갔습니다"),
+    "too_large": ("it is larger than {limit_bytes} when unpacked", "풀면 {limit_bytes}보다 큽니다"),
+    "version": ("it is of format version {found}; known here: {known}", "형식 버전이 {found}입니다. 여기서 아는 버전: {known}"),
+    "columns": ("its columns are not those that this version of Dure plans with[; missing: {lacks}][; unknown: {strange}]"
+                "[; of another kind: {wrong_kind}]",
+                "이 버전의 Dure가 계획에 쓰는 열과 다릅니다[ (없음: {lacks})][ (모름: {strange})][ (종류가 다름: {wrong_kind})]"),
+})  # fmt: skip
+
 NOUNS: Pairs = MappingProxyType({
     "workload": ("workload", "작업"), "attempt": ("attempt", "시도"), "project": ("project", "과제"),
     "organisation": ("organisation", "기관"), "programme": ("programme", "사업"), "award": ("award", "바우처"),
@@ -58,6 +90,7 @@ NOUNS: Pairs = MappingProxyType({
     "site": ("site", "사이트"), "node": ("node", "노드"), "actor": ("actor", "행위자"), "token": ("token", "토큰"),
     "grant": ("grant", "역할 부여"), "bundle": ("code archive", "코드 묶음"),
     "quarantine": ("quarantined attempt", "격리된 시도"),
+    "class": ("priority class", "우선순위"), "accelerator": ("accelerator type", "가속기 종류"),
     "policy": ("policy", "정책"), "event": ("event", "사건"), "ledger": ("ledger", "원장"), "account": ("account", "계정"),
     "hold": ("hold", "예약금"), "amount": ("amount", "금액"), "waiting": ("waiting workloads", "대기 작업 수"),
     "array_bytes": ("bytes of an array (description × elements)", "배열의 바이트(설명 × 원소 수)"),

@@ -14,7 +14,7 @@ from dure.model.money import Currency
 from dure.model.policy import WHOLE_FARM
 from dure.model.reason import Reason
 from dure.model.reason_texts import REASON_TEXTS
-from dure.model.reason_words import DETAILS, NOUNS, PROBLEMS, ROLES, STATES, Pairs
+from dure.model.reason_words import DETAILS, FAULTS, NOUNS, PROBLEMS, ROLES, STATES, Pairs
 
 Facts = Mapping[str, Any]
 
@@ -30,7 +30,9 @@ _MONEY = frozenset({"hold", "held", "available", "asked", "amount", "settled"})
 _PLAIN = frozenset({"exit_code", "epoch", "current", "protocol", "oldest", "newest"})  # numbers that are names: no separators
 _WORDS: Mapping[str, Pairs] = {
     "what": NOUNS, "expected": NOUNS, "state": STATES, "roles": ROLES, "detail": DETAILS, "problem": PROBLEMS,
+    "wrong": FAULTS,
 }  # fmt: skip
+_TEMPLATES = ("problem", "wrong")  # facts whose words use further facts
 # Other names under which a fact may come.
 _ALIASES = {"limit_bytes": "bytes_max"}
 _REMEDY = {"en": "Correct it and send the request again.", "ko": "고쳐서 다시 보내십시오."}
@@ -263,7 +265,7 @@ def _word(name: str, word: str, facts: Facts, lang: str) -> str:
     if known is None:
         return word[:_TEXT_MAX]
     text = known[1] if lang == "ko" else known[0]
-    return fill(text, facts, lang) if name == "problem" else text
+    return fill(text, facts, lang) if name in _TEMPLATES else text
 
 
 def _decimal(number: int, unit: int) -> str:

@@ -9,24 +9,37 @@ The parts, from the bottom: `runs` (flat columns), `power` (what sites draw, and
 place, and until when), `boards` and `tables` (columns as the kernels want them), `kernels` (the hot loops, where it is decided),
 `planning` (the plan, and what its state says to a question), and upon it `upcoming` (which event comes next), `smallest` (which
 change would help), `why` and `quote`.
+About another snapshot than the present one: `suppositions`, `suppose` and `rows` (what if), `saved` (a snapshot as bytes),
+`compare` (one snapshot under two policies).
 """
 
 from dure.scheduler.change import Change, NoChange, Rater, apply_change
 from dure.scheduler.check import check
+from dure.scheduler.compare import Difference, Tally, class_of, difference, tally, under_policy, without_effect
 from dure.scheduler.plan import WAIT_CODE, WAIT_CODES, Plan, make_reason, reason_of
 from dure.scheduler.planning import Pace, plan
 from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetical
+from dure.scheduler.saved import decode, encode
 from dure.scheduler.smallest import PLANS_MAX, Suggestion, smallest_change, suggest
 from dure.scheduler.snapshot import Snapshot, freeze
+from dure.scheduler.suppose import FORMS, THIS, USAGES, Asker, Form, is_about, parse_suppositions, suppose
+from dure.scheduler.suppositions import SUPPOSED_MAX, Supposition, refused
 from dure.scheduler.upcoming import Basis, NextEvent, NextKind
 from dure.scheduler.why import Why, why, why_claimed
 
 __all__ = [
+    "FORMS",
     "PLANS_MAX",
+    "SUPPOSED_MAX",
+    "THIS",
+    "USAGES",
     "WAIT_CODE",
     "WAIT_CODES",
+    "Asker",
     "Basis",
     "Change",
+    "Difference",
+    "Form",
     "Hypothetical",
     "NextEvent",
     "NextKind",
@@ -37,17 +50,30 @@ __all__ = [
     "Rater",
     "Snapshot",
     "Suggestion",
+    "Supposition",
+    "Tally",
     "Why",
     "apply_change",
     "check",
+    "class_of",
+    "decode",
+    "difference",
+    "encode",
     "freeze",
+    "is_about",
     "make_reason",
     "outlook",
+    "parse_suppositions",
     "plan",
     "reason_of",
+    "refused",
     "smallest_change",
     "suggest",
+    "suppose",
+    "tally",
+    "under_policy",
     "why",
     "why_claimed",
     "with_hypothetical",
+    "without_effect",
 ]

@@ -25,6 +25,7 @@ POST   /quotes                                admin .        .    .       .    m
 GET    /workloads/{id}                        admin operator site .       .    manager member auditor .     .
 GET    /workloads/{id}/attempts               admin operator site .       .    manager member auditor .     .
 GET    /workloads/{id}/why                    admin operator site .       .    manager member auditor .     .
+POST   /workloads/{id}/why                    admin operator site .       .    manager member auditor .     .
 POST   /workloads/{id}/cancel                 admin operator site .       .    manager member .       .     .
 GET    /arrays/{id}                           admin operator .    .       .    manager member auditor .     .
 POST   /agent/hello                           .     .        .    .       .    .       .      .       agent .
@@ -94,6 +95,7 @@ PUT    /policy                                admin .        .    .       .    .
 GET    /policies                              admin operator site officer call manager member auditor agent other
 GET    /policy/{version}                      admin operator site officer call manager member auditor agent other
 GET    /quotas                                admin operator site officer call manager member auditor agent other
+GET    /snapshot                              admin operator .    .       .    .       .      auditor .     .
 """
 TABLE = {tuple(line.split()[:2]): line.split()[2:] for line in PICTURE.strip().splitlines()}
 NARROW = {"site": ("operator", "pohang"), "call": ("officer", "voucher")}

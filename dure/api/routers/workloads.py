@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dure.access import Action, Resource, visible_projects
 from dure.api import resources
-from dure.api.bodies import ResubmitIn, WorkloadIn
+from dure.api.bodies import ResubmitIn, WhatIfIn, WorkloadIn
 from dure.api.call import Call, CallDep
 from dure.api.documents import (
     Plain,
@@ -18,6 +18,7 @@ from dure.api.documents import (
     page,
     quote_document,
     submitted_document,
+    what_if_document,
     why_document,
     workload_document,
     workload_documents,
@@ -38,7 +39,7 @@ from dure.api.shapes import (
     WorkloadShape,
 )
 from dure.api.veil import Veil
-from dure.controller import QuoteAnswer
+from dure.controller import QuoteAnswer, WhatIf
 from dure.controller.commands import workloads
 from dure.controller.rules import bad, policy_of
 from dure.model.policy import PriorityClass
@@ -46,6 +47,7 @@ from dure.model.reason import Reason
 from dure.model.records import WaitNote
 from dure.model.workload import Attempt, Workload, WorkloadState
 from dure.ports import Reader
+from dure.scheduler import parse_suppositions
 
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["work"])
 StateFilter = Literal["", "waiting", "starting", "running", "succeeded", "failed", "cancelled"]
@@ -203,6 +205,27 @@ async def why(call: CallDep, id: str) -> Response:
         if isinstance(answer, Reason):
             return answer
         return call.api.services.store.read(lambda reader: why_document(answer, call.lang, veil_of(call, reader)))
+
+    return await call.ask(look)
+
+
+@router.post("/workloads/{id}/why", response_model=Document)
+@requires(Action.WORKLOAD_WHY, resources.workload, keyed=False)
+async def what_if(call: CallDep, id: str, body: WhatIfIn) -> Response:
+    """What it would be like (`then`, with its `why`) beside what it is (`now`), if these suppositions held. Changes nothing.
+
+    Work and money of projects that the caller cannot see can neither be supposed nor are they named."""
+    asked = parse_suppositions(body.what_if)
+    if isinstance(asked, Reason):
+        return call.refuse(asked)
+    usable = await _usable_classes(call, call.record.project)
+    supposed = WhatIf(suppositions=asked, projects=visible_projects(call.identity, Action.WORKLOAD_READ))
+
+    def look() -> Plain | Reason:
+        answer = call.api.services.controller.what_if(id, supposed, usable)
+        if isinstance(answer, Reason):
+            return answer
+        return call.api.services.store.read(lambda reader: what_if_document(answer, call.lang, veil_of(call, reader)))
 
     return await call.ask(look)
 

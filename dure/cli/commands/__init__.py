@@ -73,6 +73,8 @@ COMMANDS: Mapping[str, str] = {
     "policy list": "policy:policy_list",
     "policy set": "policy:policy_set",
     "quota": "quotas:quota",
+    "snapshot save": "snapshots:snapshot_save",
+    "snapshot plan": "snapshots:snapshot_plan",
     "simulate": "simulate:simulate",
     "backup": "data:backup",
     "restore": "data:restore",

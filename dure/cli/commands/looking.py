@@ -11,19 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from dure.cli.commands.options import Limit, WorkloadId, filled
+from dure.cli.commands.options import Limit, WhatIf, WorkloadId, filled
 from dure.cli.commands.waiting import ENDED, watched
 from dure.cli.commands.work import Work, work_of
 from dure.cli.console import Column
 from dure.cli.exits import Exit
-from dure.cli.naming import project_filter
+from dure.cli.naming import project_filter, resolved
 from dure.cli.remedies import after_the_end
 from dure.cli.run import Run
-from dure.cli.why_words import sentences, smallest_change_command
+from dure.cli.why_words import sentences, smallest_change_command, what_if_sentences
 from dure.errors import ApiError
 from dure.model.money import NANO
 from dure.model.render import cores_words
 from dure.model.workload import WorkloadState
+from dure.scheduler import THIS
 
 STATES = tuple(state.value for state in WorkloadState)
 ROWS_MAX = 5_000  # rows that are read so that arrays can be shown as one line each
@@ -212,11 +213,17 @@ def _so_far(run: Run, attempt: Mapping[str, Any], text: str) -> str:
     return run.t("show.so_far", used=text) if attempt.get("so_far") else text
 
 
-def why(run: Run, id: WorkloadId) -> None:
+def why(run: Run, id: WorkloadId, what_if: WhatIf = None) -> None:
     work = work_of(run, id)
     if work.is_array:
         run.note("why.array", id=work.id, states=run.counted(Counter(work.states)))
     one = _telling(run, work) if work.is_array else work.id
+    if what_if:
+        supposed = run.client.what_if(one, [_by_id(run, said) for said in what_if])
+        run.console.document(supposed)
+        for sentence in what_if_sentences(run, supposed):
+            run.console.say(sentence)
+        return
     answer = run.client.why(one)
     run.console.document(answer)
     for sentence in sentences(run, answer):
@@ -226,6 +233,14 @@ def why(run: Run, id: WorkloadId) -> None:
         run.say("why.paste")
         run.console.say("  " + command)
     after_the_end(run, answer["workload"])
+
+
+def _by_id(run: Run, said: str) -> str:
+    """A supposition in which work and projects stand by their ids, though people may have named them."""
+    words = said.split()
+    if len(words) > 1 and words[0] in ("workload", "project") and words[1] != THIS:
+        words[1] = resolved(run, words[0], words[1])
+    return " ".join(words)
 
 
 def _telling(run: Run, work: Work) -> str:

@@ -32,6 +32,7 @@ Amount = Annotated[int, typer.Option("--amount", help="opt.amount", min=1)]
 Starts = Annotated[str, typer.Option("--starts", help="opt.starts", metavar="DATE")]
 Limit = Annotated[int, typer.Option("--limit", "-n", help="opt.page", min=1, max=10_000)]
 Sites = Annotated[list[str] | None, typer.Option("--site", help="opt.award_site", callback=filled)]
+WhatIf = Annotated[list[str] | None, typer.Option("--what-if", help="opt.what_if", metavar="SUPPOSITION", callback=filled)]
 File = Annotated[Path, typer.Argument(help="arg.file", metavar="FILE", dir_okay=False)]
 
 

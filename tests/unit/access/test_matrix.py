@@ -65,6 +65,7 @@ site.inspect             admin  operator   .         .        .       auditor   
 site.operate             admin  operator   .         .        .       .         .
 agent.act                .      .          .         .        .       .         agent
 farm.drain               admin  operator:* .         .        .       .         .
+snapshot.read            admin  operator:* .         .        .       auditor:* .
 me.read                  *
 """
 TABLE = {line.split()[0]: line.split()[1:] for line in MATRIX.strip().splitlines()}

@@ -7,7 +7,7 @@ import pytest
 from dure.controller.openings import UNPAID
 from dure.model.reason import Reason, ReasonKind
 from dure.model.reason_texts import REASON_TEXTS, Helper
-from dure.model.reason_words import DETAILS, NOUNS, PROBLEMS, ROLES, STATES
+from dure.model.reason_words import DETAILS, FAULTS, NOUNS, PROBLEMS, ROLES, STATES
 from dure.model.render import (
     Text,
     bytes_words,
@@ -34,6 +34,7 @@ SAMPLE = {
     "free_milli": 500, "free_mib": 256, "free": 3,
     "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
     "workers_fit_usable": 1,
+    "supposition": "farm open", "wrong": "damaged",
     "for_workload": "job_1", "hold": 160_000, "held": 70, "available": 5000, "based_on": 7, "version": 8,
     "currency": "KRW", "victims": 1, "exit_code": 3,
     "detail": "no_such_command", "signal": 9, "limit_ms": 3_900_000, "by": "job_2", "on": "job_3", "field": "workers",
@@ -209,7 +210,7 @@ def test_the_language_is_that_of_the_locale() -> None:
 def test_every_word_that_the_plane_itself_uses_has_a_translation() -> None:
     assert {r.value for r in Role} <= set(ROLES)
     assert {s.value for s in WorkloadState} | {o.value for o in Outcome if o} <= set(STATES)
-    for pairs in (PROBLEMS, NOUNS, STATES, ROLES, DETAILS):
+    for pairs in (PROBLEMS, FAULTS, NOUNS, STATES, ROLES, DETAILS):
         assert all(en and HANGUL.search(ko) and not HANGUL.search(en) for en, ko in pairs.values())
 
 
