@@ -78,10 +78,18 @@ def apply_groups(store: Store, deed: Deed, groups: Sequence[Group], fence: int) 
     lost: list[str] = []
     for first in range(0, len(groups), GROUPS_AT_ONCE):
         chunk = groups[first : first + GROUPS_AT_ONCE]
-        done = store.transact(lambda tx, c=chunk: [_apply_one(tx, deed, g) for g in c], fence=fence)  # type: ignore[misc]
+        done = store.transact(lambda tx, c=chunk: _apply_some(tx, deed, c), fence=fence)  # type: ignore[misc]
         started += [g.attempt.id for g, ok in zip(chunk, done, strict=True) if ok]
         lost += [g.attempt.workload for g, ok in zip(chunk, done, strict=True) if not ok]
     return Applied(started=tuple(started), lost=tuple(lost))
+
+
+def _apply_some(tx: Tx, deed: Deed, groups: Sequence[Group]) -> list[bool]:
+    """One after the other; what each will ask for by itself is read together before."""
+    tx.get_many(Workload, [g.attempt.workload for g in groups])
+    tx.get_many(Attempt, {v.id for g in groups for v in g.victims})
+    money.look_ahead(tx, [g.attempt for g in groups])
+    return [_apply_one(tx, deed, g) for g in groups]
 
 
 def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:

@@ -146,7 +146,7 @@ class NoteKeeper:
 
     def write(self, store: Store, notes: list[WaitNote], fence: int) -> None:
         if notes:
-            store.transact(lambda tx: each(notes, lambda n: _put_note(tx, n)), fence=fence)
+            store.transact(lambda tx: _put_notes(tx, notes), fence=fence)
 
 
 def _note(snapshot: Snapshot, plan: Plan, row: int, promised_ms: int) -> WaitNote:
@@ -154,6 +154,12 @@ def _note(snapshot: Snapshot, plan: Plan, row: int, promised_ms: int) -> WaitNot
     project = snapshot.projects.ids[int(snapshot.pending.project[row])]
     plain = reason.to_json() if reason else {}
     return WaitNote(id=snapshot.pending.ids[row], project=project, reason=plain, promised_ms=promised_ms, at_ms=snapshot.now_ms)
+
+
+def _put_notes(tx: Tx, notes: list[WaitNote]) -> None:
+    tx.get_many(Workload, [n.id for n in notes])  # read together what each is about to ask for
+    tx.get_many(WaitNote, [n.id for n in notes])
+    each(notes, lambda note: _put_note(tx, note))
 
 
 def _put_note(tx: Tx, note: WaitNote) -> None:

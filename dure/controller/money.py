@@ -4,7 +4,7 @@ Every function that posts returns the ids of what it touched and the digests of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from dure.errors import require
@@ -22,6 +22,7 @@ from dure.ledger import (
     settle_exact,
     settle_transfers,
     transfer_digest,
+    transfer_id,
 )
 from dure.model.funding import Account, Award, Remainder, Transfer, TransferKind, TransferState
 from dure.model.money import NANO
@@ -96,7 +97,30 @@ def hold(tx: Tx, attempt: Attempt, now_ms: int) -> Posted | Reason:
 
 def _holds(tx: Reader, attempt: Attempt) -> list[Transfer]:
     """What is held for an attempt now."""
-    return tx.find(Transfer, {"attempt": attempt.id, "kind": TransferKind.HOLD, "state": TransferState.PENDING})
+    return [hold for hold in _made(tx, attempt) if hold.state == TransferState.PENDING]
+
+
+def _made(tx: Reader, attempt: Attempt) -> Iterator[Transfer]:
+    """All its holds, read by their ids: they count without gaps, and `look_ahead` has read them together with others'."""
+    number = 0
+    while hold := tx.get(Transfer, transfer_id(TransferKind.HOLD, attempt.id, number)):
+        yield hold
+        number += 1
+
+
+# A hold, the one that would be next, and what may follow upon the first: nearly all have but one.
+_LIKELY = (
+    (TransferKind.HOLD, 0),
+    (TransferKind.HOLD, 1),
+    (TransferKind.SETTLE, 0),
+    (TransferKind.RELEASE, 0),
+)
+
+
+def look_ahead(tx: Tx, attempts: Collection[Attempt]) -> None:
+    """Read together what holding or settling for each of these will ask for one by one. Changes nothing, and is never needed."""
+    tx.get_many(Transfer, [transfer_id(kind, a.id, number) for a in attempts for kind, number in _LIKELY])
+    tx.get_many(Remainder, {remainder_id(a.project, a.site, a.currency) for a in attempts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

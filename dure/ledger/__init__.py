@@ -33,6 +33,7 @@ from dure.ledger.funding import (
     refund_transfers,
     release_transfers,
     settle_transfers,
+    transfer_id,
     withdraw_transfer,
 )
 from dure.ledger.rating import charge_nano, energy_mwh, hold_amount, rate_all, refund_nano, run_charge_nano
@@ -83,6 +84,7 @@ __all__ = [
     "site_account",
     "statement",
     "transfer_digest",
+    "transfer_id",
     "treasury_account",
     "verify_books",
     "verify_budgets",

@@ -51,11 +51,16 @@ def divide(
     return tuple(parts)
 
 
+def transfer_id(kind: TransferKind, attempt: str, number: int) -> str:
+    """Of what is posted for an attempt: its holds count from 0 without gaps, and what follows upon one has its number."""
+    return f"{kind}:{attempt}:{number}"
+
+
 def hold_transfers(attempt: Attempt, parts: Parts, *, at_ms: int, first: int = 0) -> tuple[Transfer, ...]:
     """One HOLD for every part. first: number of the first one; an extension of an attempt goes on counting."""
     return tuple(
         Transfer(
-            id=f"hold:{attempt.id}:{n}",
+            id=transfer_id(TransferKind.HOLD, attempt.id, n),
             kind=TransferKind.HOLD,
             debit=award_account(award),
             credit=site_account(attempt.site, attempt.currency),
@@ -138,5 +143,5 @@ def _number(hold: Transfer) -> int:
 
 def _follows(hold: Transfer, kind: TransferKind, amount: int, at_ms: int) -> Transfer:
     """A transfer between the hold's accounts, for the same work under the same rules."""
-    return replace(hold, id=f"{kind}:{hold.attempt}:{_number(hold)}", kind=kind, amount=amount, at_ms=at_ms,
-                   state=TransferState.POSTED, settled=0, version=1)  # fmt: skip
+    return replace(hold, id=transfer_id(kind, hold.attempt, _number(hold)), kind=kind, amount=amount,
+                   at_ms=at_ms, state=TransferState.POSTED, settled=0, version=1)  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dure.controller import money
 from dure.controller.commands.resurfaced import PHASES, outlived
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, move_attempt, move_workload, plausible
@@ -65,6 +66,7 @@ def hello(tx: Tx, deed: Deed, *, site: str, hello: Hello) -> HelloAnswer | Reaso
     record(
         tx, deed, "site.joining" if hello.more else "site.joined", site, site=site, data=data, touched=touch(known, *nodes)
     )  # fmt: skip
+    _look_ahead(tx, hello.reports)
     for attempt_report in _in_order(hello.reports):
         _take(tx, deed, known, attempt_report)
     if known.incarnation > row.incarnation:
@@ -187,8 +189,17 @@ def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | R
         changed = take_inventory(tx, site, nodes)
         if changed:
             record(tx, deed, "site.inventory", site, site=site, data={"nodes": len(changed)}, touched=touch(*changed))
+    _look_ahead(tx, report.reports)
     recorded = [r.attempt for r in _in_order(report.reports) if _take(tx, deed, row, r)]
     return ReportAnswer(recorded=tuple(recorded))
+
+
+def _look_ahead(tx: Tx, reports: Sequence[AttemptReport]) -> None:
+    """Read together what taking these in will ask for one by one. Changes nothing."""
+    attempts = tx.get_many(Attempt, [r.attempt for r in reports])
+    tx.get_many(Workload, {a.workload for a in attempts.values()})
+    tx.get_many(Quarantine, list(attempts))
+    money.look_ahead(tx, [attempts[r.attempt] for r in reports if r.phase == "ended" and r.attempt in attempts])
 
 
 def _in_order(reports: Iterable[AttemptReport]) -> list[AttemptReport]:

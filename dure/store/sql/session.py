@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from dure.store.kinds import KINDS, Form, shape
 from dure.store.rules import ALL, PLANE_ID, check_paging, cursor_text, duplicate, is_collection, require_lead, storable
 from dure.store.sql.failures import translated
 from dure.store.sql.mapper import mapper
-from dure.store.sql.statements import Question, Statement, Statements
+from dure.store.sql.statements import KEYS, Question, Statement, Statements
 
 R = TypeVar("R")
 
@@ -40,6 +41,23 @@ class Link:
         with self.watched(), translated():
             return self._connection.exec_driver_sql(statement.sql, parameters).rowcount
 
+    def insert(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
+        """rows: as the mapper makes them."""
+        together = self.statements.insert_together(kind) if len(rows) > 1 else None
+        if together is None:
+            return self.run(self.statements.insert(kind), rows)
+        return self.run(together, (_objects(mapper(kind).names, rows),))
+
+    def update(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
+        """rows: the fields but the id, the id, the version expected; sorted by id. Returns how many were as expected."""
+        together = self.statements.update_together(kind) if len(rows) > 1 else None
+        if together is None:
+            return self.run(self.statements.update(kind), rows)
+        return self.run(together, (_objects((*mapper(kind).names[1:], *KEYS), rows),))
+
+    def delete(self, kind: type[Any], ids: list[str]) -> int:
+        return self.run(self.statements.delete(kind), (ids if self.statements.postgres else json.dumps(ids),))
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         try:
@@ -47,6 +65,13 @@ class Link:
         except BaseException as failure:
             self.broken = self.broken or failure
             raise
+
+
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def _objects(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
+    return _json([dict(zip(names, row, strict=True)) for row in rows])
 
 
 class SqlReader:
@@ -123,13 +148,18 @@ def _plain(form: Form, value: Any) -> Any:
 class Unit:
     """What one database transaction knows and owes: shared by the closures that are committed together.
 
-    Writes are kept back and go out as one executemany per table, before a search of that table and at the end. `known` holds
-    every record read or written, as it will be stored: so a `get` needs no flush, and an update of a known record no query."""
+    Writes are kept back and go out together per table, before a search of that table and at the end. `known` holds every record
+    read or written, as it will be stored, and `absent` the ids that were looked for in vain: so a `get` needs no flush, asks once,
+    and an update of a known record needs no query. A search is asked once too, until something of its class is written. What
+    another process writes meanwhile is met by the versions and keys when all this goes out."""
 
     def __init__(self, link: Link) -> None:
         self.reader = SqlReader(link)
         self._link = link
         self._known: dict[type[Any], dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._absent: dict[type[Any], set[str]] = {kind: set() for kind in KINDS}
+        self._answers: dict[type[Any], dict[Any, list[Any]]] = {kind: {} for kind in KINDS}  # to searches by scalars
+        self._gone: dict[type[Any], dict[str, None]] = {}  # to be deleted, before anything is inserted
         self._fresh: dict[type[Any], dict[str, Any]] = {}  # to be inserted
         self._stale: dict[type[Any], dict[str, int]] = {}  # to be updated: id → version that the database has
         self._plane_locked = False
@@ -139,12 +169,38 @@ class Unit:
         return self._known[kind]
 
     def learn(self, kind: type[Any], records: Iterable[Any]) -> None:
-        self._known[kind].update((record.id, record) for record in records)
+        found = {record.id: record for record in records}
+        self._known[kind].update(found)
+        self._absent[kind].difference_update(found)
+
+    def look_up(self, kind: type[Any], ids: Collection[str]) -> dict[str, Any]:
+        """`known` of a class, after those of `ids` have been read that nobody has looked for before."""
+        known, absent = self.known(kind), self._absent[kind]
+        unread = [id for id in ids if id not in known and id not in absent]
+        if len(unread) == 1:
+            found = self.reader.get(kind, unread[0])
+            self.learn(kind, [found] if found is not None else [])
+        elif unread:
+            self.learn(kind, self.reader.get_many(kind, unread).values())
+        absent.update(id for id in unread if id not in known)
+        return known
+
+    def search(self, kind: type[Any], asked: Hashable, look: Callable[[], list[Any]]) -> list[Any]:
+        """What `look` finds, or found before. asked: tells searches apart; None: this one is not to be kept."""
+        answers = self._answers[kind]
+        if asked is not None and asked in answers:
+            return list(answers[asked])
+        self.flush(kind)
+        found = look()
+        self.learn(kind, found)
+        if asked is not None:
+            answers[asked] = list(found)
+        return found
 
     def forget(self) -> None:
         """Drop what was read and written, for a transaction too large to keep in mind. Nothing may be owed."""
-        for records in self._known.values():
-            records.clear()
+        for kept in (*self._known.values(), *self._absent.values(), *self._answers.values()):
+            kept.clear()
 
     def insert(self, record: Any) -> None:
         kind = type(record)
@@ -153,6 +209,8 @@ class Unit:
             raise duplicate(kind, record.id)
         mapper(kind).gate.check(record)
         known[record.id] = record
+        self._absent[kind].discard(record.id)
+        self._answers[kind].clear()
         self._fresh.setdefault(kind, {})[record.id] = record
 
     def update(self, stored: Any, record: Any) -> None:
@@ -160,6 +218,7 @@ class Unit:
         kind = type(record)
         mapper(kind).gate.check(record)
         self._known[kind][record.id] = record
+        self._answers[kind].clear()
         fresh = self._fresh.get(kind)
         if fresh is not None and record.id in fresh:
             fresh[record.id] = record
@@ -168,10 +227,13 @@ class Unit:
 
     def delete(self, kind: type[Any], id: str) -> None:
         known = self.known(kind)
-        self.flush(kind)
+        if id in self._fresh.get(kind, ()) or id in self._stale.get(kind, ()):
+            self.flush(kind)
         if storable(id):
-            self._link.run(self._link.statements.delete(kind), (id,))
+            self._gone.setdefault(kind, {})[id] = None
         known.pop(id, None)
+        self._absent[kind].add(id)
+        self._answers[kind].clear()
 
     def lead(self, fence: int) -> None:
         """Raises StaleLeader unless `fence` is in force, and keeps it so until the commit."""
@@ -191,10 +253,13 @@ class Unit:
 
     def flush(self, kind: type[Any]) -> None:
         with self._link.watched():
+            gone = self._gone.pop(kind, None)
+            if gone:
+                self._link.delete(kind, list(gone))
             fresh = self._fresh.pop(kind, None)
             if fresh:
                 to_row = mapper(kind).to_row
-                self._link.run(self._link.statements.insert(kind), [tuple(to_row(record)) for record in fresh.values()])
+                self._link.insert(kind, [tuple(to_row(record)) for record in fresh.values()])
             stale = self._stale.pop(kind, None)
             if stale:
                 self._flush_updates(kind, stale)
@@ -202,13 +267,21 @@ class Unit:
     def _flush_updates(self, kind: type[Any], stale: Mapping[str, int]) -> None:
         known, to_row = self._known[kind], mapper(kind).to_row
         rows = [_update_row(to_row(known[id]), id, stale[id]) for id in sorted(stale)]  # sorted: see KINDS on deadlocks
-        changed = self._link.run(self._link.statements.update(kind), rows)
+        changed = self._link.update(kind, rows)
         if changed != len(rows):
             raise Conflict(f"{len(rows) - changed} of {len(rows)} {kind.__name__} rows changed since they were read")
 
 
 def _update_row(row: list[Any], id: str, version: int) -> tuple[Any, ...]:
     return (*row[1:], id, version)
+
+
+def _asked(where: Where, rest: tuple[Any, ...]) -> Hashable:
+    """What a search is told from others by. None: it names collections, and hardly comes twice."""
+    if not all(isinstance(wanted, (str, int, float)) for wanted in where.values()):
+        return None
+    # a truth and a number are equal to Python, and not to every database
+    return (*((name, type(wanted), wanted) for name, wanted in where.items()), *rest)
 
 
 class SqlTx:
@@ -219,21 +292,10 @@ class SqlTx:
         self._calls = calls
 
     def get(self, kind: type[R], id: str) -> R | None:
-        unit = self._live()
-        known = unit.known(kind)
-        if id not in known:
-            found = unit.reader.get(kind, id)
-            if found is None:
-                return None
-            known[id] = found
-        return cast(R, known[id])
+        return cast("R | None", self._live().look_up(kind, (id,)).get(id))
 
     def get_many(self, kind: type[R], ids: Collection[str]) -> dict[str, R]:
-        unit = self._live()
-        known = unit.known(kind)
-        missing = [id for id in ids if id not in known]
-        if missing:
-            unit.learn(kind, unit.reader.get_many(kind, missing).values())
+        known = self._live().look_up(kind, ids)
         return {id: known[id] for id in sorted(set(ids)) if id in known}
 
     def find(
@@ -241,10 +303,8 @@ class SqlTx:
     ) -> list[R]:
         unit = self._live()
         unit.known(kind)
-        unit.flush(kind)
-        found = unit.reader.find(kind, where, after=after, limit=limit, order=order, descending=descending)
-        unit.learn(kind, found)
-        return found
+        look = partial(unit.reader.find, kind, where, after=after, limit=limit, order=order, descending=descending)
+        return unit.search(kind, _asked(where, (after, limit, order, descending)), look)
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         unit = self._live()

@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     BindParameter,
+    Boolean,
     ColumnElement,
     Dialect,
     Select,
@@ -20,13 +22,14 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     tuple_,
     update,
 )
 from sqlalchemy.sql import ClauseElement
 
 from dure.errors import require
-from dure.store.kinds import shape
+from dure.store.kinds import Form, shape
 from dure.store.sql.tables import TABLES
 
 
@@ -76,9 +79,25 @@ class Statements:
         """Parameters are the fields in order but the id, then the id and the version expected."""
         return self._keep(("update", kind), lambda: _compare_and_set(TABLES[kind]))
 
+    def insert_together(self, kind: type[Any]) -> Statement | None:
+        """Many rows by one statement, whose parameter is a JSON list of objects: what `insert` takes, by column. None where the database
+        gains nothing by it, or JSON cannot carry a column."""
+        if not self._carries(kind):
+            return None
+        return self._keep(("insert together", kind), lambda: text(_insert_together(TABLES[kind])))
+
+    def update_together(self, kind: type[Any]) -> Statement | None:
+        """The same for what `update` takes, its last two as KEYS: rows are locked in the order of their ids, as one by one."""
+        if not self._carries(kind):
+            return None
+        return self._keep(("update together", kind), lambda: text(_update_together(TABLES[kind])))
+
+    def _carries(self, kind: type[Any]) -> bool:
+        return self.postgres and Form.FLOAT not in shape(kind).forms.values()  # JSON has no infinity
+
     def delete(self, kind: type[Any]) -> Statement:
-        table = TABLES[kind]
-        return self._keep(("delete", kind), lambda: delete(table).where(table.c.id == bindparam("key_id")))
+        """The parameter holds all ids, as `_among` takes them."""
+        return self._keep(("delete", kind), lambda: delete(TABLES[kind]).where(self._among(TABLES[kind], "id")))
 
     def _keep(self, key: Any, build: Callable[[], ClauseElement]) -> Statement:
         statement = self._kept.get(key)
@@ -119,6 +138,35 @@ def _compare_and_set(table: Table) -> Any:
     names = [column.name for column in table.c if column.name != "id"]
     change = update(table).values({name: bindparam(f"set_{name}") for name in names})
     return change.where(table.c.id == bindparam("key_id"), table.c.version == bindparam("key_version"))
+
+
+# The rest of a row for `update_together`, beside its columns but the id.
+KEYS = ("key_id", "key_version")
+
+
+def _insert_together(table: Table) -> str:
+    names = [f'"{column.name}"' for column in table.c]
+    listed = ", ".join(names)
+    return f'INSERT INTO "{table.name}" ({listed}) SELECT {listed} FROM {_rows(table)}'
+
+
+def _update_together(table: Table) -> str:
+    name = f'"{table.name}"'
+    changes = ", ".join(f'"{column.name}" = given."{column.name}"' for column in table.c if column.name != "id")
+    return (
+        f"WITH given AS MATERIALIZED (SELECT * FROM {_rows(table)}), "
+        f"held AS MATERIALIZED (SELECT id FROM {name} WHERE id IN (SELECT key_id FROM given) ORDER BY id FOR NO KEY UPDATE) "
+        f"UPDATE {name} SET {changes} FROM given JOIN held ON held.id = key_id "
+        f"WHERE {name}.id = key_id AND {name}.version = key_version"
+    )
+
+
+def _rows(table: Table) -> str:
+    """Rows of the parameter: a JSON list of objects."""
+    types = {BigInteger: "bigint", Boolean: "boolean", Text: "text"}
+    members = [f'"{column.name}" {types[type(column.type)]}' for column in table.c]
+    keys = [f"{name} {kind}" for name, kind in zip(KEYS, ("text", "bigint"), strict=True)]
+    return f"json_to_recordset(:rows) AS rows({', '.join([*members, *keys])})"
 
 
 def _behind(table: Table, question: Question) -> ColumnElement[bool]:
