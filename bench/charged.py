@@ -24,9 +24,13 @@ from dure.backends.fake import FakeDriver
 from dure.bootstrap import SystemEntropy, public_half
 from dure.controller import Controller
 from dure.controller.columns import Columns
+from dure.controller.commands import agents
 from dure.controller.housekeeping import NoteKeeper
+from dure.controller.rules import plane_of
 from dure.controller.sealer import Sealer
+from dure.errors import require
 from dure.model.link import Hello, HelloAnswer, Poll, PollAnswer, Report, ReportAnswer
+from dure.model.reason import Reason
 from dure.ports import Store
 from dure.simulator.fakes import WorldLink
 
@@ -83,14 +87,24 @@ class ChargedLink(WorldLink):
     def __init__(self, controller: Controller, site: str, clock: ChargedClock) -> None:
         super().__init__(lambda: controller, site)
         self._clock = clock
+        self._noted_ms = 0
 
     def hello(self, hello: Hello) -> HelloAnswer:
         with self._clock.charge("hello"):
             return super().hello(hello)
 
     def poll(self, poll: Poll) -> PollAnswer:
+        """As the API answers it: that a site lives is written down only now and then."""
         with self._clock.charge("orders"):
-            return super().poll(poll)
+            plane = self._reach()
+            if self._clock.now_ms() - self._noted_ms >= agents.HEARD_EVERY_MS:
+                self._noted_ms = self._clock.now_ms()
+                deed = plane.deed(f"agent:{self._site}")
+                plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
+            orders = plane.store.read(lambda reader: agents.orders(reader, site=self._site, poll=poll))
+            require(not isinstance(orders, Reason), f"orders were refused: {orders}")
+            assert not isinstance(orders, Reason)  # as just required; for the type checker
+            return PollAnswer(incarnation=plane.store.read(plane_of).incarnation, orders=orders)
 
     def report(self, report: Report) -> ReportAnswer:
         with self._clock.charge("reports"):

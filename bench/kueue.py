@@ -184,7 +184,9 @@ class Run:
         for steps in range(1, ROUNDS_MAX):
             report, took_ms = self._step()
             idle = not report.busy
-            self._rest(self._settings.idle_ms if idle else min(int(self._settings.duty * took_ms), self._settings.rest_ms_max), idle)
+            self._rest(
+                self._settings.idle_ms if idle else min(int(self._settings.duty * took_ms), self._settings.rest_ms_max), idle
+            )
             if not self._coming and not len(report.snapshot.pending.ids) and not len(report.snapshot.attempts.ids):
                 return steps
         raise RuntimeError(f"not at an end after {ROUNDS_MAX} steps")

@@ -116,16 +116,15 @@ def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reas
     if fault is not None:
         return fault
     busy = frozenset(poll.busy)
-    stops = _due(reader, site, AttemptState.STOPPING, "stop", busy)
-    launches = _due(reader, site, AttemptState.LAUNCHING, "launch", busy)
+    due = reader.find(Attempt, {"site": site, "state": tuple(_VERBS)})
+    stops, launches = ([a for a in due if a.state == state and f"{a.id}:{verb}" not in busy] for state, verb in _VERBS.items())
     aside = [q for q in reader.find(Quarantine, {"site": site, "stopping": True}) if f"{q.id}:stop" not in busy][:ORDERS_MAX]
     chosen = [*stops, *launches][: ORDERS_MAX - len(aside)]
     workloads = reader.get_many(Workload, {a.workload for a in chosen})
     return (*(_stop_aside(q) for q in aside), *(_order(reader, a, workloads[a.workload]) for a in chosen))
 
 
-def _due(reader: Reader, site: str, state: AttemptState, verb: str, busy: frozenset[str]) -> list[Attempt]:
-    return [a for a in reader.find(Attempt, {"site": site, "state": state}) if f"{a.id}:{verb}" not in busy]
+_VERBS = {AttemptState.STOPPING: "stop", AttemptState.LAUNCHING: "launch"}
 
 
 def _order(reader: Reader, attempt: Attempt, workload: Workload) -> Order:
