@@ -118,7 +118,9 @@ def new_controller(store: Store, clock: ChargedClock) -> tuple[Controller, str]:
     return Controller(store, clock, SystemEntropy(), lambda body: key.sign(body).hex(), public), public
 
 
-def new_agent(controller: Controller, site: str, clock: ChargedClock, nodes: Sequence[Mapping[str, Any]], durations: Mapping[str, int]) -> Agent:  # fmt: skip
+def new_agent(
+    controller: Controller, site: str, clock: ChargedClock, nodes: Sequence[Mapping[str, Any]], durations: Mapping[str, int]
+) -> Agent:
     """The agent of a site on which nothing runs. durations: milliseconds of work by name of the job."""
     driver = FakeDriver(clock, nodes, durations=durations)
     folder = Path(tempfile.gettempdir()) / "dure-bench-agent"  # bundles are never fetched here, so nothing is written

@@ -1,9 +1,10 @@
 """Kueue's baseline harness through the whole live step on PostgreSQL: observe, snapshot, plan, check, apply.
 
-The shape is Kueue's own (kubernetes-sigs/kueue, test/performance/scheduler/configs/baseline/generator.yaml at cc13fff): 5 cohorts
-of 6 queues; each queue has a nominal quota of 20 cores, may borrow all of its cohort's, and gets 500 workloads in three classes at
-fixed intervals. Here a cohort is an organisation with a site of its own of 120 cores, a queue is a project of it with an award; all
-work names its cohort's site. What a queue lends and borrows is then what fair share gives it: the capacity is the same."""
+The shape is Kueue's own (kubernetes-sigs/kueue, test/performance/scheduler/configs/baseline/generator.yaml at cc13fff): 5
+cohorts of 6 queues; each queue has a nominal quota of 20 cores, may borrow all of its cohort's, and gets 500 workloads in
+three classes at fixed intervals. Here a cohort is an organisation with a site of its own of 120 cores, a queue is a project of
+it with an award; all work names its cohort's site. What a queue lends and borrows is then what fair share gives it: the
+capacity is the same."""
 
 from __future__ import annotations
 
@@ -101,13 +102,14 @@ def _results(m: Measured, name: str) -> list[Result]:
     waits = "; ".join(f"{n} {_percentile(w, 50):.1f} and {_percentile(w, 99):.1f} s" for n, w in sorted(m.waits_s.items()))
     means = ", ".join(f"{n} {statistics.mean(w):.1f} s (Kueue {KUEUE_WAIT_S[n]})" for n, w in sorted(m.waits_s.items()))
     how = (
-        f"{WORKLOADS} workloads, {COHORTS * QUEUES} queues, {COHORTS} cohorts, in {m.steps} steps of the controller on PostgreSQL "
-        f"with fsync; each admission is hold, state and order in one transaction; agents and backends at no charge"
+        f"{WORKLOADS} workloads, {COHORTS * QUEUES} queues, {COHORTS} cohorts, in {m.steps} steps of the controller, on "
+        f"PostgreSQL with fsync; each admission is hold, state and order in one transaction; agents and backends at no charge"
     )
     return [
         Result(
-            name=f"kueue_admitted_per_second{name}", value=round(WORKLOADS / wall_s, 1), unit="workloads/s of the plane's wall time",
-            aim=f">= {AIM}", against=f"Kueue's CI: {WORKLOADS / KUEUE_WALL_S:.1f}/s, its API server's writes and rests included",
+            name=f"kueue_admitted_per_second{name}", value=round(WORKLOADS / wall_s, 1),
+            unit="workloads/s of the plane's wall time", aim=f">= {AIM}",
+            against=f"Kueue's CI: {WORKLOADS / KUEUE_WALL_S:.1f}/s, its API server's writes and rests included",
             method=f"{how}; from orders and reports of the sites to the commit: {shares}; intake apart: {intake_s:.1f} s, "
             f"{WORKLOADS / intake_s:.0f}/s",
         ),
@@ -119,8 +121,8 @@ def _results(m: Measured, name: str) -> list[Result]:
         Result(
             name=f"kueue_elapsed_s{name}", value=round(m.elapsed_s, 1), unit="s from the first arrival to the last end",
             aim=f"the cores allow {LEAST_S:.0f}", against=f"Kueue's CI: {KUEUE_WALL_S} s",
-            method=f"the same run by a clock that counts the plane's work, and its rests, as they are; time to admission p50 and p99: "
-            f"{waits}; means: {means}",
+            method=f"the same run by a clock that counts the plane's work, and its rests, as they are; time to "
+            f"admission p50 and p99: {waits}; means: {means}",
         ),
     ]  # fmt: skip
 
@@ -299,7 +301,7 @@ _SPECS = {
 
 
 def _policy() -> Policy:
-    """Kueue's classes may take the place of lower ones; here nobody is made to leave in the first minute, which none of them has."""
+    """Kueue's classes may take the place of lower ones; here nobody is made to leave in the first minute, and none runs longer."""
     classes = tuple(PriorityClass(name=c.name, value=c.priority, preempts=True) for c in CLASSES)
     return Policy(classes=classes, prices=(Price(resource="core", nano=10**7), Price(resource="memory_gib", nano=10**6)))
 

@@ -9,6 +9,8 @@ from dure.controller import money
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_workload, preempt
 from dure.controller.mirror import Mirror
+from dure.ledger import award_account
+from dure.model.funding import Account, Award
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, AttemptState, Worker, Workload, WorkloadState
@@ -89,10 +91,12 @@ def _apply_some(tx: Tx, deed: Deed, groups: Sequence[Group]) -> list[bool]:
     tx.get_many(Workload, [g.attempt.workload for g in groups])
     tx.get_many(Attempt, {v.id for g in groups for v in g.victims})
     money.look_ahead(tx, [g.attempt for g in groups])
-    return [_apply_one(tx, deed, g) for g in groups]
+    awards = money.open_awards(tx, {g.attempt.project for g in groups})
+    tx.get_many(Account, [award_account(a.id) for some in awards.values() for a in some])
+    return [_apply_one(tx, deed, g, awards[g.attempt.project]) for g in groups]
 
 
-def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
+def _apply_one(tx: Tx, deed: Deed, group: Group, awards: Sequence[Award]) -> bool:
     """One group, or nothing: everything is checked before anything is written."""
     workload = tx.get(Workload, group.attempt.workload)
     if workload is None or workload.version != group.version or workload.state != WorkloadState.WAITING:
@@ -100,7 +104,7 @@ def _apply_one(tx: Tx, deed: Deed, group: Group) -> bool:
     victims = tx.get_many(Attempt, [v.id for v in group.victims])
     if any(not _same(victims.get(v.id), v) for v in group.victims):
         return False
-    posted = money.hold(tx, group.attempt, deed.now_ms)
+    posted = money.hold(tx, group.attempt, awards, deed.now_ms)
     if isinstance(posted, Reason):
         return False
     for victim in group.victims:

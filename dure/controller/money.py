@@ -21,6 +21,7 @@ from dure.ledger import (
     remainder_id,
     settle_exact,
     settle_transfers,
+    site_account,
     transfer_digest,
     transfer_id,
 )
@@ -71,20 +72,27 @@ def must(outcome: Posted | Reason) -> Posted:
     return outcome
 
 
-def awards_of(reader: Reader, project: str, currency: str) -> list[tuple[Award, int]]:
-    """A project's unexpired awards with what is available of each."""
-    awards = [a for a in reader.find(Award, {"project": project, "expired": False}) if a.currency == currency]
+def _with_funds(reader: Reader, awards: Sequence[Award]) -> list[tuple[Award, int]]:
+    """Awards with what is available of each."""
     accounts = reader.get_many(Account, [award_account(a.id) for a in awards])
     return [(a, available(accounts[award_account(a.id)])) for a in awards]
 
 
-def hold(tx: Tx, attempt: Attempt, now_ms: int) -> Posted | Reason:
+def open_awards(reader: Reader, projects: Collection[str]) -> dict[str, list[Award]]:
+    """The unexpired awards of several projects, read together."""
+    found: dict[str, list[Award]] = {project: [] for project in projects}
+    for award in reader.find(Award, {"project": sorted(projects), "expired": False}):
+        found[award.project].append(award)
+    return found
+
+
+def hold(tx: Tx, attempt: Attempt, awards: Sequence[Award], now_ms: int) -> Posted | Reason:
     """Hold `attempt.held` from the project's awards in order of expiry. A refusal has written nothing."""
     if attempt.held == 0:
         return Posted()
     parts = divide(
         attempt.held,
-        awards_of(tx, attempt.project, attempt.currency),
+        _with_funds(tx, [a for a in awards if a.currency == attempt.currency]),
         currency=attempt.currency,
         site=attempt.site,
         accelerator=attempt.accelerator,
@@ -119,7 +127,9 @@ _LIKELY = (
 
 def look_ahead(tx: Tx, attempts: Collection[Attempt]) -> None:
     """Read together what holding or settling for each of these will ask for one by one. Changes nothing, and is never needed."""
-    tx.get_many(Transfer, [transfer_id(kind, a.id, number) for a in attempts for kind, number in _LIKELY])
+    made = tx.get_many(Transfer, [transfer_id(kind, a.id, number) for a in attempts for kind, number in _LIKELY])
+    sides = {side for transfer in made.values() for side in (transfer.debit, transfer.credit)}
+    tx.get_many(Account, sides | {site_account(a.site, a.currency) for a in attempts})
     tx.get_many(Remainder, {remainder_id(a.project, a.site, a.currency) for a in attempts})
 
 

@@ -27,6 +27,7 @@ from dure.model.link import (
 )
 from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Node, Quarantine, Site
+from dure.model.tenancy import Project
 from dure.model.workload import Attempt, AttemptState, Outcome, Workload, WorkloadState
 from dure.ports import Reader, Tx
 
@@ -198,6 +199,7 @@ def _look_ahead(tx: Tx, reports: Sequence[AttemptReport]) -> None:
     attempts = tx.get_many(Attempt, [r.attempt for r in reports])
     tx.get_many(Workload, {a.workload for a in attempts.values()})
     tx.get_many(Quarantine, list(attempts))
+    tx.get_many(Project, {a.project for a in attempts.values()})
     money.look_ahead(tx, [attempts[r.attempt] for r in reports if r.phase == "ended" and r.attempt in attempts])
 
 

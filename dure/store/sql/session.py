@@ -149,9 +149,9 @@ class Unit:
     """What one database transaction knows and owes: shared by the closures that are committed together.
 
     Writes are kept back and go out together per table, before a search of that table and at the end. `known` holds every record
-    read or written, as it will be stored, and `absent` the ids that were looked for in vain: so a `get` needs no flush, asks once,
-    and an update of a known record needs no query. A search is asked once too, until something of its class is written. What
-    another process writes meanwhile is met by the versions and keys when all this goes out."""
+    read or written, as it will be stored, and `_absent` the ids that were looked for in vain: so a `get` needs no flush and asks
+    once, and an update of a known record needs no query. A search is asked once too, until something of its class is written.
+    What another process writes meanwhile is met by the versions and keys when all this goes out."""
 
     def __init__(self, link: Link) -> None:
         self.reader = SqlReader(link)
@@ -199,8 +199,10 @@ class Unit:
 
     def forget(self) -> None:
         """Drop what was read and written, for a transaction too large to keep in mind. Nothing may be owed."""
-        for kept in (*self._known.values(), *self._absent.values(), *self._answers.values()):
-            kept.clear()
+        for kind in KINDS:
+            self._known[kind].clear()
+            self._absent[kind].clear()
+            self._answers[kind].clear()
 
     def insert(self, record: Any) -> None:
         kind = type(record)

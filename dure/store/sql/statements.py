@@ -80,8 +80,8 @@ class Statements:
         return self._keep(("update", kind), lambda: _compare_and_set(TABLES[kind]))
 
     def insert_together(self, kind: type[Any]) -> Statement | None:
-        """Many rows by one statement, whose parameter is a JSON list of objects: what `insert` takes, by column. None where the database
-        gains nothing by it, or JSON cannot carry a column."""
+        """Many rows by one statement, whose parameter is a JSON list of objects: what `insert` takes, by column. None where the
+        database gains nothing by it, or JSON cannot carry a column."""
         if not self._carries(kind):
             return None
         return self._keep(("insert together", kind), lambda: text(_insert_together(TABLES[kind])))

@@ -34,7 +34,9 @@ def test_hard_values_survive_in_numbers(store: Store) -> None:
     rows = [event(f"{n} {text}", subject=text, data={text: text}, touched=(text,)) for n, text in enumerate(HARD)]
     largest = [account("most", debits_posted=2**63 - 1), account("least", debits_posted=-(2**63))]
     store.transact(lambda tx: [tx.insert(row) for row in (*rows, *largest)])
-    assert store.read(lambda r: r.get_many(Event, [row.id for row in rows])) == {row.id: row for row in sorted(rows, key=lambda e: e.id)}
+    assert store.read(lambda r: r.get_many(Event, [row.id for row in rows])) == {
+        row.id: row for row in sorted(rows, key=lambda e: e.id)
+    }
     changed = store.transact(lambda tx: [tx.update(replace(row, actor=row.subject)) for row in rows])
     assert sorted(store.read(lambda r: r.find(Event)), key=lambda e: e.id) == sorted(changed, key=lambda e: e.id)
     assert set(store.read(lambda r: r.find(Account))) == set(largest)
