@@ -301,7 +301,7 @@ _SPECS = {
 
 
 def _policy() -> Policy:
-    """Kueue's classes may take the place of lower ones; here nobody leaves for others in the first minute, and none runs longer."""
+    """Kueue's classes may take the place of lower ones; here nobody leaves for others in the first minute; none runs longer."""
     classes = tuple(PriorityClass(name=c.name, value=c.priority, preempts=True) for c in CLASSES)
     return Policy(classes=classes, prices=(Price(resource="core", nano=10**7), Price(resource="memory_gib", nano=10**6)))
 
