@@ -40,25 +40,10 @@ from dure.api.services import PlaneServices
 from dure.api.state import ApiState
 from dure.model.reason import Reason, ReasonKind
 
-ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router
-    for module in (
-        workloads,
-        agent,
-        logs,
-        events,
-        tenancy,
-        actors,
-        funding,
-        bundles,
-        sites,
-        envelopes,
-        farm,
-        policy,
-        quotas,
-        snapshots,
-    )  # fmt: skip
-)
+_MODULES = (
+    workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, envelopes, farm, policy, quotas, snapshots,
+)  # fmt: skip
+ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in _MODULES)
 OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json", PAGE})  # need no token
 
 
