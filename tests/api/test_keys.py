@@ -39,7 +39,9 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiPlane]:
 
 def address(plane: ApiPlane, path: str) -> str:
     known = plane.known.get(path.removeprefix("/api/v1/").split("/")[0], "")
-    return path.replace("{id}", known).replace("{site}", "pohang").replace("{name}", "n1")
+    for name, value in (("{id}", known), ("{site}", "pohang"), ("{name}", "n1"), ("{window}", "mw_1")):
+        path = path.replace(name, value)
+    return path
 
 
 def test_the_document_asks_for_a_key_wherever_the_plane_does() -> None:
