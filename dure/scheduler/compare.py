@@ -10,6 +10,7 @@ import numpy as np
 from dure.model.policy import Policy, PriorityClass
 from dure.scheduler.change import NUMBERS, Rater
 from dure.scheduler.plan import Plan
+from dure.scheduler.quotas import quotas_of
 from dure.scheduler.snapshot import I64, Snapshot, freeze
 
 # What a snapshot has already been made with, so that another value changes no plan of it: how past use has decayed, which sites
@@ -68,7 +69,9 @@ def under_policy(snapshot: Snapshot, policy: Policy, rater: RaterOf) -> Snapshot
     attempts = replace(snapshot.attempts, priority=_values(snapshot.attempts.priority, old, policy))
     alternatives = replace(snapshot.alternatives, hold=holds)
     pending = replace(p, priority=priority, preempts=preempts)
-    return freeze(replace(snapshot, policy=policy, pending=pending, alternatives=alternatives, attempts=attempts))
+    quotas = quotas_of(policy.quotas, snapshot.shares, snapshot.projects, snapshot.accelerators, snapshot.quotas.used)
+    changed = replace(snapshot, policy=policy, pending=pending, alternatives=alternatives, attempts=attempts, quotas=quotas)
+    return freeze(changed)
 
 
 def rated_anew(old: Policy, new: Policy) -> bool:

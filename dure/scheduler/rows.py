@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import I32, Bool, Nodes, Pending, Snapshot
 
 G = TypeVar("G")
@@ -61,34 +62,29 @@ def row_of_waiting(pending: Pending, workload: str) -> int | None:
 
 def _kept(group: G, keep: Bool) -> G:
     """The rows of a group that are kept, with what their runs hold."""
+    return _picked(group, np.flatnonzero(keep))
+
+
+def _picked(group: G, rows: NDArray[np.int64]) -> G:
+    """The group with these rows, in this order, and what their runs hold."""
     names = [f.name for f in fields(group)]  # type: ignore[arg-type]
-    runs = [name.removesuffix("_ptr") for name in names if name.endswith("_ptr")]
+    runs = {name.removesuffix("_ptr"): gather(getattr(group, name), rows) for name in names if name.endswith("_ptr")}
     columns: dict[str, Any] = {}
     for name in names:
         value = getattr(group, name)
         run = next((r for r in runs if name.startswith(r + "_")), None)
         if run is None:
-            columns[name] = _where(value, keep)
+            columns[name] = _at(value, rows)
         elif name == run + "_ptr":
-            columns[name] = np.concatenate([[0], np.cumsum(np.diff(value)[keep])]).astype(np.int32)
+            columns[name] = runs[run][0].astype(np.int32)
         else:
-            columns[name] = _where(value, _flat(getattr(group, run + "_ptr"), keep))
-    return replace(group, **columns)  # type: ignore[type-var]
-
-
-def _picked(group: G, rows: NDArray[np.int64]) -> G:
-    """The group with these rows, in this order; for groups without runs."""
-    columns = {f.name: _at(getattr(group, f.name), rows) for f in fields(group)}  # type: ignore[arg-type]
+            columns[name] = _at(value, runs[run][1])
     return replace(group, **columns)  # type: ignore[type-var]
 
 
 def _flat(ptr: I32, keep: Bool) -> Bool:
     """Which entries of the runs belong to rows that are kept."""
     return np.repeat(keep, np.diff(ptr))
-
-
-def _where(value: Any, keep: Bool) -> Any:
-    return _at(value, np.flatnonzero(keep))
 
 
 def _at(value: Any, rows: NDArray[np.int64]) -> Any:

@@ -11,9 +11,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from dure.model.policy import Quota
 from dure.model.reason import Reason
 from dure.model.workload import LIMIT_MS_MIN
 from dure.scheduler.change import Change, Rater, apply_change
+from dure.scheduler.quotas import CORE, DEVICE, MILLI, quotas_of
 from dure.scheduler.rows import row_of_waiting, with_column, with_nodes, without_attempts, without_pending
 from dure.scheduler.snapshot import Bool, Nodes, Snapshot, freeze
 from dure.scheduler.suppositions import Supposition, parse_all, refused
@@ -95,6 +97,34 @@ def _site_state(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reas
         return _unknown(said, "site", site, s.sites.ids)
     name, value = ("drained", state == "drained") if state in ("drained", "open") else ("reachable", state == "reachable")
     return with_column(s, "sites", name, s.sites.ids.index(site), value)
+
+
+def _power(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
+    """From now on, whatever its envelope says."""
+    site = said.word("SITE")
+    if site not in s.sites.ids:
+        return _unknown(said, "site", site, s.sites.ids)
+    steps = [[s.now_ms, MILLI * said.number("WATTS")]] if "WATTS" in said.values else []
+    p, at = s.sites, s.sites.ids.index(site)
+    first, last = int(p.power_ptr[at]), int(p.power_ptr[at + 1])
+    ptr = p.power_ptr.copy()
+    ptr[at + 1 :] += len(steps) - (last - first)
+    since, mw = (
+        np.concatenate([column[:first], np.array([step[i] for step in steps], np.int64), column[last:]])
+        for i, column in enumerate((p.power_from_ms, p.power_mw))
+    )
+    return replace(s, sites=replace(p, power_ptr=ptr, power_from_ms=since, power_mw=mw))
+
+
+def _never_closed(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
+    site, n = said.word("SITE"), s.nodes
+    if site not in s.sites.ids:
+        return _unknown(said, "site", site, s.sites.ids)
+    length = np.where(n.site == s.sites.ids.index(site), 0, np.diff(n.closed_ptr))
+    kept = np.repeat(n.site != s.sites.ids.index(site), np.diff(n.closed_ptr))
+    ptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
+    windows = {"closed_from_ms": n.closed_from_ms[kept], "closed_until_ms": n.closed_until_ms[kept]}
+    return replace(s, nodes=replace(n, closed_ptr=ptr, **windows))
 
 
 def _more_nodes(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
@@ -226,6 +256,17 @@ def _among(ids: Sequence[str], id: str) -> Bool:
 # -- rules and time -------------------------------------------------------------------------------------------------------
 
 
+def _quota(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
+    project, type, most = said.word("PROJECT"), said.word("TYPE"), said.number("NUMBER")
+    if project not in s.projects.ids or not asker.names(project):
+        return _unknown(said, "project", project)
+    if type != CORE and type not in s.accelerators:
+        return refused(said.text, "nothing_alike", type, site="", known=[*s.accelerators, CORE])
+    quota = Quota(of=f"project:{project}", resource=CORE if type == CORE else DEVICE + type, nominal_milli=MILLI * most)
+    policy = replace(s.policy, quotas=(*s.policy.quotas, quota))
+    return replace(s, policy=policy, quotas=quotas_of(policy.quotas, s.shares, s.projects, s.accelerators, s.quotas.used))
+
+
 def _policy(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
     name, value = said.word("FIELD"), said.number("VALUE")
     if name not in PLANNED:
@@ -259,6 +300,12 @@ FORMS: tuple[Form, ...] = (
     Form("site SITE reachable|unreachable", _site_state,
          "The site answers, or does not.",
          "사이트와 연결되거나 끊깁니다."),
+    Form("site SITE power WATTS", _power,
+         "The site may draw so much from now on: 60kW, 1.5MW.", "사이트가 지금부터 그만큼의 전력을 쓸 수 있습니다: 60kW, 1.5MW."),
+    Form("site SITE power none", _power,
+         "Nothing limits what the site draws.", "사이트의 전력에 상한이 없습니다."),
+    Form("site SITE maintenance none", _never_closed,
+         "No maintenance is planned at the site.", "사이트에 예정된 점검이 없습니다."),
     Form("site SITE +COUNT nodes [TYPE]", _more_nodes,
          "The site has that many more empty nodes, like those of which it has most (with that accelerator).",
          "사이트에 (해당 가속기의) 가장 흔한 노드와 같은 빈 노드가 그만큼 더 있습니다."),
@@ -289,6 +336,9 @@ FORMS: tuple[Form, ...] = (
          "Nothing of the project waits or runs.", "과제의 작업이 하나도 대기하거나 실행되지 않습니다."),
     Form("project PROJECT funds +WON", _more_won,
          "The project has so much more won, good everywhere.", "과제에 어디서나 쓸 수 있는 원화가 그만큼 더 있습니다."),
+    Form("project PROJECT quota TYPE NUMBER", _quota,
+         "Of that accelerator, or of `core`, the project has a quota of so many of its own.",
+         "그 가속기(또는 `core`)에 대한 과제 자신의 쿼터가 그만큼입니다."),
     Form("policy FIELD VALUE", _policy,
          "This whole number of the policy is another: backfill_depth, min_run_ms, reservations_max.",
          "정책의 정수 항목이 바뀝니다: backfill_depth, min_run_ms, reservations_max."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from dure.model.calendar import parse_duration
+from dure.model.envelope import parse_watts
 from dure.model.reason import Reason, ReasonKind
 
 Value = int | str | tuple[str, ...]
@@ -98,7 +99,7 @@ def _amount(token: str) -> int | None:
 VALUES: Mapping[str, Callable[[str], Value | None]] = MappingProxyType({
     "SITE": _id, "NODE": _id, "WORKLOAD": _id, "PROJECT": _id, "CLASS": _id, "TYPE": _id, "FIELD": _id, "TYPES": _ids,
     "NUMBER": _number, "+COUNT": _more, "TIME": parse_duration, "+TIME": _later, "+WON": _won, "CORES": _cores_milli,
-    "MEMORY": _memory_mib, "VALUE": _amount,
+    "MEMORY": _memory_mib, "VALUE": _amount, "WATTS": parse_watts,
 })  # fmt: skip
 
 

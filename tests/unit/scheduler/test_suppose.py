@@ -98,8 +98,8 @@ def starts(s: Snapshot, id: str) -> str:
 
 
 def test_what_cannot_be_read_names_the_word_and_what_could_stand_there() -> None:
-    facts = refusal("site pohang power 60kW")
-    assert (facts["wrong"], facts["token"]) == ("word", "power")
+    facts = refusal("site pohang powerful 60kW")
+    assert (facts["wrong"], facts["token"]) == ("word", "powerful")
     assert facts["allowed"] == [u for u in USAGES if u.startswith("site SITE ")]
     assert refusal("sight pohang drained") == {
         "supposition": "sight pohang drained", "wrong": "word", "token": "sight", "allowed": list(USAGES),
@@ -329,6 +329,38 @@ def _with_project(s: Snapshot, project: object) -> object:
     return type(s.attempts)(**{f.name: getattr(s.attempts, f.name) for f in fields(s.attempts)} | {"project": project})
 
 
+def test_what_a_site_may_draw_may_be_another_from_now_on() -> None:
+    made = World().site("daegu", nodes=2, cores=8, power=[(-50, 4_000), (500, 9_000)]).site("jeju", nodes=1, cores=8, power=[])
+    made.node("daegu/n9", "daegu", cores=8, core_mw=1_000).pending("job", cores=8, sites=["daegu"], limit=300)
+    for node in made.nodes:
+        node["core_mw"] = 1_000
+    s = made.snapshot()
+    assert [starts(s, "job"), starts(supposed(s, "site daegu power 8W"), "job")] == ["", "daegu"]
+    assert starts(supposed(s, "site daegu power none"), "job") == "daegu"
+    assert supposed(s, "site jeju power 1kW").sites.power_ptr.tolist() == [0, 2, 3]
+    assert refusal("site ulsan power 1kW")["token"] == "ulsan"
+
+
+def test_maintenance_may_be_off() -> None:
+    made = World().site("daegu", nodes=0, cores=8).site("jeju", nodes=0, cores=8)
+    for site in ("daegu", "jeju"):
+        made.node(f"{site}/n", site, cores=8, closed=[(1, 9_000)])
+    s = made.pending("job", cores=8, sites=["daegu"], limit=300).snapshot()
+    assert [starts(s, "job"), starts(supposed(s, "site daegu maintenance none"), "job")] == ["", "daegu"]
+    assert starts(supposed(s, "site jeju maintenance none"), "job") == ""
+    assert refusal("site ulsan maintenance none")["token"] == "ulsan"
+
+
+def test_a_project_may_have_another_quota() -> None:
+    made = World().site("daegu", nodes=1, cores=8, devices=4, accelerator="h100")
+    made.quota("project:ant", "device:h100", 1).pending("job", project="ant", devices=2, cores=1)
+    s = made.snapshot()
+    assert [starts(s, "job"), starts(supposed(s, "project ant quota h100 2"), "job")] == ["", "daegu"]
+    assert starts(supposed(s, "project ant quota h100 2", "project ant quota core 0"), "job") == ""
+    assert refusal("project ant quota b200 2", s)["token"] == "b200"
+    assert refusal("project owl quota h100 2", s)["token"] == "owl"
+
+
 # -- rules and time -------------------------------------------------------------------------------------------------------
 
 
@@ -339,7 +371,7 @@ def test_a_rule_that_planning_reads_may_be_another() -> None:
 
 
 def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
-    told = {"classes", "prices", "preemptible_permille", "id", "version", "created_ms", "written_by"}
+    told = {"classes", "prices", "quotas", "preemptible_permille", "id", "version", "created_ms", "written_by"}
     assert {f.name for f in fields(Policy)} == told | set(PLANNED) | set(BAKED_IN)
     assert len(told | set(PLANNED) | set(BAKED_IN)) == len(told) + len(PLANNED) + len(BAKED_IN)
     read = set()
@@ -348,7 +380,7 @@ def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Attribute, ast.Name)):
                 holder = node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id
                 read |= {node.attr} & {f.name for f in fields(Policy)} if holder == "policy" else set()
-    assert set(PLANNED) <= read <= set(PLANNED) | {"classes", "workers_max", "limit_ms_max"}  # those two bound suppositions alone
+    assert set(PLANNED) <= read <= set(PLANNED) | {"classes", "workers_max", "limit_ms_max", "quotas"}  # those bound suppositions, or are columns
 
 
 def test_when_time_passes_what_reached_its_limit_is_gone_but_nobody_hears_of_it_from_a_silent_site() -> None:
