@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
 from dure.scheduler import Snapshot, apply_change, check, freeze, plan, reason_of, suggest, why
 from dure.scheduler.check_quota import cohorts_of
@@ -192,3 +193,35 @@ def test_a_claim_may_draw_what_those_draw_who_make_room_and_no_more_than_the_cap
     assert of(6_000, 6) is None
     assert of(8_000, 8) is None
     assert of(6_500, 8) is ReasonKind.WAITS_CORES
+
+
+def test_a_claim_looks_at_every_moment_at_which_its_own_site_may_draw_less() -> None:
+    """The one that leaves last leaves in 600 s; what is capped elsewhere, or not at all for a while, does not matter."""
+
+    def of(later: int) -> ReasonKind | None:
+        world = World().site("s", 0, power=[(-10, -1), (300, 6_000), (700, later)]).site("t", 1, power=[(-10, 0), (20, 1)])
+        for n, ends in enumerate((200, 600)):
+            world.node(f"s/n{n}", "s", cores=8, core_mw=1_000)
+            world.attempt(f"low{n}", [(f"s/n{n}", 0)], cores=3, priority="low", started=-900, ends=ends)
+        world.pending("urgent", cores=6, workers=2, priority="urgent", limit=900)
+        return kinds(world.snapshot())["urgent"]
+
+    assert of(12_000) is ReasonKind.WAITS_CORES  # both together draw 12 W from the beginning on, where 6 W are allowed at 300 s
+    assert of(5_000) is ReasonKind.WAITS_CORES
+
+
+def test_promises_share_what_a_site_may_draw() -> None:
+    world = World(policy=replace(Policy(), reservations_max=3)).site("s", 0, power=[(-10, 6_000)])
+    world.node("s/n", "s", cores=16, core_mw=1_000).attempt("r", [("s/n", 0)], cores=5, started=-10, ends=100)
+    for n in range(3):
+        world.pending(f"w{n}", cores=3, limit=400 + n)
+    s = world.snapshot()
+    assert ((plan(s).reserve_ms - s.now_ms) // 1000).tolist() == [100, 100, 500]
+    assert set(kinds(s).values()) == {ReasonKind.POWER_SHORT}
+
+
+def test_who_may_draw_enough_is_told_its_turn() -> None:
+    world = World(policy=replace(Policy(), reservations_max=1, backfill_depth=0)).site("s", 0, power=[(-10, 60_000)])
+    world.node("s/n", "s", cores=8, core_mw=1_000).attempt("r", [("s/n", 0)], cores=5, started=-10, ends=100)
+    world.pending("wide", cores=8, limit=10).pending("late", cores=1, limit=50)
+    assert kinds(world.snapshot())["late"] is ReasonKind.WAITS_FOR_TURN
