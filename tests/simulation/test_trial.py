@@ -15,7 +15,7 @@ from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.room import make_ground
 from dure.simulator.replay import Jobs, make_seats, replay
 from dure.simulator.report import Run
-from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site
+from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site, Window
 from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import Trace, make_trace
 from dure.simulator.trial import POLICIES, Assumptions, Progress, rules_of, trial
@@ -265,3 +265,51 @@ def test_progress_is_told_on_the_way() -> None:
     assert [(p.policy, p.jobs) for p in told] == [("fifo", 250)] * 2
     assert [p.ended for p in told] == sorted(p.ended for p in told)
     assert 0 < told[0].ended < 250
+
+
+# -- power ---------------------------------------------------------------------------------------------------------------------
+
+
+def powered(watts: int, windows: tuple[Window, ...] = (), every_ms: int = 0, nodes: int = 3) -> Fleet:
+    """Nodes of 100 W with nothing to do, and 100 W more for each of their four devices; the meter shows 1.5 of it."""
+    pool = Pool(name="p", nodes=nodes, accelerator="gpu", devices=DEVICES, cores_milli=1000, memory_mib=1000, idle_watts=100,
+                node_watts=500)  # fmt: skip
+    site = Site(name="s", pools=(pool,), pue_permille=1500, power_watts=watts, windows=windows, every_ms=every_ms)
+    return make_fleet("powered", [site], kinds=(Kind(id="gpu"),))
+
+
+def test_no_more_starts_than_a_site_may_draw() -> None:
+    """Nine of twelve devices: 1.5 x (300 + 900) = 1,800 W."""
+    run = trial(trace_of([(0, 10, 1, 1)] * 12), powered(1800), rules_of("default"))
+    assert started_s(run) == [0.0] * 9 + [10.0] * 3
+    assert run.notes["power"] == "limits kept"
+
+
+def test_work_that_would_last_into_the_hours_of_less_power_waits_for_their_end() -> None:
+    windows = (Window(from_ms=100_000, until_ms=200_000, watts=900),)
+    rows = [(0, 50, 1, 4), (1, 150, 1, 4), (2, 30, 1, 1)]
+    run = trial(trace_of(rows), powered(4000, windows), rules_of("easy"), assumptions=Assumptions(exact_limits=True))
+    assert started_s(run) == [0.0, 200.0, 2.0]
+
+
+def test_windows_that_repeat_are_waited_for_and_what_never_fits_under_them_ends_the_trial() -> None:
+    windows = (Window(from_ms=10_000, until_ms=100_000, watts=600),)
+    fits = trial(trace_of([(20, 5, 1, 2)]), powered(4000, windows, every_ms=100_000), rules_of("default"),
+                 assumptions=Assumptions(exact_limits=True))  # fmt: skip
+    assert started_s(fits) == [100.0]
+    never = trial(trace_of([(20, 50, 1, 2), (500, 5, 1, 2)]), powered(4000, windows, every_ms=100_000), rules_of("default"),
+                  assumptions=Assumptions(exact_limits=True))  # fmt: skip
+    assert started_s(never) == [-0.001, 500.0]
+
+
+@given(logs(3), st.sampled_from((900, 1050, 1500, 1800)), st.sampled_from(("default", "fifo", "easy", "srtf")))
+@examples(40)
+def test_at_no_moment_is_more_drawn_than_a_site_may(rows: list[Row], watts: int, policy: str) -> None:
+    windows = (Window(from_ms=7_000, until_ms=15_000, watts=750),)
+    given_fleet = powered(watts, windows)
+    run = trial(trace_of(rows), given_fleet, rules_of(policy), assumptions=Assumptions(exact_limits=True))
+    by_job = np.array([workers * devices for _, _, workers, devices in sorted(rows, key=lambda r: r[0])])
+    for at in sorted({*run.start_ms[run.start_ms >= 0].tolist(), 7_000, 15_000}):
+        on = (run.start_ms <= at) & (at < run.end_ms) & (run.start_ms >= 0)
+        cap = 750 if 7_000 <= at < 15_000 else watts
+        assert policy == "srtf" or 1.5 * (300 + 100 * int(by_job[on].sum())) <= cap

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from dure.scheduler.snapshot import (
 from dure.simulator.traces.fleet import Fleet, FleetNodes
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, runs_of
+from dure.simulator.trial.envelopes import Envelopes, draws
 from dure.simulator.trial.rules import Order, Rules
 
 I64 = NDArray[np.int64]
@@ -102,10 +103,13 @@ class Farm:
             _known(nodes, nodes.memory_mib),
             bits,
             np.ones(size, np.bool_),
-            *undrawn(size),
+            *draws(fleet),
+            *undrawn(size)[3:],
         )
         ids = tuple(s.name for s in fleet.sites)
-        self.sites = Sites(ids, np.ones(sites, np.bool_), np.zeros(sites, np.bool_), *uncapped(sites))
+        # a learned wall time is at most twice what something took
+        self.envelopes = Envelopes(fleet, int(max(self.limit_ms.max(initial=1), 2 * trace.duration_ms.max(initial=0))))
+        self._sites = Sites(ids, np.ones(sites, np.bool_), np.zeros(sites, np.bool_), *uncapped(sites))
         self.projects = Projects(("",) * count, np.arange(1, count + 1, dtype=np.int32))
         self._parent = np.concatenate([[-1], np.zeros(count)]).astype(np.int32)
         none = np.zeros(0, np.int64)
@@ -129,13 +133,17 @@ class Farm:
         return freeze(
             Snapshot(
                 now_ms=now_ms, epoch=1, sealed_seq=1, draining=False, policy=self.policy, accelerators=self.fleet.accelerators,
-                core_rate=self.core_rate.copy(), sites=self.sites, nodes=self.nodes,
+                core_rate=self.core_rate.copy(), sites=self._sites_at(now_ms), nodes=self.nodes,
                 attempts=self._attempts(live, saved_ms, priority), pending=self._pending(waiting, priority, preempts),
                 alternatives=self._alternatives(waiting), projects=self.projects,
                 shares=Shares(("",) * (count + 1), self._parent, np.ones(count + 1, np.int64), np.concatenate([[0.0], use])),
                 awards=self._awards, quotas=self._quotas,
             )
         )  # fmt: skip
+
+    def _sites_at(self, now_ms: int) -> Sites:
+        pue, ptr, since, mw = self.envelopes.columns(now_ms)
+        return replace(self._sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw)
 
     def _attempts(self, live: Live, saved_ms: I64, priority: I64) -> Attempts:
         job, count, a = live.job, len(live.job), self.asks

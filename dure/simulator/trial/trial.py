@@ -64,7 +64,7 @@ def trial(
     told = {
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
-        "preempted": "leave at once", "power": "limits not applied",
+        "preempted": "leave at once", "power": "limits kept" if made.farm.envelopes.capped else "no limits",
         **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
     }  # fmt: skip
     return made.outcome(name, told)
@@ -76,6 +76,7 @@ class _Trial:
         self.farm = Farm(trace, fleet, asks, rules)
         count, none = len(trace), np.zeros(0, np.int64)
         self.live, self.waiting, self.arrived, self.now_ms = Live(), none, 0, 0
+        self._quiet_ms = 0  # since when nothing has happened
         self.left_ms: I64 = trace.duration_ms.astype(np.int64)  # of run time
         self.start_ms, self.end_ms = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self.preemptions, self.lost_ms = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -97,9 +98,12 @@ class _Trial:
         steps = 0
         while (at := self._next()) < NEVER:
             self.now_ms = -(-at // every_ms) * every_ms if every_ms else at
+            happened = len(self.live.job), self.arrived
             self._end()
             self._arrive()
             self._decide()
+            if (len(self.live.job), self.arrived) != happened or len(self.live.job):
+                self._quiet_ms = self.now_ms
             steps += 1
             if steps % SAY_EVERY == 0:
                 say(Progress(self.rules.name, int((self.end_ms >= 0).sum()), len(self.trace), self.now_ms))
@@ -110,7 +114,16 @@ class _Trial:
         submit = self.trace.submit_ms
         arrival = int(submit[self.arrived]) if self.arrived < len(submit) else int(NEVER)
         fall = self._next_fall() if self.rules.steps_s and len(self.waiting) else int(NEVER)
-        return min(arrival, int(self.live.finish_ms.min(initial=NEVER)), fall, self._next_guarantee())
+        return min(arrival, int(self.live.finish_ms.min(initial=NEVER)), fall, self._next_guarantee(), self._next_power())
+
+    def _next_power(self) -> int:
+        """When a site may draw another amount, while somebody waits who could start then."""
+        envelopes, since = self.farm.envelopes, self._quiet_ms
+        if not envelopes.capped or not len(self.waiting):
+            return int(NEVER)
+        at = envelopes.next_change(self.now_ms, int(NEVER))
+        repeats = envelopes.period_ms > 0
+        return int(NEVER) if repeats and not len(self.live.job) and at > since + envelopes.period_ms else at
 
     def _next_guarantee(self) -> int:
         """When the next running one has had its guaranteed run, while somebody waits who may take its place."""
