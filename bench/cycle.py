@@ -1,8 +1,9 @@
-"""One cycle of the plan on the national workload (30 sites, 200 queues, 100,000 waiting of 5,000 shapes), beside the ceiling
-prototype, which decides a simpler question: no money, cores, memory, limits, promises or victims.
+"""One cycle of the plan on the national workload (30 sites, 200 queues with quotas and borrowing, power caps, residency, 100,000
+waiting of 5,000 shapes), beside the ceiling prototype, which decides a simpler question: no money, cores, memory, limits,
+promises, victims, borrowing or power.
 
-What is measured is the plan by kernels, from a frozen snapshot to the columns of a plan with all its reasons. Quotas, power, and
-shares of a device, for which a whole one stands here, are not in it yet."""
+A cycle is from a frozen snapshot to the columns of a plan with all its reasons. Shares of a device, for which a whole one stands
+here, are not in it yet."""
 
 from __future__ import annotations
 
@@ -11,61 +12,67 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
+from bench.cycleworld import limited
 from bench.philly import CEILING
-from bench.results import Result
-from dure.model.money import CURRENCIES
-from dure.model.policy import NO_LIMIT, Policy
+from bench.results import Result, fill_page
+from dure.scheduler import check, why
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.state import STARTS
 from dure.scheduler.planning import Planning
-from dure.scheduler.quotas import MILLI, no_quotas, use_of
-from dure.scheduler.snapshot import (
-    FOREVER_MS,
-    I32,
-    RUNNING,
-    Alternatives,
-    Attempts,
-    Awards,
-    Nodes,
-    Pending,
-    Projects,
-    Quotas,
-    Shares,
-    Sites,
-    Snapshot,
-    freeze,
-    uncapped,
-    undrawn,
-)
-from dure.simulator.traces.cycle import CycleShape, CycleWorld, cycle_world
+from dure.scheduler.snapshot import Snapshot
+from dure.simulator.traces.cycle import CycleShape, cycle_world
 
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "benchmarks" / "cycle.md"
 SIZES = {50_000: 30, 260_000: 60}  # devices, and the aim in ms
-RUNS = 7
-AWARD_WON = 10**15  # money is looked at and never short
-CORE_RATE = 16.0
+WAITING = (10_000, 30_000, 100_000, 300_000, 1_000_000)
+RUNS, ASKED = 7, 12
+MEMORY_MIB = 2048  # aim: 260,000 devices, 1,000,000 waiting
+COLD = "import time; t = time.process_time(); from dure.scheduler.warm import warm; warm(); print(time.process_time() - t)"
+LARGEST = """
+import resource, sys
+import numpy as np
+from bench.cycleworld import limited
+from dure.scheduler import plan
+from dure.simulator.traces.cycle import CycleShape, cycle_world
+s = limited(cycle_world(np.random.default_rng(1), CycleShape(devices=260_000, pending=1_000_000)))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+plan(s)
+print(before // 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
 
 
 def cycle() -> list[Result]:
-    return [_measure(devices, aim) for devices, aim in SIZES.items()]
+    """Writes docs/benchmarks/cycle.md, too."""
+    sizes = [_measure(devices, aim) for devices, aim in SIZES.items()]
+    results = [*sizes, _checked(), _cold(), _asked(), _growth(), _memory()]
+    lines = [f"| {r.name} | {r.value:g} {r.unit} | {r.aim} | {r.against} | {r.method} |\n" for r in results]
+    fill_page(PAGE, {"rows": "| measurement | value | aim | against | method |\n|---|---|---|---|---|\n" + "".join(lines)})
+    return results
+
+
+def world(devices: int, pending: int = 100_000) -> Snapshot:
+    return limited(cycle_world(np.random.default_rng(1), CycleShape(devices=devices, pending=pending)))
 
 
 def _measure(devices: int, aim_ms: int) -> Result:
-    snapshot = snapshot_of(cycle_world(np.random.default_rng(1), CycleShape(devices=devices)))
+    snapshot = world(devices)
+    _once(snapshot)  # compiled, or loaded
     made = Planning(snapshot)
     made.run()
-    made.plan()  # compiled, or loaded
     took = [_once(snapshot) for _ in range(RUNS)]
     ready, turns, reasons = (statistics.median(part) for part in zip(*took, strict=True))
-    starts, promises, waiting = int(made.found.used[STARTS]), int(made.board.used[PROMISES]), len(snapshot.pending.ids)
+    starts, promises = int(made.cycle.found.used[STARTS]), int(made.cycle.board.used[PROMISES])
     return Result(
         name=f"cycle.{devices}", value=round(ready + turns + reasons, 1), unit="ms of CPU", aim=f"<= {aim_ms} ms",
         against=f"the ceiling prototype {ceiling(devices // 8)} ms in the same run",
-        method=f"{waiting} waiting, {starts} start, {promises} promised; median of {RUNS}: {ready:.1f} ms to make columns ready, "
-        f"{turns:.1f} ms for all turns, {reasons:.1f} ms to say why the others wait; without quotas, power and shares",
+        method=f"{len(snapshot.pending.ids):,} waiting, {starts:,} start, {promises} promised; median of {RUNS}: {ready:.1f} ms "
+        f"to make columns ready, {turns:.1f} ms for all turns, {reasons:.1f} ms to say why the others wait",
     )  # fmt: skip
 
 
@@ -79,98 +86,101 @@ def _once(snapshot: Snapshot) -> tuple[float, float, float]:
     return 1000 * (turned - begun), 1000 * (decided - turned), 1000 * (time.process_time() - decided)
 
 
+def _spent(work: Callable[[], object]) -> float:
+    begun = time.process_time()
+    work()
+    return 1000 * (time.process_time() - begun)
+
+
+def _checked() -> Result:
+    snapshot = world(50_000)
+    made = Planning(snapshot)
+    made.run()
+    plan = made.plan()
+    faults = check(snapshot, plan)
+    took = statistics.median(_spent(lambda: check(snapshot, plan)) for _ in range(3))
+    return Result(name="cycle.check", value=round(took), unit="ms of CPU", aim="told apart", against="cycle.50000",
+                  method=f"the second program, in plain Python, on the plan of cycle.50000; {len(faults)} faults")  # fmt: skip
+
+
+def _cold() -> Result:
+    took = [float(_printed(COLD)) for _ in range(3)]
+    return Result(
+        name="cycle.cold", value=round(statistics.median(took), 2), unit="s of CPU", aim="told apart", against="-",
+        method="a new process: imports, kernels loaded from disk, one plan of an empty farm",
+    )  # fmt: skip
+
+
+def _asked() -> Result:
+    """What asking costs beside planning: what is spent in plans, partial or whole, is taken off."""
+    snapshot = world(50_000)
+    made = Planning(snapshot)
+    made.run()
+    plan = made.plan()
+    waiting = np.flatnonzero(plan.wait_code >= 0)
+    rows = waiting[:: max(1, len(waiting) // ASKED)][:ASKED].tolist()
+    why(snapshot, plan, rows[0], residual=made)
+    took, proofs = [], []
+    for row in rows:
+        spent = [0.0]
+        whole = _spent(lambda row=row, spent=spent: _told_apart(spent, lambda: why(snapshot, plan, row, residual=made)))  # type: ignore[misc]
+        took.append(whole - spent[0])
+        proofs.append(spent[0])
+    return Result(
+        name="cycle.why", value=round(statistics.median(took), 1), unit="ms of CPU", aim="<= 20 ms", against="-",
+        method=f"why, each site's answer, next event and smallest change, median of {len(rows)} waiting workloads, the longest "
+        f"{max(took):.1f} ms; plans up to a turn and proofs told apart: median {statistics.median(proofs):.0f} ms",
+    )  # fmt: skip
+
+
+def _told_apart(spent: list[float], work: Callable[[], object]) -> None:
+    """Run something, and add up what it spends in plans."""
+    build, run = Planning.__init__, Planning.run
+
+    def timed(function: Callable[..., object]) -> Callable[..., object]:
+        def called(*args: object, **more: object) -> object:
+            begun = time.process_time()
+            try:
+                return function(*args, **more)
+            finally:
+                spent[0] += 1000 * (time.process_time() - begun)
+
+        return called
+
+    Planning.__init__, Planning.run = timed(build), timed(run)  # type: ignore[method-assign, assignment]
+    try:
+        work()
+    finally:
+        Planning.__init__, Planning.run = build, run  # type: ignore[method-assign]
+
+
+def _growth() -> Result:
+    took = []
+    for pending in WAITING:
+        snapshot = world(50_000, pending)
+        _once(snapshot)
+        took.append(statistics.median(sum(_once(snapshot)) for _ in range(3)))
+    slope = np.polyfit(np.log(WAITING), np.log(took), 1)[0]
+    told = ", ".join(f"{n:,}: {ms:.0f}" for n, ms in zip(WAITING, took, strict=True))
+    return Result(name="cycle.growth", value=round(float(slope), 2), unit="power of the number that waits", aim="<= 1",
+                  against="-", method=f"50,000 devices; ms of CPU for so many waiting: {told}")  # fmt: skip
+
+
+def _memory() -> Result:
+    before, after = _printed(LARGEST).split()
+    return Result(
+        name="cycle.memory", value=float(after), unit="MiB", aim=f"<= {MEMORY_MIB} MiB", against="-",
+        method=f"peak of a process that makes the world of 260,000 devices and 1,000,000 waiting ({before} MiB) and plans it",
+    )  # fmt: skip
+
+
+def _printed(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
 def ceiling(nodes: int) -> float:
     """What the prototype takes for one cycle on so many nodes, ms."""
     script = CEILING.with_name("ceiling_cycle.py")
     told = subprocess.run([sys.executable, str(script), str(nodes)], check=True, capture_output=True, text=True).stdout
     found = re.search(r"memo=True: .* numba ([0-9.]+) ms", told)
     return float(found[1]) if found else float("nan")
-
-
-def snapshot_of(world: CycleWorld) -> Snapshot:
-    """The world's columns as a plan wants them: every queue a project with money, cohorts as organisations."""
-    waiting, nodes, kinds, sites = world.pending, world.nodes, world.fleet.accelerators, world.fleet.sites
-    queues, count, jobs = len(world.quotas.names), len(nodes.accelerator), len(waiting)
-    site_ptr, site_row = _runs(
-        [[i for i, s in enumerate(sites) if s.region in place] for place in waiting.residencies], waiting.residency
-    )
-    alt_ptr, alt = _runs([[kinds.index(kind) for kind in names] for names in waiting.accelerators], waiting.accelerator)
-    hold = np.full((len(alt), len(CURRENCIES)), -1, np.int64)
-    hold[:, 0] = np.repeat(waiting.limit_ms // 1000 * waiting.workers, np.diff(alt_ptr))
-    return freeze(
-        Snapshot(
-            now_ms=world.now_ms, epoch=1, sealed_seq=1, draining=False, policy=replace(Policy(), reservations_max=100),
-            accelerators=kinds, core_rate=np.array([CORE_RATE] * len(kinds) + [0.0]),
-            sites=Sites(tuple(s.name for s in sites), np.ones(len(sites), np.bool_), np.zeros(len(sites), np.bool_),
-                        *uncapped(len(sites))),
-            nodes=Nodes(
-                tuple(map(str, range(count))), nodes.site.astype(np.int32), nodes.accelerator.astype(np.int32),
-                nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
-                (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_), *undrawn(count),
-            ),
-            attempts=_running(world),
-            pending=Pending(
-                tuple(map(str, range(jobs))), waiting.queue, waiting.priority, waiting.priority >= waiting.priority.max(),
-                waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
-                waiting.cores_milli, waiting.memory_mib, waiting.devices + (waiting.share_milli > 0), waiting.limit_ms,
-                _shapes(world), site_ptr, site_row, alt_ptr,
-            ),
-            alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
-            awards=Awards(
-                tuple(map(str, range(queues))), np.arange(queues, dtype=np.int32), np.zeros(queues, np.int32),
-                np.full(queues, AWARD_WON), np.full(queues, FOREVER_MS), np.ones((queues, len(sites)), np.bool_),
-                np.ones((queues, len(kinds) + 1), np.bool_),
-            ),
-            quotas=no_quotas(len(world.quotas.parent) + queues, len(kinds)),
-        )
-    )  # fmt: skip
-
-
-def quotas_of(world: CycleWorld, snapshot: Snapshot) -> Quotas:
-    """The world's quotas, in devices, for such a snapshot: cores have none. Put in by `replace(snapshot, quotas=...)`."""
-    given, rows, kinds = world.quotas, len(snapshot.shares.ids), len(snapshot.accelerators)
-    found, leaf = no_quotas(rows, kinds), snapshot.projects.share
-    columns = (found.nominal, found.borrow_max, found.lend_max)
-    for column, amounts in zip(columns, (given.nominal, given.borrow_most, given.lend_most), strict=True):
-        column[leaf, :kinds] = np.where(amounts < 0, NO_LIMIT, amounts * MILLI)
-    found.nominal[: len(given.parent), :kinds] = 0
-    return replace(found, used=use_of(snapshot.attempts, snapshot.nodes, snapshot.projects, rows, kinds))
-
-
-def _shapes(world: CycleWorld) -> I32:
-    """The number of what each one asks for, as a plane keeps it with each workload."""
-    p = world.pending
-    asked = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, p.residency, p.accelerator)
-    return np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].astype(np.int32)
-
-
-def _running(world: CycleWorld) -> Attempts:
-    running = world.running
-    count = len(running.queue)
-    ids = tuple(f"{number:07}" for number in range(count))
-    return Attempts(
-        ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.started_ms,
-        running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
-        running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask,
-    )  # fmt: skip
-
-
-def _leaves(world: CycleWorld) -> I32:
-    cohorts = len(world.quotas.parent)
-    return np.arange(cohorts, cohorts + len(world.quotas.names), dtype=np.int32)
-
-
-def _shares(world: CycleWorld) -> Shares:
-    given, cohorts = world.quotas, len(world.quotas.parent)
-    names = tuple(map(str, range(cohorts + len(given.names))))
-    parent = np.concatenate([given.parent, given.cohort]).astype(np.int32)
-    weight = np.concatenate([np.ones(cohorts, np.int64), given.weight])
-    return Shares(names, parent, weight, np.concatenate([np.zeros(cohorts), given.use]))
-
-
-def _runs(choices: list[list[int]], chosen: I32) -> tuple[I32, I32]:
-    """The choice of each row as CSR; -1 chooses nothing."""
-    runs = [np.array(choice, np.int32) for choice in choices] + [np.zeros(0, np.int32)]
-    length = np.array([len(run) for run in runs])[chosen]
-    ptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
-    return ptr, np.concatenate([runs[row] for row in chosen.tolist()]) if len(chosen) else np.zeros(0, np.int32)

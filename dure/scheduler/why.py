@@ -40,15 +40,18 @@ def why(
     plans_max: int = PLANS_MAX,
     pace: Pace = at_once,
     classes: Sequence[str] | None = None,
+    residual: Planning | None = None,
 ) -> Why:
     """Everything that can be said about the workload in `row`. `plan` is that of `snapshot`; `rate` as in `apply_change`.
+    residual: the state in which `plan` was left, where it is still there; else it is made again.
 
     plans_max bounds how often the search for the smallest change plans the whole queue; 0 leaves it out. pace: as in `Planning`;
     classes: as in `suggest`."""
     if plan.wait_code[row] < 0:
         return _starts(snapshot, plan, row)
-    planning = Planning(snapshot, pace)
-    planning.run()
+    planning = residual or Planning(snapshot, pace)
+    if residual is None:
+        planning.run()
     asked = planning.about(only(snapshot, row))
     own = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     codes = {own[0]: own} | {v[0]: v for v in _obstacles(snapshot, asked, row) if v[0] not in (own[0], TURN)}
