@@ -18,6 +18,9 @@ from dure.scheduler.planning import Planning, Question, Verdict
 from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, I32, STOPPING, Bool, Snapshot
 from dure.scheduler.tables import candidates_of
 
+# what keeps from starting besides room: the end of an attempt need not change it
+NOT_OF_ROOM = (WAIT_CODE[ReasonKind.POWER_SHORT], WAIT_CODE[ReasonKind.MAINTENANCE])
+
 
 class NextKind(StrEnum):
     """What happens. The subject of the first two is a workload, of the last an award, of the others an attempt of `workload`."""
@@ -60,16 +63,20 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
     s = planning.s
     if s.pending.eligible_ms[row] > s.now_ms:
         return NextEvent(NextKind.PAUSE_ENDS, s.pending.ids[row], int(s.pending.eligible_ms[row]), Basis.PAUSE)
+    own: Verdict = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
+    if own[0] == WAIT_CODE[ReasonKind.QUOTA_REACHED]:  # what ends of its own project is its own again
+        return next(_endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row]), None)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     before_ms = int(plan.reserve_ms[promised[0]]) if promised else int(FOREVER_MS)
     forced = by_force(planning, asked, row, before_ms)
     if forced is not None:
         return forced
+    if promised and own[0] in NOT_OF_ROOM:
+        return NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[row], before_ms, Basis.PROMISE)
     if promised:
         nodes = plan.reserve_node[plan.reserve_worker_ptr[promised[0]] : plan.reserve_worker_ptr[promised[0] + 1]]
         ending = [e for e in _endings(s, np.isin(np.arange(len(s.nodes.ids)), nodes)) if e.at_ms <= before_ms]
         return ending[-1] if ending else NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[row], before_ms, Basis.PROMISE)
-    own: Verdict = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     if own[0] == WAIT_CODE[ReasonKind.WAITS_RESERVED]:
         return NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[own[1][0]], own[1][1], Basis.PROMISE)
     if asked.standing is not None:
@@ -78,11 +85,12 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
     return next(_endings(s, somewhere[s.nodes.site]), None)
 
 
-def _endings(s: Snapshot, nodes: Bool) -> Iterator[NextEvent]:
-    """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon."""
+def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[NextEvent]:
+    """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon. among: which attempts."""
     a, ends, owner = s.attempts, latest_ends(s), owners(s)
     rows = np.unique(owner[nodes[a.worker_node]])
     rows = rows[(a.state[rows] != CLAIMED) & (ends[rows] < FOREVER_MS)]
+    rows = rows if among is None else rows[among[rows]]
     for i in rows[np.lexsort((np.array(a.ids)[rows], ends[rows]))].tolist():
         basis = Basis.GRACE if a.state[i] == STOPPING else Basis.LIMIT
         yield NextEvent(NextKind.ATTEMPT_ENDS, a.ids[i], int(ends[i]), basis, a.workloads[i])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
-from dure.scheduler import Snapshot, apply_change, check, freeze, plan, reason_of, suggest, why
+from dure.scheduler import NextKind, Snapshot, apply_change, check, freeze, plan, reason_of, suggest, why
 from dure.scheduler.check_quota import cohorts_of
 from dure.scheduler.power import closing, draw_mw
 from dure.scheduler.quotas import CORE, DEVICE, MILLI, no_quotas, resource_of
@@ -225,3 +225,17 @@ def test_who_may_draw_enough_is_told_its_turn() -> None:
     world.node("s/n", "s", cores=8, core_mw=1_000).attempt("r", [("s/n", 0)], cores=5, started=-10, ends=100)
     world.pending("wide", cores=8, limit=10).pending("late", cores=1, limit=50)
     assert kinds(world.snapshot())["late"] is ReasonKind.WAITS_FOR_TURN
+
+
+def test_what_helps_next_is_the_end_of_maintenance_and_of_own_work_where_a_quota_is_reached() -> None:
+    world = World().site("t", 1, cores=8).attempt("own", [("t/n0", 0)], cores=2, ends=300, project="ant")
+    world.attempt("other", [("t/n0", 0)], cores=2, ends=100, project="bee").attempt("mine", [("t/n0", 0)], cores=1, ends=200)
+    world.quota("project:ant", CORE, 2).pending("more", project="ant", cores=1, sites=["t"])
+    s = world.snapshot()
+    more = why(s, plan(s), 0, plans_max=0).next_event
+    assert more is not None and (more.subject, more.at_ms) == ("own", s.now_ms + 300_000)
+    world = World().site("s", 0).node("s/n", "s", cores=16, closed=[(100, 400)]).pending("long", cores=8, limit=200)
+    world.attempt("r", [("s/n", 0)], cores=1, ends=90)
+    s = world.snapshot()
+    found = why(s, plan(s), 0, plans_max=0).next_event
+    assert found is not None and (found.kind, found.at_ms) == (NextKind.PROMISE_STARTS, s.now_ms + 400_000)
