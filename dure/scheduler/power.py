@@ -16,12 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dure.scheduler.snapshot import I64, Attempts, Nodes, Sites, Snapshot
+from dure.scheduler.attempts import latest_ends, owners
+from dure.scheduler.snapshot import I64, Nodes, Sites, Snapshot
 
 UNCAPPED = -1
 MILLI = 1000
-# One that is past its latest end, and has not been seen to end, counts as gone a second from now, as in the plan.
-OVERDUE_MS = 1_000
 
 
 def worker_mw(nodes: Nodes, node: I64, devices: I64, cores_milli: I64) -> I64:
@@ -47,28 +46,17 @@ def idle_mw(snapshot: Snapshot) -> I64:
 def attempts_mw(snapshot: Snapshot) -> I64:
     """By attempt: what its workers draw, before the overhead of the site."""
     a = snapshot.attempts
-    owner = np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))
+    owner = owners(snapshot)
     drawn = np.zeros(len(a.ids), np.int64)
     devices = np.bitwise_count(a.worker_mask).astype(np.int64)
     np.add.at(drawn, owner, worker_mw(snapshot.nodes, a.worker_node.astype(np.int64), devices, a.cores_milli[owner]))
     return drawn
 
 
-def ends_ms(attempts: Attempts, now_ms: int) -> I64:
-    """By attempt: when it is gone at the latest. A claim has all of its time once those who make room have left."""
-    ends = np.maximum(attempts.ends_ms, now_ms + OVERDUE_MS)
-    begins = np.zeros(len(ends), np.int64)
-    leaving = np.flatnonzero(attempts.beneficiary >= 0)
-    np.maximum.at(begins, attempts.beneficiary[leaving], ends[leaving])
-    claims = begins > 0
-    ends[claims] = np.maximum(ends, begins + attempts.ends_ms - attempts.started_ms)[claims]
-    return ends
-
-
 def live_mw(snapshot: Snapshot, at_ms: int) -> I64:
     """By site: what all that lives now draws at a moment, nodes at rest included, before the overhead of the site."""
     a, drawn = snapshot.attempts, idle_mw(snapshot)
-    mw = np.where(ends_ms(a, snapshot.now_ms) > at_ms, attempts_mw(snapshot), 0)
+    mw = np.where(latest_ends(snapshot) > at_ms, attempts_mw(snapshot), 0)
     leaving = a.beneficiary >= 0
     room = np.zeros(len(a.ids), np.int64)  # by claim: what those who make room for it draw
     np.add.at(room, a.beneficiary[leaving], mw[leaving])

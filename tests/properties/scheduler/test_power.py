@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.scheduler import Plan, Snapshot, check, plan
-from dure.scheduler.power import cap_mw, closing, draw_mw, ends_ms
+from dure.scheduler.attempts import latest_ends
+from dure.scheduler.power import cap_mw, closing, draw_mw
 from dure.scheduler.snapshot import CLAIMED, uncapped, undrawn
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
@@ -23,7 +24,7 @@ DRAWS, CLOSED = " would draw ", " though nothing may run there "
 def drawn(s: Snapshot, site: int, at_ms: int) -> int:
     """The docstring of `power`, read aloud."""
     a, n = s.attempts, s.nodes
-    live = [i for i in range(len(a.ids)) if ends_ms(a, s.now_ms)[i] > at_ms]
+    live = [i for i in range(len(a.ids)) if latest_ends(s)[i] > at_ms]
 
     def own(i: int) -> int:
         seats = range(a.worker_ptr[i], a.worker_ptr[i + 1])
