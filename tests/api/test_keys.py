@@ -13,8 +13,11 @@ from tests.builders.api_plane import PEOPLE, ApiPlane, api_plane, problem
 
 PATHS = bare_app().openapi()["paths"]
 WRITES = sorted((method.upper(), path) for path, methods in PATHS.items() for method in methods if method != "get")
-# A question that changes nothing, and what agents say: that is told again until it is recorded, and then changes nothing either.
-UNNAMED = [("POST", f"/api/v1/{path}") for path in ("agent/hello", "agent/logs", "agent/poll", "agent/report", "quotes")]
+# Questions that change nothing, and what agents say: that is told again until it is recorded, and then changes nothing either.
+UNNAMED = [
+    ("POST", f"/api/v1/{path}")
+    for path in ("agent/hello", "agent/logs", "agent/poll", "agent/report", "quotes", "workloads/{id}/why")
+]
 NAMED = [write for write in WRITES if write not in UNNAMED]
 NAMES = {"project": "alpha", "programme": "voucher"}  # where the body says what is to be decided on
 

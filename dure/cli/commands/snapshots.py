@@ -14,6 +14,7 @@ import yaml
 from dure.api.policyfile import GIVEN, policy_with
 from dure.cli.commands.options import File, WhatIf, filled
 from dure.cli.exits import Exit
+from dure.cli.farm.compiling import compiled
 from dure.cli.policies import BadItems, merged
 from dure.cli.run import Refusal, Run
 from dure.cli.twoplans import tell_one, tell_whole
@@ -73,6 +74,7 @@ def snapshot_plan(run: Run, file: File, policy: Policies = None, workload: OneWo
     other = _otherwise(run, saved, policy or [], what_if or [], workload)
     for name in other.idle:
         run.note("snapshot.idle", field=name)
+    compiled(run)
     if workload:
         _require_waiting(run, saved, workload)
         tell_one(run, saved, other.snapshot if other.changed else None, workload)

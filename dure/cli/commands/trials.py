@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from dure.cli.commands.simulate import MADE, Asked
 from dure.cli.console import Column
 from dure.cli.exits import Exit
+from dure.cli.farm.compiling import compiled
 from dure.cli.run import Refusal, Run
 from dure.errors import ConfigError
 from dure.model.calendar import DAY_MS
@@ -45,6 +46,7 @@ def compare_policies(run: Run, asked: Asked) -> int:
         asks_of(trace, fleet, _assumptions(asked), asked.trace.name)  # what cannot be simulated is told before anything is made
         if asked.out is not None:
             asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
+        compiled(run)
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
     except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
         raise Refusal(str(wrong).replace("with skip_bad.", "with --skip-bad."), Exit.USAGE) from wrong

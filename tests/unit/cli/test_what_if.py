@@ -81,16 +81,16 @@ def test_what_if_speaks_korean(still: Shell) -> None:
     _, waits = full(still)
     said = still.run("why", waits, "--lang", "ko", "--what-if", "site pohang +1 nodes", who="alice")
     assert "가정: site pohang +1 nodes." in said and "그때: 다음 단계에서 pohang에서 시작합니다." in said
-    wrong = still.run("why", waits, "--lang", "ko", "--what-if", "site pohang power 60kW", who="alice", expect=Exit.REFUSED)
-    assert "“power” 자리에 올 수 없는 말입니다" in wrong
+    wrong = still.run("why", waits, "--lang", "ko", "--what-if", "site pohang mighty 60kW", who="alice", expect=Exit.REFUSED)
+    assert "“mighty” 자리에 올 수 없는 말입니다" in wrong
 
 
 def test_what_cannot_be_supposed_is_told_by_its_word(still: Shell) -> None:
     _, waits = full(still)
-    wrong = still.run("why", waits, "--what-if", "site pohang power 60kW", who="alice", expect=Exit.REFUSED)
-    assert "“power” cannot stand there" in wrong and "site SITE +COUNT nodes [TYPE]" in wrong
-    facts = still.json("why", waits, "--what-if", "site pohang power 60kW", who="alice", expect=Exit.REFUSED)
-    assert facts["error"]["reason"]["facts"]["token"] == "power"
+    wrong = still.run("why", waits, "--what-if", "site pohang mighty 60kW", who="alice", expect=Exit.REFUSED)
+    assert "“mighty” cannot stand there" in wrong and "site SITE +COUNT nodes [TYPE]" in wrong
+    facts = still.json("why", waits, "--what-if", "site pohang mighty 60kW", who="alice", expect=Exit.REFUSED)
+    assert facts["error"]["reason"]["facts"]["token"] == "mighty"
     still.run("why", waits, "--what-if", "", who="alice", expect=Exit.USAGE)
 
 
