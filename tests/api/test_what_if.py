@@ -129,7 +129,7 @@ def test_what_cannot_be_supposed_names_the_word_in_both_languages(plane: ApiPlan
             "alice",
             "POST",
             f"/workloads/{waits}/why",
-            {"what_if": ["site pohang mighty 60kW"]},
+            {"what_if": ["site pohang mighty 1"]},
             headers={"accept-language": lang},
         )
         told = problem(response, 422, "bad_supposition")
