@@ -60,7 +60,8 @@ def _measure(devices: int, aim_ms: int) -> Result:
     made.plan()  # compiled, or loaded
     took = [_once(snapshot) for _ in range(RUNS)]
     ready, turns, reasons = (statistics.median(part) for part in zip(*took, strict=True))
-    starts, promises, waiting = int(made.found.used[STARTS]), int(made.board.used[PROMISES]), len(snapshot.pending.ids)
+    cycle, waiting = made.cycle, len(snapshot.pending.ids)
+    starts, promises = int(cycle.found.used[STARTS]), int(cycle.board.used[PROMISES])
     return Result(
         name=f"cycle.{devices}", value=round(ready + turns + reasons, 1), unit="ms of CPU", aim=f"<= {aim_ms} ms",
         against=f"the ceiling prototype {ceiling(devices // 8)} ms in the same run",

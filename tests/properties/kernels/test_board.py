@@ -11,6 +11,7 @@ from dure.scheduler.boards import board_of
 from dure.scheduler.kernels.board import Board, grown, promised_then, room_then
 from dure.scheduler.kernels.classes import _same, classes
 from dure.scheduler.kernels.future import earliest, promise, seat_then
+from dure.scheduler.kernels.power import no_power
 from dure.scheduler.kernels.seat import seat
 from dure.scheduler.kernels.sit import settle, start
 from dure.scheduler.snapshot import I32, I64, Snapshot
@@ -69,13 +70,14 @@ def _promises(
     s: Snapshot, ground: Ground, board: Board, low: I64, high: I64, row: int, need: Need, workers: int, limit: int, kind: int
 ) -> None:
     found = []
+    power = no_power(len(s.sites.ids), len(s.accelerators) + 1, len(s.attempts.ids))
     for site in range(len(s.sites.ids)):
         only = np.arange(len(s.sites.ids)) == site
         expected = earliest_of_all(ground, need, workers, limit, kind, only, [0] * len(only))
-        at = earliest(board, low[site], high[site], *need, workers, limit, FOREVER)
+        at = earliest(board, power, site, low[site], high[site], *need, workers, limit, FOREVER, 0)
         assert at == (expected[0] if expected else -1)
         if expected is not None:
-            assert earliest(board, low[site], high[site], *need, workers, limit, at) == -1
+            assert earliest(board, power, site, low[site], high[site], *need, workers, limit, at, 0) == -1
             node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int64)
             seats = seat_then(board, low[site], high[site], *need, workers, at, at + limit, node, many)
             assert told(seats, node, many) == expected[2]
@@ -94,9 +96,14 @@ def _same_rooms(ground: Ground, board: Board) -> None:
         for node in range(ground.size):
             assert room_then(board, node, at) == tuple(floor[:, node].tolist())
             assert promised_then(board, node, at) == tuple(promised[:, node].tolist())
-    before = [board.ground.cores_free.copy(), board.ground.whole_free.copy(), board.cores.copy(), board.cells.bits.copy()]
+    before = [
+        board.ground.nodes.cores_free.copy(),
+        board.ground.nodes.whole_free.copy(),
+        board.cells.cell.cores.copy(),
+        board.cells.bits.copy(),
+    ]
     settle(board)
-    after = [board.ground.cores_free, board.ground.whole_free, board.cores, board.cells.bits]
+    after = [board.ground.nodes.cores_free, board.ground.nodes.whole_free, board.cells.cell.cores, board.cells.bits]
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
