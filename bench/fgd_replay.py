@@ -127,7 +127,7 @@ def _fill(ground: Ground, expected: Shapes, frequency: F64, shapes: Shapes, memo
     for i in range(len(order)):
         shape = order[i]
         demand, best, node = demand_of(shapes, shape), NOWHERE, -1
-        for at in range(len(ground.cores)):
+        for at in range(len(ground.nodes)):
             if memo.changed[at] > memo.seen[shape]:
                 room = fits(ground, at, demand)
                 memo.score[shape, at] = _score(ground, expected, frequency, at, demand)[0] if room else NOWHERE
@@ -144,7 +144,7 @@ def _fill(ground: Ground, expected: Shapes, frequency: F64, shapes: Shapes, memo
 @kernel
 def _score(ground: Ground, expected: Shapes, frequency: F64, node: int, demand: Demand) -> tuple[int, int]:
     left = ground.share_free[ground.device_ptr[node] : ground.device_ptr[node + 1]].astype(np.int64)
-    kind, cores = ground.kind[node], ground.cores_free[node]
+    kind, cores = ground.nodes.kind[node], ground.nodes.cores_free[node]
     was = _fragment(expected, frequency, kind, cores, left)
     best, device, whole = 0, -1, demand.devices
     for at in range(len(left)):

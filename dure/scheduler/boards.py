@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dure.scheduler.attempts import latest_ends, owners
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Closed, make_board
-from dure.scheduler.kernels.ground import Ground
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, make_board
+from dure.scheduler.kernels.ground import NODE, Ground, table
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.sit import settle
 from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Snapshot
@@ -34,17 +34,22 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     cells[up] = cell
     low, high = _runs(used, len(s.sites.ids), kinds)
     width = _lengths(nodes.device_mask)
-    ground = Ground(
-        site=nodes.site, kind=nodes.accelerator, block=np.full(len(nodes.ids), -1, np.int32), cores=nodes.cores_milli,
-        memory=nodes.memory_mib, device_ptr=np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
-        cores_free=nodes.cores_milli.copy(), memory_free=nodes.memory_mib.copy(), whole_free=nodes.device_mask.copy(),
-        share_free=np.zeros(int(width.sum()), np.int32),
-    )  # fmt: skip
+    farm = table(NODE, len(nodes.ids))
+    farm.site, farm.kind, farm.block, farm.cores, farm.memory = (
+        nodes.site,
+        nodes.accelerator,
+        -1,
+        nodes.cores_milli,
+        nodes.memory_mib,
+    )
+    farm.cores_free, farm.memory_free, farm.whole_free = nodes.cores_milli, nodes.memory_mib, nodes.device_mask
+    device_ptr = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
+    ground = Ground(farm, device_ptr, np.zeros(int(width.sum()), np.int32))
     a, owner = s.attempts, owners(s)
     board = make_board(
         s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=a.worker_node, role=_roles(s)[owner],
         end=latest_ends(s)[owner], mask=a.worker_mask, cores=a.cores_milli[owner], memory=a.memory_mib[owner],
-        closed=Closed(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms),
+        windows=(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms),
     )  # fmt: skip
     settle(board)
     return board, Runs(low, high)

@@ -98,20 +98,20 @@ class Planning:
         came = run(measured(self.cycle), before, at_most)
         if came == MORE_ROOM:
             row = int(self.cycle.found.used[ROW])
-            self.cycle = larger(self.cycle, int(self.cycle.demands.workers[self.cycle.queue.klass[row]]))
+            self.cycle = larger(self.cycle, int(self.cycle.demands.each.workers[self.cycle.queue.klass[row]]))
         return came
 
     def chance(self, row: int) -> Chance:
         """What a row of its own got."""
         found = self.cycle.found
-        if found.state[row] != STARTED:
+        if found.each.state[row] != STARTED:
             return Chance.WAITS
-        start = int(np.flatnonzero(found.row[: found.used[STARTS]] == row)[0])
-        return Chance.CLAIMS if found.victim_ptr[start + 1] > found.victim_ptr[start] else Chance.STARTS
+        start = int(np.flatnonzero(found.starts.row[: found.used[STARTS]] == row)[0])
+        return Chance.CLAIMS if found.starts.victim[start + 1] > found.starts.victim[start] else Chance.STARTS
 
     def ahead(self, row: int) -> int:
         """How many waiting ones had their turn before it; -1: it had none, or only one behind the bound on tries."""
-        ahead = int(self.cycle.found.ahead[row])
+        ahead = int(self.cycle.found.each.ahead[row])
         return ahead if ahead < self.cycle.found.used[TRIED] else -1
 
     def plan(self, *, reasons: bool = True) -> Plan:
@@ -121,19 +121,19 @@ class Planning:
         if reasons:
             code, facts = verdicts(self.cycle, s.pending.dependency == DEPENDENCY_MET, s.pending.eligible_ms, s.draining)
         else:
-            code = np.where(found.state == STARTED, STARTS_NOW, TURN).astype(np.int32)
+            code = np.where(found.each.state == STARTED, STARTS_NOW, TURN).astype(np.int32)
             facts = np.zeros((len(code), FACTS), np.int64)
-        workers = found.seat_workers[:seats]
+        workers = found.seats.workers[:seats]
         ptr = np.concatenate([[0], np.cumsum(workers)])[found.seat_ptr[: made + 1]]
         return Plan(
-            start_pending=found.row[:starts].copy(),
-            start_alternative=found.alt[:starts].copy(),
-            start_site=found.site[:starts].copy(),
-            start_currency=found.currency[:starts].copy(),
-            start_worker_ptr=found.worker_ptr[: starts + 1].astype(np.int32),
-            start_node=found.node[: used[WORKERS]].copy(),
-            start_mask=found.mask[: used[WORKERS]].copy(),
-            start_victim_ptr=found.victim_ptr[: starts + 1].astype(np.int32),
+            start_pending=found.starts.row[:starts].copy(),
+            start_alternative=found.starts.alt[:starts].copy(),
+            start_site=found.starts.site[:starts].copy(),
+            start_currency=found.starts.currency[:starts].copy(),
+            start_worker_ptr=found.starts.worker[: starts + 1].astype(np.int32),
+            start_node=found.workers.node[: used[WORKERS]].copy(),
+            start_mask=found.workers.mask[: used[WORKERS]].copy(),
+            start_victim_ptr=found.starts.victim[: starts + 1].astype(np.int32),
             victim_attempt=found.victim[: used[VICTIMS]].copy(),
             reserve_pending=promises.pending[:made].copy(),
             reserve_ms=promises.at[:made].copy(),
@@ -141,7 +141,7 @@ class Planning:
             wait_code=code,
             wait_facts=facts,
             reserve_worker_ptr=ptr.astype(np.int32),
-            reserve_node=np.repeat(found.seat_node[:seats], workers),
+            reserve_node=np.repeat(found.seats.node[:seats], workers),
         )
 
     # -- asking ---------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class Question:
         if self.standing is not None:
             return Chance.WAITS
         run(self.cycle, -1, 1)
-        return Chance(int(self.cycle.found.state[0]))
+        return Chance(int(self.cycle.found.each.state[0]))
 
     def payable(self, sites: Bool) -> Bool:
         """At which of these it could pay."""

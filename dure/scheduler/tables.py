@@ -10,18 +10,23 @@ from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER
 from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
+from dure.scheduler.kernels.ground import table
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.quota import NO_LIMIT, Quota, make_quota
-from dure.scheduler.kernels.standing import Demands, Models, Standings, models_of, standings_of
+from dure.scheduler.kernels.standing import Demands, Models, Standings, demands_as, models_of, standings_of
 from dure.scheduler.kernels.state import (
     ASKING,
     FACT,
     KEPT_ROOM,
+    KEPT_SEAT,
     NEVER,
     NOTHING,
+    OUTCOME,
     ROW,
     SEATS,
+    START,
     TENURE_ROOM,
+    WORKER,
     WORKERS,
     Cycle,
     Found,
@@ -47,7 +52,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
         s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
         _in_turn(s, standings.code[of], also),
     )  # fmt: skip
-    most = int(demands.workers.max(initial=1))
+    most = int(demands.each.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     ends = latest_ends(s)
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
@@ -55,7 +60,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
         low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=_quota(s),
         power=power_of(s, ends, promises), turns=turns, candidates=candidates_of(s, s.now_ms), rules=_rules(s),
-        memory=_memory(standings, len(demands.workers), s.quotas.used.shape),
+        memory=_memory(standings, len(demands.sites), s.quotas.used.shape),
         found=_found(waiting, most + 256, promises, seats + 256, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
@@ -80,7 +85,7 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     found = _found(1, 0, 1, 0, 0, standings, demands)
     found.used[:] = cycle.found.used
     found.used[ROW], found.used[ASKING] = 0, 1
-    seats = max(1, min(int(demands.workers.max(initial=1)), len(s.nodes.ids)))
+    seats = max(1, min(int(demands.each.workers.max(initial=1)), len(s.nodes.ids)))
     more = seats > len(cycle.node)
     return cycle._replace(
         queue=_queue(s, of), demands=demands, standings=standings, memory=_memory(standings, 1, s.quotas.used.shape), found=found,
@@ -92,20 +97,18 @@ def measured(cycle: Cycle) -> Cycle:
     """With the lengths of its tables written down."""
     found, board = cycle.found, cycle.board
     room = found.room
-    room[WORKERS], room[SEATS] = len(found.node), len(found.seat_node)
-    room[TENURE_ROOM], room[KEPT_ROOM] = len(board.tenures.node), len(board.promises.kept_promise)
+    room[WORKERS], room[SEATS] = len(found.workers), len(found.seats)
+    room[TENURE_ROOM], room[KEPT_ROOM] = len(board.tenures), len(board.seats)
     return cycle
 
 
 def larger(cycle: Cycle, workers: int) -> Cycle:
     seats, found = min(workers, len(cycle.node)), cycle.found
     board: Board = grown(cycle.board, tenures=seats, kept=seats)
-    long = {
-        "node": int(found.used[WORKERS]) + workers, "mask": int(found.used[WORKERS]) + workers,
-        "seat_node": int(found.used[SEATS]) + seats, "seat_workers": int(found.used[SEATS]) + seats,
-    }  # fmt: skip
-    for name, length in long.items():
-        found = found._replace(**{name: longer(getattr(found, name), length)})
+    found = found._replace(
+        workers=longer(found.workers, int(found.used[WORKERS]) + workers),
+        seats=longer(found.seats, int(found.used[SEATS]) + seats),
+    )
     return cycle._replace(board=board, found=found)
 
 
@@ -125,8 +128,8 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands]:
     sites[lengths == 0] = True
     row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
     sites[row[site >= 0], site[site >= 0]] = True
-    return of, Demands(
-        p.workers[first].astype(np.int64), p.cores_milli[first], p.memory_mib[first], p.devices[first].astype(np.int64), sites,
+    return of, demands_as(
+        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], sites,
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
 
@@ -190,14 +193,12 @@ def _memory(standings: Standings, count: int, quotas: tuple[int, ...]) -> Memory
 
 def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int, standings: Standings, demands: Demands) -> Found:
     i32, i64 = np.int32, np.int64
-    alternatives, sites = int(np.diff(demands.kind_ptr).max(initial=1)), standings.sites.shape[1]
+    alternatives, sites = int(np.diff(demands.each.kind_ptr).max(initial=1)), standings.sites.shape[1]
     found = Found(
-        np.zeros(waiting, i32), np.zeros(waiting, i32), np.zeros(waiting, i32), np.zeros(waiting, i32),
-        np.zeros(waiting + 1, i64), np.zeros(waiting + 1, i64), np.zeros(workers, i32), np.zeros(workers, np.uint64),
-        np.zeros(attempts, i32), np.zeros((promises, FACT + FACTS), i64), np.zeros((promises, alternatives, sites), np.bool_),
-        np.zeros(promises + 1, i64),
-        np.zeros(seats, i32), np.zeros(seats, i64), np.full(waiting, -1, i64), np.zeros(waiting, i32), np.zeros(9, i64),
-        np.zeros(10, i64),
+        table(START, waiting + 1), table(WORKER, workers), np.zeros(attempts, i32), np.zeros((promises, FACT + FACTS), i64),
+        np.zeros((promises, alternatives, sites), np.bool_), np.zeros(promises + 1, i64), table(KEPT_SEAT, seats),
+        table(OUTCOME, waiting), np.zeros(9, i64), np.zeros(10, i64),
     )  # fmt: skip
+    found.each.ahead = -1
     found.used[ROW] = NOTHING
     return found

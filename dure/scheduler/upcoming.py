@@ -15,7 +15,7 @@ from dure.scheduler.kernels.board import PROMISES, Board, rooms_then
 from dure.scheduler.kernels.victims import Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
-from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, I32, STOPPING, Bool, Snapshot
+from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, STOPPING, Bool, Snapshot
 from dure.scheduler.tables import candidates_of
 
 # what keeps from starting besides room: the end of an attempt need not change it
@@ -123,25 +123,25 @@ def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> N
 
 def _without_later(planning: Planning, row: int) -> Board:
     """The board with the promises alone that were given before the turn of this row."""
-    board, ahead = planning.cycle.board, planning.cycle.found.ahead
+    board, ahead = planning.cycle.board, planning.cycle.found.each.ahead
     p = board.promises
     earlier = ahead[p.pending[: board.used[PROMISES]]] < ahead[row]
-    head: I32 = np.full(len(p.kept_head), -1, np.int32)
-    for node in np.flatnonzero(p.kept_head >= 0).tolist():
-        kept = int(p.kept_head[node])
-        while kept >= 0 and not earlier[p.kept_promise[kept]]:
-            kept = int(p.kept_next[kept])
-        head[node] = kept
-    return board._replace(promises=p._replace(kept_head=head))
+    here, seats = board.here.copy(), board.seats
+    for node in np.flatnonzero(here.kept >= 0).tolist():
+        kept = int(here.kept[node])
+        while kept >= 0 and not earlier[seats.promise[kept]]:
+            kept = int(seats.next[kept])
+        here.kept[node] = kept
+    return board._replace(here=here)
 
 
 def _nodes(asked: Question, sites: Bool, board: Board) -> Bool:
     """Nodes on which it could run and pay."""
     cycle = asked.cycle
-    found: Bool = np.zeros(len(board.cells.cell), np.bool_)
+    found: Bool = np.zeros(len(board.cells.node), np.bool_)
     for alt, site in np.argwhere(sites).tolist():
         low, high = cycle.low[site, asked.kinds[alt]], cycle.high[site, asked.kinds[alt]]
-        found |= (board.cells.cell >= low) & (board.cells.cell < high)
+        found |= (board.cells.node.cell >= low) & (board.cells.node.cell < high)
     return found
 
 
@@ -150,12 +150,15 @@ class Later:
 
     def __init__(self, planning: Planning, asked: Question, board: Board, at_ms: int) -> None:
         cores, memory, level = rooms_then(board, at_ms)
-        ground = board.ground._replace(cores_free=cores, memory_free=memory)
-        self._board = board._replace(ground=ground, cells=board.cells._replace(level=level))
+        node = board.cells.node.copy()
+        node.level = level
+        farm = board.ground.nodes.copy()
+        farm.cores_free, farm.memory_free = cores, memory
+        self._board = board._replace(ground=board.ground._replace(nodes=farm), cells=board.cells._replace(node=node))
         taken = planning.cycle.candidates.taken
         self._candidates: Candidates = candidates_of(planning.s, at_ms)._replace(taken=taken)
         self._asked = asked
-        d = asked.cycle.demands
+        d = asked.cycle.demands.each
         self._need = (int(d.cores[0]), int(d.memory[0]), int(d.devices[0]), int(d.workers[0]))
 
     def suffice(self, sites: Bool) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler.change import Change, NoChange, Rater, only
-from dure.scheduler.kernels.standing import standings_of
+from dure.scheduler.kernels.standing import demands_as, standings_of
 from dure.scheduler.plan import WAIT_CODE, Plan, make_reason
 from dure.scheduler.planning import Pace, Planning, Question, Verdict, at_once, not_yet
 from dure.scheduler.smallest import PLANS_MAX, suggest
@@ -115,8 +115,8 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
     """What each site says, were it the only one."""
     s, whole, kinds = planning.s, asked.cycle.demands, len(asked.kinds)
     count = len(s.sites.ids)
-    column = {name: np.repeat(getattr(whole, name), count) for name in ("workers", "cores", "memory", "devices")}
-    alone = whole._replace(
+    column = {name: np.repeat(whole.each[name][:1], count) for name in ("workers", "cores", "memory", "devices")}
+    alone = demands_as(
         **column, sites=np.eye(count, dtype=np.bool_) & whole.sites, kind_ptr=np.arange(count + 1) * kinds,
         kind=np.tile(whole.kind, count),
     )  # fmt: skip

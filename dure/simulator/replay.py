@@ -152,7 +152,7 @@ def leave(board: Board, jobs: Jobs, seats: Seats, job: int) -> None:
             cores, memory = cores * seats.devices[i] // devices, memory * seats.devices[i] // devices
         node, workers = seats.node[i], seats.workers[i]
         give(board.ground, node, Demand(seats.devices[i] * workers, 0, cores * workers, memory * workers, ANY), seats.taken[i])
-        move(board.cells, node, count_whole(board.ground.whole_free[node]))
+        move(board.cells, node, count_whole(board.ground.nodes.whole_free[node]))
     seats.used[job] = 0
 
 
@@ -160,4 +160,4 @@ def leave(board: Board, jobs: Jobs, seats: Seats, job: int) -> None:
 def _sit(board: Board, seats: Seats, i: int, cores: int, memory: int) -> None:
     node, workers = seats.node[i], seats.workers[i]
     seats.taken[i] = take(board.ground, node, Demand(seats.devices[i] * workers, 0, cores * workers, memory * workers, ANY), -1)
-    move(board.cells, node, count_whole(board.ground.whole_free[node]))
+    move(board.cells, node, count_whole(board.ground.nodes.whole_free[node]))

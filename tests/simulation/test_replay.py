@@ -34,7 +34,7 @@ def starts(jobs: Jobs, nodes: Sequence[int], cores: int = 1 << 40, devices: int 
     ground = make_ground(kind=[0] * size, cores=[cores] * size, memory=[0] * size, devices=[devices] * size)
     cell = np.repeat(np.arange(len(nodes)), nodes).astype(np.int32)
     started: np.ndarray = replay(empty_board(ground, make_index(ground, cell, len(nodes))), jobs, make_seats(jobs), len(nodes))
-    assert (ground.cores_free == ground.cores).all() or (started < 0).any()
+    assert (ground.nodes.cores_free == ground.nodes.cores).all() or (started < 0).any()
     return started
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I64, WHOLE
-from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
 from dure.scheduler.kernels.short import takes_all
@@ -23,16 +23,20 @@ def limits(quota: Quota) -> bool:
     return bool(quota.used.shape[0] > 0)
 
 
-@kernel
+@inner
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
     """What a gang uses of a type, as quotas count it."""
-    return int(WHOLE * demands.devices[c] * demands.workers[c]) if kind >= 0 else 0
+    return int(WHOLE * demands.each.devices[c] * demands.each.workers[c]) if kind >= 0 else 0
 
 
-@kernel
+@inner
 def within(quota: Quota, beyond: I64, leaf: int, demands: Demands, c: int, kind: int) -> bool:
     """Whether a project may use so much more on a type. Where not, `beyond` remembers the least amount that was."""
-    last, devices, cores = quota.used.shape[1] - 1, devices_milli(demands, c, kind), demands.cores[c] * demands.workers[c]
+    last, devices, cores = (
+        quota.used.shape[1] - 1,
+        devices_milli(demands, c, kind),
+        demands.each.cores[c] * demands.each.workers[c],
+    )
     if kind >= 0 and not fits(quota, leaf, wide(kind), devices):
         beyond[leaf, kind] = min(beyond[leaf, kind], devices)
         return False
@@ -42,36 +46,36 @@ def within(quota: Quota, beyond: I64, leaf: int, demands: Demands, c: int, kind:
     return True
 
 
-@kernel
+@inner
 def known_beyond(beyond: I64, leaf: int, demands: Demands, c: int) -> bool:
     """Whether it is remembered of every alternative that it is beyond the quota."""
     last = beyond.shape[1] - 1
-    if demands.cores[c] * demands.workers[c] >= beyond[leaf, last]:
+    if demands.each.cores[c] * demands.each.workers[c] >= beyond[leaf, last]:
         return True
-    for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+    for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = demands.kind[alt]
         if kind < 0 or devices_milli(demands, c, kind) < beyond[leaf, kind]:
             return False
     return True
 
 
-@kernel
+@inner
 def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> None:
     """Count what starts."""
     if kind >= 0:
         add(quota, leaf, wide(kind), devices_milli(demands, c, kind))
-    add(quota, leaf, quota.used.shape[1] - 1, demands.cores[c] * demands.workers[c])
+    add(quota, leaf, quota.used.shape[1] - 1, demands.each.cores[c] * demands.each.workers[c])
 
 
 @kernel
 def over_quota(quota: Quota, leaf: int, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
     """`QUOTA` where every alternative that has a site is beyond it, with the facts of the first; else `TURN`."""
-    first, last, told = demands.kind_ptr[c], quota.used.shape[1] - 1, False
+    first, last, told = demands.each.kind_ptr[c], quota.used.shape[1] - 1, False
     for alt in range(sites.shape[0]):
         if not sites[alt].any():
             continue
         kind, resource = demands.kind[first + alt], last
-        wanted = demands.cores[c] * demands.workers[c]
+        wanted = demands.each.cores[c] * demands.each.workers[c]
         if kind >= 0 and not fits(quota, leaf, wide(kind), devices_milli(demands, c, kind)):
             resource, wanted = wide(kind), devices_milli(demands, c, kind)
         elif fits(quota, leaf, last, wanted):
@@ -88,18 +92,25 @@ def barred(
 ) -> int:  # fmt: skip
     """What keeps a demand off all of these sites where it has room until `end`: maintenance, or power at those where it has room
     beside that; the site that may draw most tells. `TURN`: nothing does, at one of them."""
-    if len(board.closed.until) == 0 and len(power.since) == 0:
+    if len(board.closed) == 0 and len(power.step) == 0:
         return TURN
-    code, first, most = MAINTENANCE, demands.kind_ptr[c], np.int64(0)
+    code, first, most = MAINTENANCE, demands.each.kind_ptr[c], np.int64(0)
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             run = (low[site, kind], high[site, kind])
             if not sites[alt, site] or not takes_all(
-                board, run[0], run[1], demands.cores[c], demands.memory[c], demands.devices[c], demands.workers[c], end
+                board,
+                run[0],
+                run[1],
+                demands.each.cores[c],
+                demands.each.memory[c],
+                demands.each.devices[c],
+                demands.each.workers[c],
+                end,
             ):
                 continue
-            mw = wanted_mw(power, site, kind, demands.cores[c], demands.devices[c], demands.workers[c])
+            mw = wanted_mw(power, site, kind, demands.each.cores[c], demands.each.devices[c], demands.each.workers[c])
             if may_draw(power, site, board.now, end, mw):
                 return TURN
             free, when = spare_mw(power, site, board.now, end)
@@ -111,24 +122,24 @@ def barred(
     return code
 
 
-@kernel
+@inner
 def _metered(power: Power, site: int, mw: int) -> int:
-    return int((mw * power.pue_permille[site] + WHOLE - 1) // WHOLE)
+    return int((mw * power.site.pue_permille[site] + WHOLE - 1) // WHOLE)
 
 
-@kernel
+@inner
 def _window(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> tuple[int, int]:
     """The first that begins before `end` on a node in question."""
-    first, cells, closed = demands.kind_ptr[c], board.cells, board.closed
+    first, cells, closed = demands.each.kind_ptr[c], board.cells, board.closed
     since, until = np.int64(end), np.int64(end)
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             if not sites[alt, site]:
                 continue
-            for at in range(cells.node_ptr[low[site, kind]], cells.node_ptr[high[site, kind]]):
+            for at in range(cells.cell.first[low[site, kind]], cells.cell.first[high[site, kind]]):
                 node = cells.nodes[at]
-                for window in range(closed.ptr[node], closed.ptr[node + 1]):
+                for window in range(board.here.closed[node], board.here.closed[node + 1]):
                     if closed.since[window] < since:
                         since, until = closed.since[window], closed.until[window]
     return int(since), int(until)

@@ -18,115 +18,112 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import I32, I64, U64, Ground
+from dure.scheduler.kernels.ground import I32, I64, U64, Columns, Ground, Table, table
 from dure.scheduler.kernels.index import Index
-from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 
 # roles: sits there; sits there and makes room for a claim; will sit there
 HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
 TENURES, PROMISES, KEPT = 0, 1, 2  # entries of `used`
 BLIND = 3  # not 0: maintenance is not looked at
-TENURE_COLUMNS, PROMISE_COLUMNS, KEPT_COLUMNS = 7, 6, 3  # of the tables below, one after the other
 
 _ZERO = np.uint64(0)
 
 
-class Tenures(NamedTuple):
-    """One entry a node of an attempt. Those of a node are chained: `head[node]`, then `next`, the latest first; -1 ends it."""
-
-    node: I32
-    role: I32
-    end: I64
-    mask: U64  # devices
-    cores: I64  # of all workers there
-    memory: I64
-    next: I32
-    head: I32  # by node
-    claimed: I32  # by node: tenures there that claim, or make room for a claim
-
-
-class Promises(NamedTuple):
-    """What is kept, in the order in which it was promised; and, chained by node, how many workers of which promise sit there."""
-
-    at: I64
-    end: I64
-    pending: I32
-    cores: I64  # per worker
-    memory: I64
-    devices: I64
-    kept_promise: I32
-    kept_workers: I64
-    kept_next: I32
-    kept_head: I32  # by node
-
-
-class Closed(NamedTuple):
-    """When nothing may run on a node: windows that are not over, disjoint and ascending."""
-
-    ptr: I32  # by node
-    since: I64
-    until: I64
+# Tenures: one entry a node of an attempt. Those of a node are chained, the latest first.
+TENURE: Columns = [
+    ("node", np.int32),
+    ("role", np.int32),
+    ("end", np.int64),
+    ("mask", np.uint64),  # devices
+    ("cores", np.int64),  # of all workers there
+    ("memory", np.int64),
+    ("next", np.int32),  # of its node; -1 ends it
+]
+# Promises: what is kept, in the order in which it was promised,
+PROMISE: Columns = [
+    ("at", np.int64),
+    ("end", np.int64),
+    ("pending", np.int32),
+    ("cores", np.int64),  # per worker
+    ("memory", np.int64),
+    ("devices", np.int64),
+]
+# and, chained by node, how many workers of which promise sit there.
+SEAT: Columns = [
+    ("promise", np.int32),
+    ("workers", np.int64),
+    ("next", np.int32),
+]
+HERE: Columns = [  # by node, and one row more, for the end of the last one's windows
+    ("exists", np.uint64),  # its devices
+    ("tenure", np.int32),  # its first in the chain
+    ("claimed", np.int32),  # tenures there that claim, or make room for a claim
+    ("kept", np.int32),  # its first seat in the chain
+    ("closed", np.int32),  # its first window in `closed`
+]
+# Windows that are not over, in which nothing may run on a node: disjoint and ascending.
+WINDOW: Columns = [("since", np.int64), ("until", np.int64)]
 
 
 class Board(NamedTuple):
     now: int
     ground: Ground
     cells: Index
-    cores: I64  # by cell: free on its nodes, none counted where too many are given away
-    exists: U64  # by node: its devices
-    tenures: Tenures
-    promises: Promises
+    here: Table  # by node, HERE
+    tenures: Table  # TENURE
+    promises: Table  # PROMISE
+    seats: Table  # SEAT
     used: I64  # TENURES, PROMISES, KEPT: how much of each table is taken
-    order: I32  # the tenures that were there from the beginning, by (cell, end)
-    order_ptr: I64  # by cell; in front of the first: those of no cell
+    order: I32  # the tenures that were there from the beginning, by (cell, end); those of no cell first
     settled: int  # how many those are
-    closed: Closed
+    closed: Table  # WINDOW
 
 
-@kernel
+@inner
 def closed_within(board: Board, node: int, at: int, end: int) -> bool:
     """Whether nothing may run on a node at some moment from one until another."""
     closed = board.closed
-    for window in range(closed.ptr[node], closed.ptr[node + 1]):
+    for window in range(board.here.closed[node], board.here.closed[node + 1]):
         if closed.since[window] < end and at < closed.until[window]:
             return bool(board.used[BLIND] == 0)
     return False
 
 
-@kernel
+@inner
 def kept_off(board: Board, node: int) -> bool:
     """Whether claims keep off a node: it is promised to somebody, or will be closed. How soon a victim leaves is not known well
     enough."""
-    return bool(board.promises.kept_head[node] >= 0 or board.closed.ptr[node] < board.closed.ptr[node + 1])
+    return bool(board.here.kept[node] >= 0 or board.here.closed[node] < board.here.closed[node + 1])
 
 
-@kernel
+@inner
 def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, cores: int, memory: int) -> None:
     t, at = board.tenures, board.used[TENURES]
     t.node[at], t.role[at], t.end[at], t.mask[at], t.cores[at], t.memory[at] = node, role, end, mask, cores, memory
-    t.next[at] = t.head[node]
-    t.head[node] = at
-    t.claimed[node] += role != HOLDS
+    t.next[at] = board.here.tenure[node]
+    board.here.tenure[node] = at
+    board.here.claimed[node] += role != HOLDS
     board.used[TENURES] = at + 1
 
 
-@kernel
+@inner
 def set_cores(board: Board, node: int, free: int) -> None:
     """So many cores of a node are free for others now."""
-    cell = board.cells.cell[node]
+    cell = board.cells.node.cell[node]
     if cell >= 0:
-        board.cores[cell] += max(free, 0) - max(board.ground.cores_free[node], 0)
-    board.ground.cores_free[node] = free
+        board.cells.cell.cores[cell] += max(free, 0) - max(board.ground.nodes.cores_free[node], 0)
+    board.ground.nodes.cores_free[node] = free
 
 
 @kernel
 def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
     """Cores, memory and devices of a node that others may use at a moment if nothing more started, promises apart."""
     t = board.tenures
-    cores, memory, held = board.ground.cores[node], board.ground.memory[node], _ZERO
+    cores, memory, held = board.ground.nodes.cores[node], board.ground.nodes.memory[node], _ZERO
     kept_cores, kept_memory = 0, 0  # V - R
-    tenure = t.head[node]
+    tenure = board.here.tenure[node]
     while tenure >= 0:
         if t.end[tenure] > at:
             held |= t.mask[tenure]
@@ -140,14 +137,14 @@ def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
                     kept_cores += t.cores[tenure]
                     kept_memory += t.memory[tenure]
         tenure = t.next[tenure]
-    devices = count_whole(board.exists[node] & ~held)
+    devices = count_whole(board.here.exists[node] & ~held)
     return min(cores, cores + kept_cores), min(memory, memory + kept_memory), devices
 
 
 @kernel
 def rooms_then(board: Board, at: int) -> tuple[I64, I64, I32]:
     """The same of every node, as columns."""
-    nodes = len(board.exists)
+    nodes = len(board.cells.node)
     cores, memory, devices = np.empty(nodes, np.int64), np.empty(nodes, np.int64), np.empty(nodes, np.int32)
     for node in range(nodes):
         cores[node], memory[node], devices[node] = room_then(board, node, at)
@@ -157,20 +154,20 @@ def rooms_then(board: Board, at: int) -> tuple[I64, I64, I32]:
 @kernel
 def promised_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
     """Cores, memory and devices of a node that promises keep at a moment."""
-    p = board.promises
+    p, seats = board.promises, board.seats
     cores, memory, devices = 0, 0, 0
-    kept = p.kept_head[node]
+    kept = board.here.kept[node]
     while kept >= 0:
-        promise, workers = p.kept_promise[kept], p.kept_workers[kept]
+        promise, workers = seats.promise[kept], seats.workers[kept]
         if p.at[promise] <= at < p.end[promise]:
             cores += workers * p.cores[promise]
             memory += workers * p.memory[promise]
             devices += workers * p.devices[promise]
-        kept = p.kept_next[kept]
+        kept = seats.next[kept]
     return cores, memory, devices
 
 
-@kernel
+@inner
 def shortest_alike(board: Board, limit: int) -> int:
     """The shortest limit of work that starts now and would meet the same promises as with this one."""
     end, least = board.now + limit, 0
@@ -183,21 +180,22 @@ def shortest_alike(board: Board, limit: int) -> int:
 
 def make_board(
     now: int, ground: Ground, index: Index, exists: U64, *, node: I32, role: I32, end: I64, mask: U64, cores: I64, memory: I64,
-    closed: Closed | None = None,
+    windows: tuple[I32, I64, I64] | None = None,
 ) -> Board:  # fmt: skip
-    """ground, index: with everything free; `settle` takes what tenures hold. The other columns: tenures, one entry a node."""
+    """ground, index: with everything free; `settle` takes what tenures hold. The other columns: tenures, one entry a node.
+    windows: when nothing may run on nodes, as CSR."""
     count, nodes = len(node), len(exists)
-    i32, i64 = np.zeros(0, np.int32), np.zeros(0, np.int64)
-    nobody = np.full(nodes, -1, np.int32)
-    tenures = Tenures(i32, i32, i64, np.zeros(0, np.uint64), i64, i64, i32, head=nobody, claimed=np.zeros(nodes, np.int32))
-    promises = Promises(i64, i64, i32, i64, i64, i64, i32, i64, i32, kept_head=nobody.copy())
-    cell = index.cell[node]
+    ptr, since, until = windows or (np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    here, closed = table(HERE, nodes + 1), table(WINDOW, len(since))
+    here.exists[:nodes], here.tenure, here.kept, here.closed = exists, -1, -1, ptr
+    closed.since, closed.until = since, until
+    cell = index.node.cell[node]
     order = np.lexsort((end, cell)).astype(np.int32)
-    order_ptr = np.searchsorted(cell[order], np.arange(len(index.node_ptr))).astype(np.int64)
-    cores_free, used = np.zeros(len(index.words), np.int64), np.zeros(4, np.int64)
-    windows = closed or Closed(np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    board = Board(now, ground, index, cores_free, exists, tenures, promises, used, order, order_ptr, count, windows)
-    board = grown(board, tenures=count)
+    index.cell.settled = np.searchsorted(cell[order], np.arange(len(index.cell)))
+    board = Board(
+        now, ground, index, here, table(TENURE, count), table(PROMISE, 0), table(SEAT, 0), np.zeros(4, np.int64), order, count,
+        closed,
+    )  # fmt: skip
     _seat_all(board, node, role, end, mask, cores, memory)
     return board
 
@@ -205,7 +203,7 @@ def make_board(
 def empty_board(ground: Ground, index: Index) -> Board:
     """A board on which nobody sits, at time 0."""
     none = np.zeros(0, np.int64)
-    exists = np.array(ground.whole_free, np.uint64)
+    exists = np.array(ground.nodes.whole_free, np.uint64)
     return make_board(
         0, ground, index, exists, node=none.astype(np.int32), role=none.astype(np.int32), end=none, mask=none.astype(np.uint64),
         cores=none, memory=none,
@@ -220,20 +218,18 @@ def _seat_all(board: Board, node: I32, role: I32, end: I64, mask: U64, cores: I6
 
 def grown(board: Board, *, tenures: int = 0, promises: int = 0, kept: int = 0) -> Board:
     """The same board with room for so many entries more."""
-    t, p, used = board.tenures, board.promises, board.used
-    for name in t._fields[:TENURE_COLUMNS]:
-        t = t._replace(**{name: longer(getattr(t, name), int(used[TENURES]) + tenures)})
-    for name in p._fields[:PROMISE_COLUMNS]:
-        p = p._replace(**{name: longer(getattr(p, name), int(used[PROMISES]) + promises)})
-    for name in p._fields[PROMISE_COLUMNS : PROMISE_COLUMNS + KEPT_COLUMNS]:
-        p = p._replace(**{name: longer(getattr(p, name), int(used[KEPT]) + kept)})
-    return board._replace(tenures=t, promises=p)
+    used = board.used
+    return board._replace(
+        tenures=longer(board.tenures, int(used[TENURES]) + tenures),
+        promises=longer(board.promises, int(used[PROMISES]) + promises),
+        seats=longer(board.seats, int(used[KEPT]) + kept),
+    )  # fmt: skip
 
 
 def longer(column: Any, length: int) -> Any:
     """A column with room for so many entries, and for half as many again as it has; the same where it is long enough."""
     if len(column) >= length:
         return column
-    made = np.zeros(max(length, len(column) * 3 // 2), column.dtype)
+    made = np.zeros(max(length, len(column) * 3 // 2), column.dtype).view(type(column))
     made[: len(column)] = column
     return made

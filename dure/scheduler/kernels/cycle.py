@@ -14,8 +14,8 @@ from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, wit
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
-from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
+from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
+from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
 from dure.scheduler.kernels.seat import bound, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
@@ -65,7 +65,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     at each call, and a cycle has many."""
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
-    ahead, promised, room, demand = cycle.found.ahead, cycle.board.used, cycle.found.room, cycle.demands.workers
+    ahead, promised, room, demand = cycle.found.each.ahead, cycle.board.used, cycle.found.room, cycle.demands.each.workers
     seats, quotas = len(cycle.node), limits(cycle.quota)
     for _ in range(at_most):
         row = used[ROW]
@@ -94,7 +94,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     return REACHED
 
 
-@kernel
+@inner
 def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
     """Whether a table could be too short for a turn. room: as in `Found`."""
     return bool(
@@ -108,9 +108,11 @@ def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> b
 @inlined
 def _turn(cycle: Cycle, row: int) -> None:
     """A turn that is more than a look: start, or make others leave, or promise; and charge the project for what it got."""
-    queue, demands, found = cycle.queue, cycle.demands, cycle.found
+    board, queue, demands = cycle.board, cycle.queue, cycle.demands
+    turns, rules, memory = cycle.turns, cycle.rules, cycle.memory
+    found = cycle.found
     c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
-    if cycle.memory.closed[c] > limit:
+    if memory.closed[c] > limit:
         alt = _start(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
@@ -120,18 +122,18 @@ def _turn(cycle: Cycle, row: int) -> None:
             charged = demands.kind[alt]
     if found.used[ASKING] != 0:
         return
-    if charged < NOTHING and cycle.board.used[PROMISES] < cycle.rules.promises and _promise(cycle, row):
-        charged = demands.kind[demands.kind_ptr[c]]
+    if charged < NOTHING and board.used[PROMISES] < rules.promises and _promise(cycle, row):
+        charged = demands.kind[demands.each.kind_ptr[c]]
     if charged >= NOTHING:  # in normalised core-seconds, by its limit
-        rate = demands.cores[c] / 1000 + demands.devices[c] * cycle.rules.core_rate[charged]
-        charge(cycle.turns, queue.leaf[row], demands.workers[c] * rate * limit / 1000)
-    if found.state[row] != STARTED:
-        found.ahead[row] = found.used[AHEAD]
+        rate = demands.each.cores[c] / 1000 + demands.each.devices[c] * rules.core_rate[charged]
+        charge(turns, queue.leaf[row], demands.each.workers[c] * rate * limit / 1000)
+    if found.each.state[row] != STARTED:
+        found.each.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
         found.used[TRIED] += 1
 
 
-@kernel
+@inner
 def _spare(low: I64, high: I64, of_cell: I64, site: int) -> int:
     """How much is free at a site of what a workload wants."""
     total = 0
@@ -140,9 +142,9 @@ def _spare(low: I64, high: I64, of_cell: I64, site: int) -> int:
     return int(total)
 
 
-@kernel
+@inner
 def _weigh(
-    free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I32,
+    free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I64,
     devices: int, workers: int, limit: int, alike: int,
 ) -> int:  # fmt: skip
     """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
@@ -160,7 +162,7 @@ def _weigh(
     return looked
 
 
-@kernel
+@inner
 def _tightest(free: I64) -> int:
     """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
     best = -1
@@ -175,54 +177,64 @@ def _tightest(free: I64) -> int:
 @inlined
 def _start(cycle: Cycle, row: int) -> int:
     """The alternative on which it starts now, -1: none has room."""
-    demands, queue, memory, cells = cycle.demands, cycle.queue, cycle.memory, cycle.board.cells
-    c, end = queue.klass[row], cycle.board.now + queue.limit[row]
-    cores, memory_mib, devices, workers = demands.cores[c], demands.memory[c], demands.devices[c], demands.workers[c]
-    alike, looked, first = shortest_alike(cycle.board, queue.limit[row]), 0, demands.kind_ptr[c]
-    if len(cycle.board.closed.until) > 0:  # a shorter one may end before
+    board, lows, highs = cycle.board, cycle.low, cycle.high
+    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
+    purse, quota, power = cycle.purse, cycle.quota, cycle.power
+    rules, memory, found = cycle.rules, cycle.memory, cycle.found
+    seat_node, seat_workers, spare = cycle.node, cycle.workers, cycle.free
+    cells = board.cells
+    c, end = queue.klass[row], board.now + queue.limit[row]
+    cores, memory_mib, devices, workers = (
+        demands.each.cores[c],
+        demands.each.memory[c],
+        demands.each.devices[c],
+        demands.each.workers[c],
+    )
+    alike, looked, first = shortest_alike(board, queue.limit[row]), 0, demands.each.kind_ptr[c]
+    if len(board.closed) > 0:  # a shorter one may end before
         alike = queue.limit[row]
-    for alt in range(first, demands.kind_ptr[c + 1]):
+    for alt in range(first, demands.each.kind_ptr[c + 1]):
         kind = demands.kind[alt]
-        if limits(cycle.quota) and not within(cycle.quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), wide(kind)):
+        if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), wide(kind)):
             continue
-        for currency in cycle.rules.order:
+        for currency in rules.order:
             hold = queue.hold[queue.alt_ptr[row] + alt - first, currency]
             if hold < 0:
                 continue
-            funds = held(cycle.purse, queue.project[row], kind, currency)
+            funds = held(purse, queue.project[row], kind, currency)
             looked += _weigh(
-                cycle.free, cycle.standings.sites[alt], memory.full[alt], funds, hold, cycle.low[:, kind], cycle.high[:, kind],
-                cells.free if devices > 0 else cycle.board.cores, cells.size, cells.top, devices, workers, queue.limit[row],
-                alike,
+                spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
+                cells.cell.free if devices > 0 else cells.cell.cores, cells.size, cells.cell.top, devices, workers,
+                queue.limit[row], alike,
             )  # fmt: skip
-            site = _tightest(cycle.free)
+            site = _tightest(spare)
             while site >= 0:
-                mw = wanted_mw(cycle.power, site, kind, cores, devices, workers)
-                if not may_draw(cycle.power, site, cycle.board.now, end, mw):
+                mw = wanted_mw(power, site, kind, cores, devices, workers)
+                if not may_draw(power, site, board.now, end, mw):
                     memory.full[alt, site] = queue.limit[row]
-                    site = _tightest(cycle.free)
+                    site = _tightest(spare)
                     continue
                 seats = seat(
-                    cycle.board, cycle.low[site, kind], cycle.high[site, kind], cores, memory_mib, devices, workers, end,
-                    cycle.node, cycle.workers,
+                    board, lows[site, kind], highs[site, kind], cores, memory_mib, devices, workers, end,
+                    seat_node, seat_workers,
                 )  # fmt: skip
-                if seats > 0 and cycle.found.used[ASKING] != 0:
-                    cycle.found.state[row] = STARTED
+                if seats > 0 and found.used[ASKING] != 0:
+                    found.each.state[row] = STARTED
                     return int(alt)
                 if seats > 0:
-                    cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
+                    found.used[LOOKED] += board.used[PROMISES] > 0
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
                     return int(alt)
                 memory.full[alt, site] = alike
-                site = _tightest(cycle.free)
+                site = _tightest(spare)
     if looked > 0:
-        cycle.found.used[LOOKED] += cycle.board.used[PROMISES] > 0
-        last = demands.kind_ptr[c + 1]
-        memory.closed[c] = _most(cycle.standings.sites[first:last], memory.full[first:last])
+        found.used[LOOKED] += board.used[PROMISES] > 0
+        last = demands.each.kind_ptr[c + 1]
+        memory.closed[c] = _most(standings.sites[first:last], memory.full[first:last])
     return -1
 
 
-@kernel
+@inner
 def _most(sites: Bool, failed: I64) -> int:
     """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere."""
     most = 0
@@ -233,7 +245,7 @@ def _most(sites: Bool, failed: I64) -> int:
     return most
 
 
-@kernel
+@inner
 def _least(sites: Bool, failed: I64) -> int:
     """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere."""
     least = NEVER
@@ -244,40 +256,57 @@ def _least(sites: Bool, failed: I64) -> int:
     return least
 
 
-@kernel
+@inner
 def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int) -> None:
     """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down."""
-    demands, c, found, queue = cycle.demands, cycle.queue.klass[row], cycle.found, cycle.queue
+    board, queue, demands = cycle.board, cycle.queue, cycle.demands
+    purse, quota, power = cycle.purse, cycle.quota, cycle.power
+    candidates, found, ends = cycle.candidates, cycle.found, cycle.ends
+    seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
+    c = queue.klass[row]
     made, at = found.used[STARTS], found.used[WORKERS]
-    cores, memory, devices = demands.cores[c], demands.memory[c], demands.devices[c]
+    cores, memory, devices = demands.each.cores[c], demands.each.memory[c], demands.each.devices[c]
     if victims == 0:
         written = start(
-            cycle.board, cores, memory, devices, end, cycle.node[:seats], cycle.workers[:seats], found.node[at:], found.mask[at:]
+            board,
+            cores,
+            memory,
+            devices,
+            end,
+            seat_node[:seats],
+            seat_workers[:seats],
+            found.workers.node[at:],
+            found.workers.mask[at:],
         )
     else:
         written = claim(
-            cycle.board, cores, memory, devices, end, cycle.node[:seats], cycle.workers[:seats],
-            _tenures(cycle.candidates.tenure_ptr, cycle.victims[:victims]), found.node[at:], found.mask[at:],
+            board, cores, memory, devices, end, seat_node[:seats], seat_workers[:seats],
+            _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
-    own, kind = queue.alt_ptr[row] + alt - demands.kind_ptr[c], wide(demands.kind[alt])
-    pay(cycle.purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
-    if limits(cycle.quota):
-        use(cycle.quota, wide(queue.leaf[row]), demands, wide(c), kind)
-    mw = wanted_mw(cycle.power, site, kind, cores, devices, demands.workers[c])
+    own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
+    pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
+    if limits(quota):
+        use(quota, wide(queue.leaf[row]), demands, wide(c), kind)
+    mw = wanted_mw(power, site, kind, cores, devices, demands.each.workers[c])
     if victims == 0:
-        draw(cycle.power, site, cycle.board.now, end, mw)
+        draw(power, site, board.now, end, mw)
     else:
-        swap(cycle.power, site, cycle.board.now, cycle.victims[:victims], cycle.ends, end, mw)
-    found.row[made], found.alt[made], found.site[made], found.currency[made] = row, own, site, currency
+        swap(power, site, board.now, displaced[:victims], ends, end, mw)
+    found.starts.row[made], found.starts.alt[made], found.starts.site[made], found.starts.currency[made] = (
+        row,
+        own,
+        site,
+        currency,
+    )
     found.used[STARTS], found.used[WORKERS] = made + 1, at + written
     for i in range(victims):
-        found.victim[found.used[VICTIMS] + i] = cycle.victims[i]
+        found.victim[found.used[VICTIMS] + i] = displaced[i]
     found.used[VICTIMS] += victims
-    found.worker_ptr[made + 1], found.victim_ptr[made + 1] = found.used[WORKERS], found.used[VICTIMS]
-    found.state[row] = STARTED
+    found.starts.worker[made + 1], found.starts.victim[made + 1] = found.used[WORKERS], found.used[VICTIMS]
+    found.each.state[row] = STARTED
 
 
-@kernel
+@inner
 def _tenures(ptr: I64, attempts: I32) -> I32:
     """Those of these attempts, which stand one behind the other."""
     count = 0
@@ -291,83 +320,97 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
     return rows
 
 
-@inlined
+@inner
 def _preempt(cycle: Cycle, row: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
-    demands, c, queue, memory = cycle.demands, cycle.queue.klass[row], cycle.queue, cycle.memory
-    for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+    board, lows, highs = cycle.board, cycle.low, cycle.high
+    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
+    quota, candidates, rules = cycle.quota, cycle.candidates, cycle.rules
+    memory, found, ends = cycle.memory, cycle.found, cycle.ends
+    seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
+    c = queue.klass[row]
+    for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
-        if limits(cycle.quota) and not within(cycle.quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+        if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
-        for currency in cycle.rules.order:
+        for currency in rules.order:
             site, victims = _cheapest(cycle, row, alt, currency)
             if site < 0:
                 continue
-            if cycle.found.used[ASKING] != 0:
-                cycle.found.state[row] = CLAIMED
+            if found.used[ASKING] != 0:
+                found.each.state[row] = CLAIMED
                 return int(alt)
-            low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
-            gone = 0
+            low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+            gone = _gone(displaced[:victims], ends, queue.limit[row])
             for i in range(victims):
-                gone = max(gone, cycle.ends[cycle.victims[i]])
-                cycle.candidates.taken[cycle.victims[i]] = True
+                candidates.taken[displaced[i]] = True
             seats = seat_behind(
-                cycle.board, cycle.candidates, low, high, demands.cores[c], demands.memory[c], demands.devices[c],
-                demands.workers[c], cycle.victims[:victims], cycle.node, cycle.workers,
+                board, candidates, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
+                demands.each.workers[c], displaced[:victims], seat_node, seat_workers,
             )  # fmt: skip
-            gone = min(gone + queue.limit[row], NEVER)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
-            _forget(cycle.memory)
+            _forget(memory)
             return int(alt)
-    first, last = demands.kind_ptr[c], demands.kind_ptr[c + 1]
-    cycle.memory.calm[c] = _least(cycle.standings.sites[first:last], cycle.memory.spared[first:last])
+    first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
+    memory.calm[c] = _least(standings.sites[first:last], memory.spared[first:last])
     return -1
 
 
 @inlined
 def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
     """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
-    demands, c, queue, memory = cycle.demands, cycle.queue.klass[row], cycle.queue, cycle.memory
+    board, lows, highs = cycle.board, cycle.low, cycle.high
+    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
+    purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
+    memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
+    c = queue.klass[row]
     best, count, least = -1, 0, 0.0
-    kept = np.empty(len(cycle.victims), np.int32)
-    hold = queue.hold[queue.alt_ptr[row] + alt - demands.kind_ptr[c], currency]
-    funds = held(cycle.purse, queue.project[row], demands.kind[alt], currency)
-    for site in range(cycle.low.shape[0]):
+    kept = np.empty(len(displaced), np.int32)
+    hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
+    funds = held(purse, queue.project[row], demands.kind[alt], currency)
+    for site in range(lows.shape[0]):
         payable = hold >= 0 and funds[site] >= hold
-        if memory.spared[alt, site] >= queue.priority[row] or not payable or not cycle.standings.sites[alt, site]:
+        if memory.spared[alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
-        low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+        low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         chosen = choose(
-            cycle.board, cycle.candidates, site, low, high, demands.cores[c], demands.memory[c], demands.devices[c],
-            demands.workers[c], queue.priority[row], cycle.victims,
+            board, candidates, site, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
+            demands.each.workers[c], queue.priority[row], displaced,
         )  # fmt: skip
         if chosen == 0:
             memory.spared[alt, site] = queue.priority[row]
             continue
-        if limited(cycle.power, site) and not _powered(cycle, row, alt, site, chosen):
+        mw = wanted_mw(power, site, demands.kind[alt], demands.each.cores[c], demands.each.devices[c], demands.each.workers[c])
+        if not may_swap(power, site, board.now, displaced[:chosen], ends, _gone(displaced[:chosen], ends, queue.limit[row]), mw):
             continue
         lost = 0.0
         for i in range(chosen):
-            lost += cycle.candidates.lost[cycle.victims[i]]
+            lost += candidates.lost[displaced[i]]
         if best < 0 or lost < least or (lost == least and chosen < count):
             best, count, least = site, chosen, lost
-            kept[:chosen] = cycle.victims[:chosen]
-    cycle.victims[:count] = kept[:count]
+            _copy(displaced, kept, chosen)
+    _copy(kept, displaced, count)
     return best, count
 
 
-@kernel
-def _powered(cycle: Cycle, row: int, alt: int, site: int, chosen: int) -> bool:
-    """Whether a site may draw what a claim does once the first so many `victims` have left."""
-    c, gone, demands = cycle.queue.klass[row], np.int64(0), cycle.demands
-    for i in range(chosen):
-        gone = max(gone, cycle.ends[cycle.victims[i]])
-    end = min(gone + cycle.queue.limit[row], NEVER)
-    mw = wanted_mw(cycle.power, site, demands.kind[alt], demands.cores[c], demands.devices[c], demands.workers[c])
-    return may_swap(cycle.power, site, cycle.board.now, cycle.victims[:chosen], cycle.ends, end, mw)
+@inner
+def _copy(rows: I32, to: I32, count: int) -> None:
+    """The first so many. Assigned as slices they would be compared, and the message for slices that differ takes seconds to
+    compile."""
+    for i in range(count):
+        to[i] = rows[i]
 
 
-@kernel
+@inner
+def _gone(attempts: I32, ends: I64, limit: int) -> int:
+    """When work that begins once these have left is gone at the latest."""
+    last = np.int64(0)
+    for attempt in attempts:
+        last = max(last, ends[attempt])
+    return min(int(last) + limit, NEVER)
+
+
+@inner
 def _forget(memory: Memory) -> None:
     memory.full[:] = NEVER
     memory.hopeless[:] = NEVER
@@ -376,36 +419,40 @@ def _forget(memory: Memory) -> None:
     memory.calm[:] = -NEVER
 
 
-@inlined
+@inner
 def _promise(cycle: Cycle, row: int) -> bool:
     """Keep the earliest moment for it, on the best alternative among equals, at the site with the least to spare."""
-    demands, c, queue = cycle.demands, cycle.queue.klass[row], cycle.queue
-    limit, need = queue.limit[row], (demands.cores[c], demands.memory[c], demands.devices[c])
+    board, lows, highs = cycle.board, cycle.low, cycle.high
+    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
+    purse, quota, power = cycle.purse, cycle.quota, cycle.power
+    rules, memory = cycle.rules, cycle.memory
+    c = queue.klass[row]
+    limit, need = queue.limit[row], (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
     best_at, best_alt, best_site = NEVER, -1, -1
-    for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+    for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
-        if limits(cycle.quota) and not within(cycle.quota, cycle.memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+        if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
-        for currency in cycle.rules.order:
+        for currency in rules.order:
             way_at, way_site, least = best_at, -1, 0
-            hold = queue.hold[queue.alt_ptr[row] + alt - demands.kind_ptr[c], currency]
-            funds = held(cycle.purse, queue.project[row], demands.kind[alt], currency)
-            for site in range(cycle.low.shape[0]):
+            hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
+            funds = held(purse, queue.project[row], demands.kind[alt], currency)
+            for site in range(lows.shape[0]):
                 payable = hold >= 0 and funds[site] >= hold
-                if cycle.memory.hopeless[alt, site] <= limit or not payable or not cycle.standings.sites[alt, site]:
+                if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
                     continue
-                low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+                low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
-                mw = wanted_mw(cycle.power, site, kind, need[0], need[2], demands.workers[c])
+                mw = wanted_mw(power, site, kind, need[0], need[2], demands.each.workers[c])
                 at = earliest(
-                    cycle.board, cycle.power, site, low, high, need[0], need[1], need[2], demands.workers[c], limit, by, mw
+                    board, power, site, low, high, need[0], need[1], need[2], demands.each.workers[c], limit, by, mw
                 )  # fmt: skip
                 if at < 0:
                     if by >= NEVER:
-                        cycle.memory.hopeless[alt, site] = limit
+                        memory.hopeless[alt, site] = limit
                     continue
-                of_cell = cycle.board.cells.free if need[2] > 0 else cycle.board.cores
-                free = _spare(cycle.low[:, demands.kind[alt]], cycle.high[:, demands.kind[alt]], of_cell, site)
+                of_cell = board.cells.cell.free if need[2] > 0 else board.cells.cell.cores
+                free = _spare(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
                 if way_site < 0 or at < way_at or free < least:
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
@@ -417,38 +464,45 @@ def _promise(cycle: Cycle, row: int) -> bool:
     return True
 
 
-@kernel
+@inner
 def _explain(cycle: Cycle, row: int) -> None:
     """Write down why one that is to be promised a moment could not start at its turn."""
-    demands, c, found, queue, board = cycle.demands, cycle.queue.klass[row], cycle.found, cycle.queue, cycle.board
-    first, last, made, own = demands.kind_ptr[c], demands.kind_ptr[c + 1], board.used[PROMISES], queue.alt_ptr[row]
+    board, lows, highs = cycle.board, cycle.low, cycle.high
+    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
+    purse, power, rules = cycle.purse, cycle.power, cycle.rules
+    found = cycle.found
+    c = queue.klass[row]
+    first, last, made, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], board.used[PROMISES], queue.alt_ptr[row]
     sites, told = found.promised_sites[made, : last - first], found.promised[made]
     payable(
-        cycle.purse, cycle.rules.order, queue.project[row], demands.kind[first:last], queue.hold[own : own + last - first],
-        cycle.standings.sites[first:last], sites,
+        purse, rules.order, queue.project[row], demands.kind[first:last], queue.hold[own : own + last - first],
+        standings.sites[first:last], sites,
     )  # fmt: skip
     told[CODE] = blocked(
-        board, by_time(board), stock_of(board, False), stock_of(board, True), cycle.low, cycle.high, demands, c, sites,
+        board, by_time(board), stock_of(board, False), stock_of(board, True), lows, highs, demands, c, sites,
         board.now + queue.limit[row], told[FACT:],
     )  # fmt: skip
     if told[CODE] == TURN:
         end = board.now + queue.limit[row]
-        told[CODE] = barred(board, cycle.power, cycle.low, cycle.high, demands, c, sites, end, told[FACT:])
+        told[CODE] = barred(board, power, lows, highs, demands, c, sites, end, told[FACT:])
 
 
 @inlined
 def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
-    demands, c, found = cycle.demands, cycle.queue.klass[row], cycle.found
-    low, high, end = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]], at + cycle.queue.limit[row]
-    need = (demands.cores[c], demands.memory[c], demands.devices[c])
-    seats = seat_then(cycle.board, low, high, need[0], need[1], need[2], demands.workers[c], at, end, cycle.node, cycle.workers)
-    made, first = cycle.board.used[PROMISES], found.used[SEATS]
-    promise(cycle.board, row, need[0], need[1], need[2], at, end, cycle.node[:seats], cycle.workers[:seats])
-    note(cycle.power, site, at)
-    draw(cycle.power, site, at, end, wanted_mw(cycle.power, site, demands.kind[alt], need[0], need[2], demands.workers[c]))
-    found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.kind_ptr[c]
+    board, lows, highs = cycle.board, cycle.low, cycle.high
+    queue, demands, power = cycle.queue, cycle.demands, cycle.power
+    found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers
+    c = queue.klass[row]
+    low, high, end = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]], at + queue.limit[row]
+    need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
+    seats = seat_then(board, low, high, need[0], need[1], need[2], demands.each.workers[c], at, end, seat_node, seat_workers)
+    made, first = board.used[PROMISES], found.used[SEATS]
+    promise(board, row, need[0], need[1], need[2], at, end, seat_node[:seats], seat_workers[:seats])
+    note(power, site, at)
+    draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], need[0], need[2], demands.each.workers[c]))
+    found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.each.kind_ptr[c]
     for i in range(seats):
-        found.seat_node[first + i], found.seat_workers[first + i] = cycle.node[i], cycle.workers[i]
+        found.seats.node[first + i], found.seats.workers[first + i] = seat_node[i], seat_workers[i]
     found.used[SEATS] += seats
     found.seat_ptr[made + 1] = found.used[SEATS]
-    found.state[row] = PROMISED
+    found.each.state[row] = PROMISED

@@ -100,7 +100,7 @@ def _level(mix: Mix, cores: int) -> int:
 
 @kernel
 def _useful_shares(mix: Mix, ground: Ground, node: int, level: int) -> int:
-    row, useful = ground.kind[node] + 1, np.int64(0)
+    row, useful = ground.nodes.kind[node] + 1, np.int64(0)
     for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
         left = ground.share_free[at]
         useful += left * mix.share[row, level, mix.rank[left]]
@@ -115,10 +115,10 @@ def _useful_whole(mix: Mix, row: int, level: int, count: int) -> int:
 @kernel
 def fragment(mix: Mix, ground: Ground, node: int) -> int:
     """What is free on the node's devices and of no use, in thousandths of a device times weight."""
-    level, total = _level(mix, ground.cores_free[node]), np.int64(0)
+    level, total = _level(mix, ground.nodes.cores_free[node]), np.int64(0)
     for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
         total += ground.share_free[at]
-    whole = _useful_whole(mix, ground.kind[node] + 1, level, count_whole(ground.whole_free[node]))
+    whole = _useful_whole(mix, ground.nodes.kind[node] + 1, level, count_whole(ground.nodes.whole_free[node]))
     return int(mix.total * total - _useful_shares(mix, ground, node, level) - whole)
 
 
@@ -126,9 +126,9 @@ def fragment(mix: Mix, ground: Ground, node: int) -> int:
 def gain_of(mix: Mix, ground: Ground, node: int, demand: Demand, coarse: bool) -> tuple[int, int]:
     """By how much the fragment of a node on which the demand fits would shrink, and the device on which a share would do best
     (the lowest of equals; -1 where no share is asked for). coarse: by how much is said in steps of the sigmoid."""
-    row, free = ground.kind[node] + 1, count_whole(ground.whole_free[node])
-    before = _level(mix, ground.cores_free[node])
-    after = _level(mix, ground.cores_free[node] - demand.cores)
+    row, free = ground.nodes.kind[node] + 1, count_whole(ground.nodes.whole_free[node])
+    before = _level(mix, ground.nodes.cores_free[node])
+    after = _level(mix, ground.nodes.cores_free[node] - demand.cores)
     was = _useful_shares(mix, ground, node, before) + _useful_whole(mix, row, before, free)
     shares = _useful_shares(mix, ground, node, after) + mix.total * (WHOLE * demand.devices + demand.share) - was
     if demand.share == 0:

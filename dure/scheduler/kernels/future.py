@@ -10,7 +10,7 @@ import numpy as np
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, kept_off, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
@@ -18,20 +18,20 @@ from dure.scheduler.kernels.seat import emptiness, place, workers_of
 FOREVER = 1 << 62
 
 
-@kernel
+@inner
 def departures(board: Board, power: Power, site: int, low: int, high: int) -> tuple[I64, I32]:
     """Moments at which something leaves a run of cells of a site, in order, and the tenure that does; -1: the end of a promise or
     of maintenance, or the site may draw more."""
     t, p, index = board.tenures, board.promises, board.cells
-    first, last = board.order_ptr[low], board.order_ptr[high]
-    most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES] + len(board.closed.until)
-    most += power.ptr[site + 1] - power.ptr[site]
+    first, last = index.cell.settled[low], index.cell.settled[high]
+    most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES] + len(board.closed)
+    most += power.site.step[site + 1] - power.site.step[site]
     end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
     for at in range(first, last):
         end[found], who[found] = t.end[board.order[at]], board.order[at]
         found += 1
     for tenure in range(board.settled, board.used[TENURES]):
-        if low <= index.cell[t.node[tenure]] < high:
+        if low <= index.node.cell[t.node[tenure]] < high:
             end[found], who[found] = t.end[tenure], tenure
             found += 1
     for promise in range(board.used[PROMISES]):  # wherever it is: one moment more does no harm
@@ -40,8 +40,8 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     for until in board.closed.until:
         end[found], who[found] = until, -1
         found += 1
-    for step in range(power.ptr[site], power.ptr[site + 1]):
-        end[found], who[found] = power.since[step], -1
+    for step in range(power.site.step[site], power.site.step[site + 1]):
+        end[found], who[found] = power.step.since[step], -1
         found += 1
     order = np.argsort(end[:found], kind="mergesort")
     return end[:found][order], who[:found][order]
@@ -55,7 +55,7 @@ def earliest(
     """The first moment before `by` at which all workers could start in a run of cells of a site, stay for `limit` and draw so
     much there; -1: none is known."""
     end, who = departures(board, power, site, low, high)
-    index, t, first = board.cells, board.tenures, board.cells.node_ptr[low]
+    index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
     room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices)
     total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
     while at < len(end):
@@ -68,7 +68,7 @@ def earliest(
             if tenure < 0:
                 continue
             node = t.node[tenure]
-            i = index.node_ptr[index.cell[node]] + index.slot[node] - first
+            i = index.cell.first[index.node.cell[node]] + index.node.slot[node] - first
             if fits[i] >= 0:
                 room[0, i] += t.cores[tenure]
                 room[1, i] += t.memory[tenure]
@@ -86,20 +86,20 @@ def earliest(
     return -1
 
 
-@kernel
+@inner
 def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> tuple[I64, I64, I32, int]:
     """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future is not just growth;
     those; and no more than how many workers those take when they are empty."""
     index, ground = board.cells, board.ground
-    first, last = index.node_ptr[low], index.node_ptr[high]
+    first, last = index.cell.first[low], index.cell.first[high]
     room, fits = np.empty((3, last - first), np.int64), np.empty(last - first, np.int64)
     mixed, found, most = np.empty(last - first, np.int32), 0, 0
     for i in range(last - first):
         node = index.nodes[first + i]
-        room[0, i], room[1, i], room[2, i] = ground.cores_free[node], ground.memory_free[node], index.level[node]
+        room[0, i], room[1, i], room[2, i] = ground.nodes.cores_free[node], ground.nodes.memory_free[node], index.node.level[node]
         fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
-        if board.tenures.claimed[node] > 0 or kept_off(board, wide(node)):
-            whole = (ground.cores[node], ground.memory[node], count_whole(board.exists[node]))
+        if board.here.claimed[node] > 0 or kept_off(board, wide(node)):
+            whole = (ground.nodes.cores[node], ground.nodes.memory[node], count_whole(board.here.exists[node]))
             most += workers_of(whole, cores, memory, devices)
             fits[i] = -1
             mixed[found] = node
@@ -107,24 +107,24 @@ def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices
     return room, fits, mixed[:found], most
 
 
-@kernel
+@inner
 def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int]:
     """What work may use on a node that starts at a moment and delays no promise until `end`."""
-    p = board.promises
+    p, seats = board.promises, board.seats
     room, promised = room_then(board, node, at), promised_then(board, node, at)
     cores, memory, devices = room[0] - promised[0], room[1] - promised[1], room[2] - promised[2]
-    kept = p.kept_head[node]
+    kept = board.here.kept[node]
     while kept >= 0:
-        begins = p.at[p.kept_promise[kept]]
+        begins = p.at[seats.promise[kept]]
         if at < begins < end:
             room, promised = room_then(board, node, begins), promised_then(board, node, begins)
             cores, memory = min(cores, room[0] - promised[0]), min(memory, room[1] - promised[1])
             devices = min(devices, room[2] - promised[2])
-        kept = p.kept_next[kept]
+        kept = seats.next[kept]
     return cores, memory, devices
 
 
-@kernel
+@inner
 def takes_from(board: Board, node: int, at: int, end: int, cores: int, memory: int, devices: int) -> int:
     """How many workers of this need a node takes from a moment until another, delaying no promise."""
     if closed_within(board, node, at, end):
@@ -138,7 +138,7 @@ def seat_then(
     seat_node: I32, seat_workers: I64,
 ) -> int:  # fmt: skip
     """Seats for all workers from `at` to `end`, by the rule of `seat`; how many, 0: they do not fit."""
-    first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
+    first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
     for i in range(len(nodes)):
@@ -154,12 +154,12 @@ def promise(
     board: Board, pending: int, cores: int, memory: int, devices: int, at: int, end: int, seat_node: I32, seat_workers: I64
 ) -> None:  # fmt: skip
     """Keep these seats from `at` to `end`."""
-    p, made = board.promises, board.used[PROMISES]
+    p, seats, made = board.promises, board.seats, board.used[PROMISES]
     p.at[made], p.end[made], p.pending[made] = at, end, pending
     p.cores[made], p.memory[made], p.devices[made] = cores, memory, devices
     board.used[PROMISES] = made + 1
     for i in range(len(seat_node)):
         kept, node = board.used[KEPT], seat_node[i]
-        p.kept_promise[kept], p.kept_workers[kept], p.kept_next[kept] = made, seat_workers[i], p.kept_head[node]
-        p.kept_head[node] = kept
+        seats.promise[kept], seats.workers[kept], seats.next[kept] = made, seat_workers[i], board.here.kept[node]
+        board.here.kept[node] = kept
         board.used[KEPT] = kept + 1

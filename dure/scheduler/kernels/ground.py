@@ -6,7 +6,7 @@ left, and `whole_free` has bit i set while device i is wholly free (at most 64 a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,33 @@ I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
 
+Table = np.recarray[Any, np.dtype[Any]]
+Columns = list[tuple[str, type[np.generic]]]
+
 WHOLE = 1000  # thousandths of a device
 
 
+def table(columns: Columns, length: int) -> Table:
+    """A table of zeros, one record a row: `table.name[row]` in kernels and outside. To a kernel it is one array, and each array
+    that one is given costs time to compile and at each call."""
+    return np.zeros(length, np.dtype(columns, align=True)).view(np.recarray)
+
+
+NODE: Columns = [  # the first group never changes while a plan is made; the second does
+    ("site", np.int32),
+    ("kind", np.int32),  # accelerator type, -1 for none
+    ("block", np.int32),  # topology block inside the pool, -1 for none
+    ("cores", np.int64),
+    ("memory", np.int64),
+    ("cores_free", np.int64),
+    ("memory_free", np.int64),
+    ("whole_free", np.uint64),
+]
+
+
 class Ground(NamedTuple):
-    """Nodes, sorted by (site, id). The first group never changes while a plan is made; the second does."""
+    """Nodes, sorted by (site, id)."""
 
-    site: I32
-    kind: I32  # accelerator type, -1 for none
-    block: I32  # topology block inside the pool, -1 for none
-    cores: I64
-    memory: I64
+    nodes: Table  # NODE
     device_ptr: I64  # CSR into share_free, length nodes + 1
-
-    cores_free: I64
-    memory_free: I64
-    whole_free: U64
     share_free: I32  # one entry a device

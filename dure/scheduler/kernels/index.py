@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import I32, I64, U64, Ground
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.ground import I32, I64, U64, Columns, Ground, Table, table
+from dure.scheduler.kernels.jit import inner, kernel
 
 WORD = 64
 LEVELS = 65  # 0 to 64 devices wholly free
@@ -31,20 +31,30 @@ _LOW = np.array([mask for mask, _ in _HALVES], np.uint64)
 _STEP = np.array([step for _, step in _HALVES], np.uint64)
 
 
-class Index(NamedTuple):
-    """Nodes of a cell stand in `nodes[node_ptr[c]:node_ptr[c + 1]]`, ascending; bit i of a level is the i-th of them."""
+OF_NODE: Columns = [
+    ("cell", np.int32),  # -1: in none (nothing may start there)
+    ("slot", np.int32),  # its bit
+    ("level", np.int32),  # where it stands now
+]
+OF_CELL: Columns = [  # one row more than there are cells, for the ends of the last one's runs
+    ("first", np.int64),  # where its nodes begin in `nodes`
+    ("word", np.int64),  # where its words begin; `LEVELS` runs of as many words as its nodes need
+    ("words", np.int64),  # how many that is
+    ("top", np.int64),  # no level above this one has ever been used
+    ("free", np.int64),  # devices wholly free, all levels together
+    ("cores", np.int64),  # thousandths free, none counted where too many are given away; kept by `board`
+    ("settled", np.int64),  # where its tenures begin in `Board.order`
+]
 
-    cell: I32  # by node, -1: in none (nothing may start there)
-    slot: I32  # by node: its bit
-    level: I32  # by node: where it stands now
-    node_ptr: I64
+
+class Index(NamedTuple):
+    """Nodes of a cell stand in `nodes[cell.first[c]:cell.first[c + 1]]`, ascending; bit i of a level is the i-th of them."""
+
+    node: Table  # by node, OF_NODE
+    cell: Table  # by cell, OF_CELL
     nodes: I32
-    word_ptr: I64  # by cell: where its words begin; `LEVELS` runs of as many words as its nodes need
-    words: I64  # by cell: how many that is
     bits: U64
     size: I64  # shape (cells, LEVELS): nodes at this level
-    top: I32  # by cell: no level above this one has ever been used
-    free: I64  # by cell: devices wholly free, all levels together
 
 
 def make_index(ground: Ground, cell: I32, cells: int) -> Index:
@@ -52,55 +62,52 @@ def make_index(ground: Ground, cell: I32, cells: int) -> Index:
     counts = np.bincount(cell[cell >= 0], minlength=cells)
     node_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     nodes = np.argsort(np.where(cell < 0, cells, cell), kind="stable")[: node_ptr[-1]].astype(np.int32)
-    slot = np.zeros(len(cell), np.int32)
-    slot[nodes] = np.arange(len(nodes)) - np.repeat(node_ptr[:-1], counts)
-    words = (counts + WORD - 1) // WORD
-    word_ptr = np.concatenate([[0], np.cumsum(words * LEVELS)]).astype(np.int64)
-    top = np.zeros(cells, np.int32)
-    np.maximum.at(top, cell[nodes], np.diff(ground.device_ptr)[nodes].astype(np.int32))
-    index = Index(
-        cell.astype(np.int32), slot, np.zeros(len(cell), np.int32), node_ptr, nodes, word_ptr[:-1], words.astype(np.int64),
-        np.zeros(word_ptr[-1], np.uint64), np.zeros((cells, LEVELS), np.int64), top,
-        np.zeros(cells, np.int64),
-    )  # fmt: skip
-    _fill(index, np.bitwise_count(ground.whole_free).astype(np.int32))
+    by_node, by_cell = table(OF_NODE, len(cell)), table(OF_CELL, cells + 1)
+    by_node.cell, by_cell.first = cell, node_ptr
+    by_node.slot[nodes] = np.arange(len(nodes)) - np.repeat(node_ptr[:-1], counts)
+    by_cell.words[:cells] = (counts + WORD - 1) // WORD
+    by_cell.word[1:] = np.cumsum(by_cell.words[:cells] * LEVELS)
+    np.maximum.at(by_cell.top, cell[nodes], np.diff(ground.device_ptr)[nodes])
+    bits, size = np.zeros(by_cell.word[cells], np.uint64), np.zeros((cells, LEVELS), np.int64)
+    index = Index(by_node, by_cell, nodes, bits, size)
+    _fill(index, np.bitwise_count(ground.nodes.whole_free).astype(np.int32))
     return index
 
 
 @kernel
 def _fill(index: Index, level: I32) -> None:
     for node in index.nodes:
-        index.level[node] = level[node]
+        index.node.level[node] = level[node]
         _set(index, node)
 
 
-@kernel
+@inner
 def _set(index: Index, node: int) -> None:
-    cell, level, slot = index.cell[node], index.level[node], index.slot[node]
-    word = index.word_ptr[cell] + level * index.words[cell] + slot // WORD
+    cell, level, slot = index.node.cell[node], index.node.level[node], index.node.slot[node]
+    word = index.cell.word[cell] + level * index.cell.words[cell] + slot // WORD
     index.bits[word] ^= _ONE << np.uint64(slot % WORD)
     index.size[cell, level] += 1
-    index.free[cell] += level
+    index.cell.free[cell] += level
 
 
 @kernel
 def move(index: Index, node: int, level: int) -> None:
     """A node has this many devices wholly free now."""
-    cell, before, slot = index.cell[node], index.level[node], index.slot[node]
+    cell, before, slot = index.node.cell[node], index.node.level[node], index.node.slot[node]
     if cell < 0 or before == level:
-        index.level[node] = level
+        index.node.level[node] = level
         return
     bit = _ONE << np.uint64(slot % WORD)
-    first = index.word_ptr[cell] + slot // WORD
-    index.bits[first + before * index.words[cell]] ^= bit
-    index.bits[first + level * index.words[cell]] ^= bit
+    first = index.cell.word[cell] + slot // WORD
+    index.bits[first + before * index.cell.words[cell]] ^= bit
+    index.bits[first + level * index.cell.words[cell]] ^= bit
     index.size[cell, before] -= 1
     index.size[cell, level] += 1
-    index.free[cell] += level - before
-    index.level[node] = level
+    index.cell.free[cell] += level - before
+    index.node.level[node] = level
 
 
-@kernel
+@inner
 def lowest_bit(word: np.uint64) -> int:
     """The place of the lowest bit that is set; `word` is not 0."""
     place = 0
@@ -114,10 +121,10 @@ def lowest_bit(word: np.uint64) -> int:
 @kernel
 def next_node(index: Index, cell: int, level: int, slot: int) -> int:
     """The slot of the first node at this level that stands at `slot` or behind it; -1: none."""
-    words = index.words[cell]
+    words = index.cell.words[cell]
     if index.size[cell, level] == 0 or slot >= words * WORD:
         return -1
-    first = index.word_ptr[cell] + level * words
+    first = index.cell.word[cell] + level * words
     at = slot // WORD
     word = index.bits[first + at] >> np.uint64(slot % WORD)
     if word != _ZERO:

@@ -13,15 +13,26 @@ import numpy as np
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+_njit: Any = numba.njit  # its types leave the options about doors out
+
+# Nobody calls a kernel from C: to compile a door for that would take a tenth of all the time again.
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
 
 def inlined(function: Kernel) -> Kernel:
     """A kernel that is compiled into its only caller: every array that one is given costs time to compile and at each call."""
-    return cast("Kernel", numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
+    return cast("Kernel", _njit(**_OPTIONS, inline="always")(function))
+
+
+def inner(function: Kernel) -> Kernel:
+    """A kernel that only kernels call: without the door for Python, which takes every array apart and is compiled as well. A test
+    that wants to call one calls its `py_func`."""
+    return cast("Kernel", _njit(**_OPTIONS, no_cpython_wrapper=True)(function))
 
 
 def kernel(function: Kernel) -> Kernel:
     """Compile on first call for the types that it is called with, and keep the result on disk."""
-    return cast("Kernel", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("Kernel", _njit(**_OPTIONS)(function))
 
 
 @kernel

@@ -73,7 +73,7 @@ def asked(demand: Demand) -> int:
 @kernel
 def best_fit(ground: Ground, node: int, demand: Demand) -> int:
     """0 to 100, the higher the less is left over."""
-    cores = (ground.cores_free[node] - demand.cores) * DEVICES_LARGEST
+    cores = (ground.nodes.cores_free[node] - demand.cores) * DEVICES_LARGEST
     devices = (devices_left(ground, node) - asked(demand)) * CORES_LARGEST
     full = 2 * CORES_LARGEST * DEVICES_LARGEST
     return int(TOP * (full - cores - devices) // full)
@@ -83,7 +83,7 @@ def best_fit(ground: Ground, node: int, demand: Demand) -> int:
 def dot_product(ground: Ground, node: int, demand: Demand) -> int:
     """0 to 100, the higher the less of what is asked for is free."""
     full, scale = 2 * CORES_LARGEST**2, (CORES_LARGEST // DEVICES_LARGEST) ** 2
-    alike = ground.cores_free[node] * demand.cores + scale * devices_left(ground, node) * asked(demand)
+    alike = ground.nodes.cores_free[node] * demand.cores + scale * devices_left(ground, node) * asked(demand)
     return int(TOP * (full - alike) // full)
 
 
@@ -93,7 +93,7 @@ def gpu_packing(ground: Ground, node: int, demand: Demand) -> int:
     many), an idle node (33 less how many it has)."""
     if asked(demand) == 0:
         return 0
-    free, devices = count_whole(ground.whole_free[node]), ground.device_ptr[node + 1] - ground.device_ptr[node]
+    free, devices = count_whole(ground.nodes.whole_free[node]), ground.device_ptr[node + 1] - ground.device_ptr[node]
     if free == devices:
         return max(TOP // 3 - free, free)
     if demand.devices > 0:
@@ -127,7 +127,7 @@ def gpu_clustering(ground: Ground, guests: I32, node: int, demand: Demand) -> in
 @kernel
 def least_waste(ground: Ground, mix: Mix, node: int, demand: Demand) -> int:
     """What the fragment and what is stranded shrink by, in thousandths of a device times the weight of the mix."""
-    left, cores = devices_left(ground, node), ground.cores_free[node]
+    left, cores = devices_left(ground, node), ground.nodes.cores_free[node]
     relief = stranded(mix, left, cores) - stranded(mix, left - asked(demand), cores - demand.cores)
     return gain_of(mix, ground, node, demand, False)[0] + mix.total * relief
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.ground import I32, I64, Columns, Table, table
+from dure.scheduler.kernels.jit import inner, kernel
 
 SITE, FROM, UNTIL, MW = range(4)  # columns of `more`
 AT, DRAWN = 1, 2  # columns of `moments`, whose first is SITE
@@ -23,17 +23,22 @@ UNCAPPED = -1
 _MILLI = 1000
 
 
+LIMITED: Columns = [  # by site, and one row more for the ends of the last one's runs
+    ("step", np.int64),  # its steps; no site has any: nothing is limited
+    ("gone", np.int64),  # those who were there
+    ("pue_permille", np.int64),
+    ("idle", np.int64),
+]
+STEP: Columns = [("since", np.int64), ("cap", np.int64)]  # -1: none
+GONE: Columns = [("at", np.int64), ("left", np.int64)]  # when somebody ends, ascending; what those draw who end then or later
+
+
 class Power(NamedTuple):
     """Milliwatts, before the overhead of the site but for caps, which are at the meter."""
 
-    ptr: I64  # by site, into the next two: its steps; no site has any: nothing is limited
-    since: I64
-    cap: I64  # -1: none
-    pue_permille: I64
-    idle: I64  # by site
-    gone_ptr: I64  # by site, into the next two: when those who were there end, ascending,
-    gone_at: I64
-    gone_left: I64  # and what those draw who end then or later
+    site: Table  # LIMITED
+    step: Table  # STEP
+    gone: Table  # GONE
     attempt: I64  # by attempt
     device: I64  # shape (sites, types + 1): of the hungriest node, per device
     core: I64  # and per core
@@ -42,52 +47,52 @@ class Power(NamedTuple):
     used: I64
 
 
-@kernel
+@inner
 def wanted_mw(power: Power, site: int, kind: int, cores: int, devices: int, workers: int) -> int:
     """What a gang draws at a site."""
     busy = power.core[site, kind] * cores
     return int(workers * (power.device[site, kind] * devices + (busy + _MILLI - 1) // _MILLI))
 
 
-@kernel
+@inner
 def limited(power: Power, site: int) -> bool:
-    return bool(power.ptr[site] < power.ptr[site + 1])
+    return bool(power.site.step[site] < power.site.step[site + 1])
 
 
-@kernel
+@inner
 def cap_at(power: Power, site: int, at: int) -> int:
     """At the meter; -1: none."""
     found = UNCAPPED
-    for step in range(power.ptr[site], power.ptr[site + 1]):
-        if power.since[step] <= at:
-            found = power.cap[step]
+    for step in range(power.site.step[site], power.site.step[site + 1]):
+        if power.step.since[step] <= at:
+            found = power.step.cap[step]
     return int(found)
 
 
-@kernel
+@inner
 def free_mw(power: Power, site: int, at: int, drawn: int) -> int:
     """What may be drawn besides at a moment, before the overhead; negative where more is drawn than may be. Only under a cap."""
-    return int(cap_at(power, site, at) * _MILLI // power.pue_permille[site] - drawn)
+    return int(cap_at(power, site, at) * _MILLI // power.site.pue_permille[site] - drawn)
 
 
-@kernel
+@inner
 def draw_at(power: Power, site: int, at: int) -> int:
     """What is drawn at a moment, now or later."""
-    low, high = power.gone_ptr[site], power.gone_ptr[site + 1]
+    low, high = power.site.gone[site], power.site.gone[site + 1]
     while low < high:
         middle = (low + high) // 2
-        if power.gone_at[middle] <= at:
+        if power.gone.at[middle] <= at:
             low = middle + 1
         else:
             high = middle
-    drawn = power.idle[site] + (power.gone_left[low] if low < power.gone_ptr[site + 1] else 0)
+    drawn = power.site.idle[site] + (power.gone.left[low] if low < power.site.gone[site + 1] else 0)
     for i in range(power.used[MORE]):
         if power.more[i, SITE] == site and power.more[i, FROM] <= at < power.more[i, UNTIL]:
             drawn += power.more[i, MW]
     return int(drawn)
 
 
-@kernel
+@inner
 def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
     """The least that may be drawn besides from a moment until another, and when that is; -1 at -1 where nothing caps."""
     least, when, known = UNCAPPED, -1, False
@@ -107,7 +112,7 @@ def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
     return int(least), int(when)
 
 
-@kernel
+@inner
 def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
     """Whether so much more may be drawn from a moment until another. Nothing more always may."""
     if mw <= 0 or not limited(power, site):
@@ -116,7 +121,7 @@ def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
     return when < 0 or least >= mw
 
 
-@kernel
+@inner
 def draw(power: Power, site: int, since: int, until: int, mw: int) -> None:
     """Count what is drawn from a moment until another. What begins later is a moment at which the draw may rise."""
     if not limited(power, site) or mw == 0:
@@ -138,7 +143,7 @@ def note(power: Power, site: int, at: int) -> None:
         power.used[MOMENTS] = i + 1
 
 
-@kernel
+@inner
 def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> None:
     """Count a claim for those who make room for it. ends: of attempts."""
     theirs = 0
@@ -148,7 +153,7 @@ def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, m
     draw(power, site, now, end, max(mw, theirs))
 
 
-@kernel
+@inner
 def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> bool:
     """Whether a claim may take the place of these."""
     if not limited(power, site):
@@ -168,9 +173,9 @@ def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: in
 
 def no_power(sites: int, kinds: int, attempts: int) -> Power:
     """Nothing limits anybody."""
-    none = np.zeros(0, np.int64)
+    by_site = table(LIMITED, sites + 1)
+    by_site.pue_permille = _MILLI
     return Power(
-        np.zeros(sites + 1, np.int64), none, none, np.full(sites, _MILLI), np.zeros(sites, np.int64),
-        np.zeros(sites + 1, np.int64), none, none, np.zeros(attempts, np.int64), np.zeros((sites, kinds), np.int64),
+        by_site, table(STEP, 0), table(GONE, 0), np.zeros(attempts, np.int64), np.zeros((sites, kinds), np.int64),
         np.zeros((sites, kinds), np.int64), np.zeros((0, 4), np.int64), np.zeros((0, 3), np.int64), np.zeros(2, np.int64),
     )  # fmt: skip

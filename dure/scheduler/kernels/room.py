@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dure.errors import require
-from dure.scheduler.kernels.ground import I32, I64, WHOLE, Ground
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.ground import I32, I64, NODE, WHOLE, Ground, table
+from dure.scheduler.kernels.jit import inner, kernel
 
 ANY = -1  # `kinds` of a demand that takes any node, also one without devices
 KINDS_MAX = 63
@@ -50,21 +50,18 @@ def make_ground(
     """Nodes with everything free. cores: thousandths, memory: MiB, devices: how many; site 0 and block -1 where not given."""
     count = np.asarray(devices, np.int64)
     require(bool(((count >= 0) & (count <= DEVICES_MAX)).all()), f"a node has at most {DEVICES_MAX} devices")
-    none = np.full(len(count), -1)
-    ground = Ground(
-        site=np.array(none * 0 if site is None else site, np.int32),
-        kind=np.array(kind, np.int32),
-        block=np.array(none if block is None else block, np.int32),
-        cores=np.array(cores, np.int64),
-        memory=np.array(memory, np.int64),
-        device_ptr=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        cores_free=np.array(cores, np.int64),
-        memory_free=np.array(memory, np.int64),
-        whole_free=np.array([(1 << n) - 1 for n in count.tolist()], np.uint64),
-        share_free=np.full(int(count.sum()), WHOLE, np.int32),
-    )
-    require(len({len(column) for column in (*ground[:5], count)}) == 1, "every column of nodes has one entry a node")
-    require(bool((ground.kind < KINDS_MAX).all()), f"there are at most {KINDS_MAX} types of accelerator")
+    whole = np.array([(1 << n) - 1 for n in count.tolist()], np.uint64)
+    nodes = table(NODE, len(count))
+    columns = {
+        "site": 0 if site is None else site, "kind": kind, "block": -1 if block is None else block,
+        "cores": cores, "memory": memory, "cores_free": cores, "memory_free": memory, "whole_free": whole,
+    }  # fmt: skip
+    for name, column in columns.items():
+        require(np.ndim(column) == 0 or np.shape(column) == count.shape, "every column of nodes has one entry a node")
+        nodes[name] = column
+    device_ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    ground = Ground(nodes, device_ptr, np.full(int(count.sum()), WHOLE, np.int32))
+    require(bool((ground.nodes.kind < KINDS_MAX).all()), f"there are at most {KINDS_MAX} types of accelerator")
     return ground
 
 
@@ -92,12 +89,12 @@ def suits(kind: int, kinds: int) -> bool:
 @kernel
 def fits(ground: Ground, node: int, demand: Demand) -> bool:
     """Whether the node has room for this now."""
-    if demand.cores > ground.cores_free[node] or demand.memory > ground.memory_free[node]:
+    if demand.cores > ground.nodes.cores_free[node] or demand.memory > ground.nodes.memory_free[node]:
         return False
-    if not suits(ground.kind[node], demand.kinds):
+    if not suits(ground.nodes.kind[node], demand.kinds):
         return False
     if demand.devices > 0:
-        return count_whole(ground.whole_free[node]) >= demand.devices
+        return count_whole(ground.nodes.whole_free[node]) >= demand.devices
     return demand.share == 0 or tightest(ground, node, demand.share) >= 0
 
 
@@ -115,19 +112,19 @@ def tightest(ground: Ground, node: int, share: int) -> int:
 @kernel
 def take(ground: Ground, node: int, demand: Demand, device: int) -> np.uint64:
     """Take what `fits`: a share from `device`, whole devices from the lowest that are free. Returns their bits, for `give`."""
-    ground.cores_free[node] -= demand.cores
-    ground.memory_free[node] -= demand.memory
+    ground.nodes.cores_free[node] -= demand.cores
+    ground.nodes.memory_free[node] -= demand.memory
     if demand.devices > 0:
         return _take_whole(ground, node, demand.devices)
     if demand.share == 0:
         return _ZERO
     bit = _ONE << np.uint64(device)
     ground.share_free[ground.device_ptr[node] + device] -= demand.share
-    ground.whole_free[node] &= ~bit
+    ground.nodes.whole_free[node] &= ~bit
     return bit
 
 
-@kernel
+@inner
 def _take_whole(ground: Ground, node: int, devices: int) -> np.uint64:
     taken, first = _ZERO, ground.device_ptr[node]
     for at in range(first, ground.device_ptr[node + 1]):
@@ -135,15 +132,15 @@ def _take_whole(ground: Ground, node: int, devices: int) -> np.uint64:
             ground.share_free[at] = 0
             taken |= _ONE << np.uint64(at - first)
             devices -= 1
-    ground.whole_free[node] &= ~taken
+    ground.nodes.whole_free[node] &= ~taken
     return taken
 
 
 @kernel
 def give(ground: Ground, node: int, demand: Demand, taken: np.uint64) -> None:
     """The opposite of the `take` that returned these bits."""
-    ground.cores_free[node] += demand.cores
-    ground.memory_free[node] += demand.memory
+    ground.nodes.cores_free[node] += demand.cores
+    ground.nodes.memory_free[node] += demand.memory
     amount = WHOLE if demand.devices > 0 else demand.share
     first = ground.device_ptr[node]
     for at in range(first, ground.device_ptr[node + 1]):
@@ -151,7 +148,7 @@ def give(ground: Ground, node: int, demand: Demand, taken: np.uint64) -> None:
         if taken & bit != _ZERO:
             ground.share_free[at] += amount
             if ground.share_free[at] == WHOLE:
-                ground.whole_free[node] |= bit
+                ground.nodes.whole_free[node] |= bit
 
 
 def guests_of(nodes: int, devices_max: int) -> I32:

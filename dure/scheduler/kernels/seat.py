@@ -16,14 +16,14 @@ import numpy as np
 from dure.scheduler.kernels.board import Board, closed_within, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.index import next_node
-from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
 FIRST = constant(0)  # slot
 CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
-@kernel
+@inner
 def workers_of(room: tuple[int, int, int], cores: int, memory: int, devices: int) -> int:
     """How many workers of this need a room takes; never negative."""
     most = UNBOUNDED
@@ -36,23 +36,22 @@ def workers_of(room: tuple[int, int, int], cores: int, memory: int, devices: int
     return max(most, 0)
 
 
-@kernel
+@inner
 def takes(board: Board, node: int, level: int, cores: int, memory: int, devices: int, end: int) -> int:
     """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free."""
     if closed_within(board, node, board.now, end):
         return 0
-    most = workers_of((board.ground.cores_free[node], board.ground.memory_free[node], level), cores, memory, devices)
-    p = board.promises
-    kept = p.kept_head[node]
+    most = workers_of((board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], level), cores, memory, devices)
+    seats, kept = board.seats, board.here.kept[node]
     while kept >= 0 and most > 0:
-        at = p.at[p.kept_promise[kept]]
+        at = board.promises.at[seats.promise[kept]]
         if at < end:
             most = min(most, takes_then(board, node, at, cores, memory, devices))
-        kept = p.kept_next[kept]
+        kept = seats.next[kept]
     return most
 
 
-@kernel
+@inner
 def takes_then(board: Board, node: int, at: int, cores: int, memory: int, devices: int) -> int:
     """The same at one moment, now or later, beside what is promised then."""
     room, promised = room_then(board, node, at), promised_then(board, node, at)
@@ -60,21 +59,21 @@ def takes_then(board: Board, node: int, at: int, cores: int, memory: int, device
     return workers_of(left, cores, memory, devices)
 
 
-@kernel
+@inner
 def fullest(
     board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int
 ) -> int:  # fmt: skip
     """The fullest node that takes all `workers`; -1: none does."""
     ground, index, top = board.ground, board.cells, 0
     for cell in range(low, high):
-        top = max(top, index.top[cell])
+        top = max(top, index.cell.top[cell])
     for level in range(min(workers * devices, top + 1), top + 1):
         best, least = -1, 0
         for cell in range(low, high):
             slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
-                node = wide(index.nodes[index.node_ptr[cell] + slot])
-                free = max(ground.cores_free[node], 0)
+                node = wide(index.nodes[index.cell.first[cell] + slot])
+                free = max(ground.nodes.cores_free[node], 0)
                 if (best < 0 or free < least or (free == least and node < best)) and takes(
                     board, node, level, cores, memory, devices, end
                 ) >= workers:
@@ -86,7 +85,7 @@ def fullest(
 
 
 @kernel
-def bound(size: I64, top: I32, low: int, high: int, devices: int) -> int:
+def bound(size: I64, top: I64, low: int, high: int, devices: int) -> int:
     """No more workers than this fit now into the run, going by devices alone. size, top: of the index."""
     most = 0
     for cell in range(low, high):
@@ -101,7 +100,7 @@ def seat(
     seat_node: I32, seat_workers: I64,
 ) -> int:  # fmt: skip
     """Seats for all workers, written to `seat_node` and `seat_workers`; how many, 0: they do not fit."""
-    if bound(board.cells.size, board.cells.top, low, high, devices) < workers:
+    if bound(board.cells.size, board.cells.cell.top, low, high, devices) < workers:
         return 0
     node = fullest(board, low, high, cores, memory, devices, workers, end)
     if node >= 0:
@@ -115,39 +114,39 @@ def seat(
     return spread(nodes, room, empty, workers, seat_node, seat_workers)
 
 
-@kernel
+@inner
 def rooms(
     board: Board, low: int, high: int, cores: int, memory: int, devices: int, end: int
 ) -> tuple[I32, I64, I64]:  # fmt: skip
     """The nodes of a run that take any worker, in their order; how many each takes, and how empty it is."""
     index, most = board.cells, 0
     for cell in range(low, high):
-        for level in range(devices, index.top[cell] + 1):
+        for level in range(devices, index.cell.top[cell] + 1):
             most += index.size[cell, level]
     nodes, room, empty = np.empty(most, np.int32), np.empty(most, np.int64), np.empty(most, np.int64)
     found = 0
     for cell in range(low, high):
-        for level in range(devices, index.top[cell] + 1):
+        for level in range(devices, index.cell.top[cell] + 1):
             slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
-                node = wide(index.nodes[index.node_ptr[cell] + slot])
+                node = wide(index.nodes[index.cell.first[cell] + slot])
                 fits = takes(board, node, level, cores, memory, devices, end)
                 if fits > 0:
                     nodes[found], room[found] = node, fits
-                    empty[found] = emptiness(level, board.ground.cores_free[node])
+                    empty[found] = emptiness(level, board.ground.nodes.cores_free[node])
                     found += 1
                 slot = next_node(index, cell, level, slot + 1)
     order = np.argsort(nodes[:found], kind="mergesort")
     return nodes[:found][order], room[:found][order], empty[:found][order]
 
 
-@kernel
+@inner
 def emptiness(devices: int, cores: int) -> int:
     """One number that grows with what is free on a node, devices before cores."""
     return int((np.int64(max(devices, 0)) << CORES_BITS) + min(max(cores, 0), (1 << CORES_BITS) - 1))
 
 
-@kernel
+@inner
 def place(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats on nodes, in their order, that take `room` each; how many, 0: they do not fit."""
     best = -1
@@ -162,7 +161,7 @@ def place(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_
     return spread(nodes, room, empty, workers, seat_node, seat_workers)
 
 
-@kernel
+@inner
 def spread(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats for a gang that no node takes alone, on nodes that take `room` each: together at least `workers`."""
     order = np.argsort(empty, kind="mergesort")

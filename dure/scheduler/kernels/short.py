@@ -13,7 +13,7 @@ from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.index import next_node
-from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import FIRST, UNBOUNDED, bound, takes, workers_of
 from dure.scheduler.kernels.standing import Demands
@@ -43,11 +43,15 @@ def stock_of(board: Board, whole: bool) -> Stock:
     for i in range(count):
         node = index.nodes[i]
         if whole:
-            cores[i], memory[i], devices[i] = ground.cores[node], ground.memory[node], count_whole(board.exists[node])
+            cores[i], memory[i], devices[i] = (
+                ground.nodes.cores[node],
+                ground.nodes.memory[node],
+                count_whole(board.here.exists[node]),
+            )
         else:
-            cores[i], memory[i] = max(ground.cores_free[node], 0), max(ground.memory_free[node], 0)
-            devices[i] = index.level[node]
-    return Stock(index.node_ptr, cores, memory, devices, np.ones(count, np.int64))
+            cores[i], memory[i] = max(ground.nodes.cores_free[node], 0), max(ground.nodes.memory_free[node], 0)
+            devices[i] = index.node.level[node]
+    return Stock(index.cell.first.copy(), cores, memory, devices, np.ones(count, np.int64))
 
 
 def merged(stock: Stock) -> Stock:
@@ -59,7 +63,7 @@ def merged(stock: Stock) -> Stock:
     return Stock(ptr, stock.cores[first], stock.memory[first], stock.devices[first], nodes)
 
 
-@kernel
+@inner
 def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices: int, enough: int) -> int:
     """How many workers a run of cells takes; of those that take `enough`, not exactly."""
     total = 0
@@ -72,29 +76,29 @@ def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices:
     return int(total)
 
 
-@kernel
+@inner
 def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> int:
     """The most workers that one site takes; where one takes them all, no other is looked at. sites: those in question, shape
     (alternatives, sites)."""
-    most, first = 0, demands.kind_ptr[c]
+    most, first = 0, demands.each.kind_ptr[c]
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             if sites[alt, site]:
                 fits = most_in(
-                    stock, low[site, kind], high[site, kind], demands.cores[c], demands.memory[c], demands.devices[c],
-                    demands.workers[c],
+                    stock, low[site, kind], high[site, kind], demands.each.cores[c], demands.each.memory[c],
+                    demands.each.devices[c], demands.each.workers[c],
                 )  # fmt: skip
                 most = max(most, fits)
-                if most >= demands.workers[c]:
+                if most >= demands.each.workers[c]:
                     return most
     return most
 
 
-@kernel
+@inner
 def shortage(stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
     """The code and the facts of too little room; `TURN` where there is enough."""
-    facts[0] = demands.workers[c]
+    facts[0] = demands.each.workers[c]
     facts[1] = most_at(stock, low, high, demands, c, sites)
     if facts[1] >= facts[0]:
         return TURN
@@ -105,10 +109,10 @@ def shortage(stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, 
     return _scarcest(stock, _cells(len(stock.ptr) - 1, low, high, demands, c, sites), demands, c, facts)
 
 
-@kernel
+@inner
 def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> Bool:
     """Where it may run on one alternative or another."""
-    found, first = np.zeros(count, np.bool_), demands.kind_ptr[c]
+    found, first = np.zeros(count, np.bool_), demands.each.kind_ptr[c]
     for alt in range(sites.shape[0]):
         for site in range(sites.shape[1]):
             if sites[alt, site]:
@@ -116,11 +120,11 @@ def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Boo
     return found
 
 
-@kernel
+@inner
 def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -> int:
     """The dimension of which more would help most: how much of it each worker wants, and the most that is free on one node
     that has the rest. Where no node has the rest of any, that of which there is least. Devices go first among equals."""
-    need = (demands.cores[c], demands.memory[c], demands.devices[c])
+    need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
     rest, own, most = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
     for cell in range(len(cells)):
         if not cells[cell]:
@@ -146,7 +150,7 @@ def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -
     return CORES + short
 
 
-@kernel
+@inner
 def _of(free: int, need: int) -> int:
     """How many workers one thing is enough for."""
     if need == 0:
@@ -157,37 +161,37 @@ def _of(free: int, need: int) -> int:
 @kernel
 def by_time(board: Board) -> I64:
     """Promises in the order of their moments; of equals, the one that was given first."""
-    return np.argsort(board.promises.at[: board.used[PROMISES]], kind="mergesort")
+    return np.argsort(board.promises.at[: board.used[PROMISES]].copy(), kind="mergesort")
 
 
-@kernel
+@inner
 def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> bool:
     """Whether it could start now at one site, and end by `end`, beside what is promised."""
-    first, index = demands.kind_ptr[c], board.cells
-    cores, memory = demands.cores[c], demands.memory[c]
+    first, index = demands.each.kind_ptr[c], board.cells
+    cores, memory = demands.each.cores[c], demands.each.memory[c]
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
-            runs, need = (low[site, kind], high[site, kind]), demands.devices[c]
-            if not sites[alt, site] or bound(index.size, index.top, runs[0], runs[1], need) < demands.workers[c]:
+            runs, need = (low[site, kind], high[site, kind]), demands.each.devices[c]
+            if not sites[alt, site] or bound(index.size, index.cell.top, runs[0], runs[1], need) < demands.each.workers[c]:
                 continue
-            if takes_all(board, runs[0], runs[1], cores, memory, need, demands.workers[c], end):
+            if takes_all(board, runs[0], runs[1], cores, memory, need, demands.each.workers[c], end):
                 return True
     return False
 
 
-@kernel
+@inner
 def takes_all(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int) -> bool:
     """Whether a run of cells takes them, beside what is promised. The emptiest nodes are asked first: few are needed, mostly."""
     ground, index, total, top = board.ground, board.cells, 0, 0
     for cell in range(low, high):
-        top = max(top, index.top[cell])
+        top = max(top, index.cell.top[cell])
     for level in range(top, devices - 1, -1):
         for cell in range(low, high):
             slot = next_node(index, cell, wide(level), FIRST)
             while slot >= 0:
-                node = wide(index.nodes[index.node_ptr[cell] + slot])
-                if ground.cores_free[node] >= cores and ground.memory_free[node] >= memory:
+                node = wide(index.nodes[index.cell.first[cell] + slot])
+                if ground.nodes.cores_free[node] >= cores and ground.nodes.memory_free[node] >= memory:
                     total += takes(board, node, wide(level), cores, memory, devices, end)
                     if total >= workers:
                         return True
@@ -195,7 +199,7 @@ def takes_all(board: Board, low: int, high: int, cores: int, memory: int, device
     return False
 
 
-@kernel
+@inner
 def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: int, sites: Bool, layers: int) -> int:
     """Which of the first `layers` promises by time is the first that a start now would delay; `layers`: none of them.
 
@@ -214,7 +218,7 @@ def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: 
     return least
 
 
-@kernel
+@inner
 def layers_of(board: Board, order: I64, end: int) -> int:
     """How many promises come before `end`."""
     count = 0

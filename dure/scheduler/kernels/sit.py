@@ -7,13 +7,13 @@ import numpy as np
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, room_then, set_cores
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE
 from dure.scheduler.kernels.index import move
-from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
-@kernel
+@inner
 def lowest(mask: np.uint64, count: int) -> np.uint64:
     """The `count` lowest bits of `mask`, or all that it has."""
     taken = _ZERO
@@ -35,18 +35,18 @@ def start(
     for i in range(len(seat_node)):
         node, workers, taken = wide(seat_node[i]), seat_workers[i], _ZERO
         for _ in range(workers):
-            mask = lowest(ground.whole_free[node] & ~taken, devices)
+            mask = lowest(ground.nodes.whole_free[node] & ~taken, devices)
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
-        set_cores(board, node, ground.cores_free[node] - cores * workers)
-        ground.memory_free[node] -= memory * workers
+        set_cores(board, node, ground.nodes.cores_free[node] - cores * workers)
+        ground.nodes.memory_free[node] -= memory * workers
         _occupy(board, node, taken)
         add_tenure(board, node, HOLDS, end, taken, cores * workers, memory * workers)
     return written
 
 
-@kernel
+@inner
 def claim(
     board: Board, cores: int, memory: int, devices: int, end: int, seat_node: I32, seat_workers: I64,
     victims: I32, node_of: I32, mask_of: U64,
@@ -56,7 +56,7 @@ def claim(
     ground, tenures, written = board.ground, board.tenures, 0
     for victim in victims:
         tenures.role[victim] = LEAVES
-        tenures.claimed[tenures.node[victim]] += 1
+        board.here.claimed[tenures.node[victim]] += 1
     for i in range(len(seat_node)):
         node, workers, taken, freed = wide(seat_node[i]), seat_workers[i], _ZERO, _ZERO
         for victim in victims:
@@ -64,7 +64,7 @@ def claim(
                 freed |= tenures.mask[victim]
         for _ in range(workers):
             mask = lowest(freed & ~taken, devices)
-            mask |= lowest(ground.whole_free[node] & ~taken & ~mask, devices - count_whole(mask))
+            mask |= lowest(ground.nodes.whole_free[node] & ~taken & ~mask, devices - count_whole(mask))
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
@@ -77,40 +77,40 @@ def claim(
     return written
 
 
-@kernel
+@inner
 def _occupy(board: Board, node: int, taken: np.uint64) -> None:
     ground = board.ground
     first = ground.device_ptr[node]
     for at in range(first, ground.device_ptr[node + 1]):
         if taken & (_ONE << np.uint64(at - first)) != _ZERO:
             ground.share_free[at] = 0
-    ground.whole_free[node] &= ~taken
-    move(board.cells, node, count_whole(ground.whole_free[node]))
+    ground.nodes.whole_free[node] &= ~taken
+    move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
 
 
-@kernel
+@inner
 def _look_again(board: Board, node: int) -> None:
     """What others may use now of a node whose claims have changed."""
     room = room_then(board, node, board.now)
     set_cores(board, node, room[0])
-    board.ground.memory_free[node] = room[1]
+    board.ground.nodes.memory_free[node] = room[1]
 
 
 @kernel
 def settle(board: Board) -> None:
     """Write into the ground what others may use now, by the tenures that are there."""
     ground, tenures = board.ground, board.tenures
-    board.cores[:] = 0
-    for node in range(len(board.exists)):
-        ground.cores_free[node] = 0
-        held, tenure = _ZERO, tenures.head[node]
+    board.cells.cell.cores[:] = 0
+    for node in range(len(board.cells.node)):
+        ground.nodes.cores_free[node] = 0
+        held, tenure = _ZERO, board.here.tenure[node]
         while tenure >= 0:
             held |= tenures.mask[tenure]
             tenure = tenures.next[tenure]
-        ground.whole_free[node] = board.exists[node] & ~held
+        ground.nodes.whole_free[node] = board.here.exists[node] & ~held
         first = ground.device_ptr[node]
         for at in range(first, ground.device_ptr[node + 1]):
-            free = ground.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
+            free = ground.nodes.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
             ground.share_free[at] = WHOLE if free else 0
-        move(board.cells, node, count_whole(ground.whole_free[node]))
+        move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
         _look_again(board, node)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.ground import I32, I64, Columns, Table, table
+from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 from dure.scheduler.kernels.waits import (
     DRAINED,
@@ -39,17 +39,29 @@ class Models(NamedTuple):
     nodes: I64
 
 
-class Demands(NamedTuple):
-    """What waiting workloads ask for, one row a class. sites: shape (classes, sites), allowed ones. kind: accelerators, best
-    first; -1: none is needed."""
+GANG: Columns = [  # by class, and one row more for the end of the last one's alternatives
+    ("workers", np.int64),
+    ("cores", np.int64),  # per worker, as are memory and devices
+    ("memory", np.int64),
+    ("devices", np.int64),
+    ("kind_ptr", np.int64),  # its alternatives in `Demands.kind`
+]
 
-    workers: I64
-    cores: I64  # per worker, as are memory and devices
-    memory: I64
-    devices: I64
-    sites: Bool
-    kind_ptr: I64
-    kind: I32
+
+class Demands(NamedTuple):
+    """What waiting workloads ask for, one row a class."""
+
+    each: Table  # GANG
+    sites: Bool  # shape (classes, sites), allowed ones
+    kind: I32  # accelerators, best first; -1: none is needed
+
+
+def demands_as(workers: I64, cores: I64, memory: I64, devices: I64, sites: Bool, kind_ptr: I64, kind: I32) -> Demands:
+    each, count = table(GANG, len(workers) + 1), len(workers)
+    each.kind_ptr = kind_ptr
+    for name, column in (("workers", workers), ("cores", cores), ("memory", memory), ("devices", devices)):
+        each[name][:count] = column
+    return Demands(each, sites, kind)
 
 
 class Standings(NamedTuple):
@@ -67,7 +79,7 @@ def models_of(site: I32, kind: I32, cores: I64, memory: I64, devices: I64) -> Mo
 
 
 def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Bool) -> Standings:
-    count = len(demands.workers)
+    count = len(demands.sites)
     found = Standings(
         np.zeros(count, np.int32), np.zeros((count, 2), np.int64), np.zeros((len(demands.kind), len(reachable)), np.bool_)
     )
@@ -78,10 +90,10 @@ def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Boo
 @kernel
 def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, found: Standings) -> None:
     takes = np.zeros(len(reachable), np.int64)
-    for c in range(len(demands.workers)):
-        need = (demands.cores[c], demands.memory[c], demands.devices[c])
+    for c in range(len(demands.sites)):
+        need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
         allowed, typed, most, up, closed = demands.sites[c].any(), False, wide(0), False, False
-        for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+        for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
             takes[:] = 0
             for m in range(len(models.site)):
                 if _asked(models, m, demands, c, alt):
@@ -90,63 +102,63 @@ def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, fou
                     takes[models.site[m]] += workers_of(room, need[0], need[1], need[2]) * models.nodes[m]
             for site in range(len(takes)):
                 most = max(most, takes[site])
-                if takes[site] >= demands.workers[c]:
+                if takes[site] >= demands.each.workers[c]:
                     found.sites[alt, site] = reachable[site] and not drained[site]
                     up |= found.sites[alt, site]
                     closed |= reachable[site] and drained[site]
         _tell(models, demands, c, allowed, typed, most, up, closed, found)
 
 
-@kernel
+@inner
 def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
     """Work that wants devices of no known type finds no node."""
     if not demands.sites[c, models.site[m]]:
         return False
     if demands.kind[alt] < 0:
-        return bool(demands.devices[c] == 0)
+        return bool(demands.each.devices[c] == 0)
     return bool(models.kind[m] == demands.kind[alt])
 
 
-@kernel
+@inner
 def _tell(
     models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, up: bool, closed: bool, found: Standings
 ) -> None:
-    first, last = demands.kind_ptr[c], demands.kind_ptr[c + 1]
+    first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     if not allowed:
         found.code[c] = NOT_ALLOWED
     elif not typed:
-        if demands.devices[c] > 0 or demands.kind[first:last].min() >= 0:
+        if demands.each.devices[c] > 0 or demands.kind[first:last].min() >= 0:
             found.code[c] = NO_TYPE
         else:  # sites without a single node
-            found.code[c], found.facts[c, 0] = SITE_TOO_SMALL, demands.workers[c]
+            found.code[c], found.facts[c, 0] = SITE_TOO_SMALL, demands.each.workers[c]
     elif most == 0:
         _node_too_small(models, demands, c, found)
-    elif most < demands.workers[c]:
-        found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.workers[c], most
+    elif most < demands.each.workers[c]:
+        found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.each.workers[c], most
     elif not up:
         found.code[c] = DRAINED if closed else UNREACHABLE
     if found.code[c] != TURN:
         found.sites[first:last] = False
 
 
-@kernel
+@inner
 def _node_too_small(models: Models, demands: Demands, c: int, found: Standings) -> None:
     """The dimension that fails: among nodes with enough devices, then cores, the largest there is."""
     devices, cores, memory = 0, 0, 0
     for step in range(3):
         for m in range(len(models.site)):
-            for alt in range(demands.kind_ptr[c], demands.kind_ptr[c + 1]):
+            for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
                 if _asked(models, m, demands, c, alt):
                     if step == 0:
                         devices = max(devices, models.devices[m])
-                    elif step == 1 and models.devices[m] >= demands.devices[c]:
+                    elif step == 1 and models.devices[m] >= demands.each.devices[c]:
                         cores = max(cores, models.cores[m])
-                    elif step == 2 and models.devices[m] >= demands.devices[c] and models.cores[m] >= demands.cores[c]:
+                    elif step == 2 and models.devices[m] >= demands.each.devices[c] and models.cores[m] >= demands.each.cores[c]:
                         memory = max(memory, models.memory[m])
-        if step == 0 and devices < demands.devices[c]:
-            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_DEVICES, demands.devices[c], devices
+        if step == 0 and devices < demands.each.devices[c]:
+            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_DEVICES, demands.each.devices[c], devices
             return
-        if step == 1 and cores < demands.cores[c]:
-            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_CORES, demands.cores[c], cores
+        if step == 1 and cores < demands.each.cores[c]:
+            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_CORES, demands.each.cores[c], cores
             return
-    found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_LITTLE_MEMORY, demands.memory[c], memory
+    found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_LITTLE_MEMORY, demands.each.memory[c], memory

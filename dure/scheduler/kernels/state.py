@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.future import FOREVER
-from dure.scheduler.kernels.ground import I32, I64, U64
+from dure.scheduler.kernels.ground import I32, I64, Columns, Table
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
@@ -66,25 +66,33 @@ class Memory(NamedTuple):
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
 
 
+START: Columns = [  # one row more than there are starts, for the ends of the last one's runs
+    ("row", np.int32),
+    ("alt", np.int32),  # in Queue.hold
+    ("site", np.int32),
+    ("currency", np.int32),
+    ("worker", np.int64),  # where its workers begin
+    ("victim", np.int64),  # where its victims begin
+]
+WORKER: Columns = [("node", np.int32), ("mask", np.uint64)]
+KEPT_SEAT: Columns = [("node", np.int32), ("workers", np.int64)]
+OUTCOME: Columns = [
+    ("ahead", np.int64),  # how many waiting ones had their turn before it, -1: it had none
+    ("state", np.int32),  # WAITS, STARTED, PROMISED
+]
+
+
 class Found(NamedTuple):
     """What was decided, in its order. `used` says how much of each table is taken."""
 
-    row: I32  # of starts
-    alt: I32  # in Queue.hold
-    site: I32
-    currency: I32
-    worker_ptr: I64
-    victim_ptr: I64
-    node: I32  # of workers
-    mask: U64
+    starts: Table  # START
+    workers: Table  # WORKER
     victim: I32
     promised: I64  # shape (promises, FACT + FACTS): SITE, ALTERNATIVE, CODE, and the facts of that code
     promised_sites: Bool  # shape (promises, alternatives, sites): where it could run and pay at its turn
     seat_ptr: I64  # by promise
-    seat_node: I32
-    seat_workers: I64
-    ahead: I64  # by row: how many waiting ones had their turn before it, -1: it had none
-    state: I32  # by row: WAITS, STARTED, PROMISED
+    seats: Table  # KEPT_SEAT
+    each: Table  # by row, OUTCOME
     used: I64
     room: I64  # how long the tables are; behind its own, the board's of tenures and of kept seats
 

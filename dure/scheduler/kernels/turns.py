@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dure.errors import require
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import pop, push
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import inner, kernel
 
 F64 = NDArray[np.float64]
 
@@ -169,7 +169,7 @@ def charge(turns: Turns, leaf: int, amount: float) -> None:
     turns.state[_CHARGED] = 1
 
 
-@kernel
+@inner
 def _ascend(turns: Turns) -> None:
     """Put what was taken off the heaps back, if anything still waits below it."""
     share = max(turns.state[_TURN], 0)
@@ -180,7 +180,7 @@ def _ascend(turns: Turns) -> None:
     turns.state[_TURN], turns.state[_CHARGED] = NOBODY, 0
 
 
-@kernel
+@inner
 def _descend(turns: Turns) -> int:
     """Take the first of the siblings off the heap at each level, down to the leaf whose turn it is."""
     if turns.share[0, SIZE] == 0:
@@ -194,7 +194,7 @@ def _descend(turns: Turns) -> int:
     return share
 
 
-@kernel
+@inner
 def _enter(turns: Turns) -> None:
     """Queues and heaps of the next class. All heaps are empty now, as nobody of the last class waits for a turn any more."""
     first = turns.state[_NEXT]
@@ -214,7 +214,7 @@ def _enter(turns: Turns) -> None:
     turns.state[_NEXT] = last
 
 
-@kernel
+@inner
 def _put(turns: Turns, share: int) -> None:
     """Add a share to the heap of its siblings, under what it is worth now."""
     above = turns.share[share, PARENT]
@@ -224,7 +224,7 @@ def _put(turns: Turns, share: int) -> None:
     turns.share[above, SIZE] += 1
 
 
-@kernel
+@inner
 def _key(use: float, weight: int) -> int:
     """use / weight as an integer of the same order, for heaps hold integers.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.barred import barred, limits, over_quota
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import inlined, kernel, wide
+from dure.scheduler.kernels.jit import inlined, inner, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stock, blocked, by_time, delayed, merged, shortage, stock_of
 from dure.scheduler.kernels.state import CODE, FACT, PROMISED, STARTED, Cycle
@@ -41,14 +41,14 @@ def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I3
 def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, draining: bool, code: I32, facts: I64) -> None:
     """What keeps a class that can pay wherever it could run is learned once: a shortage with its facts, or which promise is the
     first that it would delay."""
-    queue, demands, board, state = cycle.queue, cycle.demands, cycle.board, cycle.found.state
+    queue, demands, board, state = cycle.queue, cycle.demands, cycle.board, cycle.found.each.state
     order, least = by_time(board), covered(cycle.purse)
-    pending, moments, classes = board.promises.pending, board.promises.at[order], len(demands.workers)
+    pending, moments, classes = board.promises.pending, board.promises.at[order], len(demands.sites)
     learned, learned_facts = np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64)
     clear = np.zeros(classes, np.int64)  # until when nothing bars it from everywhere
     for row in range(len(queue.klass)):
         c = queue.klass[row]
-        first, last, own = demands.kind_ptr[c], demands.kind_ptr[c + 1], queue.alt_ptr[row]
+        first, last, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], queue.alt_ptr[row]
         holds, project = queue.hold[own : own + last - first], queue.project[row]
         sites, told = cycle.standings.sites[first:last], facts[row]
         if state[row] == STARTED:
@@ -83,11 +83,11 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
             if code[row] == TURN and everywhere:
                 clear[c] = end
         if code[row] == TURN:
-            told[0] = cycle.found.ahead[row]
+            told[0] = cycle.found.each.ahead[row]
     _tell_promised(cycle, stock, whole, order, code, facts)
 
 
-@kernel
+@inner
 def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: I64) -> bool:
     """Whether every alternative is payable at every site, in one currency or another."""
     for alt in range(len(kinds)):
@@ -100,7 +100,7 @@ def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: 
     return True
 
 
-@kernel
+@inner
 def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> int:
     """What has to pass before a workload takes part at all."""
     if not met:
@@ -120,11 +120,12 @@ def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: 
     return code
 
 
-@kernel
+@inner
 def _remembered(pending: I32, moments: I64, order: I64, code: int, learned: I64, end: int, told: I64) -> int:
     """moments: of the promises, by time."""
     if code != TURN:
-        told[:] = learned
+        for fact in range(FACTS):
+            told[fact] = learned[fact]
         return code
     first = learned[0]
     if first == len(order) or moments[first] >= end:
@@ -133,15 +134,17 @@ def _remembered(pending: I32, moments: I64, order: I64, code: int, learned: I64,
     return RESERVED
 
 
-@kernel
+@inner
 def _tell_promised(cycle: Cycle, stock: Stock, whole: Stock, order: I64, code: I32, facts: I64) -> None:
     """Those that were promised a moment are told what kept them at their turn, with the room that the plan leaves in the end."""
     demands, found = cycle.demands, cycle.found
     for made in range(cycle.board.used[PROMISES]):
         row = cycle.board.promises.pending[made]
         c = cycle.queue.klass[row]
-        sites = found.promised_sites[made, : demands.kind_ptr[c + 1] - demands.kind_ptr[c]]
+        sites = found.promised_sites[made, : demands.each.kind_ptr[c + 1] - demands.each.kind_ptr[c]]
         now = shortage(stock, whole, cycle.low, cycle.high, demands, c, sites, facts[row])
         code[row] = now
         if not CORES <= now <= DEVICES:
-            code[row], facts[row] = found.promised[made, CODE], found.promised[made, FACT:]
+            code[row] = found.promised[made, CODE]
+            for fact in range(FACTS):
+                facts[row, fact] = found.promised[made, FACT + fact]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board, kept_off
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
@@ -62,7 +62,7 @@ def choose(
     return chosen
 
 
-@kernel
+@inner
 def _spare(
     board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int, total: int,
     victims: I32, chosen: int,
@@ -83,12 +83,12 @@ def _spare(
     return kept
 
 
-@kernel
+@inner
 def _usable(board: Board, node: int, low: int, high: int) -> bool:
-    return bool(low <= board.cells.cell[node] < high and not kept_off(board, wide(node)))
+    return bool(low <= board.cells.node.cell[node] < high and not kept_off(board, wide(node)))
 
 
-@kernel
+@inner
 def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high: int) -> bool:
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         if _usable(board, board.tenures.node[tenure], low, high):
@@ -96,16 +96,16 @@ def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high:
     return False
 
 
-@kernel
+@inner
 def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, int]:
     free, ground = candidates.freed, board.ground
     return (
-        ground.cores_free[node] + free[0, node], ground.memory_free[node] + free[1, node],
-        wide(board.cells.level[node]) + free[2, node],
+        ground.nodes.cores_free[node] + free[0, node], ground.nodes.memory_free[node] + free[1, node],
+        wide(board.cells.node.level[node]) + free[2, node],
     )  # fmt: skip
 
 
-@kernel
+@inner
 def _free(
     board: Board, candidates: Candidates, attempt: int, low: int, high: int, cores: int, memory: int, devices: int, sign: int
 ) -> int:
@@ -126,15 +126,15 @@ def _free(
 def fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
     """How many workers a run of cells takes, off what claims keep off."""
     total, cells = 0, board.cells
-    for at in range(cells.node_ptr[low], cells.node_ptr[high]):
+    for at in range(cells.cell.first[low], cells.cell.first[high]):
         node = cells.nodes[at]
         if not kept_off(board, wide(node)):
-            room = (board.ground.cores_free[node], board.ground.memory_free[node], wide(cells.level[node]))
+            room = (board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], wide(cells.node.level[node]))
             total += workers_of(room, cores, memory, devices)
     return total
 
 
-@kernel
+@inner
 def seat_behind(
     board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
     victims: I32, seat_node: I32, seat_workers: I64,
@@ -142,7 +142,7 @@ def seat_behind(
     """Where the workers sit once these victims have left; how many seats."""
     for victim in victims:
         _free(board, candidates, victim, low, high, cores, memory, devices, AWAY)
-    first, last = board.cells.node_ptr[low], board.cells.node_ptr[high]
+    first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
     for i in range(len(nodes)):

@@ -29,7 +29,7 @@ class Node:
 def nodes_of(ground: Ground) -> list[Node]:
     spans = zip(ground.device_ptr[:-1].tolist(), ground.device_ptr[1:].tolist(), strict=True)
     left = [ground.share_free[a:b].tolist() for a, b in spans]
-    rows = zip(ground.kind.tolist(), ground.cores_free.tolist(), ground.memory_free.tolist(), left, strict=True)
+    rows = zip(ground.nodes.kind.tolist(), ground.nodes.cores_free.tolist(), ground.nodes.memory_free.tolist(), left, strict=True)
     return [Node(kind, cores, memory, list(own), []) for kind, cores, memory, own in rows]
 
 

@@ -53,8 +53,8 @@ class World:
     def __post_init__(self) -> None:
         self.shapes = shapes_of(self.demands)
         self.mix: Mix = make_mix(self.shapes, np.array(self.weight), KINDS)
-        self.guests: I32 = guests_of(len(self.ground.kind), DEVICES)
-        self.memo: Memo = make_memo(len(self.demands), len(self.ground.kind))
+        self.guests: I32 = guests_of(len(self.ground.nodes.kind), DEVICES)
+        self.memo: Memo = make_memo(len(self.demands), len(self.ground.nodes.kind))
 
     def choose(self, shape: int, draw: float) -> int:
         return int(choose(self.policy, self.ground, self.guests, self.mix, self.shapes, shape, self.memo, draw))
@@ -110,7 +110,7 @@ def story(policy: int) -> Iterator[bytes]:
             device = world.device(node, demand, draw)
             yield np.int64(device).tobytes()
             world.start(node, demand, device)
-        yield from (column.tobytes() for column in (*world.ground[6:], world.guests))
+        yield from (column.tobytes() for column in (world.ground.nodes, world.ground.share_free, world.guests))
         for at in range(len(_ROWS)):
             yield np.int64(fragment(world.mix, world.ground, at)).tobytes()
             yield np.int64(score(policy, world.ground, world.guests, world.mix, at, demand)).tobytes()

@@ -69,7 +69,8 @@ def _starts(
 def _promises(
     s: Snapshot, ground: Ground, board: Board, low: I64, high: I64, row: int, need: Need, workers: int, limit: int, kind: int
 ) -> None:
-    found, power = [], no_power(len(s.sites.ids), 1, 0)
+    found = []
+    power = no_power(len(s.sites.ids), len(s.accelerators) + 1, len(s.attempts.ids))
     for site in range(len(s.sites.ids)):
         only = np.arange(len(s.sites.ids)) == site
         expected = earliest_of_all(ground, need, workers, limit, kind, only, [0] * len(only))
@@ -95,9 +96,14 @@ def _same_rooms(ground: Ground, board: Board) -> None:
         for node in range(ground.size):
             assert room_then(board, node, at) == tuple(floor[:, node].tolist())
             assert promised_then(board, node, at) == tuple(promised[:, node].tolist())
-    before = [board.ground.cores_free.copy(), board.ground.whole_free.copy(), board.cores.copy(), board.cells.bits.copy()]
+    before = [
+        board.ground.nodes.cores_free.copy(),
+        board.ground.nodes.whole_free.copy(),
+        board.cells.cell.cores.copy(),
+        board.cells.bits.copy(),
+    ]
     settle(board)
-    after = [board.ground.cores_free, board.ground.whole_free, board.cores, board.cells.bits]
+    after = [board.ground.nodes.cores_free, board.ground.nodes.whole_free, board.cells.cell.cores, board.cells.bits]
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 

@@ -37,12 +37,13 @@ def decided(cycle: Cycle) -> dict[str, object]:
     found, used, promises = cycle.found, cycle.found.used, cycle.board.promises
     starts, made = int(used[STARTS]), int(cycle.board.used[PROMISES])
     return {
-        "row": found.row[:starts].tolist(), "alt": found.alt[:starts].tolist(), "site": found.site[:starts].tolist(),
-        "currency": found.currency[:starts].tolist(), "node": found.node[: used[WORKERS]].tolist(),
-        "mask": found.mask[: used[WORKERS]].tolist(), "victims": found.victim[: used[VICTIMS]].tolist(),
+        "row": found.starts.row[:starts].tolist(), "alt": found.starts.alt[:starts].tolist(),
+        "site": found.starts.site[:starts].tolist(),
+        "currency": found.starts.currency[:starts].tolist(), "node": found.workers.node[: used[WORKERS]].tolist(),
+        "mask": found.workers.mask[: used[WORKERS]].tolist(), "victims": found.victim[: used[VICTIMS]].tolist(),
         "promises": [(int(promises.pending[i]), int(promises.at[i]), int(promises.end[i])) for i in range(made)],
-        "seats": list(zip(found.seat_node[: used[SEATS]].tolist(), found.seat_workers[: used[SEATS]].tolist(), strict=True)),
-        "ahead": found.ahead.tolist(), "tried": int(used[TRIED]),
+        "seats": list(zip(found.seats.node[: used[SEATS]].tolist(), found.seats.workers[: used[SEATS]].tolist(), strict=True)),
+        "ahead": found.each.ahead.tolist(), "tried": int(used[TRIED]),
     }  # fmt: skip
 
 
@@ -169,8 +170,7 @@ def test_tables_grow_while_a_cycle_is_made() -> None:
     snapshot = busy().snapshot()
     cycle = cycle_of(snapshot)
     found = cycle.found
-    small = found._replace(node=found.node[:201], mask=found.mask[:201], seat_node=found.seat_node[:60],
-                           seat_workers=found.seat_workers[:60])  # fmt: skip
+    small = found._replace(workers=found.workers[:201].view(np.recarray), seats=found.seats[:60].view(np.recarray))
     assert decided(go(cycle._replace(found=small))) == plainly(snapshot)
 
 

@@ -30,9 +30,9 @@ def free_is_sane(world: World) -> bool:
     ground, nodes = world.ground, oracle.nodes_of(world.ground)
     whole = [sum(1 << device for device in node.whole) for node in nodes]
     return (
-        bool((ground.cores_free >= 0).all() and (ground.memory_free >= 0).all() and (ground.share_free >= 0).all())
-        and bool((ground.cores_free <= ground.cores).all() and (ground.share_free <= 1000).all())
-        and ground.whole_free.tolist() == whole
+        bool((ground.nodes.cores_free >= 0).all() and (ground.nodes.memory_free >= 0).all() and (ground.share_free >= 0).all())
+        and bool((ground.nodes.cores_free <= ground.nodes.cores).all() and (ground.share_free <= 1000).all())
+        and ground.nodes.whole_free.tolist() == whole
     )
 
 
@@ -132,9 +132,14 @@ def test_what_fits_is_what_can_be_taken_and_given_back(row: Row, demand: Demand)
 def test_a_node_of_64_devices_has_a_bit_for_each() -> None:
     ground = make_ground(kind=[0], cores=[0], memory=[0], devices=[64], site=[3], block=[5])
     bits = take(ground, 0, Demand(64, 0, 0, 0, ANY), -1)
-    assert (int(bits), int(ground.whole_free[0]), int(ground.site[0]), int(ground.block[0])) == (2**64 - 1, 0, 3, 5)
+    assert (int(bits), int(ground.nodes.whole_free[0]), int(ground.nodes.site[0]), int(ground.nodes.block[0])) == (
+        2**64 - 1,
+        0,
+        3,
+        5,
+    )
     give(ground, 0, Demand(64, 0, 0, 0, ANY), np.uint64(bits))
-    assert int(ground.whole_free[0]) == 2**64 - 1
+    assert int(ground.nodes.whole_free[0]) == 2**64 - 1
 
 
 def test_grounds_and_mixes_that_cannot_be_are_refused() -> None:

@@ -26,13 +26,13 @@ def ground_of(nodes: list[tuple[int, int, int]]) -> Ground:
 
 
 def level_of(ground: Ground, node: int) -> int:
-    return int(ground.whole_free[node]).bit_count()
+    return int(ground.nodes.whole_free[node]).bit_count()
 
 
 def walk(index: Index, cell: int, level: int) -> list[int]:
     found, slot = [], next_node(index, cell, level, 0)
     while slot >= 0:
-        found.append(int(index.nodes[index.node_ptr[cell] + slot]))
+        found.append(int(index.nodes[index.cell.first[cell] + slot]))
         slot = next_node(index, cell, level, slot + 1)
     return found
 
@@ -46,7 +46,7 @@ def test_a_level_holds_its_nodes_in_order_whatever_happened(nodes: list[tuple[in
     for node in data.draw(st.lists(st.integers(0, len(nodes) - 1), max_size=40)):
         if level_of(ground, node):
             take(ground, node, Demand(1, 0, 0, 0, ANY), -1)
-        move(index, node, count_whole(ground.whole_free[node]))
+        move(index, node, count_whole(ground.nodes.whole_free[node]))
     fresh = make_index(ground, cell, 3)
     for c in range(3):
         for level in range(5):
@@ -62,12 +62,12 @@ def test_a_level_holds_its_nodes_in_order_whatever_happened(nodes: list[tuple[in
 def test_a_gang_sits_where_the_rule_says(nodes: list[tuple[int, int, int]], need: tuple[int, int, int], workers: int) -> None:
     ground = ground_of(nodes)
     index = make_index(ground, np.zeros(len(nodes), np.int32), 1)
-    room = np.array([ground.cores_free, ground.memory_free, np.bitwise_count(ground.whole_free)], np.int64)
+    room = np.array([ground.nodes.cores_free, ground.nodes.memory_free, np.bitwise_count(ground.nodes.whole_free)], np.int64)
     fit = workers_in(room, need)
     board = empty_board(ground, index)
     node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int64)
     found = seat(board, 0, 1, *need, workers, 0, node, many)
-    assert bound(index.size, index.top, 0, 1, need[2]) >= fit.sum()
+    assert bound(index.size, index.cell.top, 0, 1, need[2]) >= fit.sum()
     if fit.sum() < workers:
         assert found == 0
         return

@@ -63,7 +63,7 @@ def test_a_share_goes_to_the_tightest_device_and_whole_ones_to_the_lowest() -> N
     take(ground, 0, share(600), 3)
     assert [tightest(ground, 0, milli) for milli in (400, 401, 701)] == [3, 1, 0]
     assert int(take(ground, 0, whole(2), -1)) == 0b0101
-    assert count_whole(ground.whole_free[0]) == 0
+    assert count_whole(ground.nodes.whole_free[0]) == 0
     assert tightest(ground, 0, 701) == -1
 
 
