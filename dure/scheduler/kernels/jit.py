@@ -21,9 +21,7 @@ _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"
 
 def inlined(function: Kernel) -> Kernel:
     """A kernel that is compiled into its only caller: every array that one is given costs time to compile and at each call."""
-    return cast(
-        "Kernel", numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, inline="always")(function)
-    )
+    return cast("Kernel", _njit(**_OPTIONS, inline="always")(function))
 
 
 def inner(function: Kernel) -> Kernel:
