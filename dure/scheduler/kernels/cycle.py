@@ -356,7 +356,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
     return -1
 
 
-@inlined
+@inner
 def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
     """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
@@ -487,7 +487,7 @@ def _explain(cycle: Cycle, row: int) -> None:
         told[CODE] = barred(board, power, lows, highs, demands, c, sites, end, told[FACT:])
 
 
-@inlined
+@inner
 def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, power = cycle.queue, cycle.demands, cycle.power
