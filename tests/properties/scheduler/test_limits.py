@@ -13,6 +13,7 @@ from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
 from dure.scheduler import NextKind, Snapshot, apply_change, check, freeze, plan, reason_of, suggest, why
 from dure.scheduler.check_quota import cohorts_of
+from dure.scheduler.planning import Planning
 from dure.scheduler.power import closing, draw_mw
 from dure.scheduler.quotas import CORE, DEVICE, MILLI, no_quotas, resource_of
 from dure.scheduler.snapshot import uncapped
@@ -109,10 +110,14 @@ def test_the_smallest_change_starts_it_within_all_limits(world: World) -> None:
 @given(limited(waiting_max=4))
 @examples(25)
 def test_why_tells_what_the_plan_tells_and_each_site_for_itself(world: World) -> None:
+    """And the same from the state in which a plan was left, however often it is asked."""
     s = world.snapshot()
-    p = plan(s)
+    left = Planning(s)
+    left.run()
+    p = left.plan()
     for row in range(len(s.pending.ids)):
         reason, answer = reason_of(s, p, row), why(s, p, row, plans_max=0)
+        assert answer == why(s, p, row, plans_max=0, residual=left)
         if reason is not None:
             assert answer.reasons[0] == reason
             assert len({r.kind for r in answer.reasons}) == len(answer.reasons)
