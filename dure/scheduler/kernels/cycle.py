@@ -17,9 +17,10 @@ from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.seat import bound, seat
+from dure.scheduler.kernels.seat import seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
+from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
 from dure.scheduler.kernels.state import (
     AHEAD,
     ALTERNATIVE,
@@ -133,47 +134,6 @@ def _turn(cycle: Cycle, row: int) -> None:
         found.used[TRIED] += 1
 
 
-@inner
-def _spare(low: I64, high: I64, of_cell: I64, site: int) -> int:
-    """How much is free at a site of what a workload wants."""
-    total = 0
-    for cell in range(low[site], high[site]):
-        total += of_cell[cell]
-    return int(total)
-
-
-@inner
-def _weigh(
-    free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I64,
-    devices: int, workers: int, limit: int, alike: int,
-) -> int:  # fmt: skip
-    """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
-    where it may run, can pay, and has not failed. Where the count of free devices tells that it fails, that is remembered."""
-    looked = 0
-    for site in range(len(free)):
-        free[site] = -1
-        if not sites[site] or full[site] <= limit or held[site] < hold:
-            continue
-        looked += 1
-        if devices > 0 and bound(size, top, low[site], high[site], devices) < workers:
-            full[site] = alike
-        else:
-            free[site] = _spare(low, high, spare_of, site)
-    return looked
-
-
-@inner
-def _tightest(free: I64) -> int:
-    """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
-    best = -1
-    for site in range(len(free)):
-        if free[site] >= 0 and (best < 0 or free[site] < free[best]):
-            best = site
-    if best >= 0:
-        free[best] = -1
-    return best
-
-
 @inlined
 def _start(cycle: Cycle, row: int) -> int:
     """The alternative on which it starts now, -1: none has room."""
@@ -202,17 +162,17 @@ def _start(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             funds = held(purse, queue.project[row], kind, currency)
-            looked += _weigh(
+            looked += weigh(
                 spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
                 cells.cell.free if devices > 0 else cells.cell.cores, cells.size, cells.cell.top, devices, workers,
                 queue.limit[row], alike,
             )  # fmt: skip
-            site = _tightest(spare)
+            site = tightest(spare)
             while site >= 0:
                 mw = wanted_mw(power, site, kind, cores, devices, workers)
                 if not may_draw(power, site, board.now, end, mw):
                     memory.full[alt, site] = queue.limit[row]
-                    site = _tightest(spare)
+                    site = tightest(spare)
                     continue
                 seats = seat(
                     board, lows[site, kind], highs[site, kind], cores, memory_mib, devices, workers, end,
@@ -226,34 +186,12 @@ def _start(cycle: Cycle, row: int) -> int:
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
                     return int(alt)
                 memory.full[alt, site] = alike
-                site = _tightest(spare)
+                site = tightest(spare)
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
-        memory.closed[c] = _most(standings.sites[first:last], memory.full[first:last])
+        memory.closed[c] = longest(standings.sites[first:last], memory.full[first:last])
     return -1
-
-
-@inner
-def _most(sites: Bool, failed: I64) -> int:
-    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere."""
-    most = 0
-    for alt in range(sites.shape[0]):
-        for site in range(sites.shape[1]):
-            if sites[alt, site]:
-                most = max(most, failed[alt, site])
-    return most
-
-
-@inner
-def _least(sites: Bool, failed: I64) -> int:
-    """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere."""
-    least = NEVER
-    for alt in range(sites.shape[0]):
-        for site in range(sites.shape[1]):
-            if sites[alt, site]:
-                least = min(least, failed[alt, site])
-    return least
 
 
 @inner
@@ -352,7 +290,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
             _forget(memory)
             return int(alt)
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
-    memory.calm[c] = _least(standings.sites[first:last], memory.spared[first:last])
+    memory.calm[c] = lowest_of(standings.sites[first:last], memory.spared[first:last])
     return -1
 
 
@@ -452,7 +390,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
                         memory.hopeless[alt, site] = limit
                     continue
                 of_cell = board.cells.cell.free if need[2] > 0 else board.cells.cell.cores
-                free = _spare(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
+                free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
                 if way_site < 0 or at < way_at or free < least:
                     way_at, way_site, least = at, site, free
             if way_site >= 0:

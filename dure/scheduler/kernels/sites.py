@@ -1,0 +1,76 @@
+"""Which sites a search is worth, in which order they are looked at, and what failing at all of them means."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.scheduler.kernels.future import FOREVER
+from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.jit import inner
+from dure.scheduler.kernels.seat import bound
+
+Bool = NDArray[np.bool_]
+
+
+@inner
+def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
+    """How much is free at a site of what a workload wants."""
+    total = 0
+    for cell in range(low[site], high[site]):
+        total += of_cell[cell]
+    return int(total)
+
+
+@inner
+def weigh(
+    free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I64,
+    devices: int, workers: int, limit: int, alike: int,
+) -> int:  # fmt: skip
+    """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
+    where it may run, can pay, and has not failed. Where the count of free devices tells that it fails, that is remembered."""
+    looked = 0
+    for site in range(len(free)):
+        free[site] = -1
+        if not sites[site] or full[site] <= limit or held[site] < hold:
+            continue
+        looked += 1
+        if devices > 0 and bound(size, top, low[site], high[site], devices) < workers:
+            full[site] = alike
+        else:
+            free[site] = spare_at(low, high, spare_of, site)
+    return looked
+
+
+@inner
+def tightest(free: I64) -> int:
+    """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
+    best = -1
+    for site in range(len(free)):
+        if free[site] >= 0 and (best < 0 or free[site] < free[best]):
+            best = site
+    if best >= 0:
+        free[best] = -1
+    return best
+
+
+@inner
+def longest(sites: Bool, failed: I64) -> int:
+    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere."""
+    most = 0
+    for alt in range(sites.shape[0]):
+        for site in range(sites.shape[1]):
+            if sites[alt, site]:
+                most = max(most, failed[alt, site])
+    return most
+
+
+@inner
+def lowest_of(sites: Bool, failed: I64) -> int:
+    """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere."""
+    least = FOREVER
+    for alt in range(sites.shape[0]):
+        for site in range(sites.shape[1]):
+            if sites[alt, site]:
+                least = min(least, failed[alt, site])
+    return least
