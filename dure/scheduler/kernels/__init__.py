@@ -7,6 +7,6 @@ the rules that it knows against a plan in plain numpy (tests/plain).
 
 The plan's, from the bottom: `index` and `room` (what is free now), `board` (who leaves when, and what is kept for whom), `seat`,
 `future` and `victims` (where a gang sits now, later, or behind others), `sit` (taking seats), `purse`, `quota`, `power` and
-`standing` (may it at all), `turns` (in which order), `sites` (where to look), `state` and `cycle` (the loop), `short`, `barred` and
-`verdicts` (why the others wait, in the numbers of `waits`). Of the simulator alone: `packing` and `fragments`.
+`standing` (may it at all), `turns` (in which order), `sites` (where to look), `state` and `cycle` (the loop), `short`, `barred`
+and `verdicts` (why the others wait, in the numbers of `waits`). Of the simulator alone: `packing` and `fragments`.
 """
