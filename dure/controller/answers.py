@@ -22,6 +22,7 @@ from dure.scheduler import (
     NoChange,
     Pace,
     Plan,
+    Planning,
     Snapshot,
     Why,
     outlook,
@@ -98,10 +99,11 @@ def so_far(reader: Reader, attempt: Attempt, workload: Workload, now_ms: int) ->
 
 
 def answer_why(
-    snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace, classes: Sequence[str] | None = None
-) -> WhyAnswer | None:
+    snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace, classes: Sequence[str] | None = None,
+    residual: Planning | None = None,
+) -> WhyAnswer | None:  # fmt: skip
     """None when the snapshot does not know this waiting workload yet. plans_max bounds the search for the smallest change; pace
-    is called while it goes on. classes: the priority classes that who asks may use; None: all."""
+    is called while it goes on. classes: the priority classes that who asks may use; None: all. residual: as in `why`."""
     if workload.state != WorkloadState.WAITING:
         claimed = why_claimed(snapshot, workload.id) if workload.state == WorkloadState.STARTING else None
         reason = claimed.reasons[0] if claimed else _state_reason(workload)
@@ -110,7 +112,7 @@ def answer_why(
     if row is None:
         return None
     rater = PolicyRater(snapshot.policy, workload.spec.priority)
-    answer = _possible(why(snapshot, decided, row, rater, plans_max, pace, classes), workload.spec, snapshot.policy)
+    answer = _possible(why(snapshot, decided, row, rater, plans_max, pace, classes, residual), workload.spec, snapshot.policy)
     reason = answer.reasons[0] if answer.reasons else Reason.of(ReasonKind.NOT_YET_PLANNED)
     told = WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
     if answer.change is None:

@@ -14,12 +14,12 @@ from dure.scheduler import (
     Outlook,
     Pace,
     Plan,
+    Planning,
     Snapshot,
     Supposition,
     class_of,
     is_about,
     outlook,
-    plan,
     refused,
     suppose,
 )
@@ -79,9 +79,11 @@ def answer_what_if(
     then_row = row_of(supposed, workload)
     require(then_row is not None, "what is asked about still waits under the suppositions")
     assert then_row is not None  # as just required; for the type checker
-    then_decided = plan(supposed)
+    planning = Planning(supposed, pace)
+    planning.run()
+    then_decided = planning.plan()
     own = any(is_about(s, workload.id) for s in asked.suppositions)
-    answer = answer_why(supposed, then_decided, workload, 0 if own else plans_max, pace, classes)
+    answer = answer_why(supposed, then_decided, workload, 0 if own else plans_max, pace, classes, planning)
     if answer is not None and answer.why is not None and own:
         answer = replace(answer, why=replace(answer.why, change=None, no_change=None, stopped=False))
     now = outlook(snapshot, decided, row)

@@ -17,7 +17,7 @@ from dure.scheduler.change import Change, NoChange, Rater, apply_change
 from dure.scheduler.check import check
 from dure.scheduler.compare import Difference, Tally, class_of, difference, tally, under_policy, without_effect
 from dure.scheduler.plan import WAIT_CODE, WAIT_CODES, Plan, make_reason, reason_of
-from dure.scheduler.planning import Pace, plan
+from dure.scheduler.planning import Pace, Planning, plan
 from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetical
 from dure.scheduler.saved import decode, encode
 from dure.scheduler.smallest import PLANS_MAX, Suggestion, smallest_change, suggest
@@ -47,6 +47,7 @@ __all__ = [
     "Outlook",
     "Pace",
     "Plan",
+    "Planning",
     "Rater",
     "Snapshot",
     "Suggestion",

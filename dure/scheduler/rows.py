@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.scheduler.quotas import use_of
 from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import I32, Bool, Nodes, Pending, Snapshot
 
@@ -27,7 +28,9 @@ def without_attempts(s: Snapshot, gone: Bool) -> Snapshot:
     """The snapshot without these attempts: what they occupied is free, and nobody makes room for them any more."""
     number = np.where(gone, -1, np.cumsum(~gone) - 1).astype(np.int32)
     freed = np.where(s.attempts.beneficiary >= 0, number[s.attempts.beneficiary], -1).astype(np.int32) if len(number) else number
-    return replace(s, attempts=_kept(replace(s.attempts, beneficiary=freed), ~gone))
+    attempts = _kept(replace(s.attempts, beneficiary=freed), ~gone)
+    used = use_of(attempts, s.nodes, s.projects, len(s.shares.ids), len(s.accelerators))
+    return replace(s, attempts=attempts, quotas=replace(s.quotas, used=used))
 
 
 def with_nodes(s: Snapshot, like: int, ids: tuple[str, ...], **columns: Any) -> Snapshot:

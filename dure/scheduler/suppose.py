@@ -26,7 +26,7 @@ CORES_MILLI_MAX, MEMORY_MIB_MAX = 10_000_000, 1 << 30  # of a worker
 KNOWN_MAX = 20  # names that a refusal lists
 # The whole numbers of a policy that planning reads, with their bounds; any other changes nothing about a plan.
 PLANNED: MappingProxyType[str, tuple[int, int]] = MappingProxyType({
-    "backfill_depth": (0, 1_000_000), "min_run_ms": (0, 400 * 86_400_000), "reservations_max": (0, 10_000),
+    "backfill_depth": (0, 100_000), "min_run_ms": (0, 400 * 86_400_000), "reservations_max": (0, 256),
 })  # fmt: skip
 THIS = "this"
 DEMANDS = MappingProxyType({"workers": "workers", "devices": "devices", "cores": "cores_milli", "memory": "memory_mib"})
@@ -141,6 +141,7 @@ def _more_nodes(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reas
         there &= s.nodes.accelerator == s.accelerators.index(accelerator)
     if not there.any():
         return refused(said.text, "nothing_alike", site, site=site)
+    there = there & s.nodes.usable if (there & s.nodes.usable).any() else there
     like = _commonest(s.nodes, there)
     before = sum(id.startswith(f"{site}/~") for id in s.nodes.ids)
     ids = tuple(f"{site}/~{before + n:06}" for n in range(1, count + 1))  # behind every id that a node can have
@@ -163,7 +164,13 @@ def _node_state(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reas
     if node not in s.nodes.ids:
         site = node.split("/")[0]
         return _unknown(said, "node", node, [id for id in s.nodes.ids if id.startswith(site)] or s.nodes.ids)
-    return with_column(s, "nodes", "usable", s.nodes.ids.index(node), said.word("") in ("up", "open"))
+    row, state = s.nodes.ids.index(node), said.word("")
+    found = with_column(s, "nodes", "usable", row, state in ("up", "open"))
+    if state in ("drained", "open"):
+        return found
+    n = s.nodes  # what is down draws nothing, and nobody tells what it drew before: what nodes like it draw
+    alike = (n.site == n.site[row]) & (n.accelerator == n.accelerator[row]) & (n.cores_milli == n.cores_milli[row])
+    return with_column(found, "nodes", "idle_mw", row, int(n.idle_mw[alike].max()) if state == "up" else 0)
 
 
 # -- work and money -------------------------------------------------------------------------------------------------------
@@ -262,8 +269,10 @@ def _quota(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
         return _unknown(said, "project", project)
     if type != CORE and type not in s.accelerators:
         return refused(said.text, "nothing_alike", type, site="", known=[*s.accelerators, CORE])
-    quota = Quota(of=f"project:{project}", resource=CORE if type == CORE else DEVICE + type, nominal_milli=MILLI * most)
-    policy = replace(s.policy, quotas=(*s.policy.quotas, quota))
+    of, resource = f"project:{project}", CORE if type == CORE else DEVICE + type
+    fresh = Quota(of=of, resource=resource, nominal_milli=0)
+    own = next((q for q in s.policy.quotas if (q.of, q.resource) == (of, resource)), fresh)
+    policy = replace(s.policy, quotas=(*s.policy.quotas, replace(own, nominal_milli=MILLI * most)))
     return replace(s, policy=policy, quotas=quotas_of(policy.quotas, s.shares, s.projects, s.accelerators, s.quotas.used))
 
 

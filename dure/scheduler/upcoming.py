@@ -11,7 +11,7 @@ import numpy as np
 
 from dure.model.reason import ReasonKind
 from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
-from dure.scheduler.kernels.board import PROMISES, Board, rooms_then
+from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
 from dure.scheduler.kernels.victims import Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
@@ -154,9 +154,12 @@ class Later:
         node.level = level
         farm = board.ground.nodes.copy()
         farm.cores_free, farm.memory_free = cores, memory
-        self._board = board._replace(ground=board.ground._replace(nodes=farm), cells=board.cells._replace(node=node))
-        taken = planning.cycle.candidates.taken
-        self._candidates: Candidates = candidates_of(planning.s, at_ms)._replace(taken=taken)
+        taken, s = planning.cycle.candidates.taken, planning.s
+        self._candidates: Candidates = candidates_of(s, at_ms)._replace(taken=taken)
+        used = board.used.copy()
+        last_ms = int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
+        used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
+        self._board = board._replace(used=used, ground=board.ground._replace(nodes=farm), cells=board.cells._replace(node=node))
         self._asked = asked
         d = asked.cycle.demands.each
         self._need = (int(d.cores[0]), int(d.memory[0]), int(d.devices[0]), int(d.workers[0]))

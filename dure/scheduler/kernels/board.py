@@ -27,6 +27,7 @@ from dure.scheduler.kernels.room import count_whole
 HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
 TENURES, PROMISES, KEPT = 0, 1, 2  # entries of `used`
 BLIND = 3  # not 0: maintenance is not looked at
+LASTS = 4  # until when a claim that is looked for could last: what is closed before then is kept off
 
 _ZERO = np.uint64(0)
 
@@ -93,9 +94,9 @@ def closed_within(board: Board, node: int, at: int, end: int) -> bool:
 
 @inner
 def kept_off(board: Board, node: int) -> bool:
-    """Whether claims keep off a node: it is promised to somebody, or will be closed. How soon a victim leaves is not known well
-    enough."""
-    return bool(board.here.kept[node] >= 0 or board.here.closed[node] < board.here.closed[node + 1])
+    """Whether claims keep off a node: it is promised to somebody, or closed before they could be over. How soon a victim leaves
+    is not known well enough for less."""
+    return bool(board.here.kept[node] >= 0 or closed_within(board, node, board.now, board.used[LASTS]))
 
 
 @inner
@@ -193,7 +194,7 @@ def make_board(
     order = np.lexsort((end, cell)).astype(np.int32)
     index.cell.settled = np.searchsorted(cell[order], np.arange(len(index.cell)))
     board = Board(
-        now, ground, index, here, table(TENURE, count), table(PROMISE, 0), table(SEAT, 0), np.zeros(4, np.int64), order, count,
+        now, ground, index, here, table(TENURE, count), table(PROMISE, 0), table(SEAT, 0), np.zeros(5, np.int64), order, count,
         closed,
     )  # fmt: skip
     _seat_all(board, node, role, end, mask, cores, memory)

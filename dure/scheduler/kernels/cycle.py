@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, shortest_alike
+from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
@@ -49,7 +49,7 @@ from dure.scheduler.kernels.state import (
     Memory,
 )
 from dure.scheduler.kernels.turns import charge, next_row
-from dure.scheduler.kernels.victims import choose, seat_behind
+from dure.scheduler.kernels.victims import Candidates, choose, seat_behind
 from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
@@ -282,6 +282,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
             gone = _gone(displaced[:victims], ends, queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
+            board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
             seats = seat_behind(
                 board, candidates, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
                 demands.each.workers[c], displaced[:victims], seat_node, seat_workers,
@@ -311,12 +312,14 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         if memory.spared[alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+        board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
         chosen = choose(
             board, candidates, site, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
             demands.each.workers[c], queue.priority[row], displaced,
         )  # fmt: skip
-        if chosen == 0:
+        if chosen == 0 and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[alt, site] = queue.priority[row]
+        if chosen == 0:
             continue
         mw = wanted_mw(power, site, demands.kind[alt], demands.each.cores[c], demands.each.devices[c], demands.each.workers[c])
         if not may_swap(power, site, board.now, displaced[:chosen], ends, _gone(displaced[:chosen], ends, queue.limit[row]), mw):
@@ -346,6 +349,12 @@ def _gone(attempts: I32, ends: I64, limit: int) -> int:
     for attempt in attempts:
         last = max(last, ends[attempt])
     return min(int(last) + limit, NEVER)
+
+
+@inner
+def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
+    """When a claim at a site is over at the latest, whoever makes room."""
+    return _gone(candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], ends, limit)
 
 
 @inner

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, kept_off, promised_then, room_then
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inner, kernel, wide
-from dure.scheduler.kernels.power import Power, may_draw
+from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
@@ -26,6 +26,8 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     first, last = index.cell.settled[low], index.cell.settled[high]
     most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES] + len(board.closed)
     most += power.site.step[site + 1] - power.site.step[site]
+    if limited(power, site):
+        most += power.site.gone[site + 1] - power.site.gone[site] + power.used[MORE]
     end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
     for at in range(first, last):
         end[found], who[found] = t.end[board.order[at]], board.order[at]
@@ -43,6 +45,14 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     for step in range(power.site.step[site], power.site.step[site + 1]):
         end[found], who[found] = power.step.since[step], -1
         found += 1
+    if limited(power, site):  # whoever leaves the site leaves power, also off this run
+        for i in range(power.site.gone[site], power.site.gone[site + 1]):
+            end[found], who[found] = power.gone.at[i], -1
+            found += 1
+        for i in range(power.used[MORE]):
+            if power.more[i, SITE] == site:
+                end[found], who[found] = power.more[i, UNTIL], -1
+                found += 1
     order = np.argsort(end[:found], kind="mergesort")
     return end[:found][order], who[:found][order]
 
@@ -56,7 +66,8 @@ def earliest(
     much there; -1: none is known."""
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
-    room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices)
+    lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
+    room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices, lasts)
     total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
     while at < len(end):
         moment = end[at]
@@ -87,9 +98,11 @@ def earliest(
 
 
 @inner
-def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> tuple[I64, I64, I32, int]:
-    """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future is not just growth;
-    those; and no more than how many workers those take when they are empty."""
+def _grounds(
+    board: Board, low: int, high: int, cores: int, memory: int, devices: int, lasts: int
+) -> tuple[I64, I64, I32, int]:  # fmt: skip
+    """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future until `lasts` is
+    not just growth; those; and no more than how many workers those take when they are empty."""
     index, ground = board.cells, board.ground
     first, last = index.cell.first[low], index.cell.first[high]
     room, fits = np.empty((3, last - first), np.int64), np.empty(last - first, np.int64)
@@ -98,7 +111,8 @@ def _grounds(board: Board, low: int, high: int, cores: int, memory: int, devices
         node = index.nodes[first + i]
         room[0, i], room[1, i], room[2, i] = ground.nodes.cores_free[node], ground.nodes.memory_free[node], index.node.level[node]
         fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
-        if board.here.claimed[node] > 0 or kept_off(board, wide(node)):
+        closes = closed_within(board, wide(node), board.now, lasts)
+        if board.here.claimed[node] > 0 or board.here.kept[node] >= 0 or closes:
             whole = (ground.nodes.cores[node], ground.nodes.memory[node], count_whole(board.here.exists[node]))
             most += workers_of(whole, cores, memory, devices)
             fits[i] = -1

@@ -244,3 +244,29 @@ def test_what_helps_next_is_the_end_of_maintenance_and_of_own_work_where_a_quota
     s = world.snapshot()
     found = why(s, plan(s), 0, plans_max=0).next_event
     assert found is not None and (found.kind, found.at_ms) == (NextKind.PROMISE_STARTS, s.now_ms + 400_000)
+
+
+def test_maintenance_that_is_far_off_keeps_no_claim_away_and_one_that_it_would_reach_does() -> None:
+    def of(begins: int) -> ReasonKind | None:
+        world = World().site("s", 0).node("s/n", "s", cores=8, closed=[(begins, begins + 100)])
+        world.attempt("low", [("s/n", 0)], cores=6, priority="low", started=-900, ends=600)
+        world.pending("urgent", cores=8, priority="urgent", limit=900)
+        return kinds(world.snapshot())["urgent"]
+
+    assert of(90_000) is None
+    assert of(1_500) is None  # the victim is gone in 600 s at the latest, and then it has its 900 s
+    assert of(1_499) is ReasonKind.WAITS_CORES
+
+
+def test_power_that_work_on_other_nodes_gives_back_is_promised_to_who_waits_for_it() -> None:
+    world = World(policy=replace(Policy(), reservations_max=2)).site("s", 0, power=[(-10, 10_000)])
+    world.node("s/a", "s", cores=8, devices=2, accelerator="a100", device_mw=2_500)
+    world.node("s/b", "s", cores=8, devices=4, accelerator="npu", device_mw=2_500)
+    for n in range(3):
+        world.attempt(f"r{n}", [("s/b", 1 << n)], cores=1, started=-10, ends=100 * (n + 1))
+    world.pending("big", devices=2, cores=1, accelerators=["a100"], priority="high", limit=600)
+    world.pending("small", devices=1, cores=1, accelerators=["npu"], limit=600)
+    s = world.snapshot()
+    p = plan(s)
+    assert kinds(s) == {"big": ReasonKind.POWER_SHORT, "small": ReasonKind.POWER_SHORT}
+    assert dict(zip(p.reserve_pending.tolist(), ((p.reserve_ms - s.now_ms) // 1000).tolist(), strict=True))[0] == 100
