@@ -264,9 +264,11 @@ def test_power_that_work_on_other_nodes_gives_back_is_promised_to_who_waits_for_
     world.node("s/b", "s", cores=8, devices=4, accelerator="npu", device_mw=2_500)
     for n in range(3):
         world.attempt(f"r{n}", [("s/b", 1 << n)], cores=1, started=-10, ends=100 * (n + 1))
+    world.site("t", 0, power=[(-10, 10_000)]).node("t/n", "t", cores=8, core_mw=1_000)
+    world.pending("else", cores=1, sites=["t"], priority="urgent", limit=50)
     world.pending("big", devices=2, cores=1, accelerators=["a100"], priority="high", limit=600)
     world.pending("small", devices=1, cores=1, accelerators=["npu"], limit=600)
     s = world.snapshot()
     p = plan(s)
-    assert kinds(s) == {"big": ReasonKind.POWER_SHORT, "small": ReasonKind.POWER_SHORT}
-    assert dict(zip(p.reserve_pending.tolist(), ((p.reserve_ms - s.now_ms) // 1000).tolist(), strict=True))[0] == 100
+    assert kinds(s) == {"else": None, "big": ReasonKind.POWER_SHORT, "small": ReasonKind.POWER_SHORT}
+    assert dict(zip(p.reserve_pending.tolist(), ((p.reserve_ms - s.now_ms) // 1000).tolist(), strict=True))[1] == 100

@@ -131,8 +131,8 @@ def test_out_gets_a_report_and_a_file_for_each_policy(shell: Shell, lang: str) -
     assert "report.html" in out.splitlines()[-1]
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert f'lang="{lang}"' in page and "small" in page and "jobs.csv" in page
-    said = {"en": ("whenever a job arrives or ends", "easy: all", "not looked at"),
-            "ko": ("작업이 도착하거나 끝날 때마다", "easy: 모두", "적용하지 않음")}  # fmt: skip
+    said = {"en": ("whenever a job arrives or ends", "easy: all", "the fleet has none"),
+            "ko": ("작업이 도착하거나 끝날 때마다", "easy: 모두", "플릿에 없음")}  # fmt: skip
     assert [words for words in said[lang] if words not in page] == []
     run = read_parquet(folder / "easy.parquet")
     assert (run.policy, run.trace, run.fleet.name, run.start_ms.tolist()) == ("easy", "jobs.csv", "small", [1000, 601_000, 3000])
