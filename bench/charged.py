@@ -145,12 +145,12 @@ _CALLS: tuple[tuple[Any, str, str], ...] = (
 
 
 @contextmanager
-def phases_told(clock: ChargedClock, plan: Any = None) -> Iterator[None]:
-    """While this lasts, steps charge their phases one by one. plan: the planning function to use instead of the step's own."""
+def phases_told(clock: ChargedClock) -> Iterator[None]:
+    """While this lasts, steps charge their phases one by one."""
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in _CALLS]
     try:
         for owner, name, phase in _CALLS:
-            setattr(owner, name, _told(clock, phase, plan if plan and name == "plan" else getattr(owner, name)))
+            setattr(owner, name, _told(clock, phase, getattr(owner, name)))
         yield
     finally:
         for owner, name, was in kept:

@@ -12,7 +12,7 @@ import heapq
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,6 @@ from dure.model.policy import Policy, Price, PriorityClass
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, Demand, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Store
-from dure.scheduler import Plan, Snapshot, fast
 from dure.scheduler.warm import warm
 from dure.store.sql import SqlStore
 from tests.builders.postgres import PostgresServer, start_postgres
@@ -48,8 +47,6 @@ ROUNDS_MAX = 100_000
 AIM = 500
 KUEUE_WALL_S = 351.1  # mean of five runs of its CI, configs/baseline/rangespec.yaml at 056cce0
 KUEUE_WAIT_S = {"large": 6.7, "medium": 76.8, "small": 215.5}  # mean time to admission, likewise
-
-PlanFunction = Callable[[Snapshot], Plan]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +87,10 @@ class Measured:
 
 
 def kueue() -> list[Result]:
-    return [*_results(measure(), ""), *_results(measure(fast.plan), ".kernels")]
+    return _results(measure())
 
 
-def _results(m: Measured, name: str) -> list[Result]:
+def _results(m: Measured) -> list[Result]:
     live = ("step", "orders", "reports")
     wall_s, cpu_s, intake_s = m.wall_s(*live), m.cpu_s(*live), m.wall_s("intake")
     rest_s = m.wall_s("step") - m.wall_s(*_IN_STEP)
@@ -107,19 +104,19 @@ def _results(m: Measured, name: str) -> list[Result]:
     )
     return [
         Result(
-            name=f"kueue_admitted_per_second{name}", value=round(WORKLOADS / wall_s, 1),
+            name="kueue_admitted_per_second", value=round(WORKLOADS / wall_s, 1),
             unit="workloads/s of the plane's wall time", aim=f">= {AIM}",
             against=f"Kueue's CI: {WORKLOADS / KUEUE_WALL_S:.1f}/s, its API server's writes and rests included",
             method=f"{how}; from orders and reports of the sites to the commit: {shares}; intake apart: {intake_s:.1f} s, "
             f"{WORKLOADS / intake_s:.0f}/s",
         ),
         Result(
-            name=f"kueue_admitted_per_cpu_second{name}", value=round(WORKLOADS / cpu_s, 1),
+            name="kueue_admitted_per_cpu_second", value=round(WORKLOADS / cpu_s, 1),
             unit="workloads/CPU-s of the plane's process", aim="-", against="-",
             method=f"the same run; besides, PostgreSQL used {m.database_cpu_s:.1f} CPU s, for intake too",
         ),
         Result(
-            name=f"kueue_elapsed_s{name}", value=round(m.elapsed_s, 1), unit="s from the first arrival to the last end",
+            name="kueue_elapsed_s", value=round(m.elapsed_s, 1), unit="s from the first arrival to the last end",
             aim=f"the cores allow {LEAST_S:.0f}", against=f"Kueue's CI: {KUEUE_WALL_S} s",
             method=f"the same run by a clock that counts the plane's work, and its rests, as they are; time to "
             f"admission p50 and p99: {waits}; means: {means}",
@@ -137,22 +134,22 @@ def _percentile(values: list[float], percent: int) -> float:
 # -- one run --------------------------------------------------------------------------------------------------------------
 
 
-def measure(plan: PlanFunction | None = None) -> Measured:
-    """One run on a database of its own. plan: instead of the step's planning function."""
+def measure() -> Measured:
+    """One run on a database of its own."""
     server = start_postgres(durable=True)
     if server is None:
         raise RuntimeError("no PostgreSQL here: install the package `postgresql`")
     try:
         store = SqlStore.open(server.url(server.empty()))
         try:
-            return _measure(store, server, plan)
+            return _measure(store, server)
         finally:
             store.close()
     finally:
         server.stop()
 
 
-def _measure(store: Store, server: PostgresServer, plan: PlanFunction | None) -> Measured:
+def _measure(store: Store, server: PostgresServer) -> Measured:
     warm()  # kernels are compiled when a farm is installed
     clock = ChargedClock(NOW_MS)
     controller, public = new_controller(store, clock)
@@ -162,7 +159,7 @@ def _measure(store: Store, server: PostgresServer, plan: PlanFunction | None) ->
     run.sites()
     before, began_s = database_cpu_s(server), clock.elapsed_s
     clock.spent.clear()
-    with phases_told(clock, plan):
+    with phases_told(clock):
         steps = run.all()
     spent = {phase: (s.wall_s, s.cpu_s) for phase, s in clock.spent.items()}
     used = database_cpu_s(server) - before
