@@ -14,6 +14,7 @@ import numpy as np
 from dure.model.policy import Quota
 from dure.model.reason import Reason
 from dure.model.workload import LIMIT_MS_MIN
+from dure.scheduler.attempts import owners
 from dure.scheduler.change import Change, Rater, apply_change
 from dure.scheduler.quotas import CORE, DEVICE, MILLI, quotas_of
 from dure.scheduler.rows import row_of_waiting, with_column, with_nodes, without_attempts, without_pending
@@ -292,7 +293,7 @@ def _later(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
     """Time passes: what has reached its limit is gone, but at a site that does not answer nobody would know."""
     now_ms = s.now_ms + said.number("+TIME")
     attempts, heard = s.attempts, np.ones(len(s.attempts.ids), np.bool_)
-    owner = np.repeat(np.arange(len(heard)), np.diff(attempts.worker_ptr))
+    owner = owners(s)
     np.logical_and.at(heard, owner, s.sites.reachable[s.nodes.site[attempts.worker_node]])
     return without_attempts(replace(s, now_ms=now_ms), (attempts.ends_ms <= now_ms) & heard)
 

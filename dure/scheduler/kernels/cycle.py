@@ -282,7 +282,8 @@ def _preempt(cycle: Cycle, row: int) -> int:
             gone = _gone(displaced[:victims], ends, queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
-            board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
+            if len(board.closed) > 0:
+                board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
             seats = seat_behind(
                 board, candidates, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
                 demands.each.workers[c], displaced[:victims], seat_node, seat_workers,
@@ -312,7 +313,8 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         if memory.spared[alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
-        board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
+        if len(board.closed) > 0:
+            board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
         chosen = choose(
             board, candidates, site, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
             demands.each.workers[c], queue.priority[row], displaced,
