@@ -12,6 +12,7 @@ import numpy as np
 from dure.model.reason import ReasonKind
 from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
 from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
+from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.victims import Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
@@ -161,13 +162,12 @@ class Later:
         used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
         self._board = board._replace(used=used, ground=board.ground._replace(nodes=farm), cells=board.cells._replace(node=node))
         self._asked = asked
-        d = asked.cycle.demands.each
-        self._need = (int(d.cores[0]), int(d.memory[0]), int(d.devices[0]), int(d.workers[0]))
+        self._gang = gang_of(asked.cycle.demands, 0)
 
     def suffice(self, sites: Bool) -> bool:
         """Whether there is room at one of the sites if all who may be asked leave."""
         return any(
-            fit_now(self._board, *self._run(alt, site), *self._need[:3]) >= self._need[3] or len(self._choose(alt, site))
+            fit_now(self._board, *self._run(alt, site), self._gang) >= self._gang.workers or len(self._choose(alt, site))
             for alt, site in np.argwhere(sites).tolist()
         )
 
@@ -189,7 +189,7 @@ class Later:
     def _choose(self, alt: int, site: int) -> list[int]:
         victims = np.zeros(len(self._candidates.attempt), np.int32)
         priority = int(self._asked.cycle.queue.priority[0])
-        count = choose(self._board, self._candidates, site, *self._run(alt, site), *self._need, priority, victims)
+        count = choose(self._board, self._candidates, site, *self._run(alt, site), self._gang, priority, victims)
         chosen: list[int] = victims[:count].tolist()
         return chosen
 

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
-from dure.scheduler.kernels.ground import I32, I64, U64
+from dure.scheduler.kernels.ground import I32, I64, U64, Gang
 from dure.scheduler.kernels.heap import pop, push
 from dure.scheduler.kernels.index import move
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import constant, kernel
 from dure.scheduler.kernels.room import ANY, Demand, count_whole, give, take
 from dure.scheduler.kernels.seat import fullest, seat
 
 Bool = NDArray[np.bool_]
+
+ONE = constant(1)  # worker
 
 
 class Jobs(NamedTuple):
@@ -121,7 +123,7 @@ def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     first, cell = seats.ptr[job], jobs.queue[job]
     cores, memory, devices = jobs.cores[job], jobs.memory[job], jobs.devices[job]
     node, workers = seats.node[first:], seats.workers[first:]
-    found = seat(board, cell, cell + 1, cores, memory, devices, jobs.workers[job], 0, node, workers)
+    found = seat(board, cell, cell + 1, Gang(jobs.workers[job], cores, memory, devices), 0, node, workers)
     if found == 0:
         return False
     for i in range(first, first + found):
@@ -131,7 +133,7 @@ def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     if jobs.rest[job] == 0:
         return True
     rest = jobs.rest[job]
-    last = fullest(board, cell, cell + 1, cores * rest // devices, memory * rest // devices, rest, 1, 0)
+    last = fullest(board, cell, cell + 1, Gang(ONE, cores * rest // devices, memory * rest // devices, rest), 0)
     if last < 0:
         leave(board, jobs, seats, job)
         return False

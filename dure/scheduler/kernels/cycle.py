@@ -21,6 +21,7 @@ from dure.scheduler.kernels.seat import seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
+from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.state import (
     AHEAD,
     ALTERNATIVE,
@@ -144,12 +145,7 @@ def _start(cycle: Cycle, row: int) -> int:
     seat_node, seat_workers, spare = cycle.node, cycle.workers, cycle.free
     cells = board.cells
     c, end = queue.klass[row], board.now + queue.limit[row]
-    cores, memory_mib, devices, workers = (
-        demands.each.cores[c],
-        demands.each.memory[c],
-        demands.each.devices[c],
-        demands.each.workers[c],
-    )
+    gang = gang_of(demands, c)
     alike, looked, first = shortest_alike(board, queue.limit[row]), 0, demands.each.kind_ptr[c]
     if len(board.closed) > 0:  # a shorter one may end before
         alike = queue.limit[row]
@@ -164,20 +160,17 @@ def _start(cycle: Cycle, row: int) -> int:
             funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
                 spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if devices > 0 else cells.cell.cores, cells.size, cells.cell.top, devices, workers,
+                cells.cell.free if gang.devices > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
                 queue.limit[row], alike,
             )  # fmt: skip
             site = tightest(spare)
             while site >= 0:
-                mw = wanted_mw(power, site, kind, cores, devices, workers)
+                mw = wanted_mw(power, site, kind, gang)
                 if not may_draw(power, site, board.now, end, mw):
                     memory.full[alt, site] = queue.limit[row]
                     site = tightest(spare)
                     continue
-                seats = seat(
-                    board, lows[site, kind], highs[site, kind], cores, memory_mib, devices, workers, end,
-                    seat_node, seat_workers,
-                )  # fmt: skip
+                seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED
                     return int(alt)
@@ -203,29 +196,21 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     made, at = found.used[STARTS], found.used[WORKERS]
-    cores, memory, devices = demands.each.cores[c], demands.each.memory[c], demands.each.devices[c]
+    gang = gang_of(demands, c)
     if victims == 0:
         written = start(
-            board,
-            cores,
-            memory,
-            devices,
-            end,
-            seat_node[:seats],
-            seat_workers[:seats],
-            found.workers.node[at:],
-            found.workers.mask[at:],
-        )
+            board, gang, end, seat_node[:seats], seat_workers[:seats], found.workers.node[at:], found.workers.mask[at:]
+        )  # fmt: skip
     else:
         written = claim(
-            board, cores, memory, devices, end, seat_node[:seats], seat_workers[:seats],
+            board, gang, end, seat_node[:seats], seat_workers[:seats],
             _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
     own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
     pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
     if limits(quota):
         use(quota, wide(queue.leaf[row]), demands, wide(c), kind)
-    mw = wanted_mw(power, site, kind, cores, devices, demands.each.workers[c])
+    mw = wanted_mw(power, site, kind, gang)
     if victims == 0:
         draw(power, site, board.now, end, mw)
     else:
@@ -267,6 +252,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
     memory, found, ends = cycle.memory, cycle.found, cycle.ends
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
+    gang = gang_of(demands, c)
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
@@ -284,10 +270,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
                 candidates.taken[displaced[i]] = True
             if len(board.closed) > 0:
                 board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
-            seats = seat_behind(
-                board, candidates, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
-                demands.each.workers[c], displaced[:victims], seat_node, seat_workers,
-            )  # fmt: skip
+            seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
             _forget(memory)
             return int(alt)
@@ -304,6 +287,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
+    gang = gang_of(demands, c)
     best, count, least = -1, 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
@@ -315,15 +299,12 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
             board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
-        chosen = choose(
-            board, candidates, site, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
-            demands.each.workers[c], queue.priority[row], displaced,
-        )  # fmt: skip
+        chosen = choose(board, candidates, site, low, high, gang, queue.priority[row], displaced)
         if chosen == 0 and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[alt, site] = queue.priority[row]
         if chosen == 0:
             continue
-        mw = wanted_mw(power, site, demands.kind[alt], demands.each.cores[c], demands.each.devices[c], demands.each.workers[c])
+        mw = wanted_mw(power, site, demands.kind[alt], gang)
         if not may_swap(power, site, board.now, displaced[:chosen], ends, _gone(displaced[:chosen], ends, queue.limit[row]), mw):
             continue
         lost = 0.0
@@ -376,7 +357,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
     rules, memory = cycle.rules, cycle.memory
     c = queue.klass[row]
-    limit, need = queue.limit[row], (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
+    limit, gang = queue.limit[row], gang_of(demands, c)
     best_at, best_alt, best_site = NEVER, -1, -1
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
@@ -392,15 +373,12 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
-                mw = wanted_mw(power, site, kind, need[0], need[2], demands.each.workers[c])
-                at = earliest(
-                    board, power, site, low, high, need[0], need[1], need[2], demands.each.workers[c], limit, by, mw
-                )  # fmt: skip
+                at = earliest(board, power, site, low, high, gang, limit, by, wanted_mw(power, site, kind, gang))
                 if at < 0:
                     if by >= NEVER:
                         memory.hopeless[alt, site] = limit
                     continue
-                of_cell = board.cells.cell.free if need[2] > 0 else board.cells.cell.cores
+                of_cell = board.cells.cell.free if gang.devices > 0 else board.cells.cell.cores
                 free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
                 if way_site < 0 or at < way_at or free < least:
                     way_at, way_site, least = at, site, free
@@ -443,12 +421,12 @@ def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers
     c = queue.klass[row]
     low, high, end = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]], at + queue.limit[row]
-    need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
-    seats = seat_then(board, low, high, need[0], need[1], need[2], demands.each.workers[c], at, end, seat_node, seat_workers)
+    gang = gang_of(demands, c)
+    seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)
     made, first = board.used[PROMISES], found.used[SEATS]
-    promise(board, row, need[0], need[1], need[2], at, end, seat_node[:seats], seat_workers[:seats])
+    promise(board, row, gang, at, end, seat_node[:seats], seat_workers[:seats])
     note(power, site, at)
-    draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], need[0], need[2], demands.each.workers[c]))
+    draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], gang))
     found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.each.kind_ptr[c]
     for i in range(seats):
         found.seats.node[first + i], found.seats.workers[first + i] = seat_node[i], seat_workers[i]

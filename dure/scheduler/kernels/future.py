@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_then
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
 from dure.scheduler.kernels.room import count_whole
@@ -59,15 +59,14 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
 
 @kernel
 def earliest(
-    board: Board, power: Power, site: int, low: int, high: int, cores: int, memory: int, devices: int, workers: int, limit: int,
-    by: int, mw: int,
+    board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
 ) -> int:  # fmt: skip
     """The first moment before `by` at which all workers could start in a run of cells of a site, stay for `limit` and draw so
     much there; -1: none is known."""
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
     lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
-    room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices, lasts)
+    room, fits, mixed, most = _grounds(board, low, high, gang, lasts)
     total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
     while at < len(end):
         moment = end[at]
@@ -84,23 +83,21 @@ def earliest(
                 room[0, i] += t.cores[tenure]
                 room[1, i] += t.memory[tenure]
                 room[2, i] += count_whole(t.mask[tenure])
-                now = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
+                now = workers_of((room[0, i], room[1, i], room[2, i]), gang)
                 total += now - fits[i]
                 fits[i] = now
-        if moment > board.now and total + most >= workers:
+        if moment > board.now and total + most >= gang.workers:
             sure = total
             for node in mixed:
-                if sure < workers:
-                    sure += takes_from(board, wide(node), moment, moment + limit, cores, memory, devices)
-            if sure >= workers and may_draw(power, site, moment, moment + limit, mw):
+                if sure < gang.workers:
+                    sure += takes_from(board, wide(node), moment, moment + limit, gang)
+            if sure >= gang.workers and may_draw(power, site, moment, moment + limit, mw):
                 return int(moment)
     return -1
 
 
 @inner
-def _grounds(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, lasts: int
-) -> tuple[I64, I64, I32, int]:  # fmt: skip
+def _grounds(board: Board, low: int, high: int, gang: Gang, lasts: int) -> tuple[I64, I64, I32, int]:
     """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future until `lasts` is
     not just growth; those; and no more than how many workers those take when they are empty."""
     index, ground = board.cells, board.ground
@@ -110,11 +107,11 @@ def _grounds(
     for i in range(last - first):
         node = index.nodes[first + i]
         room[0, i], room[1, i], room[2, i] = ground.nodes.cores_free[node], ground.nodes.memory_free[node], index.node.level[node]
-        fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
+        fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), gang)
         closes = closed_within(board, wide(node), board.now, lasts)
         if board.here.claimed[node] > 0 or board.here.kept[node] >= 0 or closes:
             whole = (ground.nodes.cores[node], ground.nodes.memory[node], count_whole(board.here.exists[node]))
-            most += workers_of(whole, cores, memory, devices)
+            most += workers_of(whole, gang)
             fits[i] = -1
             mixed[found] = node
             found += 1
@@ -139,18 +136,15 @@ def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int
 
 
 @inner
-def takes_from(board: Board, node: int, at: int, end: int, cores: int, memory: int, devices: int) -> int:
+def takes_from(board: Board, node: int, at: int, end: int, gang: Gang) -> int:
     """How many workers of this need a node takes from a moment until another, delaying no promise."""
     if closed_within(board, node, at, end):
         return 0
-    return workers_of(room_from(board, node, at, end), cores, memory, devices)
+    return workers_of(room_from(board, node, at, end), gang)
 
 
 @kernel
-def seat_then(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, at: int, end: int,
-    seat_node: I32, seat_workers: I64,
-) -> int:  # fmt: skip
+def seat_then(board: Board, low: int, high: int, gang: Gang, at: int, end: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats for all workers from `at` to `end`, by the rule of `seat`; how many, 0: they do not fit."""
     first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
@@ -158,19 +152,17 @@ def seat_then(
     for i in range(len(nodes)):
         free = room_from(board, wide(nodes[i]), at, end)
         closed = closed_within(board, wide(nodes[i]), at, end)
-        room[i] = 0 if closed else workers_of(free, cores, memory, devices)
+        room[i] = 0 if closed else workers_of(free, gang)
         empty[i] = emptiness(free[2], free[0])
-    return place(nodes, room, empty, workers, seat_node, seat_workers)
+    return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 
 @kernel
-def promise(
-    board: Board, pending: int, cores: int, memory: int, devices: int, at: int, end: int, seat_node: I32, seat_workers: I64
-) -> None:  # fmt: skip
+def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node: I32, seat_workers: I64) -> None:
     """Keep these seats from `at` to `end`."""
     p, seats, made = board.promises, board.seats, board.used[PROMISES]
     p.at[made], p.end[made], p.pending[made] = at, end, pending
-    p.cores[made], p.memory[made], p.devices[made] = cores, memory, devices
+    p.cores[made], p.memory[made], p.devices[made] = gang.cores, gang.memory, gang.devices
     board.used[PROMISES] = made + 1
     for i in range(len(seat_node)):
         kept, node = board.used[KEPT], seat_node[i]

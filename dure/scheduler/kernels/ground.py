@@ -39,6 +39,15 @@ NODE: Columns = [  # the first group never changes while a plan is made; the sec
 ]
 
 
+class Gang(NamedTuple):
+    """What starts whole or not at all: so many workers, and what each of them needs."""
+
+    workers: int
+    cores: int
+    memory: int
+    devices: int
+
+
 class Ground(NamedTuple):
     """Nodes, sorted by (site, id)."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.board import Board, closed_within, promised_then, room_then
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 
@@ -24,50 +24,48 @@ CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
 @inner
-def workers_of(room: tuple[int, int, int], cores: int, memory: int, devices: int) -> int:
+def workers_of(room: tuple[int, int, int], gang: Gang) -> int:
     """How many workers of this need a room takes; never negative."""
     most = UNBOUNDED
-    if devices > 0:
-        most = min(most, room[2] // devices)
-    if cores > 0:
-        most = min(most, room[0] // cores)
-    if memory > 0:
-        most = min(most, room[1] // memory)
+    if gang.devices > 0:
+        most = min(most, room[2] // gang.devices)
+    if gang.cores > 0:
+        most = min(most, room[0] // gang.cores)
+    if gang.memory > 0:
+        most = min(most, room[1] // gang.memory)
     return max(most, 0)
 
 
 @inner
-def takes(board: Board, node: int, level: int, cores: int, memory: int, devices: int, end: int) -> int:
+def takes(board: Board, node: int, level: int, gang: Gang, end: int) -> int:
     """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free."""
     if closed_within(board, node, board.now, end):
         return 0
-    most = workers_of((board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], level), cores, memory, devices)
+    most = workers_of((board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], level), gang)
     seats, kept = board.seats, board.here.kept[node]
     while kept >= 0 and most > 0:
         at = board.promises.at[seats.promise[kept]]
         if at < end:
-            most = min(most, takes_then(board, node, at, cores, memory, devices))
+            most = min(most, takes_then(board, node, at, gang))
         kept = seats.next[kept]
     return most
 
 
 @inner
-def takes_then(board: Board, node: int, at: int, cores: int, memory: int, devices: int) -> int:
+def takes_then(board: Board, node: int, at: int, gang: Gang) -> int:
     """The same at one moment, now or later, beside what is promised then."""
     room, promised = room_then(board, node, at), promised_then(board, node, at)
     left = (room[0] - promised[0], room[1] - promised[1], room[2] - promised[2])
-    return workers_of(left, cores, memory, devices)
+    return workers_of(left, gang)
 
 
 @inner
-def fullest(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int
-) -> int:  # fmt: skip
-    """The fullest node that takes all `workers`; -1: none does."""
+def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
+    """The fullest node that takes all workers; -1: none does."""
     ground, index, top = board.ground, board.cells, 0
     for cell in range(low, high):
         top = max(top, index.cell.top[cell])
-    for level in range(min(workers * devices, top + 1), top + 1):
+    for level in range(min(gang.workers * gang.devices, top + 1), top + 1):
         best, least = -1, 0
         for cell in range(low, high):
             slot = next_node(index, cell, level, FIRST)
@@ -75,8 +73,8 @@ def fullest(
                 node = wide(index.nodes[index.cell.first[cell] + slot])
                 free = max(ground.nodes.cores_free[node], 0)
                 if (best < 0 or free < least or (free == least and node < best)) and takes(
-                    board, node, level, cores, memory, devices, end
-                ) >= workers:
+                    board, node, level, gang, end
+                ) >= gang.workers:
                     best, least = node, free
                 slot = next_node(index, cell, level, slot + 1)
         if best >= 0:
@@ -95,42 +93,37 @@ def bound(size: I64, top: I64, low: int, high: int, devices: int) -> int:
 
 
 @kernel
-def seat(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int,
-    seat_node: I32, seat_workers: I64,
-) -> int:  # fmt: skip
+def seat(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats for all workers, written to `seat_node` and `seat_workers`; how many, 0: they do not fit."""
-    if bound(board.cells.size, board.cells.cell.top, low, high, devices) < workers:
+    if bound(board.cells.size, board.cells.cell.top, low, high, gang.devices) < gang.workers:
         return 0
-    node = fullest(board, low, high, cores, memory, devices, workers, end)
+    node = fullest(board, low, high, gang, end)
     if node >= 0:
-        seat_node[0], seat_workers[0] = node, workers
+        seat_node[0], seat_workers[0] = node, gang.workers
         return 1
-    if workers == 1:
+    if gang.workers == 1:
         return 0
-    nodes, room, empty = rooms(board, low, high, cores, memory, devices, end)
-    if room.sum() < workers:
+    nodes, room, empty = rooms(board, low, high, gang, end)
+    if room.sum() < gang.workers:
         return 0
-    return spread(nodes, room, empty, workers, seat_node, seat_workers)
+    return spread(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 
 @inner
-def rooms(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, end: int
-) -> tuple[I32, I64, I64]:  # fmt: skip
+def rooms(board: Board, low: int, high: int, gang: Gang, end: int) -> tuple[I32, I64, I64]:
     """The nodes of a run that take any worker, in their order; how many each takes, and how empty it is."""
     index, most = board.cells, 0
     for cell in range(low, high):
-        for level in range(devices, index.cell.top[cell] + 1):
+        for level in range(gang.devices, index.cell.top[cell] + 1):
             most += index.size[cell, level]
     nodes, room, empty = np.empty(most, np.int32), np.empty(most, np.int64), np.empty(most, np.int64)
     found = 0
     for cell in range(low, high):
-        for level in range(devices, index.cell.top[cell] + 1):
+        for level in range(gang.devices, index.cell.top[cell] + 1):
             slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
                 node = wide(index.nodes[index.cell.first[cell] + slot])
-                fits = takes(board, node, level, cores, memory, devices, end)
+                fits = takes(board, node, level, gang, end)
                 if fits > 0:
                     nodes[found], room[found] = node, fits
                     empty[found] = emptiness(level, board.ground.nodes.cores_free[node])

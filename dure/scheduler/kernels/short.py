@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.ground import I64, Gang
 from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import FIRST, UNBOUNDED, bound, takes, workers_of
-from dure.scheduler.kernels.standing import Demands
+from dure.scheduler.kernels.standing import Demands, gang_of
 from dure.scheduler.kernels.waits import CORES, NODES_OUT, RESERVED, TURN
 
 Bool = NDArray[np.bool_]
@@ -64,14 +64,15 @@ def merged(stock: Stock) -> Stock:
 
 
 @inner
-def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices: int, enough: int) -> int:
-    """How many workers a run of cells takes; of those that take `enough`, not exactly."""
+def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
+    """How many workers a run of cells takes; of one that takes them all, not exactly."""
     total = 0
     for i in range(stock.ptr[low], stock.ptr[high]):
         room = (stock.cores[i], stock.memory[i], stock.devices[i])
-        if room[2] >= devices and room[0] >= cores and room[1] >= memory:  # most are too full, and to divide takes time
-            total += workers_of(room, cores, memory, devices) * stock.nodes[i]
-            if total >= enough:
+        # most are too full, and to divide takes time
+        if room[2] >= gang.devices and room[0] >= gang.cores and room[1] >= gang.memory:
+            total += workers_of(room, gang) * stock.nodes[i]
+            if total >= gang.workers:
                 break
     return int(total)
 
@@ -80,17 +81,13 @@ def most_in(stock: Stock, low: int, high: int, cores: int, memory: int, devices:
 def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> int:
     """The most workers that one site takes; where one takes them all, no other is looked at. sites: those in question, shape
     (alternatives, sites)."""
-    most, first = 0, demands.each.kind_ptr[c]
+    most, first, gang = 0, demands.each.kind_ptr[c], gang_of(demands, c)
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                fits = most_in(
-                    stock, low[site, kind], high[site, kind], demands.each.cores[c], demands.each.memory[c],
-                    demands.each.devices[c], demands.each.workers[c],
-                )  # fmt: skip
-                most = max(most, fits)
-                if most >= demands.each.workers[c]:
+                most = max(most, most_in(stock, low[site, kind], high[site, kind], gang))
+                if most >= gang.workers:
                     return most
     return most
 
@@ -167,33 +164,32 @@ def by_time(board: Board) -> I64:
 @inner
 def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> bool:
     """Whether it could start now at one site, and end by `end`, beside what is promised."""
-    first, index = demands.each.kind_ptr[c], board.cells
-    cores, memory = demands.each.cores[c], demands.each.memory[c]
+    first, index, gang = demands.each.kind_ptr[c], board.cells, gang_of(demands, c)
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
-            runs, need = (low[site, kind], high[site, kind]), demands.each.devices[c]
-            if not sites[alt, site] or bound(index.size, index.cell.top, runs[0], runs[1], need) < demands.each.workers[c]:
+            cells = (low[site, kind], high[site, kind])
+            if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang.devices) < gang.workers:
                 continue
-            if takes_all(board, runs[0], runs[1], cores, memory, need, demands.each.workers[c], end):
+            if takes_all(board, cells[0], cells[1], gang, end):
                 return True
     return False
 
 
 @inner
-def takes_all(board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, end: int) -> bool:
+def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
     """Whether a run of cells takes them, beside what is promised. The emptiest nodes are asked first: few are needed, mostly."""
     ground, index, total, top = board.ground, board.cells, 0, 0
     for cell in range(low, high):
         top = max(top, index.cell.top[cell])
-    for level in range(top, devices - 1, -1):
+    for level in range(top, gang.devices - 1, -1):
         for cell in range(low, high):
             slot = next_node(index, cell, wide(level), FIRST)
             while slot >= 0:
                 node = wide(index.nodes[index.cell.first[cell] + slot])
-                if ground.nodes.cores_free[node] >= cores and ground.nodes.memory_free[node] >= memory:
-                    total += takes(board, node, wide(level), cores, memory, devices, end)
-                    if total >= workers:
+                if ground.nodes.cores_free[node] >= gang.cores and ground.nodes.memory_free[node] >= gang.memory:
+                    total += takes(board, node, wide(level), gang, end)
+                    if total >= gang.workers:
                         return True
                 slot = next_node(index, cell, wide(level), slot + 1)
     return False

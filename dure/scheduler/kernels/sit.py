@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, room_then, set_cores
-from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE
+from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
@@ -26,30 +26,26 @@ def lowest(mask: np.uint64, count: int) -> np.uint64:
 
 
 @kernel
-def start(
-    board: Board, cores: int, memory: int, devices: int, end: int, seat_node: I32, seat_workers: I64,
-    node_of: I32, mask_of: U64,
-) -> int:  # fmt: skip
+def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, node_of: I32, mask_of: U64) -> int:
     """Take the seats now, until `end`. Writes node and devices of each worker, node by node; how many workers."""
     ground, written = board.ground, 0
     for i in range(len(seat_node)):
         node, workers, taken = wide(seat_node[i]), seat_workers[i], _ZERO
         for _ in range(workers):
-            mask = lowest(ground.nodes.whole_free[node] & ~taken, devices)
+            mask = lowest(ground.nodes.whole_free[node] & ~taken, gang.devices)
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
-        set_cores(board, node, ground.nodes.cores_free[node] - cores * workers)
-        ground.nodes.memory_free[node] -= memory * workers
+        set_cores(board, node, ground.nodes.cores_free[node] - gang.cores * workers)
+        ground.nodes.memory_free[node] -= gang.memory * workers
         _occupy(board, node, taken)
-        add_tenure(board, node, HOLDS, end, taken, cores * workers, memory * workers)
+        add_tenure(board, node, HOLDS, end, taken, gang.cores * workers, gang.memory * workers)
     return written
 
 
 @inner
 def claim(
-    board: Board, cores: int, memory: int, devices: int, end: int, seat_node: I32, seat_workers: I64,
-    victims: I32, node_of: I32, mask_of: U64,
+    board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, victims: I32, node_of: I32, mask_of: U64
 ) -> int:  # fmt: skip
     """Keep the seats for work that starts when the tenures `victims` have left, and ends by `end`. It takes their devices first,
     so that free ones stay of use to others meanwhile. Writes and returns what `start` does."""
@@ -63,13 +59,13 @@ def claim(
             if tenures.node[victim] == node:
                 freed |= tenures.mask[victim]
         for _ in range(workers):
-            mask = lowest(freed & ~taken, devices)
-            mask |= lowest(ground.nodes.whole_free[node] & ~taken & ~mask, devices - count_whole(mask))
+            mask = lowest(freed & ~taken, gang.devices)
+            mask |= lowest(ground.nodes.whole_free[node] & ~taken & ~mask, gang.devices - count_whole(mask))
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
         _occupy(board, node, taken)
-        add_tenure(board, node, CLAIMS, end, taken, cores * workers, memory * workers)
+        add_tenure(board, node, CLAIMS, end, taken, gang.cores * workers, gang.memory * workers)
     for victim in victims:
         _look_again(board, wide(tenures.node[victim]))
     for node in seat_node:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.ground import I32, I64, Columns, Table, table
+from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table, table
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 from dure.scheduler.kernels.waits import (
@@ -64,6 +64,13 @@ def demands_as(workers: I64, cores: I64, memory: I64, devices: I64, sites: Bool,
     return Demands(each, sites, kind)
 
 
+@kernel
+def gang_of(demands: Demands, c: int) -> Gang:
+    """What a class asks for."""
+    each = demands.each
+    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c])
+
+
 class Standings(NamedTuple):
     """By class: a code, `TURN` where it could run, and two facts; by alternative of a class: at which sites it could run on an
     empty farm that is up."""
@@ -91,7 +98,7 @@ def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Boo
 def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, found: Standings) -> None:
     takes = np.zeros(len(reachable), np.int64)
     for c in range(len(demands.sites)):
-        need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
+        gang = gang_of(demands, c)
         allowed, typed, most, up, closed = demands.sites[c].any(), False, wide(0), False, False
         for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
             takes[:] = 0
@@ -99,10 +106,10 @@ def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, fou
                 if _asked(models, m, demands, c, alt):
                     typed = True
                     room = (models.cores[m], models.memory[m], models.devices[m])
-                    takes[models.site[m]] += workers_of(room, need[0], need[1], need[2]) * models.nodes[m]
+                    takes[models.site[m]] += workers_of(room, gang) * models.nodes[m]
             for site in range(len(takes)):
                 most = max(most, takes[site])
-                if takes[site] >= demands.each.workers[c]:
+                if takes[site] >= gang.workers:
                     found.sites[alt, site] = reachable[site] and not drained[site]
                     up |= found.sites[alt, site]
                     closed |= reachable[site] and drained[site]

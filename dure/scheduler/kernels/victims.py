@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board, kept_off
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
@@ -33,12 +33,11 @@ class Candidates(NamedTuple):
 
 @kernel
 def choose(
-    board: Board, candidates: Candidates, site: int, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
-    priority: int, victims: I32,
+    board: Board, candidates: Candidates, site: int, low: int, high: int, gang: Gang, priority: int, victims: I32
 ) -> int:  # fmt: skip
     """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
     0: none suffice. See `kept_off`."""
-    total = fit_now(board, low, high, cores, memory, devices)
+    total = fit_now(board, low, high, gang)
     chosen = 0
     for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
         attempt = candidates.attempt[at]
@@ -46,26 +45,25 @@ def choose(
             continue
         if not _touches(board, candidates, attempt, low, high):
             continue
-        total += _free(board, candidates, attempt, low, high, cores, memory, devices, AWAY)
+        total += _free(board, candidates, attempt, low, high, gang, AWAY)
         victims[chosen] = attempt
         chosen += 1
-        if total >= workers:
+        if total >= gang.workers:
             break
-    if total >= workers and chosen > 0:
-        chosen = _spare(board, candidates, low, high, cores, memory, devices, workers, total, victims, chosen)
+    if total >= gang.workers and chosen > 0:
+        chosen = _spare(board, candidates, low, high, gang, total, victims, chosen)
     else:
         for i in range(chosen):
-            _free(board, candidates, victims[i], low, high, cores, memory, devices, BACK)
+            _free(board, candidates, victims[i], low, high, gang, BACK)
         return 0
     for i in range(chosen):
-        _free(board, candidates, victims[i], low, high, cores, memory, devices, BACK)
+        _free(board, candidates, victims[i], low, high, gang, BACK)
     return chosen
 
 
 @inner
 def _spare(
-    board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int, total: int,
-    victims: I32, chosen: int,
+    board: Board, candidates: Candidates, low: int, high: int, gang: Gang, total: int, victims: I32, chosen: int
 ) -> int:  # fmt: skip
     """Turn the chosen ones round, dearest first, and let go whoever is not needed."""
     kept = 0
@@ -73,11 +71,11 @@ def _spare(
         victims[i], victims[chosen - 1 - i] = victims[chosen - 1 - i], victims[i]
     for i in range(chosen):
         attempt = victims[i]
-        change = _free(board, candidates, attempt, low, high, cores, memory, devices, BACK)
-        if total + change >= workers:
+        change = _free(board, candidates, attempt, low, high, gang, BACK)
+        if total + change >= gang.workers:
             total += change
         else:
-            _free(board, candidates, attempt, low, high, cores, memory, devices, AWAY)
+            _free(board, candidates, attempt, low, high, gang, AWAY)
             victims[kept] = attempt
             kept += 1
     return kept
@@ -106,42 +104,39 @@ def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, in
 
 
 @inner
-def _free(
-    board: Board, candidates: Candidates, attempt: int, low: int, high: int, cores: int, memory: int, devices: int, sign: int
-) -> int:
+def _free(board: Board, candidates: Candidates, attempt: int, low: int, high: int, gang: Gang, sign: int) -> int:
     """Let an attempt leave (AWAY) or come back (BACK); how many more workers fit on usable nodes then."""
     t, change = board.tenures, 0
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         node = t.node[tenure]
-        before = workers_of(_room(board, candidates, node), cores, memory, devices)
+        before = workers_of(_room(board, candidates, node), gang)
         candidates.freed[0, node] += sign * t.cores[tenure]
         candidates.freed[1, node] += sign * t.memory[tenure]
         candidates.freed[2, node] += sign * count_whole(t.mask[tenure])
         if _usable(board, node, low, high):
-            change += workers_of(_room(board, candidates, node), cores, memory, devices) - before
+            change += workers_of(_room(board, candidates, node), gang) - before
     return change
 
 
 @kernel
-def fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
+def fit_now(board: Board, low: int, high: int, gang: Gang) -> int:
     """How many workers a run of cells takes, off what claims keep off."""
     total, cells = 0, board.cells
     for at in range(cells.cell.first[low], cells.cell.first[high]):
         node = cells.nodes[at]
         if not kept_off(board, wide(node)):
             room = (board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], wide(cells.node.level[node]))
-            total += workers_of(room, cores, memory, devices)
+            total += workers_of(room, gang)
     return total
 
 
 @inner
 def seat_behind(
-    board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
-    victims: I32, seat_node: I32, seat_workers: I64,
+    board: Board, candidates: Candidates, low: int, high: int, gang: Gang, victims: I32, seat_node: I32, seat_workers: I64
 ) -> int:  # fmt: skip
     """Where the workers sit once these victims have left; how many seats."""
     for victim in victims:
-        _free(board, candidates, victim, low, high, cores, memory, devices, AWAY)
+        _free(board, candidates, victim, low, high, gang, AWAY)
     first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
@@ -149,7 +144,7 @@ def seat_behind(
         free = _room(board, candidates, nodes[i])
         empty[i] = emptiness(free[2], free[0])
         if not kept_off(board, wide(nodes[i])):
-            room[i] = workers_of(free, cores, memory, devices)
+            room[i] = workers_of(free, gang)
     for victim in victims:
-        _free(board, candidates, victim, low, high, cores, memory, devices, BACK)
-    return place(nodes, room, empty, workers, seat_node, seat_workers)
+        _free(board, candidates, victim, low, high, gang, BACK)
+    return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
