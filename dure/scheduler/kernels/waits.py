@@ -33,4 +33,7 @@ FACTS = 4  # columns of Plan.wait_facts
     POWER,
     MAINTENANCE,
     QUOTA,
-) = (constant(code) for code in range(23))
+    UNDIVIDED,
+    SHARES,
+    RULED_OUT,
+) = (constant(code) for code in range(26))
