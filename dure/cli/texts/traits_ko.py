@@ -15,7 +15,7 @@ TEXTS: Mapping[str, str] = {
     "policy.preference": "{taste}: 가중치 {weight}",
     "policy.preference_bound": "{taste}: 가중치 {weight}, 최대 {most}",
     "policy.preferences": "선호:",
-    "traits.carbon": "{grams} g/kWh",
+    "traits.carbon": "1kWh당 {grams}g",
     "traits.one": "있는 데이터를 적거나 --no-datasets를 쓰십시오. 둘 다는 안 됩니다.",
     "traits.price": "{won:,g}원/kWh",
     "traits.set": "{id|을/를} 적었습니다. 얼마나 중요한지는 정책이 정합니다(dure policy show).",
