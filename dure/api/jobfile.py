@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dure.api import forms
 from dure.api.units import CoresMilli, Count, DurationMs, LimitMs, MemoryMib, PositiveDurationMs, fault
 from dure.model.calendar import duration_text
-from dure.model.workload import Demand, WorkloadSpec
+from dure.model.workload import ANYWHERE, Demand, WorkloadSpec
 
 COMMAND_BYTES_MAX = 128 << 10  # Linux takes no longer single argument
 ENV_MAX = 256
@@ -147,6 +147,9 @@ class Job(Body):
         default=0, ge=0, description="further tries after a failure of its own command, at most `retries_max` of the policy"
     )
     sites: list[Word] = Field(default=[], max_length=256, description="ids of the sites at which it may run; empty: all")
+    topology: Literal["any", "block"] = Field(
+        default="any", description="where its workers may sit: anywhere at a site, or all in one topology block of it"
+    )
     grace: DurationMs = Field(default=10_000, description="between the polite signal and the kill, with its unit, at most 10m")
 
 
@@ -172,6 +175,7 @@ def spec_of(job: Job) -> WorkloadSpec:
         depends_on=tuple(job.depends_on),
         retries=job.retries,
         sites=tuple(job.sites),
+        topology="" if job.topology == ANYWHERE else job.topology,
         grace_ms=job.grace,
     )
 
@@ -197,6 +201,7 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
         "depends_on": list(spec.depends_on),
         "retries": spec.retries,
         "sites": list(spec.sites),
+        "topology": spec.topology or ANYWHERE,
         "grace": duration_text(spec.grace_ms),
     }
     checkpoint = {"checkpoint": duration_text(spec.checkpoint_interval_ms)} if spec.checkpoint_interval_ms else {}

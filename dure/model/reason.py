@@ -24,9 +24,11 @@ class ReasonKind(StrEnum):
     NODE_TOO_SMALL_MEMORY = "node_too_small_memory"
     NODE_TOO_SMALL_DEVICES = "node_too_small_devices"
     SITE_TOO_SMALL = "site_too_small"
+    BLOCK_TOO_SMALL = "block_too_small"  # topology block
     WAITS_CORES = "waits_cores"
     WAITS_MEMORY = "waits_memory"
     WAITS_DEVICES = "waits_devices"
+    WAITS_BLOCK = "waits_block"  # a site has room, but no topology block of it
     WAITS_RESERVED = "waits_reserved"
     WAITS_VICTIMS = "waits_victims"
     POWER_SHORT = "power_short"  # a site may not draw so much, now or before the work would end

@@ -48,6 +48,10 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     # by quotas its project may not use so much now: in thousandths, what it wants in all and what is available (0 or more), of
     # which column of Quotas, and whose limit that is: a row of Shares that may borrow no more, or the root when nobody lends more
     (ReasonKind.QUOTA_REACHED, ("wanted_milli", "available_milli", "resource", "quota_of")),
+    # a site would take all workers, but no topology block would, even were everything empty: what the largest takes
+    (ReasonKind.BLOCK_TOO_SMALL, ("workers", "workers_fit_block")),
+    # a site would take all of them now, but no block has room: what that takes which has most
+    (ReasonKind.WAITS_BLOCK, ("workers", "workers_fit_now")),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices

@@ -32,6 +32,7 @@ class Hypothetical:
     preempts: bool = False
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
+    block: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

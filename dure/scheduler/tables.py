@@ -117,7 +117,10 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands]:
     p, alt = s.pending, s.alternatives
     heads = first_rows(p.shape)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
-    fixed = np.array([p.workers[heads], p.cores_milli[heads], p.memory_mib[heads], p.devices[heads]], np.int64)
+    block = p.block & (p.workers > 1)  # one worker is always within one
+    fixed = np.array(
+        [p.workers[heads], p.cores_milli[heads], p.memory_mib[heads], p.devices[heads], block[heads]], np.int64
+    )  # fmt: skip
     of_head, first_head = classes(fixed, ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at])))
     of_shape = np.zeros(unused_shape(p), np.int32)
     of_shape[p.shape[heads]] = of_head
@@ -129,14 +132,14 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands]:
     row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
     sites[row[site >= 0], site[site >= 0]] = True
     return of, demands_as(
-        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], sites,
+        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], block[first].astype(np.int64), sites,
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
 
 
 def node_models(s: Snapshot) -> Models:
-    n = s.nodes
-    return models_of(n.site, n.accelerator, n.cores_milli, n.memory_mib, np.bitwise_count(n.device_mask).astype(np.int64))
+    n, block = s.nodes, s.nodes.block if s.pending.block.any() else np.full(len(s.nodes.ids), -1, np.int32)
+    return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, np.bitwise_count(n.device_mask).astype(np.int64))
 
 
 def _queue(s: Snapshot, of: I32) -> Queue:

@@ -48,6 +48,7 @@ Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
 Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
 TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
 Priority = Annotated[str, typer.Option("--priority", help="opt.priority")]
+Topology = Annotated[str, typer.Option("--topology", help="opt.topology", metavar="any|block")]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="opt.checkpoint", metavar="TIME")]
 Env = Annotated[list[str] | None, typer.Option("--env", "-e", help="opt.env", metavar="NAME=VALUE")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="opt.set", metavar="FIELD=VALUE")]
@@ -64,6 +65,7 @@ def _declared(
     array: Array = 0,
     limit: TimeLimit = "",
     priority: Priority = "",
+    topology: Topology = "",
     checkpoint: Checkpoint = "",
     env: Env = None,
 ) -> None:

@@ -19,7 +19,18 @@ from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle
 from dure.model.site import Site
 from dure.model.tenancy import Grant, Project
-from dure.model.workload import LIMIT_MS_MIN, TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import (
+    ANYWHERE,
+    BLOCK,
+    LIMIT_MS_MIN,
+    TERMINAL,
+    Attempt,
+    AttemptState,
+    Outcome,
+    Workload,
+    WorkloadSpec,
+    WorkloadState,
+)
 from dure.ports import Reader, Tx
 
 # What no machine has, so that sums stay far from 64 bits; the scheduler says what the farm has.
@@ -133,6 +144,8 @@ def _shape_faults(spec: WorkloadSpec) -> Iterator[Reason]:
             yield bad(field, "too_small", **at_least) if value < least else bad(field, "too_large", **at_most)
     if not spec.command or not spec.command[0]:
         yield bad("command", "empty")
+    if spec.topology not in ("", BLOCK):
+        yield bad("topology", "unknown_value", value=spec.topology, allowed=f"{ANYWHERE}, {BLOCK}")
     if demand.accelerators and not demand.devices:
         yield bad("resources.accelerators", "contradiction", needs="resources.devices")
 

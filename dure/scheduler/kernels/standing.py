@@ -14,6 +14,7 @@ from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table, table
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 from dure.scheduler.kernels.waits import (
+    BLOCK_TOO_SMALL,
     DRAINED,
     NO_TYPE,
     NOT_ALLOWED,
@@ -33,6 +34,7 @@ class Models(NamedTuple):
 
     site: I32
     kind: I32
+    block: I32  # -1: in none, or nobody asks; those of a site's block stand side by side
     cores: I64
     memory: I64
     devices: I64
@@ -44,6 +46,7 @@ GANG: Columns = [  # by class, and one row more for the end of the last one's al
     ("cores", np.int64),  # per worker, as are memory and devices
     ("memory", np.int64),
     ("devices", np.int64),
+    ("block", np.int64),  # 1: all workers within one topology block
     ("kind_ptr", np.int64),  # its alternatives in `Demands.kind`
 ]
 
@@ -56,10 +59,13 @@ class Demands(NamedTuple):
     kind: I32  # accelerators, best first; -1: none is needed
 
 
-def demands_as(workers: I64, cores: I64, memory: I64, devices: I64, sites: Bool, kind_ptr: I64, kind: I32) -> Demands:
+def demands_as(
+    workers: I64, cores: I64, memory: I64, devices: I64, block: I64, sites: Bool, kind_ptr: I64, kind: I32
+) -> Demands:  # fmt: skip
     each, count = table(GANG, len(workers) + 1), len(workers)
     each.kind_ptr = kind_ptr
-    for name, column in (("workers", workers), ("cores", cores), ("memory", memory), ("devices", devices)):
+    own = (("workers", workers), ("cores", cores), ("memory", memory), ("devices", devices), ("block", block))
+    for name, column in own:
         each[name][:count] = column
     return Demands(each, sites, kind)
 
@@ -68,7 +74,13 @@ def demands_as(workers: I64, cores: I64, memory: I64, devices: I64, sites: Bool,
 def gang_of(demands: Demands, c: int) -> Gang:
     """What a class asks for."""
     each = demands.each
-    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c])
+    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c], each.block[c])
+
+
+@inner
+def anywhere(gang: Gang) -> Gang:
+    """The same gang, if it asked for no block."""
+    return Gang(gang.workers, gang.cores, gang.memory, gang.devices, wide(0))
 
 
 class Standings(NamedTuple):
@@ -80,9 +92,11 @@ class Standings(NamedTuple):
     sites: Bool  # shape (alternatives, sites)
 
 
-def models_of(site: I32, kind: I32, cores: I64, memory: I64, devices: I64) -> Models:
-    of, first = classes(np.array([site, kind, cores, memory, devices], np.int64))
-    return Models(site[first], kind[first], cores[first], memory[first], devices[first], np.bincount(of).astype(np.int64))
+def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: I64) -> Models:
+    of, first = classes(np.array([site, kind, block, cores, memory, devices], np.int64))
+    nodes, order = np.bincount(of).astype(np.int64), np.lexsort((block[first], site[first]))
+    first = first[order]
+    return Models(site[first], kind[first], block[first], cores[first], memory[first], devices[first], nodes[order])
 
 
 def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Bool) -> Standings:
@@ -96,24 +110,41 @@ def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Boo
 
 @kernel
 def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, found: Standings) -> None:
-    takes = np.zeros(len(reachable), np.int64)
+    takes, within = np.zeros(len(reachable), np.int64), np.zeros(len(reachable), np.int64)
     for c in range(len(demands.sites)):
         gang = gang_of(demands, c)
-        allowed, typed, most, up, closed = demands.sites[c].any(), False, wide(0), False, False
+        allowed, typed, most, inside, up, closed = demands.sites[c].any(), False, wide(0), wide(0), False, False
         for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
-            takes[:] = 0
-            for m in range(len(models.site)):
-                if _asked(models, m, demands, c, alt):
-                    typed = True
-                    room = (models.cores[m], models.memory[m], models.devices[m])
-                    takes[models.site[m]] += workers_of(room, gang) * models.nodes[m]
+            typed |= _count(models, demands, c, alt, gang, takes, within)
             for site in range(len(takes)):
-                most = max(most, takes[site])
-                if takes[site] >= gang.workers:
+                most, inside = max(most, takes[site]), max(inside, within[site])
+                if within[site] >= gang.workers:
                     found.sites[alt, site] = reachable[site] and not drained[site]
                     up |= found.sites[alt, site]
                     closed |= reachable[site] and drained[site]
-        _tell(models, demands, c, allowed, typed, most, up, closed, found)
+        _tell(models, demands, c, allowed, typed, most, inside, up, closed, found)
+
+
+@inner
+def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes: I64, within: I64) -> bool:
+    """Write how many workers each site takes on an alternative, and how many of them within what a gang asks for: one block, or
+    all of it. Whether there are nodes for it at all."""
+    takes[:], within[:] = 0, 0
+    typed, last, inside = False, -1, np.int64(0)
+    for m in range(len(models.site)):
+        if not _asked(models, m, demands, c, alt):
+            continue
+        typed, site = True, models.site[m]
+        fits = workers_of((models.cores[m], models.memory[m], models.devices[m]), gang)
+        takes[site] += fits * models.nodes[m]
+        if not gang.block:
+            within[site] = takes[site]
+            continue
+        alone = models.block[m] < 0  # nodes in no block, each of which stands for itself
+        same = not alone and last >= 0 and models.site[last] == site and models.block[last] == models.block[m]
+        inside = inside * same + fits * (1 if alone else models.nodes[m])
+        within[site], last = max(within[site], inside), m
+    return typed
 
 
 @inner
@@ -128,8 +159,9 @@ def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
 
 @inner
 def _tell(
-    models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, up: bool, closed: bool, found: Standings
-) -> None:
+    models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, inside: int, up: bool, closed: bool,
+    found: Standings,
+) -> None:  # fmt: skip
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     if not allowed:
         found.code[c] = NOT_ALLOWED
@@ -142,6 +174,8 @@ def _tell(
         _node_too_small(models, demands, c, found)
     elif most < demands.each.workers[c]:
         found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.each.workers[c], most
+    elif inside < demands.each.workers[c]:
+        found.code[c], found.facts[c, 0], found.facts[c, 1] = BLOCK_TOO_SMALL, demands.each.workers[c], inside
     elif not up:
         found.code[c] = DRAINED if closed else UNREACHABLE
     if found.code[c] != TURN:

@@ -33,4 +33,6 @@ FACTS = 4  # columns of Plan.wait_facts
     POWER,
     MAINTENANCE,
     QUOTA,
-) = (constant(code) for code in range(23))
+    BLOCK_TOO_SMALL,
+    NO_BLOCK,
+) = (constant(code) for code in range(25))

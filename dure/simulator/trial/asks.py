@@ -44,6 +44,7 @@ class Asks:
     cores_milli: I64  # per worker, as are memory and devices
     memory_mib: I64
     devices: I64
+    block: Bool  # all workers within one topology block
     limit_ms: I64
     limit_named: Bool
     site_choice: I32
@@ -90,7 +91,8 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
     priority = _priority(trace, assumed)
     return Asks(
-        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit, limit_named=~unlimited,
+        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, block=trace.block,
+        limit_ms=limit, limit_named=~unlimited,
         site_choice=site_choice, sites=sites, kind_choice=kind_choice, kinds=kinds, priority=priority,
         assumed={word: n for word, n in assumed.items() if n},
     )  # fmt: skip

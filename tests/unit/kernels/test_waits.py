@@ -16,7 +16,7 @@ NAMED = {
     "MEMORY": ReasonKind.WAITS_MEMORY, "DEVICES": ReasonKind.WAITS_DEVICES, "RESERVED": ReasonKind.WAITS_RESERVED,
     "FUNDS_SHORT": ReasonKind.FUNDS_SHORT, "NO_AWARD": ReasonKind.NO_AWARD, "VICTIMS": ReasonKind.WAITS_VICTIMS,
     "POWER": ReasonKind.POWER_SHORT, "MAINTENANCE": ReasonKind.MAINTENANCE,
-    "QUOTA": ReasonKind.QUOTA_REACHED,
+    "QUOTA": ReasonKind.QUOTA_REACHED, "BLOCK_TOO_SMALL": ReasonKind.BLOCK_TOO_SMALL, "NO_BLOCK": ReasonKind.WAITS_BLOCK,
 }  # fmt: skip
 
 
