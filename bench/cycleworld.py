@@ -68,7 +68,7 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
                         *uncapped(len(sites))),
             nodes=Nodes(
                 tuple(map(str, range(count))), nodes.site.astype(np.int32), nodes.accelerator.astype(np.int32),
-                nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
+                nodes.block.astype(np.int32), nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
                 (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_), *undrawn(count)[:-1],
                 np.ones(count, np.bool_),
             ),
@@ -76,8 +76,8 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
             pending=Pending(
                 tuple(map(str, range(jobs))), waiting.queue, waiting.priority, waiting.priority >= waiting.priority.max(),
                 waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
-                waiting.cores_milli, waiting.memory_mib, waiting.devices, waiting.limit_ms, _shapes(world), site_ptr,
-                site_row, alt_ptr, waiting.share_milli.astype(np.int64),
+                waiting.cores_milli, waiting.memory_mib, waiting.devices, waiting.limit_ms, np.zeros(jobs, np.bool_),
+                _shapes(world), site_ptr, site_row, alt_ptr, waiting.share_milli.astype(np.int64),
                 np.zeros(jobs + 1, np.int32), np.zeros(0, np.int32),
             ),
             alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),

@@ -350,6 +350,7 @@ def run_site(config: Config, url: str, stop: threading.Event) -> None:
         root=folder / f"{_LOCAL}{config.site}",
         farm_folder=folder,
         node=config.node,
+        block=config.block,
         cores_milli=config.cores * 1000,
         memory_mib=config.memory_mib,
         accelerator=accelerator,

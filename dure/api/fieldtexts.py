@@ -53,6 +53,8 @@ FIELDS: Mapping[str, str] = {
     "sha256": "SHA-256 of the bytes, in hexadecimal",
     "bundle": "SHA-256 of the code archive; empty: none",
     "pool": "name of the group of like nodes that it belongs to",
+    "block": "topology block of its site (switch, NVLink domain, rack) in which it stands; empty: in none",
+    "topology": "how near to each other its workers have to be: `block`, all in one topology block; empty: anywhere at a site",
     # pages
     "items": "of this page, in order of their ids",
     "next": "`cursor` (of events: `after`) of the next page; empty behind the last",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dure.api import forms
 from dure.api.units import CoresMilli, Count, DevicesMilli, DurationMs, LimitMs, MemoryMib, PositiveDurationMs, fault
 from dure.model.calendar import duration_text
-from dure.model.workload import Demand, WorkloadSpec
+from dure.model.workload import ANYWHERE, Demand, WorkloadSpec
 
 COMMAND_BYTES_MAX = 128 << 10  # Linux takes no longer single argument
 ENV_MAX = 256
@@ -152,6 +152,9 @@ class Job(Body):
     datasets: list[Slug] = Field(
         default=[], max_length=64, description="names of the data sets that it reads: it goes where they are, if it can"
     )
+    topology: Literal["any", "block"] = Field(
+        default="any", description="where its workers may sit: anywhere at a site, or all in one topology block of it"
+    )
     grace: DurationMs = Field(default=10_000, description="between the polite signal and the kill, with its unit, at most 10m")
 
 
@@ -179,6 +182,7 @@ def spec_of(job: Job) -> WorkloadSpec:
         retries=job.retries,
         sites=tuple(job.sites),
         datasets=tuple(job.datasets),
+        topology="" if job.topology == ANYWHERE else job.topology,
         grace_ms=job.grace,
     )
 
@@ -205,6 +209,7 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
         "retries": spec.retries,
         "sites": list(spec.sites),
         "datasets": list(spec.datasets),
+        "topology": spec.topology or ANYWHERE,
         "grace": duration_text(spec.grace_ms),
     }
     checkpoint = {"checkpoint": duration_text(spec.checkpoint_interval_ms)} if spec.checkpoint_interval_ms else {}

@@ -105,6 +105,8 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if change["all_sites"]:
         found["sites"] = []
+    if change.get("topology"):
+        found["topology"] = change["topology"]
     if change["accelerators"]:
         found["resources.accelerators"] = list(change["accelerators"])
     if change["limit_ms"]:  # of the plan: it counts the grace period in
@@ -128,6 +130,8 @@ def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
     spec, demand = workload["spec"], workload["spec"]["demand"]
     if change["all_sites"]:
         yield run.t("change.all_sites")
+    if change.get("topology"):  # of a plane of an older version it is not known
+        yield run.t(f"change.topology.{change['topology']}")
     if change["accelerators"]:
         yield run.t("change.accelerators", old=", ".join(demand["accelerators"]), new=", ".join(change["accelerators"]))
     if change["limit_ms"]:

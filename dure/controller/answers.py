@@ -14,7 +14,7 @@ from dure.ledger import rate_all
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.model.workload import Attempt, AttemptState, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import BLOCK, Attempt, AttemptState, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Reader
 from dure.scheduler import (
     Change,
@@ -173,6 +173,8 @@ def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
         plain["limit_ms"] = change.limit_ms - spec.grace_ms
     if change.all_sites:
         plain["sites"] = []
+    if change.topology:
+        plain["topology"] = change.topology
     return plain
 
 
@@ -269,6 +271,7 @@ def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: d
         submitted_ms=snapshot.now_ms,
         preempts=klass.preempts,
         preemptible=spec.preemptible,
+        block=spec.topology == BLOCK,
         sites=tuple(snapshot.sites.ids.index(s) for s in spec.sites if s in snapshot.sites.ids),
         data=tuple(snapshot.data.index(d) if d in snapshot.data else -1 for d in spec.datasets),
     )

@@ -20,7 +20,7 @@ from dure.model.accelerators import core_rate, is_domestic
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy, Taste
 from dure.model.site import Node
-from dure.model.workload import Attempt, AttemptState, WorkloadSpec
+from dure.model.workload import BLOCK, Attempt, AttemptState, WorkloadSpec
 from dure.scheduler.quotas import quotas_of, use_of
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
@@ -50,7 +50,7 @@ _STATE = {
 }
 # columns of the waiting table, in order
 _SHAPE, _PROJECT, _PRIORITY, _PREEMPTS, _PREEMPTIBLE, _SUBMITTED, _ELIGIBLE, _DEPENDENCY = range(8)
-_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _SHARE, _WIDTH = 8, 9, 10, 11, 12, 13, 14
+_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _SHARE, _BLOCK, _WIDTH = 8, 9, 10, 11, 12, 13, 14, 15
 
 I64Array = NDArray[np.int64]
 
@@ -88,12 +88,12 @@ class Columns:
         row = (
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
-            demand.devices, occupy_ms(spec), demand.share_milli,
+            demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 
     def _shape(self, spec: WorkloadSpec) -> int:
-        wants = (spec.demand, spec.workers, spec.sites, spec.datasets)
+        wants = (spec.demand, spec.workers, spec.sites, spec.datasets, spec.topology)
         key = (*wants, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.priority)
         known = self._shapes.get(key)
         if known is not None:
@@ -189,6 +189,7 @@ class Columns:
             ids=tuple(n.id for n in nodes),
             site=_i32([site_row[n.site] for n in nodes]),
             accelerator=_i32([types.get(n.accelerator, -1) for n in nodes]),
+            block=_blocks(nodes),
             cores_milli=_i64([n.cores_milli for n in nodes]),
             memory_mib=_i64([n.memory_mib for n in nodes]),
             device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
@@ -239,6 +240,7 @@ class Columns:
             memory_mib=cells[:, _MEMORY].copy(),
             devices=cells[:, _DEVICES].copy(),
             limit_ms=cells[:, _LIMIT].copy(),
+            block=cells[:, _BLOCK].astype(np.bool_),
             shape=_renumbered(shape),
             site_ptr=site_ptr,
             site_row=_i32(list(chain.from_iterable(site_runs)))[site_at],
@@ -376,6 +378,13 @@ def _with(
         worker_mask=np.array([*live.worker_mask, *(mask for _, mask in flat)], dtype=np.uint64),
         share_milli=_i64([*live.share_milli, *(0 for _ in strange)]),
     )
+
+
+def _blocks(nodes: Sequence[Node]) -> NDArray[np.int32]:
+    """Numbers of topology blocks, in the order of their first nodes. Nodes of another accelerator that tell of the same block are
+    another block: gangs are of one type."""
+    known: dict[tuple[str, str, str], int] = {}
+    return _i32([known.setdefault((n.site, n.accelerator, n.block), len(known)) if n.block else -1 for n in nodes])
 
 
 def _started(attempt: Attempt) -> int:

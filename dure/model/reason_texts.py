@@ -114,6 +114,22 @@ _WAITING: dict[K, ReasonText] = {
         "Ask for at most {workers_fit_empty} workers, or smaller ones."), (
         "사이트 규모 초과", "워커 {workers}개가 함께 필요하지만 빈 사이트에도 {workers_fit_empty}개까지만 들어갑니다.",
         "워커를 {workers_fit_empty}개 이하로 하거나 더 작게 요청하십시오.")),
+    K.BLOCK_TOO_SMALL: _text("workers workers_fit_block", _SELF, (
+        "No topology block is large enough",
+        "It needs {workers} workers in one topology block; the largest block takes {workers_fit_block} of them even when empty.",
+        "Do without the block (topology: any), or ask for at most {workers_fit_block} workers."), (
+        "토폴로지 블록 규모 초과",
+        "워커 {workers}개가 한 토폴로지 블록에 있어야 하지만 가장 큰 블록이 비어 있어도 {workers_fit_block}개까지만 들어갑니다.",
+        "블록 조건을 빼거나(topology: any) 워커를 {workers_fit_block}개 이하로 하십시오.")),
+    K.WAITS_BLOCK: _text("workers workers_fit_now", _WAIT, (
+        "Waits for a topology block",
+        "A site has room for its {workers} workers, but no block has room for all of them; the emptiest takes {workers_fit_now} "
+        "now.",
+        "Wait until others in a block end, or do without the block (topology: any)."), (
+        "토폴로지 블록 대기",
+        "사이트에는 워커 {workers}개의 자리가 있지만 모두 들어갈 블록이 없습니다. 지금 가장 빈 블록에 {workers_fit_now}개가 "
+        "들어갑니다.",
+        "블록의 다른 작업이 끝나기를 기다리거나 블록 조건을 빼십시오(topology: any).")),
     K.WAITS_CORES: _text("workers workers_fit_now wanted_milli free_milli", _WAIT, (
         "Waits for cores", "It needs {workers} × {wanted_milli} at one site; there is room for {workers_fit_now} now. "
         "The most that is free on one node with room for the rest: {free_milli}.",

@@ -43,6 +43,7 @@ class Node:
     site: str
     name: str
     pool: str = "default"
+    block: str = ""  # topology block of the site (switch, NVLink domain, rack) in which it stands; "": in none
     cores_milli: int = 0
     memory_mib: int = 0
     accelerator: str = ""

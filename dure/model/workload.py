@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# `WorkloadSpec.topology`, besides "", which asks for nothing
+BLOCK = "block"  # all workers in one topology block, or on one node
+ANYWHERE = "any"  # what "" is called where a word is needed
 LIMIT_MS_MIN = 1000  # the shortest wall time that may be asked for: less is a slip, such as a unit left out
 
 
@@ -111,6 +114,7 @@ class WorkloadSpec:
     retries: int = 0  # further tries after a failure of the tenant's own command
     sites: tuple[str, ...] = ()  # allowed sites; empty means all
     datasets: tuple[str, ...] = ()  # names of the data sets that it reads: better where they are
+    topology: str = ""  # how near to each other its workers have to be: "" anywhere at a site, or BLOCK
     grace_ms: int = 10_000  # between the polite signal and the kill
 
 

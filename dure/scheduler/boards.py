@@ -16,7 +16,8 @@ from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Snapshot
 
 @dataclass(frozen=True)
 class Runs:
-    """Where the nodes of a site are that have a type of accelerator: cells `low` up to and without `high`.
+    """Where the nodes of a site are that have a type of accelerator: cells `low` up to and without `high`; one cell, or where
+    anybody asks for a topology block, one for each, in which a node that is in none has a cell of its own.
 
     Shape (sites, accelerators + 1); the last column, which is also column -1, is for work that takes any node."""
 
@@ -29,8 +30,13 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     nodes, kinds = s.nodes, len(s.accelerators) + 1
     up = nodes.usable & (s.sites.reachable & ~s.sites.drained)[nodes.site]
     key = nodes.site.astype(np.int64) * kinds + nodes.accelerator + 1  # by site, then type; those without devices first
-    used, cell = np.unique(key[up], return_inverse=True)
-    cells = np.full(len(nodes.ids), -1, np.int32)
+    count = len(nodes.ids)
+    part = (
+        np.where(nodes.block < 0, count + np.arange(count), nodes.block) if s.pending.block.any() else np.zeros(count, np.int64)
+    )
+    used, cell = np.unique(key[up] * (2 * count + 1) + part[up], return_inverse=True)
+    used //= 2 * count + 1
+    cells = np.full(count, -1, np.int32)
     cells[up] = cell
     low, high = _runs(used, len(s.sites.ids), kinds)
     width = device_widths(nodes.device_mask)
@@ -38,7 +44,7 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     farm.site, farm.kind, farm.block, farm.cores, farm.memory = (
         nodes.site,
         nodes.accelerator,
-        -1,
+        nodes.block,
         nodes.cores_milli,
         nodes.memory_mib,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from dure.errors import require
 from dure.model.money import round_up
+from dure.model.workload import BLOCK
 from dure.scheduler.funds import KRW
 from dure.scheduler.rows import picked
 from dure.scheduler.snapshot import FOREVER_MS, I32, I64, Alternatives, Awards, Pending, Snapshot, freeze, unused_shape
@@ -46,6 +47,7 @@ class Change:
     """New values of some fields; a field with its default stays as it is."""
 
     all_sites: bool = False
+    topology: str = ""  # "any" where it may be spread over topology blocks, "block" where it may not; as `WorkloadSpec.topology`
     accelerators: tuple[str, ...] = ()  # instead of those accepted now
     limit_ms: int = 0  # limit and grace, as in Pending
     memory_mib: int = 0  # per worker, as are cores and devices
@@ -95,7 +97,7 @@ def only(snapshot: Snapshot, row: int) -> Snapshot:
 
 def _pending(s: Snapshot, row: int, change: Change) -> Pending:
     p = s.pending
-    columns: dict[str, object] = {name: _with(getattr(p, name), row, getattr(change, name)) for name in NUMBERS}
+    columns: dict[str, Any] = {name: _with(getattr(p, name), row, getattr(change, name)) for name in NUMBERS}
     if change.devices:  # of one kind or of the other
         columns["share_milli"] = _with(p.share_milli, row, 0, anyway=True)
     if change.share_milli:
@@ -111,8 +113,11 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         ptr = p.site_ptr.copy()
         ptr[row + 1 :] -= high - low
         columns |= {"site_ptr": ptr, "site_row": np.delete(p.site_row, np.s_[low:high])}
+    if change.topology:
+        columns["block"] = p.block.copy()
+        columns["block"][row] = change.topology == BLOCK
     columns["shape"] = _with(p.shape, row, unused_shape(p))
-    return replace(p, **columns)  # type: ignore[arg-type]
+    return replace(p, **columns)
 
 
 def _with(column: Whole, row: int, value: int, *, anyway: bool = False) -> Whole:

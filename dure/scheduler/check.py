@@ -133,6 +133,8 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
     nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
     if len(nodes) != w.workers[row]:
         yield f"{name} is a gang of {w.workers[row]}, but {len(nodes)} are placed"
+    if w.block[row] and not _in_one_block(s, nodes):
+        yield f"{name} is to sit in one topology block, and is spread over several"
     devices = int(w.devices[row]) if w.share_milli[row] == 0 else 1
     yield from _workers(s, name, site, int(s.alternatives.accelerator[alternative]), devices, nodes, masks)
     yield from _bounds(s, row, site, int(s.alternatives.accelerator[alternative]))
@@ -173,6 +175,12 @@ def _workers(
             yield f"{name} gets {mask.bit_count()} devices on {at} instead of {devices}"
         if mask & ~int(s.nodes.device_mask[node]):
             yield f"{name} gets devices that {at} does not have"
+
+
+def _in_one_block(s: Snapshot, nodes: list[int]) -> bool:
+    """On one node, or on nodes that stand in the same block."""
+    blocks = {(int(s.nodes.site[n]), int(s.nodes.block[n])) for n in nodes}
+    return len(set(nodes)) <= 1 or (len(blocks) == 1 and all(block >= 0 for _, block in blocks))
 
 
 def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
@@ -290,6 +298,8 @@ def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
             yield f"{name} is promised a place at {s.sites.ids[site]}, where it cannot start"
         if len(nodes) != s.pending.workers[row] or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
             yield f"{name} is promised places that do not hold it whole"
+        if s.pending.block[row] and not _in_one_block(s, nodes):
+            yield f"{name} is promised places in several topology blocks"
 
 
 def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:

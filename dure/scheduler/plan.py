@@ -53,6 +53,10 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     # as WAITS_DEVICES: the share that each worker wants, in thousandths, and the most that is left of one device
     (ReasonKind.WAITS_SHARE, ("workers", "workers_fit_now", "wanted_share_milli", "free_share_milli")),
     (ReasonKind.RULED_OUT, ("taste",)),  # wherever it could run, a bound of the policy's preferences keeps it off: one of them
+    # a site would take all workers, but no topology block would, even were everything empty: what the largest takes
+    (ReasonKind.BLOCK_TOO_SMALL, ("workers", "workers_fit_block")),
+    # a site would take all of them now, but no block has room: what that takes which has most
+    (ReasonKind.WAITS_BLOCK, ("workers", "workers_fit_now")),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices, shares of one

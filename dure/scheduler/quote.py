@@ -34,6 +34,7 @@ class Hypothetical:
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
     data: tuple[int, ...] = ()  # data sets; -1: one that is nowhere
+    block: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ class Nodes:
     ids: tuple[str, ...]
     site: I32
     accelerator: I32  # index into Snapshot.accelerators, -1 for none
+    block: I32  # topology block, by number within its site; -1: in none. All nodes of a block are of one accelerator
     cores_milli: I64  # total
     memory_mib: I64  # total
     device_mask: U64  # bit i set: device i exists (at most 64 a node)
@@ -102,7 +103,8 @@ class Pending:
     memory_mib: I64  # per worker
     devices: I64  # per worker
     limit_ms: I64  # limit + grace: how long it may occupy what it gets
-    shape: I32  # rows of one number ask for the same: workers of the same size, sites and alternatives; others may, too
+    block: Bool  # all workers within one topology block (or on one node), if there are several
+    shape: I32  # rows of one number ask for the same: workers of the same size, sites, alternatives and topology; others may, too
     site_ptr: I32  # CSR into site_row: allowed sites; an empty run means all
     site_row: I32
     alt_ptr: I32  # CSR into Alternatives: at least one each, best first

@@ -113,11 +113,11 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     heads = first_rows(p.shape)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
     data_ptr, data_at = gather(p.data_ptr, heads)
-    fixed = np.array(
-        [p.workers[heads], p.cores_milli[heads], p.memory_mib[heads], p.devices[heads], p.share_milli[heads]], np.int64
-    )
+    block = p.block & (p.workers > 1)  # one worker is always within one
+    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
     of_head, first_head = classes(
-        fixed, ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at]))
+        np.array([column[heads] for column in columns], np.int64),
+        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
     )
     of_shape = np.zeros(unused_shape(p), np.int32)
     of_shape[p.shape[heads]] = of_head
@@ -129,16 +129,17 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
     sites[row[site >= 0], site[site >= 0]] = True
     demands = demands_as(
-        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first], sites,
+        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first],
+        block[first].astype(np.int64), sites,
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
     return of, demands, first.astype(np.int32)
 
 
 def node_models(s: Snapshot) -> Models:
-    n = s.nodes
+    n, block = s.nodes, s.nodes.block if s.pending.block.any() else np.full(len(s.nodes.ids), -1, np.int32)
     devices = np.bitwise_count(n.device_mask).astype(np.int64)
-    return models_of(n.site, n.accelerator, n.cores_milli, n.memory_mib, devices, n.shares)
+    return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
 
 
 def _queue(s: Snapshot, of: I32) -> Queue:

@@ -115,7 +115,8 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
     """What each site says, were it the only one."""
     s, whole, kinds = planning.s, asked.cycle.demands, len(asked.kinds)
     count = len(s.sites.ids)
-    column = {name: np.repeat(whole.each[name][:1], count) for name in ("workers", "cores", "memory", "devices", "share")}
+    names = ("workers", "cores", "memory", "devices", "share", "block")
+    column = {name: np.repeat(whole.each[name][:1], count) for name in names}
     alone = demands_as(
         **column, sites=np.eye(count, dtype=np.bool_) & whole.sites, kind_ptr=np.arange(count + 1) * kinds,
         kind=np.tile(whole.kind, count),

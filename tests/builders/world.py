@@ -72,14 +72,15 @@ class World:
 
     def node(
         self, id: str, site: str, *, cores: float = 8, memory: int = 32_768, devices: int = 0, accelerator: str = "",
-        usable: bool = True, idle_mw: int = 0, device_mw: int = 0, core_mw: int = 0, closed: Sequence[tuple[float, float]] = (),
-        shares: bool = False,
+        block: int = -1, usable: bool = True, idle_mw: int = 0, device_mw: int = 0, core_mw: int = 0,
+        closed: Sequence[tuple[float, float]] = (), shares: bool = False,
     ) -> World:  # fmt: skip
-        """closed: windows of maintenance (from, until), ascending, without overlaps, none of them over."""
+        """closed: windows of maintenance (from, until), ascending, without overlaps, none of them over. block: its number within
+        the site; nodes of one block have one accelerator."""
         self.nodes.append({
             "id": id, "site": site, "cores_milli": int(cores * 1000), "memory": memory, "mask": (1 << devices) - 1,
-            "accelerator": accelerator, "usable": usable, "idle_mw": idle_mw, "device_mw": device_mw, "core_mw": core_mw,
-            "shares": shares,
+            "accelerator": accelerator, "block": block, "usable": usable, "idle_mw": idle_mw, "device_mw": device_mw,
+            "core_mw": core_mw, "shares": shares,
             "closed": [(self._at(begin), self._at(end)) for begin, end in closed],
         })  # fmt: skip
         return self
@@ -120,8 +121,8 @@ class World:
         self, id: str, *, project: str = "lab", priority: str = "normal", workers: int = 1, cores: float = 1, memory: int = 512,
         devices: int = 0, accelerators: Sequence[str] | None = None, limit: float = HOUR_S, sites: Sequence[str] = (),
         hold: int | Sequence[int] = 0, merit: int = -1, preemptible: bool = True, submitted: float | None = None,
-        eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0,
-        data: Sequence[str] = (),
+        eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0, data: Sequence[str] = (),
+        block: bool = False,
     ) -> World:  # fmt: skip
         """accelerators: best first; none named: any type there is when devices are wanted. hold: won, one for all
         alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them."""
@@ -131,8 +132,7 @@ class World:
             "memory": memory, "devices": devices, "accelerators": accelerators, "limit_ms": int(limit * 1000),
             "sites": tuple(sites), "hold": hold, "merit": merit, "preemptible": preemptible,
             "submitted_ms": self._at(-1000 + len(self.waiting) if submitted is None else submitted),
-            "eligible_ms": self._at(eligible), "dependency": dependency, "share": share,
-            "data": tuple(data),
+            "eligible_ms": self._at(eligible), "dependency": dependency, "share": share, "data": tuple(data), "block": block,
         })  # fmt: skip
         return self
 
@@ -209,6 +209,7 @@ class World:
             tuple(n["id"] for n in rows),
             np.array([sites.index(n["site"]) for n in rows], np.int32),
             np.array([types.index(n["accelerator"]) if n["accelerator"] else -1 for n in rows], np.int32),
+            _i32(n["block"] for n in rows),
             _i64(n["cores_milli"] for n in rows),
             _i64(n["memory"] for n in rows),
             np.array([n["mask"] for n in rows], np.uint64),
@@ -254,6 +255,7 @@ class World:
             _i64(p["eligible_ms"] for p in rows),
             _i32(p["dependency"] for p in rows),
             *(_i64(p[name] for p in rows) for name in ("workers", "cores_milli", "memory", "devices", "limit_ms")),
+            np.array([p["block"] for p in rows], np.bool_),
             _i32(_numbered(_asks(p, types) for p in rows)),
             _ptr(len(p["sites"]) for p in rows),
             _i32(sites.index(s) if s in sites else -1 for p in rows for s in p["sites"]),
@@ -322,7 +324,8 @@ def _table(rows: list[list[bool]], width: int) -> Any:
 
 def _asks(p: dict[str, Any], types: tuple[str, ...]) -> tuple[object, ...]:
     """What tells the shapes of two waiting workloads apart."""
-    return p["workers"], p["cores_milli"], p["memory"], p["devices"], p["share"], p["data"], p["sites"], tuple(_types(p, types))
+    wanted = (p["workers"], p["cores_milli"], p["memory"], p["devices"], p["share"])
+    return *wanted, p["data"], p["sites"], p["block"], tuple(_types(p, types))
 
 
 def _numbered(values: Iterable[object]) -> Iterator[int]:

@@ -36,12 +36,12 @@ class Left:
 @st.composite
 def worlds(
     draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False,
-    shares: bool = False, tastes: bool = False,
+    shares: bool = False, tastes: bool = False, blocks: bool = False,
 ) -> World:  # fmt: skip
     """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
     cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes:
-    what sites are preferred for, and how much. None is drawn unless asked for, so that a world without them is the same as it
-    always was."""
+    what sites are preferred for, and how much; blocks: nodes stand in some, and work asks for one. None is drawn unless asked
+    for, so that a world without them is the same as it always was."""
     world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
@@ -69,6 +69,8 @@ def worlds(
         _closed(draw, world)
     if quotas:
         _quotas(draw, world)
+    if blocks:
+        _blocks(draw, world)
     return world
 
 
@@ -116,6 +118,16 @@ def _shared(draw: st.DrawFn, world: World) -> None:
     for waiting in world.waiting:
         if waiting["devices"] and draw(st.booleans()):
             waiting["devices"], waiting["share"] = 0, draw(SHARE)
+
+
+def _blocks(draw: st.DrawFn, world: World) -> None:
+    """Two for each accelerator, and nodes that are in none."""
+    types = sorted({node["accelerator"] for node in world.nodes})
+    for node in world.nodes:
+        block = draw(st.sampled_from((0, 0, 1, 1, -1)))
+        node["block"] = block if block < 0 else 2 * types.index(node["accelerator"]) + block
+    for asked in world.waiting:
+        asked["block"] = draw(st.sampled_from((True, True, False)))
 
 
 def _envelopes(draw: st.DrawFn, world: World) -> None:

@@ -18,6 +18,7 @@ ONE_NODE: tuple[Mapping[str, Any], ...] = (
     {
         "name": "node",
         "pool": "default",
+        "block": "",
         "cores_milli": 2000,
         "memory_mib": 4096,
         "accelerator": "",

@@ -18,6 +18,7 @@ class LocalSettings:
     farm_folder: Path | None = None
     node: str = "node"
     pool: str = "default"
+    block: str = ""  # topology block of the site in which this machine stands; "": in none
     cores_milli: int = 0  # 0: as many as this process may use
     memory_mib: int = 0  # 0: what the machine has, less memory_kept_mib
     memory_kept_mib: int = 512  # for the farm itself and the system

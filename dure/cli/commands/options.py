@@ -48,6 +48,7 @@ Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
 Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
 TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
 Priority = Annotated[str, typer.Option("--priority", help="opt.priority")]
+Topology = Annotated[str, typer.Option("--topology", help="opt.topology", metavar="any|block")]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="opt.checkpoint", metavar="TIME")]
 Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="opt.dataset", metavar="NAME")]
 Env = Annotated[list[str] | None, typer.Option("--env", "-e", help="opt.env", metavar="NAME=VALUE")]
@@ -65,6 +66,7 @@ def _declared(
     array: Array = 0,
     limit: TimeLimit = "",
     priority: Priority = "",
+    topology: Topology = "",
     checkpoint: Checkpoint = "",
     datasets: Datasets = None,
     env: Env = None,

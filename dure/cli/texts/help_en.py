@@ -115,6 +115,7 @@ TEXTS: dict[str, str] = {
     "opt.award_site": "Eligible site; repeat it. None: all.",
     "opt.budget": "Budget in whole units of the currency.",
     "opt.checkpoint": "Interval at which the job writes checkpoints, such as 60s.",
+    "opt.topology": "any: its workers may sit anywhere at a site; block: all in one topology block of it (a switch, a rack).",
     "opt.code": "folder (or file) whose code runs instead of the archive that it had",
     "opt.cores": "Cores for each worker.",
     "opt.currency": "KRW (won) or ACS (merit: accelerator-seconds).",

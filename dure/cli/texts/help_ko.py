@@ -115,6 +115,7 @@ TEXTS: dict[str, str] = {
     "opt.award_site": "쓸 수 있는 사이트(반복 가능). 없으면 모두.",
     "opt.budget": "통화 단위의 예산.",
     "opt.checkpoint": "작업이 체크포인트를 쓰는 간격. 예: 60s.",
+    "opt.topology": "any: 워커가 사이트 어디에나 앉음; block: 모두 한 토폴로지 블록(스위치, 랙)에 앉음.",
     "opt.code": "이전 묶음 대신 실행할 코드의 폴더(또는 파일)",
     "opt.cores": "워커마다의 코어 수.",
     "opt.currency": "KRW(원) 또는 ACS(메리트: 가속기·초).",

@@ -19,7 +19,18 @@ from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle
 from dure.model.site import Site
 from dure.model.tenancy import Grant, Project
-from dure.model.workload import LIMIT_MS_MIN, TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import (
+    ANYWHERE,
+    BLOCK,
+    LIMIT_MS_MIN,
+    TERMINAL,
+    Attempt,
+    AttemptState,
+    Outcome,
+    Workload,
+    WorkloadSpec,
+    WorkloadState,
+)
 from dure.ports import Reader, Tx
 
 # What no machine has, so that sums stay far from 64 bits; the scheduler says what the farm has.
@@ -136,6 +147,8 @@ def _shape_faults(spec: WorkloadSpec) -> Iterator[Reason]:
         yield bad("command", "empty")
     if not 0 <= demand.share_milli < WHOLE_MILLI or (demand.share_milli and demand.devices):
         yield bad("resources.devices", "bad_format", detail="form_devices", example="0.5")
+    if spec.topology not in ("", BLOCK):
+        yield bad("topology", "unknown_value", value=spec.topology, allowed=f"{ANYWHERE}, {BLOCK}")
     if demand.accelerators and not demand.wants_devices:
         yield bad("resources.accelerators", "contradiction", needs="resources.devices")
 

@@ -10,7 +10,7 @@ from dure.scheduler.kernels.ground import I64, WHOLE
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
-from dure.scheduler.kernels.short import takes_all
+from dure.scheduler.kernels.seat import takes_all
 from dure.scheduler.kernels.standing import Demands, gang_of
 from dure.scheduler.kernels.waits import MAINTENANCE, POWER, QUOTA, TURN
 

@@ -17,7 +17,7 @@ from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.seat import seat
+from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
@@ -258,13 +258,13 @@ def _preempt(cycle: Cycle, row: int) -> int:
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
-            site, victims = _cheapest(cycle, row, alt, currency)
+            site, low, victims = _cheapest(cycle, row, alt, currency)
             if site < 0:
                 continue
             if found.used[ASKING] != 0:
                 found.each.state[row] = CLAIMED
                 return int(alt)
-            low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+            high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
             gone = _gone(displaced[:victims], ends, queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
@@ -280,15 +280,16 @@ def _preempt(cycle: Cycle, row: int) -> int:
 
 
 @inner
-def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
-    """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int, int]:
+    """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
+    -1: there are none anywhere."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
-    best, count, least = -1, 0, 0.0
+    best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
     funds = held(purse, queue.project[row], demands.kind[alt], currency)
@@ -299,22 +300,24 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
             board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
-        chosen = choose(board, candidates, site, low, high, gang, queue.priority[row], displaced)
-        if chosen == 0 and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
+        step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
+        for part in range(low, high, step):
+            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], displaced)
+            if chosen == 0:
+                continue
+            some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
+            if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
+                continue
+            lost = 0.0
+            for i in range(chosen):
+                lost += candidates.lost[displaced[i]]
+            if best < 0 or lost < least or (lost == least and chosen < count):
+                best, start, count, least = site, part, chosen, lost
+                _copy(displaced, kept, chosen)
+        if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[alt, site] = queue.priority[row]
-        if chosen == 0:
-            continue
-        mw = wanted_mw(power, site, demands.kind[alt], gang)
-        if not may_swap(power, site, board.now, displaced[:chosen], ends, _gone(displaced[:chosen], ends, queue.limit[row]), mw):
-            continue
-        lost = 0.0
-        for i in range(chosen):
-            lost += candidates.lost[displaced[i]]
-        if best < 0 or lost < least or (lost == least and chosen < count):
-            best, count, least = site, chosen, lost
-            _copy(displaced, kept, chosen)
     _copy(kept, displaced, count)
-    return best, count
+    return best, start, count
 
 
 @inner

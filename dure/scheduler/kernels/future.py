@@ -13,7 +13,7 @@ from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
-from dure.scheduler.kernels.seat import emptiness, place, workers_of
+from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
 from dure.scheduler.kernels.slots import slots, tightest, usable
 
 FOREVER = 1 << 62
@@ -66,6 +66,18 @@ def earliest(
 ) -> int:  # fmt: skip
     """The first moment before `by` at which all workers could start in a run of cells of a site, stay for `limit` and draw so
     much there; -1: none is known."""
+    step, best = parts(gang, low, high), -1
+    for part in range(low, high, step):
+        at = _earliest(board, power, site, part, part + step, gang, limit, by, mw)
+        if at >= 0:
+            best = by = at
+    return int(best)
+
+
+@inner
+def _earliest(
+    board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
+) -> int:  # fmt: skip
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
     lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
@@ -162,6 +174,8 @@ def seat_then(board: Board, low: int, high: int, gang: Gang, at: int, end: int, 
         closed = closed_within(board, wide(nodes[i]), at, end)
         room[i] = 0 if closed else workers_of(free, gang)
         empty[i] = emptiness(free[2], free[0])
+    if gang.block:
+        one_part(board, low, high, nodes, room, empty, gang.workers)
     return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 

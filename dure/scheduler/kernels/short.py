@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I64, WHOLE, Gang
-from dure.scheduler.kernels.index import next_node
-from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.jit import constant, inner, kernel
 from dure.scheduler.kernels.room import count_whole
-from dure.scheduler.kernels.seat import FIRST, UNBOUNDED, bound, takes, workers_of
-from dure.scheduler.kernels.standing import Demands, gang_of
-from dure.scheduler.kernels.waits import CORES, DEVICES, NODES_OUT, RESERVED, SHARES, TURN
+from dure.scheduler.kernels.seat import UNBOUNDED, bound, parts, takes_all, workers_of
+from dure.scheduler.kernels.standing import Demands, anywhere, gang_of
+from dure.scheduler.kernels.waits import CORES, DEVICES, NO_BLOCK, NODES_OUT, RESERVED, SHARES, TURN
 
 Bool = NDArray[np.bool_]
 
@@ -97,23 +96,26 @@ def most_left(board: Board, cells: Bool, gang: Gang) -> int:
 
 @inner
 def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
-    """How many workers a run of cells takes; of one that takes them all, not exactly."""
-    total = 0
-    for i in range(stock.ptr[low], stock.ptr[high]):
-        room = (stock.cores[i], stock.memory[i], stock.devices[i])
-        # most are too full, and to divide takes time
-        if room[2] >= max(gang.devices, min(gang.share, 1)) and room[0] >= gang.cores and room[1] >= gang.memory:
-            total += workers_of(room, gang) * stock.nodes[i]
-            if total >= gang.workers:
-                break
-    return int(total)
+    """How many workers a run of cells takes together; of one that takes them all, not exactly."""
+    step, most = parts(gang, low, high), 0
+    for part in range(low, high, step):
+        total = 0
+        for i in range(stock.ptr[part], stock.ptr[part + step]):
+            room = (stock.cores[i], stock.memory[i], stock.devices[i])
+            # most are too full, and to divide takes time
+            if room[2] >= max(gang.devices, min(gang.share, 1)) and room[0] >= gang.cores and room[1] >= gang.memory:
+                total += workers_of(room, gang) * stock.nodes[i]
+                if total >= gang.workers:
+                    return int(total)
+        most = max(most, int(total))
+    return most
 
 
 @inner
-def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> int:
+def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, gang: Gang) -> int:
     """The most workers that one site takes; where one takes them all, no other is looked at. sites: those in question, shape
     (alternatives, sites)."""
-    most, first, gang = 0, demands.each.kind_ptr[c], gang_of(demands, c)
+    most, first = 0, demands.each.kind_ptr[c]
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
@@ -129,21 +131,23 @@ def shortage(
     board: Board, stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64
 ) -> int:  # fmt: skip
     """The code and the facts of too little room; `TURN` where there is enough."""
-    share = demands.each.share[c]
-    if share > 0:
-        stock, whole = shares_of(board, False, share), shares_of(board, True, share)
-    facts[0] = demands.each.workers[c]
-    facts[1] = most_at(stock, low, high, demands, c, sites)
+    gang = gang_of(demands, c)
+    if gang.share > 0:
+        stock, whole = shares_of(board, False, gang.share), shares_of(board, True, gang.share)
+    facts[0] = gang.workers
+    facts[1] = most_at(stock, low, high, demands, c, sites, gang)
     if facts[1] >= facts[0]:
         return TURN
-    ever = most_at(whole, low, high, demands, c, sites)
+    ever = most_at(whole, low, high, demands, c, sites, gang)
     if ever < facts[0]:
         facts[1] = ever
         return NODES_OUT
+    if gang.block and most_at(stock, low, high, demands, c, sites, anywhere(gang)) >= gang.workers:
+        return NO_BLOCK
     cells = _cells(len(stock.ptr) - 1, low, high, demands, c, sites)
     code = _scarcest(stock, cells, demands, c, facts)
-    if code == DEVICES and share > 0:
-        facts[2], facts[3] = share, most_left(board, cells, gang_of(demands, c))
+    if code == DEVICES and gang.share > 0:
+        facts[2], facts[3] = gang.share, most_left(board, cells, gang)
         return SHARES
     return code
 
@@ -211,29 +215,10 @@ def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, site
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             cells = (low[site, kind], high[site, kind])
-            if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang.devices) < gang.workers:
+            if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang) < gang.workers:
                 continue
             if takes_all(board, cells[0], cells[1], gang, end):
                 return True
-    return False
-
-
-@inner
-def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
-    """Whether a run of cells takes them, beside what is promised. The emptiest nodes are asked first: few are needed, mostly."""
-    ground, index, total, top = board.ground, board.cells, 0, 0
-    for cell in range(low, high):
-        top = max(top, index.cell.top[cell])
-    for level in range(top, gang.devices - 1, -1):
-        for cell in range(low, high):
-            slot = next_node(index, cell, wide(level), FIRST)
-            while slot >= 0:
-                node = wide(index.nodes[index.cell.first[cell] + slot])
-                if ground.nodes.cores_free[node] >= gang.cores and ground.nodes.memory_free[node] >= gang.memory:
-                    total += takes(board, node, wide(level), gang, end, True)
-                    if total >= gang.workers:
-                        return True
-                slot = next_node(index, cell, wide(level), slot + 1)
     return False
 
 

@@ -35,7 +35,7 @@ def weigh(
         if not sites[site] or full[site] <= limit or held[site] < hold:
             continue
         looked += 1
-        if gang.devices > 0 and bound(size, top, low[site], high[site], gang.devices) < gang.workers:
+        if gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
             full[site] = alike
         else:
             free[site] = spare_at(low, high, spare_of, site)

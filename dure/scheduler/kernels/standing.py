@@ -14,6 +14,7 @@ from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table,
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 from dure.scheduler.kernels.waits import (
+    BLOCK_TOO_SMALL,
     DRAINED,
     NO_TYPE,
     NOT_ALLOWED,
@@ -35,6 +36,7 @@ class Models(NamedTuple):
 
     site: I32
     kind: I32
+    block: I32  # -1: in none, or nobody asks; those of a site's block stand side by side
     cores: I64
     memory: I64
     devices: I64
@@ -48,6 +50,7 @@ GANG: Columns = [  # by class, and one row more for the end of the last one's al
     ("memory", np.int64),
     ("devices", np.int64),
     ("share", np.int64),  # thousandths of one device, instead
+    ("block", np.int64),  # 1: all workers within one topology block
     ("kind_ptr", np.int64),  # its alternatives in `Demands.kind`
 ]
 
@@ -61,11 +64,11 @@ class Demands(NamedTuple):
 
 
 def demands_as(
-    workers: I64, cores: I64, memory: I64, devices: I64, share: I64, sites: Bool, kind_ptr: I64, kind: I32
+    workers: I64, cores: I64, memory: I64, devices: I64, share: I64, block: I64, sites: Bool, kind_ptr: I64, kind: I32
 ) -> Demands:  # fmt: skip
     each, count = table(GANG, len(workers) + 1), len(workers)
     each.kind_ptr = kind_ptr
-    columns = {"workers": workers, "cores": cores, "memory": memory, "devices": devices, "share": share}
+    columns = {"workers": workers, "cores": cores, "memory": memory, "devices": devices, "share": share, "block": block}
     for name, column in columns.items():
         each[name][:count] = column
     return Demands(each, sites, kind)
@@ -75,7 +78,13 @@ def demands_as(
 def gang_of(demands: Demands, c: int) -> Gang:
     """What a class asks for."""
     each = demands.each
-    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c], each.share[c])
+    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c], each.share[c], each.block[c])
+
+
+@inner
+def anywhere(gang: Gang) -> Gang:
+    """The same gang, if it asked for no block."""
+    return Gang(gang.workers, gang.cores, gang.memory, gang.devices, gang.share, wide(0))
 
 
 class Standings(NamedTuple):
@@ -89,10 +98,13 @@ class Standings(NamedTuple):
     barred: I32  # likewise: 1 + the number of the preference whose bound keeps work off, 0 if none does
 
 
-def models_of(site: I32, kind: I32, cores: I64, memory: I64, devices: I64, shares: Bool) -> Models:
-    of, first = classes(np.array([site, kind, cores, memory, devices, shares], np.int64))
-    nodes = np.bincount(of).astype(np.int64)
-    return Models(site[first], kind[first], cores[first], memory[first], devices[first], shares[first], nodes)
+def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: I64, shares: Bool) -> Models:
+    of, first = classes(np.array([site, kind, block, cores, memory, devices, shares], np.int64))
+    nodes, order = np.bincount(of).astype(np.int64), np.lexsort((block[first], site[first]))
+    first = first[order]
+    return Models(
+        site[first], kind[first], block[first], cores[first], memory[first], devices[first], shares[first], nodes[order]
+    )  # fmt: skip
 
 
 @inner
@@ -116,27 +128,45 @@ def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Boo
 
 @kernel
 def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, found: Standings) -> None:
-    takes = np.zeros(len(reachable), np.int64)
+    takes, within = np.zeros(len(reachable), np.int64), np.zeros(len(reachable), np.int64)
     for c in range(len(demands.sites)):
         gang = gang_of(demands, c)
-        allowed, typed, most, up, closed, ruled = demands.sites[c].any(), False, wide(0), False, False, wide(0)
+        allowed, typed, most, inside, up, closed = demands.sites[c].any(), False, wide(0), wide(0), False, False
+        ruled = wide(0)
         for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
-            takes[:] = 0
-            for m in range(len(models.site)):
-                if _asked(models, m, demands, c, alt):
-                    typed = True
-                    room = (models.cores[m], models.memory[m], _units(models, m, gang.share))
-                    takes[models.site[m]] += workers_of(room, gang) * models.nodes[m]
+            typed |= _count(models, demands, c, alt, gang, takes, within)
             for site in range(len(takes)):
-                most = max(most, takes[site])
-                if takes[site] >= gang.workers:
+                most, inside = max(most, takes[site]), max(inside, within[site])
+                if within[site] >= gang.workers:
                     here = reachable[site] and not drained[site]
                     found.sites[alt, site] = here and found.barred[alt, site] == 0
                     up |= found.sites[alt, site]
                     if here and ruled == 0:
                         ruled = wide(found.barred[alt, site])
                     closed |= reachable[site] and drained[site]
-        _tell(models, demands, c, allowed, typed, most, up, closed, ruled, found)
+        _tell(models, demands, c, allowed, typed, most, inside, up, closed, ruled, found)
+
+
+@inner
+def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes: I64, within: I64) -> bool:
+    """Write how many workers each site takes on an alternative, and how many of them within what a gang asks for: one block, or
+    all of it. Whether there are nodes for it at all."""
+    takes[:], within[:] = 0, 0
+    typed, last, inside = False, -1, np.int64(0)
+    for m in range(len(models.site)):
+        if not _asked(models, m, demands, c, alt):
+            continue
+        typed, site = True, models.site[m]
+        fits = workers_of((models.cores[m], models.memory[m], _units(models, m, gang.share)), gang)
+        takes[site] += fits * models.nodes[m]
+        if not gang.block:
+            within[site] = takes[site]
+            continue
+        alone = models.block[m] < 0  # nodes in no block, each of which stands for itself
+        same = not alone and last >= 0 and models.site[last] == site and models.block[last] == models.block[m]
+        inside = inside * same + fits * (1 if alone else models.nodes[m])
+        within[site], last = max(within[site], inside), m
+    return typed
 
 
 @inner
@@ -151,17 +181,9 @@ def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
 
 @inner
 def _tell(
-    models: Models,
-    demands: Demands,
-    c: int,
-    allowed: bool,
-    typed: bool,
-    most: int,
-    up: bool,
-    closed: bool,
-    ruled: int,
-    found: Standings,
-) -> None:
+    models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, inside: int, up: bool, closed: bool,
+    ruled: int, found: Standings,
+) -> None:  # fmt: skip
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     if not allowed:
         found.code[c] = NOT_ALLOWED
@@ -176,6 +198,8 @@ def _tell(
         _node_too_small(models, demands, c, found)
     elif most < demands.each.workers[c]:
         found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.each.workers[c], most
+    elif inside < demands.each.workers[c]:
+        found.code[c], found.facts[c, 0], found.facts[c, 1] = BLOCK_TOO_SMALL, demands.each.workers[c], inside
     elif not up and ruled > 0:
         found.code[c], found.facts[c, 0] = RULED_OUT, ruled - 1
     elif not up:

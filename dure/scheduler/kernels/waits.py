@@ -36,4 +36,6 @@ FACTS = 4  # columns of Plan.wait_facts
     UNDIVIDED,
     SHARES,
     RULED_OUT,
-) = (constant(code) for code in range(26))
+    BLOCK_TOO_SMALL,
+    NO_BLOCK,
+) = (constant(code) for code in range(28))

@@ -45,6 +45,7 @@ class Asks:
     memory_mib: I64
     devices: I64
     share_milli: I64  # or thousandths of one device
+    block: Bool  # all workers within one topology block
     limit_ms: I64
     limit_named: Bool
     site_choice: I32
@@ -103,8 +104,8 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
     priority = _priority(trace, assumed)
     return Asks(
-        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, share_milli=share, limit_ms=limit,
-        limit_named=~unlimited,
+        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, share_milli=share, block=trace.block,
+        limit_ms=limit, limit_named=~unlimited,
         site_choice=site_choice, sites=sites, kind_choice=kind_choice, kinds=kinds, priority=priority,
         assumed={word: n for word, n in assumed.items() if n},
     )  # fmt: skip

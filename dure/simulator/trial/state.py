@@ -82,6 +82,11 @@ def _known(nodes: FleetNodes, column: I64) -> I64:
     return np.where((column == 0) & (nodes.devices > 0), PLENTY, column)
 
 
+def _blocks(nodes: FleetNodes) -> I32:
+    """The topology block of each node; a pool that names none is one."""
+    return np.where(nodes.block < 0, nodes.block.max(initial=-1) + 1 + nodes.pool, nodes.block).astype(np.int32)
+
+
 class Farm:
     """What does not change in a trial: nodes, tenants, and what every job asks for."""
 
@@ -96,15 +101,8 @@ class Farm:
         home = any(p.taste == Taste.DOMESTIC for p in rules.preferences)
         kinds = tuple(self._ordered(each, home and number == asks.any_kind) for number, each in enumerate(asks.kinds))
         self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(kinds)
-        asked = (
-            asks.workers,
-            asks.cores_milli,
-            asks.memory_mib,
-            asks.devices,
-            asks.share_milli,
-            asks.site_choice,
-            asks.kind_choice,
-        )
+        worker = (asks.workers, asks.cores_milli, asks.memory_mib, asks.devices, asks.share_milli, asks.block)
+        asked = (*worker, asks.site_choice, asks.kind_choice)
         self._shape = np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].reshape(-1).astype(np.int32)
         nodes, sites = fleet.nodes(), len(fleet.sites)
         size = len(nodes)
@@ -114,6 +112,7 @@ class Farm:
             ("",) * size,
             nodes.site,
             nodes.accelerator,
+            _blocks(nodes),
             _known(nodes, nodes.cores_milli),
             _known(nodes, nodes.memory_mib),
             bits,
@@ -192,7 +191,7 @@ class Farm:
         return Pending(
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
-            self.limit_ms[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
+            self.limit_ms[job], a.block[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
             np.zeros(count + 1, np.int32), np.zeros(0, np.int32),
         )  # fmt: skip
 

@@ -40,6 +40,7 @@ def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
     p = s.pending
     own = s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
     found: dict[str, list[Any]] = {"all_sites": [True] if p.site_ptr[row] < p.site_ptr[row + 1] else []}
+    found["topology"] = ["any"] if p.block[row] and p.workers[row] > 1 else []
     others = [(a,) for i, a in enumerate(s.accelerators) if i not in own]
     found["accelerators"] = others if p.devices[row] + p.share_milli[row] else []
     for name, least in LEAST.items():

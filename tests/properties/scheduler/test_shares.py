@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes 
 
 
 def shared(waiting_max: int = 8, limits: bool = True) -> st.SearchStrategy[World]:
-    return worlds(waiting_max=waiting_max, shares=True, tastes=limits, power=limits, windows=limits, quotas=limits)
+    return worlds(waiting_max=waiting_max, shares=True, blocks=limits, tastes=limits, power=limits, windows=limits, quotas=limits)
 
 
 @given(shared())

@@ -17,7 +17,7 @@ NAMED = {
     "FUNDS_SHORT": ReasonKind.FUNDS_SHORT, "NO_AWARD": ReasonKind.NO_AWARD, "VICTIMS": ReasonKind.WAITS_VICTIMS,
     "POWER": ReasonKind.POWER_SHORT, "MAINTENANCE": ReasonKind.MAINTENANCE,
     "QUOTA": ReasonKind.QUOTA_REACHED, "UNDIVIDED": ReasonKind.DEVICES_UNDIVIDED, "SHARES": ReasonKind.WAITS_SHARE,
-    "RULED_OUT": ReasonKind.RULED_OUT,
+    "RULED_OUT": ReasonKind.RULED_OUT, "BLOCK_TOO_SMALL": ReasonKind.BLOCK_TOO_SMALL, "NO_BLOCK": ReasonKind.WAITS_BLOCK,
 }  # fmt: skip
 
 

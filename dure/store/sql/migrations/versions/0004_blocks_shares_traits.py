@@ -1,4 +1,4 @@
-"""Whether devices of a node are divided; what a plan may prefer a site for, and how much a policy does."""
+"""In which topology block a node stands and whether its devices are divided; what a site is preferred for, and how much."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ depends_on = None
 
 # table, column, type, and what rows have in it that are there already: what the record's field has by itself
 COLUMNS: tuple[tuple[str, str, sa.Text | sa.BigInteger | sa.Boolean, object], ...] = (
+    ("node", "block", sa.Text(), ""),
     ("node", "shares", sa.Boolean(), sa.false()),
     ("site", "carbon_g_kwh", sa.BigInteger(), "-1"),
     ("site", "power_krw_mwh", sa.BigInteger(), "-1"),
