@@ -148,6 +148,7 @@ FIELDS: Mapping[str, str] = {
     "watts": "at the meter, in watts; -1: no cap",
     "carbon_g_kwh": "grams of CO₂ in a kilowatt-hour of its power; -1: nobody knows",
     "power_krw_mwh": "won for a megawatt-hour of its power; -1: nobody knows",
+    "deadline_ms": f"by when it has to be over, by its limit and grace, {MOMENT}; 0: any time will do",
     "datasets": "names of data sets: that a site has, or that a job reads",
     "preferences": "what a plan weighs when it has the choice between places, and what it never takes",
     "taste": "domestic, carbon, power_price or data",

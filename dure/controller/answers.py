@@ -31,6 +31,7 @@ from dure.scheduler import (
     why_claimed,
     with_hypothetical,
 )
+from dure.scheduler.snapshot import FOREVER_MS
 
 LIMIT_MS_MIN = 1000  # the shortest limit that a job may name
 
@@ -273,5 +274,6 @@ def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: d
         preemptible=spec.preemptible,
         block=spec.topology == BLOCK,
         sites=tuple(snapshot.sites.ids.index(s) for s in spec.sites if s in snapshot.sites.ids),
+        deadline_ms=spec.deadline_ms or int(FOREVER_MS),
         data=tuple(snapshot.data.index(d) if d in snapshot.data else -1 for d in spec.datasets),
     )

@@ -50,7 +50,7 @@ _STATE = {
 }
 # columns of the waiting table, in order
 _SHAPE, _PROJECT, _PRIORITY, _PREEMPTS, _PREEMPTIBLE, _SUBMITTED, _ELIGIBLE, _DEPENDENCY = range(8)
-_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _SHARE, _BLOCK, _WIDTH = 8, 9, 10, 11, 12, 13, 14, 15
+_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _SHARE, _BLOCK, _DEADLINE, _WIDTH = 8, 9, 10, 11, 12, 13, 14, 15, 16
 
 I64Array = NDArray[np.int64]
 
@@ -89,6 +89,7 @@ class Columns:
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
             demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
+            spec.deadline_ms or int(FOREVER_MS),
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 
@@ -246,6 +247,7 @@ class Columns:
             site_row=_i32(list(chain.from_iterable(site_runs)))[site_at],
             alt_ptr=alt_ptr,
             share_milli=cells[:, _SHARE].copy(),
+            deadline_ms=cells[:, _DEADLINE].copy(),
             data_ptr=data_ptr,
             data_row=_i32(list(chain.from_iterable(data_runs)))[data_at],
         )

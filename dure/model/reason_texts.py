@@ -169,6 +169,11 @@ _WAITING: dict[K, ReasonText] = {
         "가속기의 일부를 요청했지만, 실행할 수 있는 사이트 가운데 받아들이는 종류의 가속기를 나누어 쓰는 곳이 "
         "없습니다.",
         "가속기를 통째로 요청하거나 다른 종류나 사이트를 허용하십시오.")),
+    K.TOO_LATE: _text("deadline_ms limit_ms", _SELF, (
+        "Too late for its deadline", "It would not be over by {deadline_ms}: by its limit it may take {limit_ms}.",
+        "Shorten its limit, or submit it again with a later deadline or none."), (
+        "마감에 늦음", "제한 시간({limit_ms}) 때문에 {deadline_ms}까지 끝낼 수 없습니다.",
+        "제한 시간을 줄이거나, 더 늦은 마감으로 또는 마감 없이 다시 제출하십시오.")),
     K.RULED_OUT: _text("taste", _WAIT, (
         "Kept off by the policy", "Wherever it could run, the policy keeps work off: {taste}.",
         "Wait until that changes, or allow other sites or types."), (

@@ -57,6 +57,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.BLOCK_TOO_SMALL, ("workers", "workers_fit_block")),
     # a site would take all of them now, but no block has room: what that takes which has most
     (ReasonKind.WAITS_BLOCK, ("workers", "workers_fit_now")),
+    (ReasonKind.TOO_LATE, ("deadline_ms", "limit_ms")),  # by its limit, it would not be over by its deadline
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices, shares of one

@@ -8,7 +8,7 @@ import numpy as np
 
 from dure.model.reason import Reason
 from dure.scheduler.plan import Plan, reason_of
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Alternatives, Snapshot, freeze, unused_shape
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, Alternatives, Snapshot, freeze, unused_shape
 
 _OF_NO_COLUMN = ("ids", "shape", "site_ptr", "site_row", "alt_ptr", "data_ptr", "data_row")
 
@@ -33,6 +33,7 @@ class Hypothetical:
     preempts: bool = False
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
+    deadline_ms: int = int(FOREVER_MS)
     data: tuple[int, ...] = ()  # data sets; -1: one that is nowhere
     block: bool = False
 

@@ -109,6 +109,7 @@ class Pending:
     site_row: I32
     alt_ptr: I32  # CSR into Alternatives: at least one each, best first
     share_milli: I64  # per worker, thousandths of one device, below 1000; then `devices` is 0
+    deadline_ms: I64  # by when it has to be over, by its limit; FOREVER_MS: any time will do
     data_ptr: I32  # CSR into data_row: what it reads
     data_row: I32  # index into Snapshot.data
 

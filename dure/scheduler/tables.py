@@ -38,7 +38,7 @@ from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, I64, Snapshot, unused_shape
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, I64, Pending, Snapshot, unused_shape
 
 
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
@@ -49,7 +49,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     queue = _queue(s, of)
     turns = make_turns(
         s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
-        _in_turn(s, standings.code[of], also),
+        _in_turn(s, standings.code[of], also), queue.latest,
     )  # fmt: skip
     most = int(demands.each.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
@@ -142,11 +142,17 @@ def node_models(s: Snapshot) -> Models:
     return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
 
 
+def latest_starts(p: Pending) -> I64:
+    """The last moment at which each may start and be over by its deadline; `NEVER`: at any."""
+    latest: I64 = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - p.limit_ms, NEVER)
+    return latest
+
+
 def _queue(s: Snapshot, of: I32) -> Queue:
     p = s.pending
     return Queue(
-        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, p.alt_ptr.astype(np.int64),
-        s.alternatives.hold,
+        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, latest_starts(p),
+        p.alt_ptr.astype(np.int64), s.alternatives.hold,
     )  # fmt: skip
 
 

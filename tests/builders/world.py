@@ -122,7 +122,7 @@ class World:
         devices: int = 0, accelerators: Sequence[str] | None = None, limit: float = HOUR_S, sites: Sequence[str] = (),
         hold: int | Sequence[int] = 0, merit: int = -1, preemptible: bool = True, submitted: float | None = None,
         eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0, data: Sequence[str] = (),
-        block: bool = False,
+        block: bool = False, deadline: float | None = None,
     ) -> World:  # fmt: skip
         """accelerators: best first; none named: any type there is when devices are wanted. hold: won, one for all
         alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them."""
@@ -133,6 +133,7 @@ class World:
             "sites": tuple(sites), "hold": hold, "merit": merit, "preemptible": preemptible,
             "submitted_ms": self._at(-1000 + len(self.waiting) if submitted is None else submitted),
             "eligible_ms": self._at(eligible), "dependency": dependency, "share": share, "data": tuple(data), "block": block,
+            "deadline_ms": int(FOREVER_MS) if deadline is None else self._at(deadline),
         })  # fmt: skip
         return self
 
@@ -261,6 +262,7 @@ class World:
             _i32(sites.index(s) if s in sites else -1 for p in rows for s in p["sites"]),
             _ptr(len(_types(p, types)) for p in rows),
             _i64(p["share"] for p in rows),
+            _i64(p["deadline_ms"] for p in rows),
             _ptr(len(p["data"]) for p in rows),
             _i32(self._data().index(name) if name in self._data() else -1 for p in rows for name in p["data"]),
         )

@@ -91,6 +91,7 @@ def _tastes(draw: st.DrawFn, world: World) -> None:
         ),
     )  # fmt: skip
     for waiting in world.waiting:
+        waiting["deadline_ms"] = world.now_ms + 1000 * draw(st.sampled_from((200, 700, 4000, 10**9, 10**9)))
         waiting["data"] = draw(st.sampled_from(((), (), ("kcc",), ("kcc", "weather"), ("nowhere",))))
 
 

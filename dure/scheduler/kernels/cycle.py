@@ -114,17 +114,18 @@ def _turn(cycle: Cycle, row: int) -> None:
     turns, rules, memory = cycle.turns, cycle.rules, cycle.memory
     found = cycle.found
     c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
-    if memory.closed[c] > limit:
+    in_time = queue.latest[row] >= board.now
+    if in_time and memory.closed[c] > limit:
         alt = _start(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
-    if charged < NOTHING and queue.preempts[row]:
+    if charged < NOTHING and in_time and queue.preempts[row]:
         alt = _preempt(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
     if found.used[ASKING] != 0:
         return
-    if charged < NOTHING and board.used[PROMISES] < rules.promises and _promise(cycle, row):
+    if charged < NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.each.kind_ptr[c]]
     if charged >= NOTHING:  # in normalised core-seconds, by its limit
         rate = demands.each.cores[c] / 1000 + (demands.each.devices[c] + demands.each.share[c] / WHOLE) * rules.core_rate[charged]
@@ -306,6 +307,8 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
             if chosen == 0:
                 continue
             some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
+            if gone - queue.limit[row] > queue.latest[row]:  # they may leave too late
+                continue
             if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
                 continue
             lost = 0.0
@@ -361,7 +364,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
     rules, memory = cycle.rules, cycle.memory
     c = queue.klass[row]
     limit, gang = queue.limit[row], gang_of(demands, c)
-    best_at, best_alt, best_site = NEVER, -1, -1
+    best_at, best_alt, best_site = min(NEVER, queue.latest[row] + 1), -1, -1  # no later than that
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):

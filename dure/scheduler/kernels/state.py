@@ -44,6 +44,7 @@ class Queue(NamedTuple):
     priority: I64
     preempts: Bool
     limit: I64
+    latest: I64  # the last moment at which it may start, `NEVER` for any
     alt_ptr: I64
     hold: I64  # shape (alternatives, currencies), -1: not payable so
 
