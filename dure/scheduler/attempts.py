@@ -4,8 +4,8 @@ work they would lose by it.
 Only RUNNING, preemptible attempts of strictly lower priority that have run their guaranteed time and make room for nobody yet
 are victims; strictly lower, so no chain of preemptions comes back to its beginning. Work of a class that yields is guaranteed
 none, and makes room for all work of a higher priority; other work only for what preempts. Those that yield go first. Then
-cheapest first, by the work that would be lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in normalised core-seconds; then lowest
-priority, then youngest, then id."""
+cheapest first, by the work that would be lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in
+normalised core-seconds; then lowest priority, then youngest, then id."""
 
 from __future__ import annotations
 

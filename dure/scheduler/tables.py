@@ -89,7 +89,8 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     seats = max(1, min(int(demands.each.workers.max(initial=1)), len(s.nodes.ids)))
     more = seats > len(cycle.node)
     return cycle._replace(
-        queue=_queue(s, of), demands=demands, standings=standings, memory=_memory(standings, 1, s.quotas.used.shape, cycle.candidates), found=found,
+        queue=_queue(s, of), demands=demands, standings=standings, found=found,
+        memory=_memory(standings, 1, s.quotas.used.shape, cycle.candidates),
         node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
     )  # fmt: skip
 
@@ -179,8 +180,8 @@ def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
     firm = ptr[:-1] + np.bincount(site[a.yields[rows]], minlength=len(s.sites.ids))
     return Candidates(
-        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_), a.worker_ptr.astype(np.int64),
-        np.zeros((3, len(s.nodes.ids)), np.int64),
+        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_),
+        a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
     )  # fmt: skip
 
 

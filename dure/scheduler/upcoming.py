@@ -104,9 +104,9 @@ def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[Ne
 
 
 def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> NextEvent | None:
-    """For a waiting workload that may make others stop, as it preempts or as some yield: the event with which it can, if nothing else happens until then than that
-    guaranteed runs end and attempts reach their limits. Mostly the end of a guaranteed run; or of an attempt beside which too few
-    others could be asked. None when neither comes before `before_ms`."""
+    """For a waiting workload that may make others stop, as it preempts or as some yield: the event with which it can, if nothing
+    else happens until then than that guaranteed runs end and attempts reach their limits. Mostly the end of a guaranteed run; or
+    of an attempt beside which too few others could be asked. None when neither comes before `before_ms`."""
     s, sites = planning.s, asked.payable(asked.sites)
     guaranteed, may = guaranteed_until(s), preemptible(s)
     may &= s.attempts.yields | s.pending.preempts[row]

@@ -39,8 +39,8 @@ def worlds(
     blocks: bool = False, yields: bool = False,
 ) -> World:  # fmt: skip
     """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
-    cores, or of both, and more may be in use than there is; blocks: nodes stand in some, and work asks for one; yields: some of what runs is of a class that does.
-    None is drawn unless asked for, so that a world without them is the same as it always was."""
+    cores, or of both, and more may be in use than there is; blocks: nodes stand in some, and work asks for one; yields: some of
+    what runs is of a class that does. None is drawn unless asked for: a world without them is the same as it always was."""
     world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]

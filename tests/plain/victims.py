@@ -62,8 +62,8 @@ class Candidates:
         )
 
     def choose(self, need: Need, workers: int, priority: int, force: bool, site: int, usable: Bool) -> list[int]:
-        """Victims at a site, dearest first, whose leaving makes room on its `usable` nodes; empty when none suffice. force: also of
-        those that do not yield."""
+        """Victims at a site, dearest first, whose leaving makes room on its `usable` nodes; empty when none suffice. force:
+        also of those that do not yield."""
         ranked = [i for i in self._order if self._site[i] == site and self._priority[i] < priority and i not in self.taken]
         ranked = [i for i in ranked if force or self._yields[i]]
 

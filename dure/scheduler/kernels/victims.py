@@ -1,8 +1,8 @@
 """Who makes room for other work, at one site.
 
 Attempts that may be asked stand by site: first those of classes that yield, which make room for all work of a higher priority
-(GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. As many are taken as are needed, and then, dearest first, each one
-is let go without whom the rest still suffice, so no victim could be spared."""
+(GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. As many are taken as
+are needed, and then, dearest first, each one is let go without whom the rest still suffice, so no victim could be spared."""
 
 from __future__ import annotations
 
@@ -37,18 +37,15 @@ class Candidates(NamedTuple):
 @kernel
 def some_yield(candidates: Candidates) -> bool:
     """Whether anybody may be asked GENTLY."""
-    for site in range(len(candidates.firm)):
-        if candidates.firm[site] > candidates.ptr[site]:
-            return True
-    return False
+    return bool((candidates.firm > candidates.ptr[:-1]).any())
 
 
 @kernel
 def choose(
     board: Board, candidates: Candidates, site: int, low: int, high: int, gang: Gang, priority: int, how: int, victims: I32
 ) -> int:  # fmt: skip
-    """how: GENTLY or by FORCE. Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
-    0: none suffice. See `kept_off`."""
+    """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
+    0: none suffice. how: GENTLY or by FORCE. See `kept_off`."""
     total = fit_now(board, low, high, gang)
     chosen = 0
     for at in range(candidates.ptr[site], candidates.ptr[site + 1] if how == FORCE else candidates.firm[site]):

@@ -1,4 +1,4 @@
-"""Background work: it makes room for whoever is above it, nobody else does for work that does not preempt, and it comes to an end."""
+"""Background work makes room for whoever is above it; nobody else does for work that does not preempt; and it comes to an end."""
 
 from __future__ import annotations
 
