@@ -355,6 +355,7 @@ def run_site(config: Config, url: str, stop: threading.Event) -> None:
         memory_mib=config.memory_mib,
         accelerator=accelerator,
         devices=int(devices or 0),
+        device_shares=config.device_shares,
         **_device_facts(accelerator),
         uid_base=config.uid_base,
         processes_max=config.processes_max,

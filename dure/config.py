@@ -57,6 +57,7 @@ class Config:
     cores: int
     memory_mib: int
     devices: str
+    device_shares: bool
     uid_base: int
     processes_max: int
     bundle_s: int
@@ -204,6 +205,11 @@ SETTINGS: tuple[Setting, ...] = (
             "Accelerators that this machine offers, such as h100:8. Empty: those found.",
             "이 기계가 내놓는 가속기. 예: h100:8. 비어 있으면 찾은 만큼.",
             _matching(_DEVICES, "a type and a count such as h100:8")),
+    Setting("device_shares", "DURE_DEVICE_SHARES", "off", "on, off",
+            "Whether jobs that ask for a share of an accelerator (devices: 0.5) may be on one together. Nothing but their "
+            "goodwill, and CUDA's MPS where it runs, keeps one from using more than its share.",
+            "가속기의 일부(devices: 0.5)를 요청한 작업들이 가속기 하나를 함께 쓸 수 있는지 여부. CUDA MPS가 실행 중이 아니면 "
+            "몫을 넘겨 쓰는 것을 막는 것은 작업 자신뿐임.", _switch),
     Setting("uid_base", "DURE_UID_BASE", "200000", "user id",
             "First of the 100,000 user ids that jobs run as, one a project, when the farm runs as root. Two farms on one machine "
             "need two ranges.", "팜을 root로 운영할 때 작업이 쓰는 사용자 ID 10만 개 "

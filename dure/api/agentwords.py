@@ -69,6 +69,7 @@ class NodeWords(_Words):
     core_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
     device_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
     idle_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
+    shares: bool = False
     up: bool = True
 
 

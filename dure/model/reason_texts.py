@@ -152,6 +152,28 @@ _WAITING: dict[K, ReasonText] = {
         "가속기 대기", "한 사이트에 {workers} × 가속기 {wanted}개의 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
         "나머지를 갖춘 한 노드에 남은 최대: {free}개.",
         "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
+    K.WAITS_SHARE: _text("workers workers_fit_now wanted_share_milli free_share_milli", _WAIT, (
+        "Waits for a share of an accelerator",
+        "It needs {workers} × {wanted_share_milli} of an accelerator at one site; there is room for {workers_fit_now} now. "
+        "The most that is left of one on a node with room for the rest: {free_share_milli}.",
+        "Wait until others end, or ask for a smaller share."), (
+        "가속기 일부 대기",
+        "한 사이트에 {workers} × 가속기 {wanted_share_milli}개분의 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
+        "나머지를 갖춘 노드의 가속기 하나에 남은 최대: {free_share_milli}.",
+        "다른 작업이 끝나기를 기다리거나 더 작은 몫을 요청하십시오.")),
+    K.DEVICES_UNDIVIDED: _text("", _SELF, (
+        "No accelerator is divided",
+        "It asks for a share of an accelerator, but no site where it may run divides any that it accepts.",
+        "Ask for whole accelerators, or allow another type or site."), (
+        "나누어 쓰는 가속기 없음",
+        "가속기의 일부를 요청했지만, 실행할 수 있는 사이트 가운데 받아들이는 종류의 가속기를 나누어 쓰는 곳이 "
+        "없습니다.",
+        "가속기를 통째로 요청하거나 다른 종류나 사이트를 허용하십시오.")),
+    K.RULED_OUT: _text("taste", _WAIT, (
+        "Kept off by the policy", "Wherever it could run, the policy keeps work off: {taste}.",
+        "Wait until that changes, or allow other sites or types."), (
+        "정책상 실행 불가", "실행할 수 있는 모든 곳이 정책의 제한에 걸립니다: {taste}.",
+        "그것이 바뀌기를 기다리거나 다른 사이트나 종류를 허용하십시오.")),
     K.WAITS_RESERVED: _text("for_workload until_ms", _WAIT, (
         "Room is promised to another", "There is room, but it is kept for {for_workload}, which starts by {until_ms}.",
         "Wait, or ask for so little time that it ends before then."), (

@@ -13,6 +13,7 @@ from dure.model.reason import ReasonKind
 from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
 from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
 from dure.scheduler.kernels.seat import parts
+from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
@@ -159,12 +160,13 @@ class Later:
         node.level = level
         farm = board.ground.nodes.copy()
         farm.cores_free, farm.memory_free = cores, memory
+        ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
         self._candidates: Candidates = candidates_of(s, at_ms)._replace(taken=taken)
         used = board.used.copy()
         last_ms = int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
         used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
-        self._board = board._replace(used=used, ground=board.ground._replace(nodes=farm), cells=board.cells._replace(node=node))
+        self._board = board._replace(used=used, ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
         self._hows = (GENTLY, FORCE) if asked.cycle.queue.preempts[0] else (GENTLY,)
@@ -172,7 +174,8 @@ class Later:
     def suffice(self, sites: Bool) -> bool:
         """Whether there is room at one of the sites if all who may be asked leave."""
         return any(
-            fit_now(self._board, *part, self._gang) >= self._gang.workers or len(self._choose(site, part, self._hows[-1]))
+            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers
+            or len(self._choose(site, part, self._hows[-1]))
             for alt, site in np.argwhere(sites).tolist()
             for part in self._parts(alt, site)
         )

@@ -23,7 +23,7 @@ from dure.scheduler.kernels.seat import fullest, seat
 Bool = NDArray[np.bool_]
 
 ONE = constant(1)  # worker
-NO_BLOCK = constant(0)
+NONE = constant(0)  # of shares, or blocks
 
 
 class Jobs(NamedTuple):
@@ -124,7 +124,7 @@ def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     first, cell = seats.ptr[job], jobs.queue[job]
     cores, memory, devices = jobs.cores[job], jobs.memory[job], jobs.devices[job]
     node, workers = seats.node[first:], seats.workers[first:]
-    found = seat(board, cell, cell + 1, Gang(jobs.workers[job], cores, memory, devices, NO_BLOCK), 0, node, workers)
+    found = seat(board, cell, cell + 1, Gang(jobs.workers[job], cores, memory, devices, NONE, NONE), 0, node, workers)
     if found == 0:
         return False
     for i in range(first, first + found):
@@ -134,7 +134,7 @@ def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     if jobs.rest[job] == 0:
         return True
     rest = jobs.rest[job]
-    smaller = Gang(ONE, cores * rest // devices, memory * rest // devices, rest, NO_BLOCK)
+    smaller = Gang(ONE, cores * rest // devices, memory * rest // devices, rest, NONE, NONE)
     last = fullest(board, cell, cell + 1, smaller, 0)
     if last < 0:
         leave(board, jobs, seats, job)

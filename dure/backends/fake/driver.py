@@ -26,6 +26,7 @@ ONE_NODE: tuple[Mapping[str, Any], ...] = (
         "core_mw": 6000,
         "device_mw": 0,
         "idle_mw": 0,
+        "shares": False,
         "up": True,
     },
 )

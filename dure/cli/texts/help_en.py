@@ -121,7 +121,7 @@ TEXTS: dict[str, str] = {
     "opt.currency": "KRW (won) or ACS (merit: accelerator-seconds).",
     "opt.data": "Data folder of the farm.",
     "opt.detach": "Run in the background; return once the farm can run a job.",
-    "opt.devices": "Accelerator devices for each worker.",
+    "opt.devices": "Accelerator devices for each worker: whole ones, or a share of one such as 0.5.",
     "opt.down_jobs": "Drain first: nothing new starts, what runs may finish until --timeout, the rest is preempted.",
     "opt.email": "E-mail address.",
     "opt.ends": "Last day.",

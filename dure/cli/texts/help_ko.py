@@ -121,7 +121,7 @@ TEXTS: dict[str, str] = {
     "opt.currency": "KRW(원) 또는 ACS(메리트: 가속기·초).",
     "opt.data": "팜의 데이터 폴더.",
     "opt.detach": "백그라운드에서 운영합니다. 작업을 실행할 수 있게 되면 명령이 끝납니다.",
-    "opt.devices": "워커마다의 가속기 수.",
+    "opt.devices": "워커마다의 가속기 수. 정수, 또는 하나의 일부(예: 0.5).",
     "opt.down_jobs": "먼저 비우기: 새로 시작하지 않고, --timeout까지 끝나기를 기다린 뒤 나머지는 선점.",
     "opt.email": "전자우편 주소.",
     "opt.ends": "마지막 날.",

@@ -26,7 +26,8 @@ def limits(quota: Quota) -> bool:
 @inner
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
     """What a gang uses of a type, as quotas count it."""
-    return int(WHOLE * demands.each.devices[c] * demands.each.workers[c]) if kind >= 0 else 0
+    each = demands.each
+    return int((WHOLE * each.devices[c] + each.share[c]) * each.workers[c]) if kind >= 0 else 0
 
 
 @inner

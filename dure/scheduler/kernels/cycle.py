@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
 from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
@@ -38,7 +38,6 @@ from dure.scheduler.kernels.state import (
     PROMISED,
     REACHED,
     ROW,
-    SEATS,
     SITE,
     STARTED,
     STARTS,
@@ -67,7 +66,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     at each call, and a cycle has many."""
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
-    ahead, promised, room, demand = cycle.found.each.ahead, cycle.board.used, cycle.found.room, cycle.demands.each.workers
+    ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
+    demand, share = cycle.demands.each.workers, cycle.demands.each.share
     seats, quotas = len(cycle.node), limits(cycle.quota)
     for _ in range(at_most):
         row = used[ROW]
@@ -89,7 +89,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             used[ROW] = NOTHING
         else:
             workers = demand[c]
-            if used[ASKING] == 0 and _short(used, promised, room, workers, min(workers, seats)):
+            if used[ASKING] == 0 and _short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
@@ -99,10 +99,10 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
 
 @inner
 def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
-    """Whether a table could be too short for a turn. room: as in `Found`."""
+    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
+    room: as in `Found`."""
     return bool(
         used[WORKERS] + workers > room[WORKERS]
-        or used[SEATS] + seats > room[SEATS]
         or board_used[TENURES] + seats > room[TENURE_ROOM]
         or board_used[KEPT] + seats > room[KEPT_ROOM]
     )
@@ -129,7 +129,7 @@ def _turn(cycle: Cycle, row: int) -> None:
     if charged < NOTHING and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.each.kind_ptr[c]]
     if charged >= NOTHING:  # in normalised core-seconds, by its limit
-        rate = demands.each.cores[c] / 1000 + demands.each.devices[c] * rules.core_rate[charged]
+        rate = demands.each.cores[c] / 1000 + (demands.each.devices[c] + demands.each.share[c] / WHOLE) * rules.core_rate[charged]
         charge(turns, queue.leaf[row], demands.each.workers[c] * rate * limit / 1000)
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
@@ -162,15 +162,15 @@ def _start(cycle: Cycle, row: int) -> int:
             funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
                 spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if gang.devices > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
+                cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
                 queue.limit[row], alike,
             )  # fmt: skip
-            site = tightest(spare)
+            site = tightest(spare, standings.cost[alt])
             while site >= 0:
                 mw = wanted_mw(power, site, kind, gang)
                 if not may_draw(power, site, board.now, end, mw):
                     memory.full[alt, site] = queue.limit[row]
-                    site = tightest(spare)
+                    site = tightest(spare, standings.cost[alt])
                     continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
@@ -181,7 +181,7 @@ def _start(cycle: Cycle, row: int) -> int:
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
                     return int(alt)
                 memory.full[alt, site] = alike
-                site = tightest(spare)
+                site = tightest(spare, standings.cost[alt])
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
@@ -386,9 +386,11 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     if by >= NEVER:
                         memory.hopeless[alt, site] = limit
                     continue
-                of_cell = board.cells.cell.free if gang.devices > 0 else board.cells.cell.cores
+                of_cell = board.cells.cell.free if gang.devices + gang.share > 0 else board.cells.cell.cores
                 free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
-                if way_site < 0 or at < way_at or free < least:
+                dearer = way_site >= 0 and standings.cost[alt, site] > standings.cost[alt, way_site]
+                same = way_site >= 0 and standings.cost[alt, site] == standings.cost[alt, way_site]
+                if way_site < 0 or at < way_at or (not dearer and (not same or free < least)):
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
                 best_at, best_alt, best_site = way_at, alt, way_site
@@ -431,13 +433,9 @@ def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     low, high, end = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]], at + queue.limit[row]
     gang = gang_of(demands, c)
     seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)
-    made, first = board.used[PROMISES], found.used[SEATS]
+    made = board.used[PROMISES]
     promise(board, row, gang, at, end, seat_node[:seats], seat_workers[:seats])
     note(power, site, at)
     draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], gang))
     found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.each.kind_ptr[c]
-    for i in range(seats):
-        found.seats.node[first + i], found.seats.workers[first + i] = seat_node[i], seat_workers[i]
-    found.used[SEATS] += seats
-    found.seat_ptr[made + 1] = found.used[SEATS]
     found.each.state[row] = PROMISED

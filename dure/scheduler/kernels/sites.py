@@ -43,11 +43,14 @@ def weigh(
 
 
 @inner
-def tightest(free: I64) -> int:
-    """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
+def tightest(free: I64, cost: I64) -> int:
+    """The site of the least cost, among equals that with the least to spare, then the lower; it is crossed out. -1: none is
+    left."""
     best = -1
     for site in range(len(free)):
-        if free[site] >= 0 and (best < 0 or free[site] < free[best]):
+        if free[site] < 0:
+            continue
+        if best < 0 or cost[site] < cost[best] or (cost[site] == cost[best] and free[site] < free[best]):
             best = site
     if best >= 0:
         free[best] = -1

@@ -33,6 +33,9 @@ FACTS = 4  # columns of Plan.wait_facts
     POWER,
     MAINTENANCE,
     QUOTA,
+    UNDIVIDED,
+    SHARES,
+    RULED_OUT,
     BLOCK_TOO_SMALL,
     NO_BLOCK,
-) = (constant(code) for code in range(25))
+) = (constant(code) for code in range(28))
