@@ -29,7 +29,7 @@ def test_kernels_and_the_plain_program_ask_the_same_to_make_room(world: World) -
     both(world.snapshot())
 
 
-@given(worlds(yields=True, power=True, windows=True, quotas=True, blocks=True))
+@given(worlds(yields=True, power=True, windows=True, quotas=True, blocks=True, shares=True, tastes=True))
 @examples(150)
 def test_every_plan_passes_the_check_whoever_yields(world: World) -> None:
     s = world.snapshot()
