@@ -114,7 +114,8 @@ def _running(world: CycleWorld) -> Attempts:
     count = len(running.queue)
     ids = tuple(f"{number:07}" for number in range(count))
     return Attempts(
-        ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.started_ms,
+        ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.priority == 0,
+        running.started_ms,
         running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
         running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask, np.zeros(count, np.int64),
     )  # fmt: skip

@@ -190,6 +190,9 @@ FIELDS: Mapping[str, str] = {
     "epoch": "number of the session that may write; an older one is refused",
     "value": "higher goes first",
     "preempts": "whether its work may stop the work of lower classes",
+    "yields": "whether its preemptible work makes room for any work of a higher class, without a guaranteed run",
+    "yielding": "how many of `victims` are of a class that yields",
+    "forced": "whether some that have to leave for it are of a class that does not yield",
     "classes": "of priority, by name",
     # people
     "grants": "roles",

@@ -41,7 +41,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.FUNDS_SHORT, ("hold", "available", "currency")),
     (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
     # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
-    (ReasonKind.WAITS_VICTIMS, ("victims",)),
+    (ReasonKind.WAITS_VICTIMS, ("victims", "yielding")),
     # what it would draw at the meter; what its site may still draw, and from which moment on (now, or when the cap falls)
     (ReasonKind.POWER_SHORT, ("wanted_mw", "free_mw", "from_ms")),
     # the window in which nothing may run there, and before which it would not end

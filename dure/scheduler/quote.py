@@ -44,6 +44,7 @@ class Outlook:
 
     starts: bool
     claims: bool = False  # it starts when victims have left
+    forced: bool = False  # and not all of these are of classes that yield
     site: str = ""  # where it starts, or is promised to
     promised_ms: int = 0  # 0: nothing is promised
     reason: Reason | None = None  # why it waits
@@ -85,8 +86,9 @@ def outlook(snapshot: Snapshot, plan: Plan, row: int) -> Outlook:
     """What `plan`, of `snapshot`, holds for the workload in `row`."""
     started = np.flatnonzero(plan.start_pending == row).tolist()
     if started:
-        claims = bool(plan.start_victim_ptr[started[0]] < plan.start_victim_ptr[started[0] + 1])
-        return Outlook(starts=True, claims=claims, site=snapshot.sites.ids[plan.start_site[started[0]]])
+        victims = plan.victim_attempt[plan.start_victim_ptr[started[0]] : plan.start_victim_ptr[started[0] + 1]]
+        forced = bool((~snapshot.attempts.yields[victims]).any())
+        return Outlook(starts=True, claims=len(victims) > 0, forced=forced, site=snapshot.sites.ids[plan.start_site[started[0]]])
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     reason = reason_of(snapshot, plan, row)
     if not promised:

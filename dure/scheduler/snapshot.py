@@ -74,6 +74,7 @@ class Attempts:
     project: I32
     priority: I64  # value of its priority class
     preemptible: Bool
+    yields: Bool  # its class does: if it is preemptible, it makes room for any higher priority, at once
     started_ms: I64  # when it ran first as far as known, else when placed
     ends_ms: I64  # latest end by its limit and grace: what promises rest on
     checkpoint_ms: I64  # last known moment from which no work would be lost; started_ms when there is no checkpoint

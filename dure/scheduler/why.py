@@ -86,7 +86,8 @@ def _starts(s: Snapshot, plan: Plan, row: int) -> Why:
 
 
 def _victims(event: NextEvent) -> Reason:
-    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims)
+    background = {"yielding": event.yielding} if event.yielding else {}
+    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims, **background)
 
 
 def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:

@@ -49,7 +49,7 @@ from dure.scheduler.kernels.state import (
     Memory,
 )
 from dure.scheduler.kernels.turns import charge, next_row
-from dure.scheduler.kernels.victims import Candidates, choose, seat_behind
+from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, seat_behind, some_yield
 from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
@@ -79,7 +79,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
                 used[ROW] = row
                 return REACHED
         c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
-        over = closed[c] <= limit[row] and (not preempts[row] or calm[c] >= priority[row])
+        over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
+        over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
         beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
         if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
@@ -119,10 +120,12 @@ def _turn(cycle: Cycle, row: int) -> None:
         alt = _start(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
-    if charged < NOTHING and in_time and queue.preempts[row]:
-        alt = _preempt(cycle, row)
-        if alt >= 0:
-            charged = demands.kind[alt]
+    for how in (GENTLY, FORCE):  # the least disruptive first
+        may = in_time and (how == GENTLY or queue.preempts[row])
+        if charged < NOTHING and may and memory.calm[how, c] < queue.priority[row]:
+            alt = _preempt(cycle, row, how)
+            if alt >= 0:
+                charged = demands.kind[alt]
     if found.used[ASKING] != 0:
         return
     if charged < NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
@@ -245,7 +248,7 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
 
 
 @inner
-def _preempt(cycle: Cycle, row: int) -> int:
+def _preempt(cycle: Cycle, row: int, how: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
@@ -259,7 +262,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
-            site, low, victims = _cheapest(cycle, row, alt, currency)
+            site, low, victims = _cheapest(cycle, row, alt, currency, how)
             if site < 0:
                 continue
             if found.used[ASKING] != 0:
@@ -273,15 +276,15 @@ def _preempt(cycle: Cycle, row: int) -> int:
                 board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
-            _forget(memory)
+            _forget(memory, some_yield(candidates))
             return int(alt)
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
-    memory.calm[c] = lowest_of(standings.sites[first:last], memory.spared[first:last])
+    memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
     return -1
 
 
 @inner
-def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int, int]:
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tuple[int, int, int]:
     """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
     -1: there are none anywhere."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
@@ -296,14 +299,14 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
     funds = held(purse, queue.project[row], demands.kind[alt], currency)
     for site in range(lows.shape[0]):
         payable = hold >= 0 and funds[site] >= hold
-        if memory.spared[alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
+        if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
             board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
-            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], displaced)
+            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], how, displaced)
             if chosen == 0:
                 continue
             some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
@@ -318,7 +321,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
                 best, start, count, least = site, part, chosen, lost
                 _copy(displaced, kept, chosen)
         if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
-            memory.spared[alt, site] = queue.priority[row]
+            memory.spared[how, alt, site] = queue.priority[row]
     _copy(kept, displaced, count)
     return best, start, count
 
@@ -347,12 +350,15 @@ def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
 
 
 @inner
-def _forget(memory: Memory) -> None:
+def _forget(memory: Memory, some: bool) -> None:
+    """some: yield."""
     memory.full[:] = NEVER
     memory.hopeless[:] = NEVER
     memory.spared[:] = -NEVER
     memory.closed[:] = NEVER
     memory.calm[:] = -NEVER
+    if not some:
+        memory.calm[GENTLY] = NEVER
 
 
 @inner

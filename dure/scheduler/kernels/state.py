@@ -61,7 +61,7 @@ class Memory(NamedTuple):
 
     full: I64
     hopeless: I64
-    spared: I64  # the highest priority for which nobody could make room
+    spared: I64  # the highest priority for which nobody could make room, GENTLY and by FORCE
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota

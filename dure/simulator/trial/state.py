@@ -94,6 +94,8 @@ class Farm:
     def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
+        yielding = [c.value for c in self.policy.classes if c.yields]
+        self._yields: Bool = np.isin(asks.priority, yielding) & fair  # by job; other orders make priorities of their own
         self.limit_ms = asks.limit_ms.copy()  # by job; learned ones when it comes
         tenant, names = trace.owners
         count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
@@ -179,7 +181,7 @@ class Farm:
         job, count, a = live.job, len(live.job), self.asks
         return Attempts(
             ("",) * count, ("",) * count, np.full(count, RUNNING, np.int32), self.tenant[job], priority[job],
-            self.trace.preemptible[job] | self.rules.preempts, live.started_ms.copy(),
+            self.trace.preemptible[job] | self.rules.preempts, self._yields[job], live.started_ms.copy(),
             live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
             a.share_milli[job],
