@@ -113,6 +113,7 @@ def test_what_could_not_be_over_by_its_deadline_is_refused_at_once_and_fails_whe
     refused = do(world, workloads.submit, project="lab", spec=replace(spec("serve"), deadline_ms=NOW_MS + 30 * MINUTE_MS))
     assert isinstance(refused, Reason) and refused.facts["field"] == "deadline"
     first = submit(world, "serve", devices=1, sites=("north",))
+    snapshot(world)
     late = submit(world, "serve", devices=1, sites=("north",), deadline_ms=NOW_MS + 45 * MINUTE_MS)
     soon = submit(world, "serve", devices=1, sites=("north",), deadline_ms=NOW_MS + 90 * MINUTE_MS)
     snapshot(world)
