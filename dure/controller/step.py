@@ -50,15 +50,16 @@ class Memory:
     sweep_ms: int = 0
     drift_ms: int = 0
     bundles_ms: int = 0
+    drift_every_ms: int = DRIFT_EVERY_MS
     reachable: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.columns = Columns(self.mirror)
 
 
-def load(store: Store) -> Memory:
+def load(store: Store, drift_every_ms: int = DRIFT_EVERY_MS) -> Memory:
     """Read the whole live state, at one moment."""
-    memory = Memory()
+    memory = Memory(drift_every_ms=drift_every_ms)
     store.read(memory.mirror.load)
     return memory
 
@@ -111,7 +112,7 @@ def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Se
 
 def _watch_drift(store: Store, memory: Memory, now_ms: int, epoch: int) -> None:
     """A followed state that has drifted is a bug; it is said, and the state is read anew."""
-    if now_ms - (memory.drift_ms or now_ms) >= DRIFT_EVERY_MS:
+    if now_ms - (memory.drift_ms or now_ms) >= memory.drift_every_ms:
         column = store.read(lambda reader: drift(reader, memory.mirror, memory.columns, now_ms, epoch))
         require(not column, f"the followed state differs from the stored one in {column}")
         memory.drift_ms = memory.drift_ms if column is None else now_ms  # not comparable now: at the next step

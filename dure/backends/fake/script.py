@@ -21,6 +21,7 @@ class Script:
     signal: int = 0  # it dies of this signal; the exit code is then 128 + signal
     detail: str = ""
     term_ms: int | None = 0  # how long it takes to end after a polite signal; None: ignores it, and is killed after the grace
+    overstays: bool = False  # its backend does not end it at its limit: work of a trace that ran longer did so
     cpu_permille: int = 1000  # CPU time per run time and worker
     rss_max_mib: int = 1
     reject: str = ""  # not empty: the launch is rejected with this detail
@@ -97,7 +98,7 @@ def _end_of(record: Record) -> _End:
     limit_ms = record.started_ms + record.order.limit_ms
     causes = [
         natural,
-        _stopped(record, limit_ms, Outcome.TIMED_OUT, record.order.spec.grace_ms, natural),
+        None if script.overstays else _stopped(record, limit_ms, Outcome.TIMED_OUT, record.order.spec.grace_ms, natural),
         _stopped(record, record.stop_ms, record.stop_cause, record.stop_grace_ms, natural),
     ]
     first = min((c for c in causes if c is not None), key=lambda c: c.at_ms)
