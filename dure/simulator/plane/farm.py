@@ -23,7 +23,7 @@ from dure.ports import Tx
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import UNKNOWN, Trace
 from dure.simulator.trial.rules import Order, Rules
-from dure.simulator.trial.state import Farm
+from dure.simulator.trial.state import Farm, urgent
 
 YEAR_MS = 366 * 86_400_000
 PROGRAMME = "trace"
@@ -65,8 +65,7 @@ class Founded:
         self._class = {c.value: c.name for c in Policy().classes}
         longest = max(farm.limit_ms.max(initial=1), 2 * trace.duration_ms.max(initial=0))  # a learned one is that much
         self.ahead_ms = int(longest)  # how far a plan looks
-        classes = [c.value for c in Policy().classes if c.preempts]
-        self.urgent = np.isin(farm.asks.priority, classes) & (rules.order == Order.FAIR)
+        self.urgent = urgent(farm.asks.priority) & (rules.order == Order.FAIR)
         self.projects = tuple(project_id(t) for t in range(len(farm.projects.ids)))
         self._sites = [tuple(site_id(s) if s != UNKNOWN else NOWHERE for s in each) for each in farm.asks.sites]
         self._kinds = [self._accepted(choice) for choice in range(len(farm.asks.kinds))]

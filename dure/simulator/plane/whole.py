@@ -91,7 +91,7 @@ class WholePlane:
         settings = ControllerSettings(drift_every_ms=DRIFT_EVERY_MS)
         self.controller = Controller(MemoryStore(), self.clock, SeededEntropy(), _sign, KEY.hex(), settings)
         self.rows: dict[str, int] = {}  # workload → job
-        self.refused = 0
+        self.refused, self._refused_urgent = 0, False  # jobs that no plane takes; a trial has them wait for ever
         self._arrived, self._decided, self._submit_ms = 0, 0, trace.submit_ms.tolist()
         self._run_ms = trace.duration_ms.tolist()
         self._ended, self._heard_ms, self._told_power_ms = 0, ZERO_MS, ZERO_MS
@@ -159,7 +159,7 @@ class WholePlane:
     def _power(self) -> int:
         """When a site may draw another amount, while somebody waits who could start then."""
         envelopes, since = self.founded.farm.envelopes, self._quiet_ms
-        if not envelopes.capped or self._report is None or not self._waiting(self._report).any():
+        if not envelopes.capped or self._report is None or not (self.refused or self._waiting(self._report).any()):
             return NEVER
         at = envelopes.next_change(self.now_ms, NEVER)
         return NEVER if envelopes.period_ms > 0 and not self._live and at > since + envelopes.period_ms else at
@@ -171,7 +171,7 @@ class WholePlane:
 
     def _urgent(self, report: StepReport) -> bool:
         """Whether somebody waits who may take the place of others."""
-        return bool(report.snapshot.pending.preempts[self._waiting(report)].any())
+        return self._refused_urgent or bool(report.snapshot.pending.preempts[self._waiting(report)].any())
 
     @property
     def _live(self) -> int:
@@ -215,6 +215,7 @@ class WholePlane:
         answer = self.controller.store.transact(lambda tx: submit(tx, deed, project=project, spec=spec))
         if isinstance(answer, Reason):
             self.refused += 1
+            self._refused_urgent |= bool(founded.urgent[job])
         else:
             self.rows[answer.ids[0]] = job
 

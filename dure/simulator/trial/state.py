@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
+from dure.model.policy import Policy
 from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import no_quotas
 from dure.scheduler.snapshot import (
@@ -77,13 +78,19 @@ def _known(nodes: FleetNodes, column: I64) -> I64:
     return np.where((column == 0) & (nodes.devices > 0), PLENTY, column)
 
 
+def urgent(priority: I64) -> Bool:
+    """Which of these are of a class that may take the place of others."""
+    return np.isin(priority, [c.value for c in Policy().classes if c.preempts])
+
+
 class Farm:
     """What does not change in a trial: nodes, tenants, and what every job asks for."""
 
     def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
-        self.limit_ms = asks.limit_ms.copy()  # by job; learned ones when it comes
+        # by job; learned ones when it comes. A plane takes no work that may preempt for less than the run that others are guaranteed
+        self.limit_ms = np.maximum(asks.limit_ms, np.where(urgent(asks.priority) & fair, rules.min_run_ms, 0))
         tenant, names = trace.owners
         count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
         self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
