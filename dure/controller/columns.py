@@ -19,8 +19,8 @@ from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
 from dure.ledger import available, award_account
 from dure.model.accelerators import core_rate
-from dure.model.money import CURRENCIES
 from dure.model.funding import Award
+from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.site import Node
 from dure.model.workload import WorkloadSpec
@@ -162,6 +162,10 @@ class Columns:
         shares = self._shares(now_ms, tree, rows)
         projects = Projects(ids=tree.projects, share=tree.leaf)
         used = use_of(attempts, nodes, projects, len(shares.ids), len(accelerators))
+        quotas = self._once(
+            "quotas", (m.policy.version, tree.at, accelerators),
+            lambda: quotas_of(m.policy.quotas, shares, projects, accelerators, used),
+        )  # fmt: skip
         return freeze(
             Snapshot(
                 now_ms=now_ms,
@@ -179,7 +183,7 @@ class Columns:
                 projects=projects,
                 shares=shares,
                 awards=self._awards(now_ms, tree, farm, accelerators),
-                quotas=quotas_of(m.policy.quotas, shares, projects, accelerators, used),
+                quotas=replace(quotas, used=used),
             )
         )
 
@@ -260,34 +264,14 @@ class Columns:
         self, now_ms: int, tree: Tree, farm: Farm, accelerators: tuple[str, ...]
     ) -> tuple[Pending, Alternatives]:  # fmt: skip
         ids, cells = self._waiting.ids(), self._waiting.take()
-        if self._mirror.quarantined:
+        forms_of = self._shaped, len(self._shape_types), farm.at, accelerators
+        forms = self._once("forms", forms_of, lambda: self._forms(farm, accelerators))
+        rows = self._project_rows(tree)
+        if self._mirror.quarantined:  # silence may set some of it free at any moment
             keep = np.array([not self._mirror.held_back(id, now_ms) for id in ids], dtype=np.bool_)
-            ids, cells = tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep]
-        shape = cells[:, _SHAPE]
-        made_of = self._shaped, len(self._shape_types), farm.at, accelerators
-        forms = self._once("forms", made_of, lambda: self._forms(farm, accelerators))
-        site_ptr, site_at = gather(forms.site_ptr, shape)
-        alt_ptr, alt_at = gather(forms.type_ptr, shape)
-        pending = Pending(
-            ids=ids,
-            project=self._project_rows(tree).astype(np.int32)[cells[:, _PROJECT]],
-            priority=cells[:, _PRIORITY].copy(),
-            preempts=cells[:, _PREEMPTS].astype(np.bool_),
-            preemptible=cells[:, _PREEMPTIBLE].astype(np.bool_),
-            submitted_ms=cells[:, _SUBMITTED].copy(),
-            eligible_ms=cells[:, _ELIGIBLE].copy(),
-            dependency=cells[:, _DEPENDENCY].astype(np.int32),
-            workers=cells[:, _WORKERS].copy(),
-            cores_milli=cells[:, _CORES].copy(),
-            memory_mib=cells[:, _MEMORY].copy(),
-            devices=cells[:, _DEVICES].copy(),
-            limit_ms=cells[:, _LIMIT].copy(),
-            shape=_renumbered(shape),
-            site_ptr=site_ptr.astype(np.int32),
-            site_row=forms.site_row[site_at],
-            alt_ptr=alt_ptr.astype(np.int32),
-        )
-        return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at])
+            return _pending_of(tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep], forms, rows)
+        made_of = *forms_of, self._waiting.changes, tree.at, len(rows)
+        return self._once("pending", made_of, lambda: _pending_of(ids, cells, forms, rows))
 
     def _forms(self, farm: Farm, accelerators: tuple[str, ...]) -> Forms:
         sites = [[farm.site_row[s] for s in sites if s in farm.site_row] for sites in self._shape_sites]
@@ -335,6 +319,32 @@ class Forms:
     type_ptr: I64Array
     type: NDArray[np.int32]
     hold: I64Array
+
+
+def _pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row: I64Array) -> tuple[Pending, Alternatives]:
+    shape = cells[:, _SHAPE]
+    site_ptr, site_at = gather(forms.site_ptr, shape)
+    alt_ptr, alt_at = gather(forms.type_ptr, shape)
+    pending = Pending(
+        ids=ids,
+        project=project_row[cells[:, _PROJECT]].astype(np.int32),
+        priority=cells[:, _PRIORITY].copy(),
+        preempts=cells[:, _PREEMPTS].astype(np.bool_),
+        preemptible=cells[:, _PREEMPTIBLE].astype(np.bool_),
+        submitted_ms=cells[:, _SUBMITTED].copy(),
+        eligible_ms=cells[:, _ELIGIBLE].copy(),
+        dependency=cells[:, _DEPENDENCY].astype(np.int32),
+        workers=cells[:, _WORKERS].copy(),
+        cores_milli=cells[:, _CORES].copy(),
+        memory_mib=cells[:, _MEMORY].copy(),
+        devices=cells[:, _DEVICES].copy(),
+        limit_ms=cells[:, _LIMIT].copy(),
+        shape=_renumbered(shape),
+        site_ptr=site_ptr.astype(np.int32),
+        site_row=forms.site_row[site_at],
+        alt_ptr=alt_ptr.astype(np.int32),
+    )
+    return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at])
 
 
 def _nodes_of(farm: Farm, accelerators: Sequence[str]) -> Nodes:

@@ -58,7 +58,7 @@ class Mirror:
         self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
         self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
-        self.moved: Callable[[str], None] = lambda id: None  # told of every attempt that comes, goes or changes, or whose workload does
+        self.moved: Callable[[str], None] = lambda id: None  # likewise of attempts, also where their workload has changed
         # How often what snapshots are mostly made of has changed: the nodes, the tree of shares, the awards.
         self.farm, self.tree, self.grants = 0, 0, 0
         self.reset: Callable[[], None] = lambda: None  # told when all that was derived has to be made anew

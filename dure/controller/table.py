@@ -22,6 +22,7 @@ class SlotTable:
         self._key: dict[str, int] = {}  # of every id that is in
         self._noted: dict[str, tuple[int, Sequence[int]] | None] = {}  # key and row; None: it goes
         self._ids: tuple[str, ...] | None = ()  # None: not made yet
+        self.changes = 0  # how often it has changed
 
     def __len__(self) -> int:
         self._settle()
@@ -53,6 +54,7 @@ class SlotTable:
         if not self._noted:
             return
         noted, self._noted = self._noted, {}
+        self.changes += 1
         gone, fresh = [], []
         for id, told in noted.items():
             known = self._key.get(id)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import dure
-from dure.backends.fake.script import FOREVER_MS, Record, Script, fate, next_change_ms, progress_ms
+from dure.backends.fake.script import FOREVER_MS, Record, Script, fate, has_ended, next_change_ms, progress_ms
 from dure.errors import BackendError
 from dure.model.workload import Outcome
 from dure.ports import Clock, LaunchOrder, Observation
@@ -95,7 +95,7 @@ class FakeDriver:
             if record is None or record.stop_cause is not Outcome.NONE:
                 return
             now_ms = self._clock.now_ms()
-            if fate(record, now_ms).phase != "ended":
+            if not has_ended(record, now_ms):
                 self._keep(replace(record, stop_ms=now_ms, stop_cause=cause, stop_grace_ms=max(0, grace_ms)))
 
     def observe(self, attempts: Collection[str] | None = None) -> Sequence[Observation]:
@@ -118,7 +118,7 @@ class FakeDriver:
         with self._called("forget"):
             record = self._records.get(attempt)
             now_ms = self._clock.now_ms()
-            if record is None or fate(record, now_ms).phase != "ended":
+            if record is None or not has_ended(record, now_ms):
                 return
             key = (record.order.project, record.order.workload)
             if saved_ms := progress_ms(record, now_ms):

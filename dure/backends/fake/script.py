@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dure.model.codec import changed
 from dure.model.workload import Evidence, Outcome
 from dure.ports import LaunchOrder, Observation
 
@@ -64,7 +65,7 @@ def fate(record: Record, now_ms: int) -> Observation:
     if end.at_ms > now_ms:
         phase = "running" if now_ms >= record.started_ms else "launching"
         return _observation(record, phase, Outcome.NONE, _evidence(record, now_ms))
-    evidence = replace(
+    evidence = changed(
         _evidence(record, end.at_ms),
         started_ms=min(record.started_ms, end.at_ms),
         ended_ms=end.at_ms,
@@ -77,9 +78,14 @@ def fate(record: Record, now_ms: int) -> Observation:
 
 def next_change_ms(record: Record, now_ms: int) -> int | None:
     """When the phase of this attempt changes next; None when it has ended."""
-    if fate(record, now_ms).phase == "ended":
+    end_ms = FOREVER_MS if record.rejected else _end_of(record).at_ms
+    if record.rejected or end_ms <= now_ms:
         return None
-    return record.started_ms if now_ms < record.started_ms else min(_end_of(record).at_ms, record.died_ms)
+    return record.started_ms if now_ms < record.started_ms else min(end_ms, record.died_ms)
+
+
+def has_ended(record: Record, now_ms: int) -> bool:
+    return bool(record.rejected) or _end_of(record).at_ms <= now_ms
 
 
 def progress_ms(record: Record, now_ms: int) -> int:
