@@ -103,11 +103,13 @@ class _MemoryReader:
         self._shared = shared
 
     def get(self, kind: type[R], id: str) -> R | None:
-        return cast("R | None", self._shared.table(kind).rows.get(id))
+        table = self._shared.tables.get(kind) or self._shared.table(kind)
+        return cast("R | None", table.rows.get(id))
 
     def get_many(self, kind: type[R], ids: Collection[str]) -> dict[str, R]:
-        found = ((id, self.get(kind, id)) for id in sorted(set(ids)))
-        return {id: record for id, record in found if record is not None}
+        get = self.get
+        wanted = sorted(set(ids)) if len(ids) > 1 else ids
+        return {id: record for id in wanted if (record := get(kind, id)) is not None}
 
     def find(
         self, kind: type[R], where: Where = ALL, *, after: str = "", limit: int = 0, order: str = "id", descending: bool = False
@@ -155,9 +157,10 @@ class _MemoryTx(_MemoryReader):
         self._require_live()
         written = self._overlay.get(kind)
         record = written.get(id) if written else None
-        if record is None:
-            return super().get(kind, id)
-        return None if record is _GONE else cast(R, record)
+        if record is not None:
+            return None if record is _GONE else cast(R, record)
+        table = self._shared.tables.get(kind) or self._shared.table(kind)
+        return cast("R | None", table.rows.get(id))
 
     def insert(self, record: Any) -> None:
         kind = type(record)

@@ -1,4 +1,4 @@
-"""A trace through the whole plane: the production controller on a store in memory, sites with fake backends, and a clock that only moves when told.
+"""A trace through the whole plane: the production controller on a store in memory, with fake backends and a clock of its own.
 
 What lives here: what a plane is founded with so that it is asked what a trial of the same trace is asked (`farm`), the sites
 (`site`), the loop over time (`whole`), and what a run was, read from what the plane has recorded (`outcome`). What may never: a

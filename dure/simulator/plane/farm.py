@@ -28,6 +28,7 @@ from dure.simulator.trial.state import Farm, urgent
 YEAR_MS = 366 * 86_400_000
 PROGRAMME = "trace"
 NOWHERE = "nowhere"  # in place of a site that the fleet does not have: a plane takes no such job
+POWER_STEPS = 400  # told at once of a site: a plane remembers 500
 COMMAND = ("job",)  # nothing runs: a fake backend knows how long it takes
 # Ordinary figures, so that holds and charges are real: 3,600 won per device and hour, 36 per core, 3.6 per GiB.
 PRICES = (
@@ -71,7 +72,7 @@ class Founded:
         self._kinds = [self._accepted(choice) for choice in range(len(farm.asks.kinds))]
 
     def _accepted(self, choice: int) -> tuple[str, ...]:
-        """Types by name, best first; () for any, and for work without devices. Of one that asks for none of the fleet's, its own."""
+        """Types by name, best first; () for any, and for work without devices. Of what asks for none of the fleet's, its own."""
         if choice >= len(self.trace.accelerators):
             return ()
         known = tuple(self.fleet.accelerators[kind] for kind in self.farm.asks.kinds[choice] if kind != UNKNOWN)
@@ -88,14 +89,16 @@ class Founded:
         found(tx, deed, policy=self.policy(), public_key=public_key)
         for index, site in enumerate(self.fleet.sites):
             _made(create_site(tx, deed, id=site_id(index), name=site.name, region=site.region, pue_permille=site.pue_permille))
-        dates = {"starts_ms": deed.now_ms, "ends_ms": deed.now_ms + 100 * YEAR_MS}
-        _made(create_programme(tx, deed, id=PROGRAMME, name=PROGRAMME, currency="KRW", budget=AMOUNT_MAX, **dates))
+        start, end, each = deed.now_ms, deed.now_ms + 100 * YEAR_MS, AMOUNT_MAX // len(self.projects)
+        _made(
+            create_programme(
+                tx, deed, id=PROGRAMME, name=PROGRAMME, currency="KRW", budget=AMOUNT_MAX, starts_ms=start, ends_ms=end
+            )
+        )
         for project in self.projects:  # an organisation each: who makes room for another tenant is refunded
             _made(create_organisation(tx, deed, id=project, name=project, kind="institute"))
             _made(create_project(tx, deed, id=project, name=project, organisation=project))
-            amount = AMOUNT_MAX // len(self.projects)
-            until = deed.now_ms + 100 * YEAR_MS
-            _made(create_award(tx, deed, programme=PROGRAMME, project=project, amount=amount, starts_ms=deed.now_ms, expires_ms=until))
+            _made(create_award(tx, deed, programme=PROGRAMME, project=project, amount=each, starts_ms=start, expires_ms=end))
 
     def inventory(self, site: int) -> list[Mapping[str, Any]]:
         """The nodes of a site as its backend tells them."""
@@ -129,14 +132,18 @@ class Founded:
             sites=self._sites[int(asks.site_choice[job])], grace_ms=0,
         )  # fmt: skip
 
-    def tell_power(self, tx: Tx, deed: Deed, zero_ms: int, until_ms: int) -> None:
-        """Envelopes as an operator says them, from now to a moment. zero_ms: the trace's zero by the plane's clock."""
+    def tell_power(self, tx: Tx, deed: Deed, zero_ms: int, until_ms: int) -> int:
+        """Envelopes as an operator says them, from now to a moment, or as far as a plane remembers; until when that is. zero_ms:
+        the trace's zero by the plane's clock."""
+        told = until_ms
         for site in self.farm.envelopes.capped:
-            for begin, end, watts in self.fleet.envelope(site, deed.now_ms - zero_ms, until_ms - zero_ms):
+            steps = self.fleet.envelope(site, deed.now_ms - zero_ms, until_ms - zero_ms)[:POWER_STEPS]
+            for begin, end, watts in steps:
                 until = zero_ms + end
                 _made(set_power(tx, deed, site=site_id(site), watts=watts or None, from_ms=zero_ms + begin, until_ms=until))
+            told = min(told, zero_ms + steps[-1][1])
+        return told
 
 
 def _made(answer: object) -> None:
     require(not isinstance(answer, Reason), f"a plane could not be furnished for a trace: {answer}")
-

@@ -33,9 +33,8 @@ def outcome(
     held = devices if facts.measured == "devices" else asks.workers * asks.cores_milli
     columns = _columns(store.read(lambda r: r.find(Attempt)), founded, rows, zero_ms, until_ms)
     job, since, until, site, kind = (np.array(column, np.int64) for column in columns.stretches())
-    stretches = Stretches(
-        job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site.astype(np.int32), accelerator=kind.astype(np.int32)
-    )
+    where = {"site": site.astype(np.int32), "accelerator": kind.astype(np.int32)}
+    stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], **where)
     tenant, tenants = trace.owners
     return run_of(
         trace, columns.start_ms, facts, end_ms=columns.end_ms, devices_milli=devices, policy=founded.rules.name, trace=name,

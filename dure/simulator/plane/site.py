@@ -1,7 +1,7 @@
 """A site of a simulated plane: it speaks the agents' protocol, and carries out its orders on a fake backend at once.
 
-It is an agent without what an agent has for the day on which something breaks: no journal, no repeated words. Here nothing breaks;
-what does is the business of the stories and the crash search, which run real agents."""
+It is an agent without what an agent has for the day on which something breaks: no journal, no repeated words. Nothing breaks
+here; what does is for the stories and the crash search, which run real agents."""
 
 from __future__ import annotations
 

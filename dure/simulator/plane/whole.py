@@ -1,8 +1,8 @@
-"""The loop over time: jobs are submitted and end when the trace says, each at its own moment; the controller steps at every event,
-or at the next multiple of so many seconds, and its sites do at once what they are told.
+"""The loop over time: jobs are submitted and end when the trace says, each at its own moment; the controller steps at every
+event, or at the next multiple of so many seconds, and its sites do at once what they are told.
 
-A trial (`dure.simulator.trial`) makes the same decisions, and tests hold the two together; docs/benchmarks/whole-plane.md says what
-is different."""
+A trial (`dure.simulator.trial`) makes the same decisions, and tests hold the two together; docs/benchmarks/whole-plane.md says
+what is different."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dure.backends.fake import FakeDriver, Script
 from dure.controller import Controller, ControllerSettings, StepReport
 from dure.controller.commands import agents
 from dure.controller.commands.workloads import submit
+from dure.controller.housekeeping import each
 from dure.errors import require
 from dure.model.calendar import DAY_MS
 from dure.model.link import AttemptReport
@@ -55,8 +56,8 @@ def whole_plane(
 ) -> Run:  # fmt: skip
     """Run a trace on a fleet through the whole plane. Arguments as of `trial`.
 
-    Raises ConfigError for rules that no plane has (`refusal`), TraceError for what cannot be simulated; InvariantViolated when the
-    books or the chain of events do not hold in the end."""
+    Raises ConfigError for rules that no plane has (`refusal`), TraceError for what cannot be simulated, InvariantViolated when
+    the books or the chain of events do not hold in the end."""
     require(every_ms >= 0, "a cadence is not negative")
     fault = refusal(rules)
     if fault is not None:
@@ -94,7 +95,7 @@ class WholePlane:
         self.refused, self._refused_urgent = 0, False  # jobs that no plane takes; a trial has them wait for ever
         self._arrived, self._decided, self._submit_ms = 0, 0, trace.submit_ms.tolist()
         self._run_ms = trace.duration_ms.tolist()
-        self._ended, self._heard_ms, self._told_power_ms = 0, ZERO_MS, ZERO_MS
+        self._ended, self._heard_ms, self._tell_power_ms = 0, ZERO_MS, ZERO_MS
         self._quiet_ms = 0  # since when nothing has happened
         self._report: StepReport | None = None
         self._history = History(trace) if learns else None
@@ -192,7 +193,8 @@ class WholePlane:
     def _ends(self) -> None:
         """In the order of their starts, over all sites: so they are billed, and so they are counted in fair share."""
         now_ms = self.clock.ms
-        changed = sorted((attempt, n) for n, site in enumerate(self.sites) if site.next_ms <= now_ms for attempt in site.changed())
+        due = ((n, site) for n, site in enumerate(self.sites) if site.next_ms <= now_ms)
+        changed = sorted((attempt, n) for n, site in due for attempt in site.changed())
         for index, group in groupby(changed, key=lambda pair: pair[1]):
             self._note(self.sites[index].tell([attempt for attempt, _ in group]))
 
@@ -239,8 +241,8 @@ class WholePlane:
         """What sites say without being asked: that they are there, and how far work is saved, where a step may rest on it."""
         if self.clock.ms - self._heard_ms >= agents.HEARD_EVERY_MS:
             self._heard_ms, deed = self.clock.ms, self.controller.deed("agents")
-            self._transact(lambda tx: [agents.heard(tx, deed, site=site.id) for site in self.sites])
-        if self._told_power_ms - self.clock.ms < self.founded.ahead_ms:
+            self._transact(lambda tx: each(self.sites, lambda site: agents.heard(tx, deed, site=site.id)))
+        if self.clock.ms >= self._tell_power_ms:
             self._tell_power()
         if self._may_preempt():
             for site in self.sites:
@@ -252,6 +254,8 @@ class WholePlane:
         return self._report is not None and (self._urgent(self._report) or bool(urgent[self._decided : self._arrived].any()))
 
     def _tell_power(self) -> None:
-        self._told_power_ms = self.clock.ms + self.founded.ahead_ms + POWER_MS
-        deed, until_ms = self.controller.deed("operator"), self._told_power_ms
-        self._transact(lambda tx: self.founded.tell_power(tx, deed, ZERO_MS, until_ms))
+        """For as far as a plan looks and some days more; said again before a plan would see its end, if a plane remembers so much."""
+        now_ms, deed = self.clock.ms, self.controller.deed("operator")
+        wanted = now_ms + self.founded.ahead_ms + POWER_MS
+        told = self.controller.store.transact(lambda tx: self.founded.tell_power(tx, deed, ZERO_MS, wanted))
+        self._tell_power_ms = max(told - self.founded.ahead_ms, (now_ms + told) // 2)

@@ -89,7 +89,7 @@ class Farm:
     def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
-        # by job; learned ones when it comes. A plane takes no work that may preempt for less than the run that others are guaranteed
+        # By job; learned ones when it comes. What may preempt asks for the run that others are guaranteed, as a plane demands.
         self.limit_ms = np.maximum(asks.limit_ms, np.where(urgent(asks.priority) & fair, rules.min_run_ms, 0))
         tenant, names = trace.owners
         count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
