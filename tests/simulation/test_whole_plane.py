@@ -28,7 +28,7 @@ from dure.simulator.plane.farm import Founded, site_id
 from dure.simulator.plane.whole import ZERO_MS, WholePlane
 from dure.simulator.report import Run
 from dure.simulator.traces import Workload as Made
-from dure.simulator.traces import built_in, national
+from dure.simulator.traces import national
 from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site, Window
 from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import Trace, make_trace
@@ -36,6 +36,7 @@ from dure.simulator.trial import POLICIES, Assumptions, Progress, Rules, rules_o
 from dure.simulator.trial.asks import asks_of
 from dure.simulator.trial.rules import Order
 from dure.simulator.trial.state import Farm, Live
+from dure.simulator.trial.trial import _Trial
 from tests.builders.worlds import examples
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
@@ -187,22 +188,21 @@ def test_down_to_the_node_and_the_device(trace: Trace, fleet: Fleet) -> None:
     assert seats_of_plane(trace, fleet, rules_of("default")) == told
 
 
-def test_what_is_learned_of_a_window_of_time_is_the_one_difference() -> None:
-    """A trial that decides now and then hears of all ends since before all arrivals; a plane learns from what had ended when a
-    job came. So a job that comes before the end of one like it has a learned wall time in a trial, and the common one here."""
+def test_what_was_learned_since_the_last_decision_is_the_one_difference() -> None:
+    """The second comes at 11 s, the first ends at 12 s, it is decided at 20 s. A plane gives the second a wall time by what had
+    ended when it came, which is nothing; a trial, at 20 s, hears of all ends before all arrivals."""
     trace = make_trace(
-        3, submit_ms=[0, 3_000, 4_000], duration_ms=[2_000, 1_000, 1_000], devices=[1, 1, 1], tenant=[0, 0, 0], tenants=("a",)
+        3, submit_ms=[0, 11_000, 13_000], duration_ms=[12_000, 1_000, 1_000], devices=[1, 1, 1], tenant=[0] * 3, tenants=("a",)
     )
-    pool = Pool(name="p", nodes=1, accelerator="gpu-a", devices=1, cores_milli=8000, memory_mib=8192)
-    fleet = make_fleet("one", [Site(name="s", pools=(pool,))], kinds=(Kind(id="gpu-a"),))
-    plane = made_plane(trace, fleet, rules_of("default"))
-    learned = WholePlane(plane.founded, learns=True)
-    learned.run(10_000, lambda _: None)
-    limits = [w.spec.limit_ms for w in learned.controller.store.read(lambda r: r.find(Workload))]
-    assert limits == [Assumptions().limit_ms] * 3  # the first ends at 12 s, behind the last arrival
-    exact = WholePlane(made_plane(trace, fleet, rules_of("default")).founded, learns=True)
-    exact.run(0, lambda _: None)
-    assert [w.spec.limit_ms for w in exact.controller.store.read(lambda r: r.find(Workload))][1:] == [600_000, 600_000]
+    _, fleet = crowd()
+    common, rules = Assumptions().limit_ms, rules_of("default")
+    planes = {every_ms: WholePlane(made_plane(trace, fleet, rules).founded, learns=True) for every_ms in (0, 10_000)}
+    trials = {every_ms: _Trial(trace, fleet, asks_of(trace, fleet, Assumptions()), rules, learns=True) for every_ms in planes}
+    for every_ms, plane in planes.items():
+        plane.run(every_ms, lambda _: None)
+        trials[every_ms].run(every_ms, lambda _: None)
+    limits = [[ran.farm.limit_ms.tolist() for ran in (plane.founded, trials[n])] for n, plane in planes.items()]
+    assert limits == [[[common, common, 600_000]] * 2, [[common, common, 600_000], [common, 600_000, 600_000]]]
 
 
 # -- cuts of traces ------------------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ class FakeDriver:
     """Driver, LogReader and Forgetter. Deterministic: what it answers follows from its calls and the clock.
 
     nodes: as `inventory` gives them. durations: milliseconds of work by workload id or spec name; scripts: the same for whole
-    Scripts, and looked at first; default: for what neither names."""
+    Scripts, and looked at first; default: for what neither names. saved: work in checkpoints of forgotten attempts, by project and
+    workload; several drivers with one of these have common storage."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class FakeDriver:
         durations: Mapping[str, int] | None = None,
         scripts: Mapping[str, Script] | None = None,
         default: Script = Script(),
+        saved: dict[tuple[str, str], int] | None = None,
     ) -> None:
         self._clock = clock
         self._nodes = {str(n["name"]): dict(n) for n in nodes}
@@ -56,7 +58,7 @@ class FakeDriver:
         self._due: list[tuple[int, str]] = []  # a heap: when attempts change their phase, and what has since turned out otherwise
         self._changed: dict[str, None] = {}  # did so by themselves, and nobody has asked since
         self._forgotten: set[str] = set()
-        self._saved: dict[tuple[str, str], int] = {}  # project, workload → work in its checkpoints, of forgotten attempts
+        self._saved = saved if saved is not None else {}
         self._rejections: deque[str] = deque()
         self._lost_requests: Counter[str] = Counter()
         self._lost_replies: Counter[str] = Counter()

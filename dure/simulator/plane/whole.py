@@ -99,13 +99,14 @@ class WholePlane:
         self._quiet_ms = 0  # since when nothing has happened
         self._report: StepReport | None = None
         self._history = History(trace) if learns else None
+        self._saved: dict[tuple[str, str], int] = {}  # checkpoints reach every site: a trace knows nothing of where they lie
         deed = self.controller.deed("admin")
         self._transact(lambda tx: founded.furnish(tx, deed, KEY.hex()))
         self.sites = [self._site(index) for index in range(len(founded.fleet.sites))]
         self._tell_power()
 
     def _site(self, index: int) -> TracedSite:
-        driver = FakeDriver(self.clock, self.founded.inventory(index))
+        driver = FakeDriver(self.clock, self.founded.inventory(index), saved=self._saved)
         return TracedSite(site_id(index), self.controller, driver, self.clock, self._script)
 
     def _script(self, workload: str) -> Script:
