@@ -95,8 +95,9 @@ def _table(found: list[Measured], fleets: Mapping[str, Fleet]) -> Iterator[str]:
 def _result(m: Measured) -> Result:
     often = f"every_{m.every_ms // 1000}_s" if m.every_ms else "every_event"
     return Result(
-        name=f"plane.{m.case.lower()}.{often}", value=round(m.rate, 1), unit="jobs per CPU second", aim=f">= {CADENCES[m.every_ms]:,}",
+        name=f"plane.{m.case.lower()}.{often}", value=round(m.rate, 1), unit="jobs per CPU second",
+        aim=f">= {CADENCES[m.every_ms]:,}",
         against="nothing; AccaSim (EASY, one process, no ledger) is quoted with 669",
-        method=f"jobs {SETTLED + 1} to {SETTLED + JOBS} through the whole plane, default policy, {m.steps} steps, books and chain "
-        f"proved at the end (included); the fastest of {RUNS} runs, {len(m.run) / max(m.plane_s):,.0f} the slowest",
+        method=f"jobs {SETTLED + 1} to {SETTLED + JOBS} through the whole plane, default policy, {m.steps} steps, books and "
+        f"chain proved at the end (included); the fastest of {RUNS} runs, {len(m.run) / max(m.plane_s):,.0f} the slowest",
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly, cycle, policies, kueue, plane)."""
+"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly, cycle, policies, kueue,
+plane)."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,14 +20,16 @@ from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
 from dure.ledger import available, award_account
 from dure.model.accelerators import core_rate
+from dure.model.envelope import PowerStep
 from dure.model.funding import Award
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
-from dure.model.site import Node
+from dure.model.site import Node, Site
 from dure.model.workload import WorkloadSpec
 from dure.scheduler.quotas import quotas_of, use_of
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
+    FOREVER_MS,
     RUNNING,
     Alternatives,
     Attempts,
@@ -247,7 +250,14 @@ class Columns:
         m = self._mirror
         reachable = _bool([m.answers(id, now_ms) for id in ids])
         rows = [m.sites[id] for id in ids]
-        return Sites(tuple(ids), reachable, _bool([row.drained for row in rows]), *power_columns(rows, now_ms))
+        return Sites(tuple(ids), reachable, _bool([row.drained for row in rows]), *self._power(rows, now_ms))
+
+    def _power(self, rows: Sequence[Site], now_ms: int) -> tuple[Any, ...]:
+        """As long as no envelope changes, and none comes to its next step."""
+        steps = tuple(row.power for row in rows)
+        began, until = _in_force(steps, now_ms)
+        made_of = steps, tuple(row.pue_permille for row in rows), began, until
+        return self._once("power", made_of, lambda: power_columns(rows, now_ms))
 
     def _nodes(self, farm: Farm, accelerators: tuple[str, ...], closed: frozenset[str], now_ms: int) -> Nodes:
         sites = list(self._mirror.sites.values())
@@ -345,6 +355,16 @@ def _pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row
         alt_ptr=alt_ptr.astype(np.int32),
     )
     return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at])
+
+
+def _in_force(envelopes: Sequence[Sequence[PowerStep]], now_ms: int) -> tuple[int, int]:
+    """Since when, and until when, the same steps are in force. A cap that is still to come is told from now on."""
+    began, until = 0, int(FOREVER_MS)
+    for steps in envelopes:
+        at = bisect_right(steps, now_ms, key=lambda step: step.from_ms)
+        began = max(began, steps[at - 1].from_ms if at else now_ms if steps else 0)
+        until = min(until, steps[at].from_ms if at < len(steps) else until)
+    return began, until
 
 
 def _nodes_of(farm: Farm, accelerators: Sequence[str]) -> Nodes:

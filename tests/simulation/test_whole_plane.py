@@ -53,7 +53,8 @@ def fleets(draw: st.DrawFn) -> Fleet:
         pools = [
             Pool(
                 name=f"p{n}", nodes=draw(st.integers(1, 2)), accelerator=kind,
-                devices=draw(st.sampled_from((2, 4))) if kind else 0, cores_milli=draw(st.sampled_from((4000, 8000))), memory_mib=8192,
+                devices=draw(st.sampled_from((2, 4))) if kind else 0,
+                cores_milli=draw(st.sampled_from((4000, 8000))), memory_mib=8192,
             )
             for n, kind in enumerate(draw(st.lists(st.sampled_from(("gpu-a", "gpu-b", "")), min_size=1, max_size=2)))
         ]  # fmt: skip

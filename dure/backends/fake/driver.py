@@ -35,8 +35,8 @@ class FakeDriver:
     """Driver, LogReader and Forgetter. Deterministic: what it answers follows from its calls and the clock.
 
     nodes: as `inventory` gives them. durations: milliseconds of work by workload id or spec name; scripts: the same for whole
-    Scripts, and looked at first; default: for what neither names. saved: work in checkpoints of forgotten attempts, by project and
-    workload; several drivers with one of these have common storage."""
+    Scripts, and looked at first; default: for what neither names. saved: work in checkpoints of forgotten attempts, by project
+    and workload; several drivers with one of these have common storage."""
 
     def __init__(
         self,

@@ -255,7 +255,7 @@ class WholePlane:
         return self._report is not None and (self._urgent(self._report) or bool(urgent[self._decided : self._arrived].any()))
 
     def _tell_power(self) -> None:
-        """For as far as a plan looks and some days more; said again before a plan would see its end, if a plane remembers so much."""
+        """For as far as a plan looks and some days more; said again before a plan would see its end, if so much is remembered."""
         now_ms, deed = self.clock.ms, self.controller.deed("operator")
         wanted = now_ms + self.founded.ahead_ms + POWER_MS
         told = self.controller.store.transact(lambda tx: self.founded.tell_power(tx, deed, ZERO_MS, wanted))
