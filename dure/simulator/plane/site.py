@@ -90,7 +90,8 @@ class TracedSite:
         self._driver.script(order.workload, self._script(order.workload))
         seen = self._driver.launch(request)
         known = folded(launched(order), seen)
-        assert known.report is not None  # the backend has just spoken
+        require(known.report is not None, f"of {order.attempt} nothing is known, although its backend has just spoken")
+        assert known.report is not None  # as just required; for the type checker
         self._told[order.attempt] = known.report
         if request.spec.checkpoint_interval_ms:
             self._saving[order.attempt] = None
