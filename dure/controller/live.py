@@ -26,7 +26,7 @@ STATE: Mapping[AttemptState, int] = {
     AttemptState.STOPPING: STOPPING,
 }
 # numbers of an attempt, in order
-_STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _RUNNING, _WIDTH = range(11)
+_STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _SHARE, _RUNNING, _WIDTH = range(12)
 
 
 class Row(NamedTuple):
@@ -98,6 +98,7 @@ class LiveAttempts:
             worker_ptr=np.concatenate([[0], np.cumsum(self._seats)]).astype(np.int32),
             worker_node=self._node.copy(),
             worker_mask=self._mask.copy(),
+            share_milli=n[_SHARE],
         )
 
     def use(self, now_ms: int, project_row: I64, projects: int) -> F64:
@@ -209,7 +210,7 @@ class LiveAttempts:
         numbers = (
             STATE[attempt.state], self._number(attempt.project), m.policy.class_of(spec.priority).value, spec.preemptible, began,
             ends(attempt, spec), max(began, attempt.evidence.checkpoint_ms), spec.demand.cores_milli, spec.demand.memory_mib,
-            attempt.running_ms,
+            spec.demand.share_milli, attempt.running_ms,
         )  # fmt: skip
         seats = [(self._node_row[w.node], mask(w.devices)) for w in attempt.workers if w.node in self._node_row]
         nodes, masks = zip(*seats, strict=True) if seats else ((), ())

@@ -55,6 +55,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
                 name=f"p{n}", nodes=draw(st.integers(1, 2)), accelerator=kind,
                 devices=draw(st.sampled_from((2, 4))) if kind else 0,
                 cores_milli=draw(st.sampled_from((4000, 8000))), memory_mib=8192,
+                block=draw(st.sampled_from((0, 1))),
             )
             for n, kind in enumerate(draw(st.lists(st.sampled_from(("gpu-a", "gpu-b", "")), min_size=1, max_size=2)))
         ]  # fmt: skip
@@ -70,11 +71,12 @@ def traces(draw: st.DrawFn) -> Trace:
     def column(values: st.SearchStrategy[Any]) -> list[Any]:
         return draw(st.lists(values, min_size=count, max_size=count))
 
-    submit = sorted(column(st.integers(0, 200)))
+    submit, devices = sorted(column(st.integers(0, 200))), column(st.sampled_from((0, 1, 2, 4)))
     return make_trace(
         count, submit_ms=[1000 * s for s in submit],
         duration_ms=[1000 * d for d in column(st.sampled_from((0, 1, 7, 30, 90, 200)))],
-        workers=column(st.sampled_from((1, 1, 1, 2, 3))), devices=column(st.sampled_from((0, 1, 2, 4))),
+        workers=column(st.sampled_from((1, 1, 1, 2, 3))), block=column(st.booleans()), devices=devices,
+        share_milli=[0 if d else s for d, s in zip(devices, column(st.sampled_from((0, 0, 300, 500))), strict=True)],
         cores_milli=column(st.sampled_from((-1, 0, 1000, 3000))), memory_mib=column(st.sampled_from((-1, 512, 4096))),
         tenant=column(st.integers(-1, 2)), tenants=("a", "b", "c"),
         priority=column(st.sampled_from((0, 200, 200, 400))), preemptible=column(st.booleans()),
@@ -309,9 +311,9 @@ def test_where_nobody_waits_the_plan_is_the_plan_of_that() -> None:
 
 def test_policies_that_no_plane_has_are_refused_with_a_remedy() -> None:
     refused = [name for name, each in POLICIES.items() if refusal(each)]
-    assert refused == ["sjf", "qssf", "srtf", "las"]
+    assert refused == ["domestic-first", "low-carbon", "cheap-power", "sjf", "qssf", "srtf", "las"]
     for name in refused:
-        with pytest.raises(ConfigError, match=f"policy: '{name}' .* Choose a policy such as default, fifo or easy"):
+        with pytest.raises(ConfigError, match=rf"policy: '{name}' .* Choose .*default.*without the whole plane\."):
             whole_plane(*crowd(), rules_of(name))
 
 

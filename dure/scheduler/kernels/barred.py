@@ -10,8 +10,8 @@ from dure.scheduler.kernels.ground import I64, WHOLE
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
-from dure.scheduler.kernels.short import takes_all
-from dure.scheduler.kernels.standing import Demands
+from dure.scheduler.kernels.seat import takes_all
+from dure.scheduler.kernels.standing import Demands, gang_of
 from dure.scheduler.kernels.waits import MAINTENANCE, POWER, QUOTA, TURN
 
 Bool = NDArray[np.bool_]
@@ -26,7 +26,8 @@ def limits(quota: Quota) -> bool:
 @inner
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
     """What a gang uses of a type, as quotas count it."""
-    return int(WHOLE * demands.each.devices[c] * demands.each.workers[c]) if kind >= 0 else 0
+    each = demands.each
+    return int((WHOLE * each.devices[c] + each.share[c]) * each.workers[c]) if kind >= 0 else 0
 
 
 @inner
@@ -94,23 +95,13 @@ def barred(
     beside that; the site that may draw most tells. `TURN`: nothing does, at one of them."""
     if len(board.closed) == 0 and len(power.step) == 0:
         return TURN
-    code, first, most = MAINTENANCE, demands.each.kind_ptr[c], np.int64(0)
+    code, first, most, gang = MAINTENANCE, demands.each.kind_ptr[c], np.int64(0), gang_of(demands, c)
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
-            run = (low[site, kind], high[site, kind])
-            if not sites[alt, site] or not takes_all(
-                board,
-                run[0],
-                run[1],
-                demands.each.cores[c],
-                demands.each.memory[c],
-                demands.each.devices[c],
-                demands.each.workers[c],
-                end,
-            ):
+            if not sites[alt, site] or not takes_all(board, low[site, kind], high[site, kind], gang, end):
                 continue
-            mw = wanted_mw(power, site, kind, demands.each.cores[c], demands.each.devices[c], demands.each.workers[c])
+            mw = wanted_mw(power, site, kind, gang)
             if may_draw(power, site, board.now, end, mw):
                 return TURN
             free, when = spare_mw(power, site, board.now, end)

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
 from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.seat import seat
+from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
+from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.state import (
     AHEAD,
     ALTERNATIVE,
@@ -37,7 +38,6 @@ from dure.scheduler.kernels.state import (
     PROMISED,
     REACHED,
     ROW,
-    SEATS,
     SITE,
     STARTED,
     STARTS,
@@ -66,7 +66,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     at each call, and a cycle has many."""
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
-    ahead, promised, room, demand = cycle.found.each.ahead, cycle.board.used, cycle.found.room, cycle.demands.each.workers
+    ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
+    demand, share = cycle.demands.each.workers, cycle.demands.each.share
     seats, quotas = len(cycle.node), limits(cycle.quota)
     for _ in range(at_most):
         row = used[ROW]
@@ -87,7 +88,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             used[ROW] = NOTHING
         else:
             workers = demand[c]
-            if used[ASKING] == 0 and _short(used, promised, room, workers, min(workers, seats)):
+            if used[ASKING] == 0 and _short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
@@ -97,10 +98,10 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
 
 @inner
 def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
-    """Whether a table could be too short for a turn. room: as in `Found`."""
+    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
+    room: as in `Found`."""
     return bool(
         used[WORKERS] + workers > room[WORKERS]
-        or used[SEATS] + seats > room[SEATS]
         or board_used[TENURES] + seats > room[TENURE_ROOM]
         or board_used[KEPT] + seats > room[KEPT_ROOM]
     )
@@ -126,7 +127,7 @@ def _turn(cycle: Cycle, row: int) -> None:
     if charged < NOTHING and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.each.kind_ptr[c]]
     if charged >= NOTHING:  # in normalised core-seconds, by its limit
-        rate = demands.each.cores[c] / 1000 + demands.each.devices[c] * rules.core_rate[charged]
+        rate = demands.each.cores[c] / 1000 + (demands.each.devices[c] + demands.each.share[c] / WHOLE) * rules.core_rate[charged]
         charge(turns, queue.leaf[row], demands.each.workers[c] * rate * limit / 1000)
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
@@ -144,12 +145,7 @@ def _start(cycle: Cycle, row: int) -> int:
     seat_node, seat_workers, spare = cycle.node, cycle.workers, cycle.free
     cells = board.cells
     c, end = queue.klass[row], board.now + queue.limit[row]
-    cores, memory_mib, devices, workers = (
-        demands.each.cores[c],
-        demands.each.memory[c],
-        demands.each.devices[c],
-        demands.each.workers[c],
-    )
+    gang = gang_of(demands, c)
     alike, looked, first = shortest_alike(board, queue.limit[row]), 0, demands.each.kind_ptr[c]
     if len(board.closed) > 0:  # a shorter one may end before
         alike = queue.limit[row]
@@ -164,20 +160,17 @@ def _start(cycle: Cycle, row: int) -> int:
             funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
                 spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if devices > 0 else cells.cell.cores, cells.size, cells.cell.top, devices, workers,
+                cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
                 queue.limit[row], alike,
             )  # fmt: skip
-            site = tightest(spare)
+            site = tightest(spare, standings.cost[alt])
             while site >= 0:
-                mw = wanted_mw(power, site, kind, cores, devices, workers)
+                mw = wanted_mw(power, site, kind, gang)
                 if not may_draw(power, site, board.now, end, mw):
                     memory.full[alt, site] = queue.limit[row]
-                    site = tightest(spare)
+                    site = tightest(spare, standings.cost[alt])
                     continue
-                seats = seat(
-                    board, lows[site, kind], highs[site, kind], cores, memory_mib, devices, workers, end,
-                    seat_node, seat_workers,
-                )  # fmt: skip
+                seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED
                     return int(alt)
@@ -186,7 +179,7 @@ def _start(cycle: Cycle, row: int) -> int:
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
                     return int(alt)
                 memory.full[alt, site] = alike
-                site = tightest(spare)
+                site = tightest(spare, standings.cost[alt])
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
@@ -203,29 +196,21 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     made, at = found.used[STARTS], found.used[WORKERS]
-    cores, memory, devices = demands.each.cores[c], demands.each.memory[c], demands.each.devices[c]
+    gang = gang_of(demands, c)
     if victims == 0:
         written = start(
-            board,
-            cores,
-            memory,
-            devices,
-            end,
-            seat_node[:seats],
-            seat_workers[:seats],
-            found.workers.node[at:],
-            found.workers.mask[at:],
-        )
+            board, gang, end, seat_node[:seats], seat_workers[:seats], found.workers.node[at:], found.workers.mask[at:]
+        )  # fmt: skip
     else:
         written = claim(
-            board, cores, memory, devices, end, seat_node[:seats], seat_workers[:seats],
+            board, gang, end, seat_node[:seats], seat_workers[:seats],
             _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
     own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
     pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
     if limits(quota):
         use(quota, wide(queue.leaf[row]), demands, wide(c), kind)
-    mw = wanted_mw(power, site, kind, cores, devices, demands.each.workers[c])
+    mw = wanted_mw(power, site, kind, gang)
     if victims == 0:
         draw(power, site, board.now, end, mw)
     else:
@@ -267,27 +252,25 @@ def _preempt(cycle: Cycle, row: int) -> int:
     memory, found, ends = cycle.memory, cycle.found, cycle.ends
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
+    gang = gang_of(demands, c)
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
-            site, victims = _cheapest(cycle, row, alt, currency)
+            site, low, victims = _cheapest(cycle, row, alt, currency)
             if site < 0:
                 continue
             if found.used[ASKING] != 0:
                 found.each.state[row] = CLAIMED
                 return int(alt)
-            low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+            high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
             gone = _gone(displaced[:victims], ends, queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
             if len(board.closed) > 0:
                 board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
-            seats = seat_behind(
-                board, candidates, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
-                demands.each.workers[c], displaced[:victims], seat_node, seat_workers,
-            )  # fmt: skip
+            seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
             _forget(memory)
             return int(alt)
@@ -297,14 +280,16 @@ def _preempt(cycle: Cycle, row: int) -> int:
 
 
 @inner
-def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
-    """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int, int]:
+    """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
+    -1: there are none anywhere."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
-    best, count, least = -1, 0, 0.0
+    gang = gang_of(demands, c)
+    best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
     funds = held(purse, queue.project[row], demands.kind[alt], currency)
@@ -315,25 +300,24 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
             board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
-        chosen = choose(
-            board, candidates, site, low, high, demands.each.cores[c], demands.each.memory[c], demands.each.devices[c],
-            demands.each.workers[c], queue.priority[row], displaced,
-        )  # fmt: skip
-        if chosen == 0 and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
+        step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
+        for part in range(low, high, step):
+            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], displaced)
+            if chosen == 0:
+                continue
+            some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
+            if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
+                continue
+            lost = 0.0
+            for i in range(chosen):
+                lost += candidates.lost[displaced[i]]
+            if best < 0 or lost < least or (lost == least and chosen < count):
+                best, start, count, least = site, part, chosen, lost
+                _copy(displaced, kept, chosen)
+        if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[alt, site] = queue.priority[row]
-        if chosen == 0:
-            continue
-        mw = wanted_mw(power, site, demands.kind[alt], demands.each.cores[c], demands.each.devices[c], demands.each.workers[c])
-        if not may_swap(power, site, board.now, displaced[:chosen], ends, _gone(displaced[:chosen], ends, queue.limit[row]), mw):
-            continue
-        lost = 0.0
-        for i in range(chosen):
-            lost += candidates.lost[displaced[i]]
-        if best < 0 or lost < least or (lost == least and chosen < count):
-            best, count, least = site, chosen, lost
-            _copy(displaced, kept, chosen)
     _copy(kept, displaced, count)
-    return best, count
+    return best, start, count
 
 
 @inner
@@ -376,7 +360,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
     rules, memory = cycle.rules, cycle.memory
     c = queue.klass[row]
-    limit, need = queue.limit[row], (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
+    limit, gang = queue.limit[row], gang_of(demands, c)
     best_at, best_alt, best_site = NEVER, -1, -1
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
@@ -392,17 +376,16 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
-                mw = wanted_mw(power, site, kind, need[0], need[2], demands.each.workers[c])
-                at = earliest(
-                    board, power, site, low, high, need[0], need[1], need[2], demands.each.workers[c], limit, by, mw
-                )  # fmt: skip
+                at = earliest(board, power, site, low, high, gang, limit, by, wanted_mw(power, site, kind, gang))
                 if at < 0:
                     if by >= NEVER:
                         memory.hopeless[alt, site] = limit
                     continue
-                of_cell = board.cells.cell.free if need[2] > 0 else board.cells.cell.cores
+                of_cell = board.cells.cell.free if gang.devices + gang.share > 0 else board.cells.cell.cores
                 free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
-                if way_site < 0 or at < way_at or free < least:
+                dearer = way_site >= 0 and standings.cost[alt, site] > standings.cost[alt, way_site]
+                same = way_site >= 0 and standings.cost[alt, site] == standings.cost[alt, way_site]
+                if way_site < 0 or at < way_at or (not dearer and (not same or free < least)):
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
                 best_at, best_alt, best_site = way_at, alt, way_site
@@ -443,15 +426,11 @@ def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers
     c = queue.klass[row]
     low, high, end = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]], at + queue.limit[row]
-    need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
-    seats = seat_then(board, low, high, need[0], need[1], need[2], demands.each.workers[c], at, end, seat_node, seat_workers)
-    made, first = board.used[PROMISES], found.used[SEATS]
-    promise(board, row, need[0], need[1], need[2], at, end, seat_node[:seats], seat_workers[:seats])
+    gang = gang_of(demands, c)
+    seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)
+    made = board.used[PROMISES]
+    promise(board, row, gang, at, end, seat_node[:seats], seat_workers[:seats])
     note(power, site, at)
-    draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], need[0], need[2], demands.each.workers[c]))
+    draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], gang))
     found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.each.kind_ptr[c]
-    for i in range(seats):
-        found.seats.node[first + i], found.seats.workers[first + i] = seat_node[i], seat_workers[i]
-    found.used[SEATS] += seats
-    found.seat_ptr[made + 1] = found.used[SEATS]
     found.each.state[row] = PROMISED

@@ -9,13 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_then
-from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import inner, kernel, wide
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
+from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
-from dure.scheduler.kernels.room import count_whole
-from dure.scheduler.kernels.seat import emptiness, place, workers_of
+from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
+from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
+from dure.scheduler.kernels.slots import slots, tightest, usable
 
 FOREVER = 1 << 62
+ONE = constant(1)  # worker
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 @inner
@@ -59,15 +62,26 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
 
 @kernel
 def earliest(
-    board: Board, power: Power, site: int, low: int, high: int, cores: int, memory: int, devices: int, workers: int, limit: int,
-    by: int, mw: int,
+    board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
 ) -> int:  # fmt: skip
     """The first moment before `by` at which all workers could start in a run of cells of a site, stay for `limit` and draw so
     much there; -1: none is known."""
+    step, best = parts(gang, low, high), -1
+    for part in range(low, high, step):
+        at = _earliest(board, power, site, part, part + step, gang, limit, by, mw)
+        if at >= 0:
+            best = by = at
+    return int(best)
+
+
+@inner
+def _earliest(
+    board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
+) -> int:  # fmt: skip
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
     lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
-    room, fits, mixed, most = _grounds(board, low, high, cores, memory, devices, lasts)
+    room, fits, mixed, most = _grounds(board, low, high, gang, lasts)
     total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
     while at < len(end):
         moment = end[at]
@@ -84,23 +98,24 @@ def earliest(
                 room[0, i] += t.cores[tenure]
                 room[1, i] += t.memory[tenure]
                 room[2, i] += count_whole(t.mask[tenure])
-                now = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
+                if gang.share > 0:
+                    now = takes_from(board, wide(node), moment, moment + limit, gang)
+                else:
+                    now = workers_of((room[0, i], room[1, i], room[2, i]), gang)
                 total += now - fits[i]
                 fits[i] = now
-        if moment > board.now and total + most >= workers:
+        if moment > board.now and total + most >= gang.workers:
             sure = total
             for node in mixed:
-                if sure < workers:
-                    sure += takes_from(board, wide(node), moment, moment + limit, cores, memory, devices)
-            if sure >= workers and may_draw(power, site, moment, moment + limit, mw):
+                if sure < gang.workers:
+                    sure += takes_from(board, wide(node), moment, moment + limit, gang)
+            if sure >= gang.workers and may_draw(power, site, moment, moment + limit, mw):
                 return int(moment)
     return -1
 
 
 @inner
-def _grounds(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, lasts: int
-) -> tuple[I64, I64, I32, int]:  # fmt: skip
+def _grounds(board: Board, low: int, high: int, gang: Gang, lasts: int) -> tuple[I64, I64, I32, int]:
     """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future until `lasts` is
     not just growth; those; and no more than how many workers those take when they are empty."""
     index, ground = board.cells, board.ground
@@ -110,11 +125,12 @@ def _grounds(
     for i in range(last - first):
         node = index.nodes[first + i]
         room[0, i], room[1, i], room[2, i] = ground.nodes.cores_free[node], ground.nodes.memory_free[node], index.node.level[node]
-        fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), cores, memory, devices)
+        units = slots(board, wide(node), gang.share, board.now, board.now, True) if gang.share > 0 else room[2, i]
+        fits[i] = workers_of((room[0, i], room[1, i], units), gang)
         closes = closed_within(board, wide(node), board.now, lasts)
         if board.here.claimed[node] > 0 or board.here.kept[node] >= 0 or closes:
-            whole = (ground.nodes.cores[node], ground.nodes.memory[node], count_whole(board.here.exists[node]))
-            most += workers_of(whole, cores, memory, devices)
+            units = count_whole(board.here.exists[node]) * (WHOLE // gang.share if gang.share > 0 else 1)
+            most += workers_of((ground.nodes.cores[node], ground.nodes.memory[node], units), gang)
             fits[i] = -1
             mixed[found] = node
             found += 1
@@ -122,8 +138,9 @@ def _grounds(
 
 
 @inner
-def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int]:
-    """What work may use on a node that starts at a moment and delays no promise until `end`."""
+def room_from(board: Board, node: int, at: int, end: int, share: int) -> tuple[int, int, int]:
+    """What work may use on a node that starts at a moment and delays no promise until `end`. share: of a device, that it
+    wants, and then how many of these; 0: whole ones."""
     p, seats = board.promises, board.seats
     room, promised = room_then(board, node, at), promised_then(board, node, at)
     cores, memory, devices = room[0] - promised[0], room[1] - promised[1], room[2] - promised[2]
@@ -135,45 +152,58 @@ def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int
             cores, memory = min(cores, room[0] - promised[0]), min(memory, room[1] - promised[1])
             devices = min(devices, room[2] - promised[2])
         kept = seats.next[kept]
-    return cores, memory, devices
+    return cores, memory, slots(board, node, share, at, end, True) if share > 0 else devices
 
 
 @inner
-def takes_from(board: Board, node: int, at: int, end: int, cores: int, memory: int, devices: int) -> int:
+def takes_from(board: Board, node: int, at: int, end: int, gang: Gang) -> int:
     """How many workers of this need a node takes from a moment until another, delaying no promise."""
     if closed_within(board, node, at, end):
         return 0
-    return workers_of(room_from(board, node, at, end), cores, memory, devices)
+    return workers_of(room_from(board, node, at, end, gang.share), gang)
 
 
 @kernel
-def seat_then(
-    board: Board, low: int, high: int, cores: int, memory: int, devices: int, workers: int, at: int, end: int,
-    seat_node: I32, seat_workers: I64,
-) -> int:  # fmt: skip
+def seat_then(board: Board, low: int, high: int, gang: Gang, at: int, end: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats for all workers from `at` to `end`, by the rule of `seat`; how many, 0: they do not fit."""
     first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
     for i in range(len(nodes)):
-        free = room_from(board, wide(nodes[i]), at, end)
+        free = room_from(board, wide(nodes[i]), at, end, gang.share)
         closed = closed_within(board, wide(nodes[i]), at, end)
-        room[i] = 0 if closed else workers_of(free, cores, memory, devices)
+        room[i] = 0 if closed else workers_of(free, gang)
         empty[i] = emptiness(free[2], free[0])
-    return place(nodes, room, empty, workers, seat_node, seat_workers)
+    if gang.block:
+        one_part(board, low, high, nodes, room, empty, gang.workers)
+    return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 
 @kernel
-def promise(
-    board: Board, pending: int, cores: int, memory: int, devices: int, at: int, end: int, seat_node: I32, seat_workers: I64
-) -> None:  # fmt: skip
+def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node: I32, seat_workers: I64) -> None:
     """Keep these seats from `at` to `end`."""
-    p, seats, made = board.promises, board.seats, board.used[PROMISES]
+    p, made = board.promises, board.used[PROMISES]
     p.at[made], p.end[made], p.pending[made] = at, end, pending
-    p.cores[made], p.memory[made], p.devices[made] = cores, memory, devices
+    p.cores[made], p.memory[made], p.devices[made], p.share[made] = gang.cores, gang.memory, gang.devices, gang.share
     board.used[PROMISES] = made + 1
+    left = np.empty(DEVICES_MAX, np.int64)
     for i in range(len(seat_node)):
-        kept, node = board.used[KEPT], seat_node[i]
-        seats.promise[kept], seats.workers[kept], seats.next[kept] = made, seat_workers[i], board.here.kept[node]
-        board.here.kept[node] = kept
-        board.used[KEPT] = kept + 1
+        node, workers = wide(seat_node[i]), seat_workers[i]
+        if gang.share == 0:
+            _keep(board, node, _ZERO, workers)
+            continue
+        devices = usable(board, node, gang.share, at, end, True, left)
+        for _ in range(workers):
+            device = tightest(left, 0, devices, gang.share)
+            left[device] -= gang.share
+            _keep(board, node, _ONE << np.uint64(device), ONE)
+
+
+@inner
+def _keep(board: Board, node: int, mask: np.uint64, workers: int) -> None:
+    """One seat more, of the promise made last."""
+    seats, kept = board.seats, board.used[KEPT]
+    seats.promise[kept], seats.node[kept], seats.mask[kept] = board.used[PROMISES] - 1, node, mask
+    seats.workers[kept], seats.next[kept] = workers, board.here.kept[node]
+    board.here.kept[node] = kept
+    board.used[KEPT] = kept + 1

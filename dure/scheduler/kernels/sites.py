@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.future import FOREVER
-from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.ground import I64, Gang
 from dure.scheduler.kernels.jit import inner
 from dure.scheduler.kernels.seat import bound
 
@@ -25,7 +25,7 @@ def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
 @inner
 def weigh(
     free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I64,
-    devices: int, workers: int, limit: int, alike: int,
+    gang: Gang, limit: int, alike: int,
 ) -> int:  # fmt: skip
     """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
     where it may run, can pay, and has not failed. Where the count of free devices tells that it fails, that is remembered."""
@@ -35,7 +35,7 @@ def weigh(
         if not sites[site] or full[site] <= limit or held[site] < hold:
             continue
         looked += 1
-        if devices > 0 and bound(size, top, low[site], high[site], devices) < workers:
+        if gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
             full[site] = alike
         else:
             free[site] = spare_at(low, high, spare_of, site)
@@ -43,11 +43,14 @@ def weigh(
 
 
 @inner
-def tightest(free: I64) -> int:
-    """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
+def tightest(free: I64, cost: I64) -> int:
+    """The site of the least cost, among equals that with the least to spare, then the lower; it is crossed out. -1: none is
+    left."""
     best = -1
     for site in range(len(free)):
-        if free[site] >= 0 and (best < 0 or free[site] < free[best]):
+        if free[site] < 0:
+            continue
+        if best < 0 or cost[site] < cost[best] or (cost[site] == cost[best] and free[site] < free[best]):
             best = site
     if best >= 0:
         free[best] = -1

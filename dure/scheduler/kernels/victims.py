@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board, kept_off
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
-from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 AWAY, BACK = constant(1), constant(-1)
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 class Candidates(NamedTuple):
@@ -29,16 +29,16 @@ class Candidates(NamedTuple):
     taken: Bool  # by attempt: it makes room for somebody already
     tenure_ptr: I64  # by attempt: its tenures stand one behind the other
     freed: I64  # shape (3, nodes), zero between calls: what the chosen ones leave
+    freed_share: I64  # by device, likewise: thousandths
 
 
 @kernel
 def choose(
-    board: Board, candidates: Candidates, site: int, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
-    priority: int, victims: I32,
+    board: Board, candidates: Candidates, site: int, low: int, high: int, gang: Gang, priority: int, victims: I32
 ) -> int:  # fmt: skip
     """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
     0: none suffice. See `kept_off`."""
-    total = fit_now(board, low, high, cores, memory, devices)
+    total = fit_now(board, candidates, low, high, gang)
     chosen = 0
     for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
         attempt = candidates.attempt[at]
@@ -46,26 +46,25 @@ def choose(
             continue
         if not _touches(board, candidates, attempt, low, high):
             continue
-        total += _free(board, candidates, attempt, low, high, cores, memory, devices, AWAY)
+        total += _free(board, candidates, attempt, low, high, gang, AWAY)
         victims[chosen] = attempt
         chosen += 1
-        if total >= workers:
+        if total >= gang.workers:
             break
-    if total >= workers and chosen > 0:
-        chosen = _spare(board, candidates, low, high, cores, memory, devices, workers, total, victims, chosen)
+    if total >= gang.workers and chosen > 0:
+        chosen = _spare(board, candidates, low, high, gang, total, victims, chosen)
     else:
         for i in range(chosen):
-            _free(board, candidates, victims[i], low, high, cores, memory, devices, BACK)
+            _free(board, candidates, victims[i], low, high, gang, BACK)
         return 0
     for i in range(chosen):
-        _free(board, candidates, victims[i], low, high, cores, memory, devices, BACK)
+        _free(board, candidates, victims[i], low, high, gang, BACK)
     return chosen
 
 
 @inner
 def _spare(
-    board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int, total: int,
-    victims: I32, chosen: int,
+    board: Board, candidates: Candidates, low: int, high: int, gang: Gang, total: int, victims: I32, chosen: int
 ) -> int:  # fmt: skip
     """Turn the chosen ones round, dearest first, and let go whoever is not needed."""
     kept = 0
@@ -73,11 +72,11 @@ def _spare(
         victims[i], victims[chosen - 1 - i] = victims[chosen - 1 - i], victims[i]
     for i in range(chosen):
         attempt = victims[i]
-        change = _free(board, candidates, attempt, low, high, cores, memory, devices, BACK)
-        if total + change >= workers:
+        change = _free(board, candidates, attempt, low, high, gang, BACK)
+        if total + change >= gang.workers:
             total += change
         else:
-            _free(board, candidates, attempt, low, high, cores, memory, devices, AWAY)
+            _free(board, candidates, attempt, low, high, gang, AWAY)
             victims[kept] = attempt
             kept += 1
     return kept
@@ -97,59 +96,72 @@ def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high:
 
 
 @inner
-def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, int]:
+def _room(board: Board, candidates: Candidates, node: int, share: int) -> tuple[int, int, int]:
     free, ground = candidates.freed, board.ground
-    return (
-        ground.nodes.cores_free[node] + free[0, node], ground.nodes.memory_free[node] + free[1, node],
-        wide(board.cells.node.level[node]) + free[2, node],
-    )  # fmt: skip
+    units = wide(board.cells.node.level[node]) + free[2, node]
+    if share > 0:
+        units = np.int64(0)
+        for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+            if ground.nodes.shares[node]:
+                units += max(ground.share_free[at] + candidates.freed_share[at], 0) // share
+    return ground.nodes.cores_free[node] + free[0, node], ground.nodes.memory_free[node] + free[1, node], units
 
 
 @inner
-def _free(
-    board: Board, candidates: Candidates, attempt: int, low: int, high: int, cores: int, memory: int, devices: int, sign: int
-) -> int:
+def _free(board: Board, candidates: Candidates, attempt: int, low: int, high: int, gang: Gang, sign: int) -> int:
     """Let an attempt leave (AWAY) or come back (BACK); how many more workers fit on usable nodes then."""
     t, change = board.tenures, 0
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         node = t.node[tenure]
-        before = workers_of(_room(board, candidates, node), cores, memory, devices)
+        before = workers_of(_room(board, candidates, node, gang.share), gang)
         candidates.freed[0, node] += sign * t.cores[tenure]
         candidates.freed[1, node] += sign * t.memory[tenure]
-        candidates.freed[2, node] += sign * count_whole(t.mask[tenure])
+        candidates.freed[2, node] += _free_devices(board, candidates, tenure, sign)
         if _usable(board, node, low, high):
-            change += workers_of(_room(board, candidates, node), cores, memory, devices) - before
+            change += workers_of(_room(board, candidates, node, gang.share), gang) - before
+    return change
+
+
+@inner
+def _free_devices(board: Board, candidates: Candidates, tenure: int, sign: int) -> int:
+    """Count what a tenure leaves of its devices; how many more are whole then. One is when all who share it have left."""
+    ground, t, change = board.ground, board.tenures, 0
+    first = ground.device_ptr[t.node[tenure]]
+    amount = sign * (t.share[tenure] if t.share[tenure] > 0 else WHOLE)
+    for at in range(first, ground.device_ptr[t.node[tenure] + 1]):
+        if t.mask[tenure] & (_ONE << np.uint64(at - first)) != _ZERO:
+            change -= ground.share_free[at] + candidates.freed_share[at] >= WHOLE
+            candidates.freed_share[at] += amount
+            change += ground.share_free[at] + candidates.freed_share[at] >= WHOLE
     return change
 
 
 @kernel
-def fit_now(board: Board, low: int, high: int, cores: int, memory: int, devices: int) -> int:
+def fit_now(board: Board, candidates: Candidates, low: int, high: int, gang: Gang) -> int:
     """How many workers a run of cells takes, off what claims keep off."""
     total, cells = 0, board.cells
     for at in range(cells.cell.first[low], cells.cell.first[high]):
         node = cells.nodes[at]
         if not kept_off(board, wide(node)):
-            room = (board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], wide(cells.node.level[node]))
-            total += workers_of(room, cores, memory, devices)
+            total += workers_of(_room(board, candidates, wide(node), gang.share), gang)
     return total
 
 
 @inner
 def seat_behind(
-    board: Board, candidates: Candidates, low: int, high: int, cores: int, memory: int, devices: int, workers: int,
-    victims: I32, seat_node: I32, seat_workers: I64,
+    board: Board, candidates: Candidates, low: int, high: int, gang: Gang, victims: I32, seat_node: I32, seat_workers: I64
 ) -> int:  # fmt: skip
     """Where the workers sit once these victims have left; how many seats."""
     for victim in victims:
-        _free(board, candidates, victim, low, high, cores, memory, devices, AWAY)
+        _free(board, candidates, victim, low, high, gang, AWAY)
     first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
     for i in range(len(nodes)):
-        free = _room(board, candidates, nodes[i])
+        free = _room(board, candidates, wide(nodes[i]), gang.share)
         empty[i] = emptiness(free[2], free[0])
         if not kept_off(board, wide(nodes[i])):
-            room[i] = workers_of(free, cores, memory, devices)
+            room[i] = workers_of(free, gang)
     for victim in victims:
-        _free(board, candidates, victim, low, high, cores, memory, devices, BACK)
-    return place(nodes, room, empty, workers, seat_node, seat_workers)
+        _free(board, candidates, victim, low, high, gang, BACK)
+    return place(nodes, room, empty, gang.workers, seat_node, seat_workers)

@@ -18,7 +18,7 @@ from dure.controller.commands.tenancy import create_organisation, create_project
 from dure.errors import ConfigError, require
 from dure.model.policy import Policy, Price
 from dure.model.reason import Reason
-from dure.model.workload import Demand, WorkloadSpec
+from dure.model.workload import BLOCK, Demand, WorkloadSpec
 from dure.ports import Tx
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import UNKNOWN, Trace
@@ -42,6 +42,11 @@ ORDERS = (Order.FAIR, Order.SUBMITTED)
 
 def refusal(rules: Rules) -> ConfigError | None:
     """Why no plane has these rules, or None when one may."""
+    if rules.preferences:
+        return ConfigError(
+            f"policy: {rules.name!r} prefers sites by what is not told to a plane of a trace yet. Choose default, or run this one "
+            "as a trial, without the whole plane."
+        )
     if rules.order in ORDERS and not rules.resumes:
         return None
     return ConfigError(
@@ -106,10 +111,12 @@ class Founded:
         types = (*self.fleet.accelerators, "")
         return [
             {
-                "name": f"n{place:06d}", "pool": "default", "cores_milli": int(nodes.cores_milli[row]),
+                "name": f"n{place:06d}", "pool": "default", "block": f"b{nodes.block[row]}",
+                "cores_milli": int(nodes.cores_milli[row]),
                 "memory_mib": int(nodes.memory_mib[row]), "accelerator": types[int(nodes.accelerator[row])],
                 "devices": int(nodes.device_mask[row]).bit_length(), "idle_mw": int(nodes.idle_mw[row]),
-                "device_mw": int(nodes.device_mw[row]), "core_mw": int(nodes.core_mw[row]), "up": True,
+                "device_mw": int(nodes.device_mw[row]), "core_mw": int(nodes.core_mw[row]), "shares": bool(nodes.shares[row]),
+                "up": True,
             }
             for place, row in enumerate(np.flatnonzero(nodes.site == site).tolist())
         ]  # fmt: skip
@@ -123,13 +130,14 @@ class Founded:
         fair = self.rules.order == Order.FAIR
         demand = Demand(
             cores_milli=int(asks.cores_milli[job]), memory_mib=int(asks.memory_mib[job]), devices=int(asks.devices[job]),
-            accelerators=self._kinds[int(asks.kind_choice[job])] if asks.devices[job] else (),
+            share_milli=int(asks.share_milli[job]),
+            accelerators=self._kinds[int(asks.kind_choice[job])] if asks.devices_milli[job] else (),
         )  # fmt: skip
         return WorkloadSpec(
             name=str(job), command=COMMAND, demand=demand, workers=int(asks.workers[job]),
             limit_ms=int(self.farm.limit_ms[job]), priority=self._class[int(asks.priority[job])] if fair else "normal",
             preemptible=bool(trace.preemptible[job]), checkpoint_interval_ms=int(trace.checkpoint_ms[job]),
-            sites=self._sites[int(asks.site_choice[job])], grace_ms=0,
+            sites=self._sites[int(asks.site_choice[job])], grace_ms=0, topology=BLOCK if asks.block[job] else "",
         )  # fmt: skip
 
     def tell_power(self, tx: Tx, deed: Deed, zero_ms: int, until_ms: int) -> int:

@@ -29,7 +29,7 @@ def outcome(
 ) -> Run:  # fmt: skip
     """rows: the job of each workload. zero_ms: the trace's zero by the plane's clock."""
     trace, fleet, asks = founded.trace, founded.fleet, founded.farm.asks
-    facts, devices = facts_of(fleet), asks.workers * asks.devices * 1000
+    facts, devices = facts_of(fleet), asks.workers * asks.devices_milli
     held = devices if facts.measured == "devices" else asks.workers * asks.cores_milli
     columns = _columns(store.read(lambda r: r.find(Attempt)), founded, rows, zero_ms, until_ms)
     job, since, until, site, kind = (np.array(column, np.int64) for column in columns.stretches())

@@ -277,7 +277,7 @@ class _Trial:
         job, since, until, site, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
         facts = facts_of(self.farm.fleet)
         a = self.asks
-        devices = a.workers * a.devices * 1000
+        devices = a.workers * a.devices_milli
         held = devices if facts.measured == "devices" else a.workers * a.cores_milli
         stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
         tenant, tenants = self.trace.owners

@@ -11,6 +11,7 @@ from dure.scheduler.boards import board_of
 from dure.scheduler.kernels.board import Board, grown, promised_then, room_then
 from dure.scheduler.kernels.classes import _same, classes
 from dure.scheduler.kernels.future import earliest, promise, seat_then
+from dure.scheduler.kernels.ground import Gang
 from dure.scheduler.kernels.power import no_power
 from dure.scheduler.kernels.seat import seat
 from dure.scheduler.kernels.sit import settle, start
@@ -54,14 +55,14 @@ def _starts(
     s: Snapshot, ground: Ground, board: Board, run: tuple[int, int], site: int, need: Need, workers: int, limit: int, kind: int
 ) -> bool:
     node, many, end = np.zeros(workers, np.int32), np.zeros(workers, np.int64), s.now_ms + limit
-    found = seat(board, *run, *need, workers, end, node, many)
+    found = seat(board, *run, Gang(workers, *need), end, node, many)
     fit = ground.fit(need, kind, ground.layer(end))
     expected = ground.seats(site, fit.per_node, ground.empty, workers) if fit.per_site[site] >= workers else None
     assert told(found, node, many) == expected
     if expected is None:
         return False
     node_of, mask_of = np.zeros(workers, np.int32), np.zeros(workers, np.uint64)
-    assert start(board, *need, end, node[:found], many[:found], node_of, mask_of) == workers
+    assert start(board, Gang(workers, *need), end, node[:found], many[:found], node_of, mask_of) == workers
     assert mask_of.tolist() == ground.start(expected, need, end)
     return True
 
@@ -74,19 +75,19 @@ def _promises(
     for site in range(len(s.sites.ids)):
         only = np.arange(len(s.sites.ids)) == site
         expected = earliest_of_all(ground, need, workers, limit, kind, only, [0] * len(only))
-        at = earliest(board, power, site, low[site], high[site], *need, workers, limit, FOREVER, 0)
+        at = earliest(board, power, site, low[site], high[site], Gang(workers, *need), limit, FOREVER, 0)
         assert at == (expected[0] if expected else -1)
         if expected is not None:
-            assert earliest(board, power, site, low[site], high[site], *need, workers, limit, at, 0) == -1
+            assert earliest(board, power, site, low[site], high[site], Gang(workers, *need), limit, at, 0) == -1
             node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int64)
-            seats = seat_then(board, low[site], high[site], *need, workers, at, at + limit, node, many)
+            seats = seat_then(board, low[site], high[site], Gang(workers, *need), at, at + limit, node, many)
             assert told(seats, node, many) == expected[2]
             found.append((at, site, expected[2], node[:seats], many[:seats]))
-            assert seat_then(board, low[site], high[site], *need, 1 << 30, at, at + limit, node, many) == 0 or not any(need)
+            assert seat_then(board, low[site], high[site], Gang(1 << 30, *need), at, at + limit, node, many) == 0 or not any(need)
     if found:
         at, _, seats_then, node, many = min(found, key=lambda f: (f[0], f[1]))
         ground.promise(Promise(at, len(ground.promises), row, at + limit, need, seats_then))
-        promise(board, row, *need, at, at + limit, node, many)
+        promise(board, row, Gang(workers, *need), at, at + limit, node, many)
 
 
 def _same_rooms(ground: Ground, board: Board) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.scheduler.kernels.board import empty_board
-from dure.scheduler.kernels.ground import Ground
+from dure.scheduler.kernels.ground import Gang, Ground
 from dure.scheduler.kernels.heap import pop, push
 from dure.scheduler.kernels.index import Index, make_index, move, next_node
 from dure.scheduler.kernels.room import ANY, Demand, count_whole, make_ground, take
@@ -66,8 +66,8 @@ def test_a_gang_sits_where_the_rule_says(nodes: list[tuple[int, int, int]], need
     fit = workers_in(room, need)
     board = empty_board(ground, index)
     node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int64)
-    found = seat(board, 0, 1, *need, workers, 0, node, many)
-    assert bound(index.size, index.cell.top, 0, 1, need[2]) >= fit.sum()
+    found = seat(board, 0, 1, Gang(workers, *need), 0, node, many)
+    assert bound(index.size, index.cell.top, 0, 1, Gang(workers, *need)) >= fit.sum()
     if fit.sum() < workers:
         assert found == 0
         return
