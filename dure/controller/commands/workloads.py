@@ -76,7 +76,7 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     if waiting > policy.waiting_max:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="waiting", limit=policy.waiting_max, asked=waiting)
     spec = replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
-    size = len(canonical(to_plain(spec))) * array
+    size = len(canonical(to_plain(spec))) * array if array else 0
     if size > ARRAY_BYTES_MAX:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="array_bytes", limit=ARRAY_BYTES_MAX, asked=size)
     quote = quoted_won(policy, spec)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
-from dure.model.policy import Taste
+from dure.model.policy import Policy, Taste
 from dure.model.site import UNTOLD
 from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import no_quotas
@@ -83,6 +83,11 @@ def _known(nodes: FleetNodes, column: I64) -> I64:
     return np.where((column == 0) & (nodes.devices > 0), PLENTY, column)
 
 
+def urgent(priority: I64) -> Bool:
+    """Which of these are of a class that may take the place of others."""
+    return np.isin(priority, [c.value for c in Policy().classes if c.preempts])
+
+
 def _blocks(nodes: FleetNodes) -> I32:
     """The topology block of each node; a pool that names none is one."""
     return np.where(nodes.block < 0, nodes.block.max(initial=-1) + 1 + nodes.pool, nodes.block).astype(np.int32)
@@ -96,7 +101,8 @@ class Farm:
         fair = rules.order == Order.FAIR
         yielding = [c.value for c in self.policy.classes if c.yields]
         self._yields: Bool = np.isin(asks.priority, yielding) & fair  # by job; other orders make priorities of their own
-        self.limit_ms = asks.limit_ms.copy()  # by job; learned ones when it comes
+        # By job; learned ones when it comes. What may preempt asks for the run that others are guaranteed, as a plane demands.
+        self.limit_ms = np.maximum(asks.limit_ms, np.where(urgent(asks.priority) & fair, rules.min_run_ms, 0))
         tenant, names = trace.owners
         count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
         self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
