@@ -95,18 +95,24 @@ def _look_again(board: Board, node: int) -> None:
 @kernel
 def settle(board: Board) -> None:
     """Write into the ground what others may use now, by the tenures that are there."""
-    ground, tenures = board.ground, board.tenures
     board.cells.cell.cores[:] = 0
     for node in range(len(board.cells.node)):
-        ground.nodes.cores_free[node] = 0
-        held, tenure = _ZERO, board.here.tenure[node]
-        while tenure >= 0:
-            held |= tenures.mask[tenure]
-            tenure = tenures.next[tenure]
-        ground.nodes.whole_free[node] = board.here.exists[node] & ~held
-        first = ground.device_ptr[node]
-        for at in range(first, ground.device_ptr[node + 1]):
-            free = ground.nodes.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
-            ground.share_free[at] = WHOLE if free else 0
-        move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
-        _look_again(board, node)
+        board.ground.nodes.cores_free[node] = 0
+        settle_node(board, node)
+
+
+@inner
+def settle_node(board: Board, node: int) -> None:
+    """The same of one node."""
+    ground, tenures = board.ground, board.tenures
+    held, tenure = _ZERO, board.here.tenure[node]
+    while tenure >= 0:
+        held |= tenures.mask[tenure]
+        tenure = tenures.next[tenure]
+    ground.nodes.whole_free[node] = board.here.exists[node] & ~held
+    first = ground.device_ptr[node]
+    for at in range(first, ground.device_ptr[node + 1]):
+        free = ground.nodes.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
+        ground.share_free[at] = WHOLE if free else 0
+    move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
+    _look_again(board, node)

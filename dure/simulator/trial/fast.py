@@ -1,0 +1,225 @@
+"""The fast path of a trial: its loop over time compiled, over the kernels that `plan` calls (`loop`, `deciding`). It makes the same
+run as a snapshot and a plan at each step do (`trial`), which answers for what is not covered here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+
+import numpy as np
+
+from dure.errors import require
+from dure.model.policy import Policy
+from dure.scheduler.kernels.board import TENURES, Board, grown
+from dure.scheduler.kernels.cycle import Cycle
+from dure.scheduler.kernels.ground import Columns, Table, table
+from dure.scheduler.kernels.state import KEPT_SEAT, START, WORKER
+from dure.scheduler.kernels.turns import Turns
+from dure.scheduler.kernels.victims import Candidates
+from dure.scheduler.kernels.waits import TURN
+from dure.scheduler.snapshot import I64, Bool, Snapshot, uncapped
+from dure.scheduler.tables import cycle_of
+from dure.simulator.traces.fleet import Fleet
+from dure.simulator.traces.trace import Trace
+from dure.simulator.trial.asks import Asks
+from dure.simulator.trial.columns import (
+    ENDED,
+    GROUP,
+    JOB,
+    KLASS,
+    LONGER,
+    MORE,
+    NOW,
+    OVER,
+    OWED,
+    REALM,
+    STEPS,
+    STRETCH,
+    STRETCHES,
+    TALLY,
+    TENANT,
+    UNSURE,
+    Past,
+    Track,
+    Way,
+)
+from dure.simulator.trial.history import KEPT, History
+from dure.simulator.trial.loop import advance
+from dure.simulator.trial.rules import ALL, ORDERS, Order, Rules
+from dure.simulator.trial.state import Farm, Live
+
+KINDS_EACH = 5  # kinds of a job's history
+
+
+class Fast:
+    """One trial, made at once. Like `trial.Stepped` it has what became of every job; `sure`: whether it is of any worth."""
+
+    def __init__(self, trace: Trace, farm: Farm, asks: Asks, rules: Rules, preempts: Bool, *, learns: bool, every_ms: int) -> None:
+        self._jobs, self._say_every = len(trace), 0
+        s = _everybody(trace, farm, asks, preempts)
+        self._cycle = _cycle(s, asks, rules)
+        self._track = _track(trace, farm, self._cycle, asks, rules, learns=learns, every_ms=every_ms)
+        self.sure = True
+
+    def run(self, say_every: int, say: Callable[[int, int], None]) -> int:
+        """Until nothing happens any more; how many times it was decided. say: ended, and the time."""
+        tally = self._track.tally
+        while (came := advance(self._track, self._cycle, say_every)) != OVER:
+            if came == UNSURE:
+                self.sure = False
+                break
+            if came == LONGER:
+                s = self._track.stretches
+                self._track = self._track._replace(stretches=_longer(s, 2 * len(s) + 64))
+            elif came == MORE:
+                say(int(tally[ENDED]), int(tally[NOW]))
+        return int(tally[STEPS])
+
+    @property
+    def track(self) -> Track:
+        return self._track
+
+    @property
+    def stretches(self) -> Table:
+        return self._track.stretches[: self._track.tally[STRETCHES]]
+
+
+def _longer(rows: Table, length: int) -> Table:
+    made = np.zeros(length, rows.dtype).view(np.recarray)
+    made[: len(rows)] = rows
+    return made
+
+
+# -- the plan's tables -----------------------------------------------------------------------------------------------------------
+
+
+def _everybody(trace: Trace, farm: Farm, asks: Asks, preempts: Bool) -> Snapshot:
+    """A snapshot in which every job of the trace waits, and nobody runs; nothing limits power."""
+    none, count = np.zeros(0, np.int64), len(trace)
+    use = np.zeros(len(farm.projects.ids))
+    s = farm.snapshot(0, Live(), none, np.arange(count), asks.priority.copy(), preempts, use)
+    pue, ptr, since, mw = uncapped(len(s.sites.ids))
+    return replace(s, sites=replace(s.sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw))
+
+
+def _cycle(s: Snapshot, asks: Asks, rules: Rules) -> Cycle:
+    """The cycle of that snapshot, with room for an attempt of every job, whose tenures have a place of their own each."""
+    made, count, nodes = cycle_of(s), len(s.pending.ids), len(s.nodes.ids)
+    seats = np.minimum(asks.workers, max(nodes, 1))
+    first = np.concatenate([[0], np.cumsum(seats)]).astype(np.int64)
+    ptr = np.zeros(2 * count + 1, np.int64)
+    ptr[::2], ptr[1::2] = first, first[:-1]
+    most = int(asks.workers.max(initial=1))
+    kept = rules.promises * max(int(seats.max(initial=1)), 1)
+    queue = made.queue._replace(
+        priority=np.zeros(count, np.int64) if rules.order != Order.FAIR else asks.priority.copy(), limit=s.pending.limit_ms.copy(),
+        klass=made.queue.klass.copy(), preempts=s.pending.preempts.copy(), project=s.pending.project.copy(),
+        leaf=made.queue.leaf.copy(),
+    )  # fmt: skip
+    found = made.found._replace(
+        starts=table(START, 2), workers=table(WORKER, most + 1), victim=np.zeros(max(count, 1), np.int32),
+        seats=table(KEPT_SEAT, kept + 1),
+    )  # fmt: skip
+    return made._replace(
+        board=_board(grown(made.board, kept=kept + 1), int(first[-1])), queue=queue, found=found, turns=_turns(s, made.turns, count),
+        candidates=Candidates(
+            np.zeros(len(s.sites.ids) + 1, np.int64), np.zeros(count, np.int32), np.zeros(2 * count), np.zeros(2 * count, np.int64),
+            np.zeros(2 * count, np.bool_), ptr, np.zeros((3, nodes), np.int64),
+        ),
+        power=made.power._replace(attempt=np.zeros(2 * count, np.int64)), ends=np.zeros(2 * count, np.int64),
+        victims=np.zeros(count, np.int32),
+    )  # fmt: skip
+
+
+def _board(board: Board, tenures: int) -> Board:
+    """Nobody is there; the order of tenures is kept by `places`."""
+    board = grown(board, tenures=tenures + 1)
+    board.cells.cell.settled = 0
+    board.used[TENURES] = tenures
+    return board._replace(order=np.zeros(tenures + 1, np.int32), settled=tenures)
+
+
+def _turns(s: Snapshot, turns: Turns, count: int) -> Turns:
+    lines = max(count, 1)
+    return turns._replace(rows=np.zeros(lines, np.int64), group=np.zeros((lines, 4), np.int64))
+
+
+# -- what is kept between steps --------------------------------------------------------------------------------------------------
+
+
+def _track(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, *, learns: bool, every_ms: int) -> Track:
+    count = len(trace)
+    jobs = _jobs(trace, farm, cycle, asks)
+    groups = _groups(jobs, asks, rules)
+    classes, realms = _classes(cycle, learns=learns)
+    tenants = table(TENANT, len(farm.projects.ids))
+    foresees = learns or rules.order == Order.EXPECTED
+    way = Way(
+        ORDERS.index(rules.order), every_ms, rules.min_run_ms, float(farm.policy.half_life_ms), 0.5, rules.resumes, rules.preempts,
+        learns, foresees,
+    )  # fmt: skip
+    none = np.zeros(0, np.int64)
+    return Track(
+        way=way, jobs=jobs, tally=np.zeros(TALLY, np.int64), tenants=tenants, groups=groups, classes=classes,
+        active=np.zeros(len(classes), np.int64), realms=table(REALM, realms), owed=table(OWED, rules.promises + 1),
+        live=np.zeros(count + 1, np.int64), heap_key=np.zeros(2 * count + 2, np.int64), heap_row=np.zeros(2 * count + 2, np.int64),
+        entered=np.zeros(count + 1, np.int64), gone=np.zeros(count + 1, np.int64), order=np.zeros(count + 1, np.int32),
+        merged=np.zeros(count + 1, np.int32), steps=np.array(rules.steps_s, np.int64) * 1000 if rules.steps_s else none,
+        past=_past(trace, foresees), stretches=table(STRETCH, count + count // 4 + 64),
+    )  # fmt: skip
+
+
+def _jobs(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks) -> Table:
+    jobs = table(JOB, len(trace))
+    columns = {
+        "submit": trace.submit_ms, "duration": trace.duration_ms, "width": asks.width, "checkpoint": trace.checkpoint_ms,
+        "preemptible": trace.preemptible, "named": asks.limit_named, "standing": cycle.standings.code[cycle.queue.klass] == TURN,
+        "tenant": farm.tenant, "left": trace.duration_ms,
+    }  # fmt: skip
+    for name, column in columns.items():
+        jobs[name] = column
+    jobs.start = jobs.end = -1
+    return jobs
+
+
+def _groups(jobs: Table, asks: Asks, rules: Rules) -> Table:
+    """A line for each priority class and tenant, the highest class first; one line where there are no classes nor tenants. Writes
+    to each job in which it waits."""
+    fair = rules.order == Order.FAIR
+    below = asks.priority.max(initial=0) - asks.priority if fair else np.zeros(len(jobs), np.int64)
+    known, of, counts = np.unique(np.array([below, jobs.tenant], np.int64), axis=1, return_inverse=True, return_counts=True)
+    groups = table(GROUP, known.shape[1])
+    groups.below_top, groups.leaf = known[0], known[1] + 1  # of the tree of shares, whose row 0 is the root
+    groups.first = np.cumsum(counts) - counts
+    jobs.group = of.reshape(-1)
+    return groups
+
+
+def _classes(cycle: Cycle, *, learns: bool) -> tuple[Table, int]:
+    """What is known of the classes of demands beforehand, and how many realms of sites there are."""
+    klass, limit, ptr = cycle.queue.klass, cycle.queue.limit, cycle.demands.each.kind_ptr
+    classes = table(KLASS, len(cycle.demands.sites))
+    classes.row[klass[::-1]] = np.arange(len(klass))[::-1]
+    least, most = np.full(len(classes), np.iinfo(np.int64).max), np.zeros(len(classes), np.int64)
+    np.minimum.at(least, klass, limit)
+    np.maximum.at(most, klass, limit)
+    classes.least, classes.uniform = (0 if learns else least), (least == most) & (not learns)
+    realm = np.arange(cycle.standings.sites.shape[1])
+    for c in range(len(classes)):
+        sites = np.flatnonzero(cycle.standings.sites[ptr[c] : ptr[c + 1]].any(axis=0))
+        if len(sites):
+            realm[np.isin(realm, realm[sites])] = realm[sites].min()
+            classes.realm[c] = sites[0]
+    classes.realm = realm[classes.realm] if len(realm) else 0
+    return classes, max(len(realm), 1)
+
+
+def _past(trace: Trace, foresees: bool) -> Past:
+    """The kinds of jobs by number; without any where nobody asks."""
+    known: dict[Hashable, int] = {}
+    kinds = np.full((len(trace) if foresees else 0, KINDS_EACH), -1, np.int32)
+    of = History(trace)
+    for job in range(len(kinds)):
+        own = [known.setdefault(kind, len(known)) for kind in of.kinds(job)]
+        kinds[job, : len(own)] = own
+    return Past(kinds, np.zeros((len(known), KEPT), np.int64), np.zeros(len(known), np.int64), np.zeros(len(trace), np.int64))
