@@ -27,6 +27,8 @@ JOB: Columns = [
     ("named", np.bool_),  # its wall time
     ("standing", np.bool_),  # it could run on the empty fleet
     ("tenant", np.int32),
+    ("klass", np.int32),
+    ("urgent", np.bool_),  # it may take others' places
     ("group", np.int32),  # where it waits
     # while it waits
     ("key", np.int64),  # its order within the group, smallest first, then the lower row
@@ -59,7 +61,11 @@ GROUP: Columns = [  # waiting workloads of one priority class and tenant, in the
     ("first", np.int64),  # in `Turns.rows`
     ("count", np.int64),
 ]
-KLASS: Columns = [  # by class of demands
+KLASS: Columns = [  # by class of demands, and one row more for the end of the last one's ways
+    ("workers", np.int64),
+    ("cores", np.int64),  # per worker, as are devices
+    ("devices", np.int64),
+    ("way", np.int64),  # where it might run, in `ways`
     ("row", np.int64),  # a job of it
     ("least", np.int64),  # no job of it has a shorter limit
     ("uniform", np.bool_),  # all jobs of it have one limit
@@ -74,6 +80,7 @@ KLASS: Columns = [  # by class of demands
     ("open", np.bool_),  # it is counted in OPEN
     ("tried", np.bool_),  # something may be remembered of it
 ]
+WAY: Columns = [("site", np.int64), ("low", np.int64), ("high", np.int64)]  # a run of cells
 REALM: Columns = [("owed", np.int64), ("kept", np.int64)]  # promises: given but not made yet; made
 OWED: Columns = [("row", np.int64), ("kept", np.bool_)]
 STRETCH: Columns = [("job", np.int64), ("since", np.int64), ("until", np.int64), ("site", np.int32), ("kind", np.int32)]
@@ -116,6 +123,9 @@ class Track(NamedTuple):
     tenants: Table  # TENANT
     groups: Table  # GROUP
     classes: Table  # KLASS
+    ways: Table  # WAY
+    core_rate: F64  # by type, the last for none
+    rows: I64  # of the plan's turns: who waits, group by group
     active: I64  # classes of which somebody waits
     realms: Table  # REALM
     owed: Table  # OWED, in the order in which they were given
@@ -124,8 +134,12 @@ class Track(NamedTuple):
     heap_row: I64
     entered: I64  # scratch: who started in this plan
     gone: I64  # scratch: who leaves
-    order: I32  # scratch: candidates
-    merged: I32
+    candidates: I64  # scratch
+    merged: I64  # scratch: what is sorted
+    # what the plan's kernels only read, to be written to; by job, and by attempt
+    limit: I64
+    priority: I64
+    priorities: I64
     steps: I64  # device-milliseconds after which a job falls
     past: Past
     stretches: Table  # STRETCH

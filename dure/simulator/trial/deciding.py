@@ -22,13 +22,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, board_at
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, board_at
 from dure.scheduler.kernels.cycle import charge_for, displace, keep, soonest, start_now
-from dure.scheduler.kernels.jit import inner, wide
+from dure.scheduler.kernels.ground import I64, Table
+from dure.scheduler.kernels.jit import inlined, inner, wide
 from dure.scheduler.kernels.sit import settle_node
-from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, SEATS, Cycle, cycle_at
+from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, SEATS, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED
 from dure.scheduler.kernels.turns import again, line_up, next_row
+from dure.scheduler.kernels.victims import Candidates
 from dure.simulator.trial.candidates import know_candidates, sort_candidates
 from dure.simulator.trial.columns import (
     ACTIVE,
@@ -67,7 +69,7 @@ from dure.simulator.trial.places import (
 F64 = NDArray[np.float64]
 
 
-@inner
+@inlined
 def decide(track: Track, cycle: Cycle) -> int:
     """One plan at this moment; how many made room."""
     tally = track.tally
@@ -83,9 +85,9 @@ def decide(track: Track, cycle: Cycle) -> int:
         if row < 0:
             break
         _turn(track, own, row)
-    _end_promises(track, own)
-    _forget(track, own)
-    return _settle(track, own)
+    _end_promises(track, own.board, own.found)
+    _forget(track, own.memory, own.demands.each.kind_ptr)
+    return _settle(track, own.board, own.candidates)
 
 
 @inner
@@ -98,7 +100,7 @@ def _worth_it(track: Track) -> bool:
     return False
 
 
-@inner
+@inlined
 def _survey(track: Track, cycle: Cycle) -> None:
     """Which classes may get something, now that nothing is promised."""
     tally, classes, every, looks = track.tally, track.classes, 0, 0
@@ -111,7 +113,7 @@ def _survey(track: Track, cycle: Cycle) -> None:
         looks += 1 if classes.stuck[c] and classes.uniform[c] else classes.waiting[c]
     depth = cycle.rules.depth
     tally[EAGER] = depth > 0 and every > depth and (tally[URGENT] > 0 or looks > depth)
-    _forget(track, cycle)
+    _forget(track, cycle.memory, cycle.demands.each.kind_ptr)
     _open_all(track)
 
 
@@ -134,7 +136,7 @@ def _reckon(track: Track, c: int) -> None:
         classes.open[c] = is_open
 
 
-@inner
+@inlined
 def _now(track: Track, cycle: Cycle) -> Cycle:
     """The cycle of this moment: nobody had a turn yet."""
     tally, turns, groups, lines = track.tally, cycle.turns, track.groups, 0
@@ -166,7 +168,7 @@ def _use(track: Track, use: F64) -> None:
 # -- turns ---------------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@inlined
 def _turn(track: Track, cycle: Cycle, row: int) -> None:
     """As a plan has it: start, or make others leave, or be promised a moment."""
     tally, classes, queue, c = track.tally, track.classes, cycle.queue, cycle.queue.klass[row]
@@ -190,7 +192,7 @@ def _seat(cycle: Cycle, row: int) -> int:
     return int(start_now(cycle, row))
 
 
-@inner
+@inlined
 def _asks(track: Track, cycle: Cycle, row: int) -> bool:
     """Whether there is room for it beside the promises that are made. Nothing is taken, nor counted as a try."""
     used = cycle.found.used
@@ -201,7 +203,7 @@ def _asks(track: Track, cycle: Cycle, row: int) -> bool:
     return alt >= 0
 
 
-@inner
+@inlined
 def _start(track: Track, cycle: Cycle, row: int) -> int:
     """The type on which it starts now; less than NOTHING: on none."""
     classes, c = track.classes, cycle.queue.klass[row]
@@ -209,7 +211,7 @@ def _start(track: Track, cycle: Cycle, row: int) -> int:
     alt = -1
     if realm.owed == 0 or _asks(track, cycle, row):
         _keep_owed(track, cycle, classes.realm[c])
-        clear_place(cycle, row)
+        clear_place(board, cycle.candidates.tenure_ptr, row)
         alt = _seat(cycle, row)
         classes.tried[c] = True
     if alt < 0:
@@ -218,30 +220,33 @@ def _start(track: Track, cycle: Cycle, row: int) -> int:
         classes.stays[c] = classes.stuck[c] or cycle.memory.closed[c] <= classes.least[c]
         _reckon(track, c)
         return NOTHING - 1
-    _got(track, cycle, row)
-    return wide(cycle.demands.kind[alt])
+    kind = wide(cycle.demands.kind[alt])
+    _got(track, board, cycle.found, cycle.candidates.tenure_ptr, row, kind)
+    return kind
 
 
 @inner
-def _got(track: Track, cycle: Cycle, row: int) -> None:
-    tally, c = track.tally, cycle.queue.klass[row]
-    seated(track, cycle, row)
-    served(track, cycle, row)
+def _got(track: Track, board: Board, found: Found, ptr: I64, row: int, kind: int) -> None:
+    """It got a place; what the turn wrote down is taken over."""
+    tally, c = track.tally, track.jobs.klass[row]
+    seated(track, board, ptr, row, wide(found.starts.site[0]), kind)
+    found.used[STARTS], found.used[WORKERS], found.used[DISPLACED] = 0, 0, 0
+    served(track, row)
     track.entered[tally[ENTERED]] = row
     tally[ENTERED] += 1
     _reckon(track, c)
 
 
-@inner
+@inlined
 def _claim(track: Track, cycle: Cycle, row: int) -> int:
     """The type on which it gets a place behind others that it makes leave; less than NOTHING: on none."""
     tally, classes, found, c = track.tally, track.classes, cycle.found, cycle.queue.klass[row]
-    know_candidates(track, cycle)
+    know_candidates(track, cycle.candidates, cycle.ends)
     alt = -1
     if cycle.queue.priority[row] > tally[LOWEST]:
-        sort_candidates(track, cycle)
+        sort_candidates(track, cycle.candidates)
         _keep_owed(track, cycle, classes.realm[c])
-        clear_place(cycle, row)
+        clear_place(cycle.board, cycle.candidates.tenure_ptr, row)
         classes.tried[c] = True
         alt = displace(cycle, row)
     if alt < 0:
@@ -252,21 +257,21 @@ def _claim(track: Track, cycle: Cycle, row: int) -> int:
     for i in range(found.used[DISPLACED]):
         track.gone[tally[VICTIMS]] = found.victim[i] // 2
         tally[VICTIMS] += 1
-    track.jobs.claims[row] = True
-    _got(track, cycle, row)
+    track.jobs.claims[row], kind = True, wide(cycle.demands.kind[alt])
+    _got(track, cycle.board, found, cycle.candidates.tenure_ptr, row, kind)
     for i in range(tally[ACTIVE]):  # it frees more than it takes, perhaps
         track.classes.stuck[track.active[i]] = False
     _open_all(track)
-    return wide(cycle.demands.kind[alt])
+    return kind
 
 
 # -- promises ------------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@inlined
 def _owe(track: Track, cycle: Cycle, row: int) -> None:
     """It is promised a moment; which one is looked for when it matters."""
-    tally, realm = track.tally, track.classes.realm[cycle.queue.klass[row]]
+    tally, realm = track.tally, track.classes.realm[track.jobs.klass[row]]
     track.owed.row[tally[GIVEN]], track.owed.kept[tally[GIVEN]] = row, False
     tally[GIVEN] += 1
     track.realms.owed[realm] += 1
@@ -280,7 +285,7 @@ def _keep_owed(track: Track, cycle: Cycle, realm: int) -> None:
     tally, owed, at = track.tally, track.owed, 0
     while track.realms.owed[realm] > 0 and at < tally[GIVEN]:
         row = owed.row[at]
-        if not owed.kept[at] and track.classes.realm[cycle.queue.klass[row]] == realm:
+        if not owed.kept[at] and track.classes.realm[track.jobs.klass[row]] == realm:
             moment, alt, site = soonest(cycle, row)
             tally[UNKEPT] += site < 0
             if site >= 0:
@@ -292,12 +297,11 @@ def _keep_owed(track: Track, cycle: Cycle, realm: int) -> None:
 
 
 @inner
-def _end_promises(track: Track, cycle: Cycle) -> None:
-    board, found = cycle.board, cycle.found
+def _end_promises(track: Track, board: Board, found: Found) -> None:
     for i in range(found.used[SEATS]):
         board.here.kept[found.seats.node[i]] = -1
     for i in range(track.tally[GIVEN]):
-        realm = track.realms[track.classes.realm[cycle.queue.klass[track.owed.row[i]]]]
+        realm = track.realms[track.classes.realm[track.jobs.klass[track.owed.row[i]]]]
         realm.owed, realm.kept = 0, 0
     board.used[PROMISES], board.used[KEPT], found.used[SEATS] = 0, 0, 0
 
@@ -306,73 +310,71 @@ def _end_promises(track: Track, cycle: Cycle) -> None:
 
 
 @inner
-def _forget(track: Track, cycle: Cycle) -> None:
+def _forget(track: Track, memory: Memory, kind_ptr: I64) -> None:
     """What failed in this plan, of those who still wait and of those who do no more."""
     for i in range(track.tally[ACTIVE]):
-        _forget_class(track, cycle, track.active[i])
+        _forget_class(track.classes, memory, kind_ptr, track.active[i])
     for i in range(track.tally[ENTERED]):
-        _forget_class(track, cycle, wide(cycle.queue.klass[track.entered[i]]))
+        _forget_class(track.classes, memory, kind_ptr, wide(track.jobs.klass[track.entered[i]]))
 
 
 @inner
-def _forget_class(track: Track, cycle: Cycle, c: int) -> None:
-    memory = cycle.memory
-    if not track.classes.tried[c]:
+def _forget_class(classes: Table, memory: Memory, kind_ptr: I64, c: int) -> None:
+    if not classes.tried[c]:
         return
-    track.classes.tried[c] = False
+    classes.tried[c] = False
     memory.closed[c], memory.calm[c] = NEVER, -NEVER
-    for alt in range(cycle.demands.each.kind_ptr[c], cycle.demands.each.kind_ptr[c + 1]):
+    for alt in range(kind_ptr[c], kind_ptr[c + 1]):
         for site in range(memory.full.shape[1]):
             memory.full[alt, site], memory.spared[alt, site] = NEVER, -NEVER
 
 
 @inner
-def _settle(track: Track, cycle: Cycle) -> int:
+def _settle(track: Track, board: Board, candidates: Candidates) -> int:
     """Who got a place waits no more; whoever makes room has left and waits again. How many those are."""
-    tally, jobs, rows, ptr, victims = track.tally, track.jobs, cycle.turns.rows, cycle.candidates.tenure_ptr, track.tally[VICTIMS]
+    tally, jobs, ptr, victims = track.tally, track.jobs, candidates.tenure_ptr, track.tally[VICTIMS]
     for i in range(tally[ENTERED]):
-        leave_line(jobs, rows, track.groups, track.entered[i])
+        leave_line(jobs, track.rows, track.groups, track.entered[i])
     if victims == 0:
         return 0
     for i in range(tally[ENTERED]):
         if jobs.claims[track.entered[i]]:
-            claims_over(cycle.board, ptr, track.entered[i])
+            claims_over(board, ptr, track.entered[i])
     for i in range(victims):
-        claims_over(cycle.board, ptr, track.gone[i])
-    sort_by(jobs.number, track.gone, victims)
+        claims_over(board, ptr, track.gone[i])
+    sort_by(jobs.number, track.gone, track.merged, victims)
     for i in range(victims):
-        _displaced(track, cycle, track.gone[i])
+        candidates.taken[attempt_of(track.gone[i])] = False
+        _displaced(track, board, ptr, track.gone[i])
     for i in range(tally[ENTERED]):
         if jobs.claims[track.entered[i]]:
             jobs.claims[track.entered[i]] = False
-            _its_own(track, cycle, track.entered[i])
+            _its_own(track, board, ptr, track.entered[i])
     return victims
 
 
 @inner
-def _its_own(track: Track, cycle: Cycle, row: int) -> None:
+def _its_own(track: Track, board: Board, ptr: I64, row: int) -> None:
     """A claim was reckoned from when the last of those who make room would have left; it begins now."""
-    board, ptr = cycle.board, cycle.candidates.tenure_ptr
     for tenure in range(ptr[attempt_of(row)], ptr[attempt_of(row) + 1]):
         order_out(board, tenure)
-        board.tenures.end[tenure] = lasts_until(track, cycle, row)
+        board.tenures.end[tenure] = lasts_until(track, row)
         order_in(board, tenure)
         settle_node(board, wide(board.tenures.node[tenure]))
 
 
 @inner
-def _displaced(track: Track, cycle: Cycle, row: int) -> None:
+def _displaced(track: Track, board: Board, ptr: I64, row: int) -> None:
     """It waits again, with what it has not saved to be done again."""
-    jobs, now = track.jobs, track.tally[NOW]
+    jobs, now, cells = track.jobs, track.tally[NOW], board.cells
     saved, started, site = saved_since(track, row), jobs.started[row], wide(jobs.site[row])
-    cycle.candidates.taken[attempt_of(row)] = False
     settle_use(track, row, now)
-    leave(track, cycle, row, now)
-    stir(track, cycle, site)
+    leave(track, board, ptr, row, now)
+    stir(track, cells.size, cells.cell.top, site)
     jobs.left[row] -= saved - started
     jobs.lost[row] += now - saved
     if started < now:  # others were seated at this very moment, and somebody else is in their place
         jobs.preemptions[row] += 1
     elif jobs.start[row] == now and jobs.preemptions[row] == 0:
         jobs.start[row] = -1  # it has not run at all
-    wait(track, cycle, row)
+    wait(track, row)

@@ -4,22 +4,19 @@ run as a snapshot and a plan at each step do (`trial`), which answers for what i
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dure.errors import require
-from dure.model.policy import Policy
 from dure.scheduler.kernels.board import TENURES, Board, grown
 from dure.scheduler.kernels.cycle import Cycle
-from dure.scheduler.kernels.ground import Columns, Table, table
+from dure.scheduler.kernels.ground import Table, table
 from dure.scheduler.kernels.state import KEPT_SEAT, START, WORKER
 from dure.scheduler.kernels.turns import Turns
 from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.kernels.waits import TURN
 from dure.scheduler.snapshot import I64, Bool, Snapshot, uncapped
 from dure.scheduler.tables import cycle_of
-from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks
 from dure.simulator.trial.columns import (
@@ -39,16 +36,26 @@ from dure.simulator.trial.columns import (
     TALLY,
     TENANT,
     UNSURE,
+    WAY,
     Past,
     Track,
     Way,
 )
 from dure.simulator.trial.history import KEPT, History
 from dure.simulator.trial.loop import advance
-from dure.simulator.trial.rules import ALL, ORDERS, Order, Rules
+from dure.simulator.trial.rules import ORDERS, Order, Rules
 from dure.simulator.trial.state import Farm, Live
 
 KINDS_EACH = 5  # kinds of a job's history
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Columns that the plan's kernels only read, and that are written to here: `Track` has the same."""
+
+    limit: I64
+    priority: I64
+    priorities: I64
 
 
 class Fast:
@@ -56,9 +63,13 @@ class Fast:
 
     def __init__(self, trace: Trace, farm: Farm, asks: Asks, rules: Rules, preempts: Bool, *, learns: bool, every_ms: int) -> None:
         self._jobs, self._say_every = len(trace), 0
-        s = _everybody(trace, farm, asks, preempts)
-        self._cycle = _cycle(s, asks, rules)
-        self._track = _track(trace, farm, self._cycle, asks, rules, learns=learns, every_ms=every_ms)
+        s, count = _everybody(trace, farm, asks, preempts), len(trace)
+        own = Own(
+            limit=s.pending.limit_ms.copy(), priorities=np.zeros(2 * count, np.int64),
+            priority=s.pending.priority.copy() if rules.order == Order.FAIR else np.zeros(count, np.int64),
+        )  # fmt: skip
+        self._cycle = _cycle(s, asks, rules, own)
+        self._track = _track(trace, farm, self._cycle, asks, rules, own, learns=learns, every_ms=every_ms)
         self.sure = True
 
     def run(self, say_every: int, say: Callable[[int, int], None]) -> int:
@@ -102,8 +113,16 @@ def _everybody(trace: Trace, farm: Farm, asks: Asks, preempts: Bool) -> Snapshot
     return replace(s, sites=replace(s.sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw))
 
 
-def _cycle(s: Snapshot, asks: Asks, rules: Rules) -> Cycle:
-    """The cycle of that snapshot, with room for an attempt of every job, whose tenures have a place of their own each."""
+def _read_only(column: I64) -> I64:
+    """A view of it, as a snapshot's column is one: kernels are compiled for either."""
+    view = column.view()
+    view.flags.writeable = False
+    return view
+
+
+def _cycle(s: Snapshot, asks: Asks, rules: Rules, own: Own) -> Cycle:
+    """The cycle of that snapshot, with room for an attempt of every job, whose tenures have a place of their own each. What it is
+    made of has the types of any plan's, so that what was compiled for plans is used."""
     made, count, nodes = cycle_of(s), len(s.pending.ids), len(s.nodes.ids)
     seats = np.minimum(asks.workers, max(nodes, 1))
     first = np.concatenate([[0], np.cumsum(seats)]).astype(np.int64)
@@ -111,11 +130,7 @@ def _cycle(s: Snapshot, asks: Asks, rules: Rules) -> Cycle:
     ptr[::2], ptr[1::2] = first, first[:-1]
     most = int(asks.workers.max(initial=1))
     kept = rules.promises * max(int(seats.max(initial=1)), 1)
-    queue = made.queue._replace(
-        priority=np.zeros(count, np.int64) if rules.order != Order.FAIR else asks.priority.copy(), limit=s.pending.limit_ms.copy(),
-        klass=made.queue.klass.copy(), preempts=s.pending.preempts.copy(), project=s.pending.project.copy(),
-        leaf=made.queue.leaf.copy(),
-    )  # fmt: skip
+    queue = made.queue._replace(priority=_read_only(own.priority), limit=_read_only(own.limit))
     found = made.found._replace(
         starts=table(START, 2), workers=table(WORKER, most + 1), victim=np.zeros(max(count, 1), np.int32),
         seats=table(KEPT_SEAT, kept + 1),
@@ -123,7 +138,7 @@ def _cycle(s: Snapshot, asks: Asks, rules: Rules) -> Cycle:
     return made._replace(
         board=_board(grown(made.board, kept=kept + 1), int(first[-1])), queue=queue, found=found, turns=_turns(s, made.turns, count),
         candidates=Candidates(
-            np.zeros(len(s.sites.ids) + 1, np.int64), np.zeros(count, np.int32), np.zeros(2 * count), np.zeros(2 * count, np.int64),
+            np.zeros(len(s.sites.ids) + 1, np.int64), np.zeros(count, np.int32), np.zeros(2 * count), _read_only(own.priorities),
             np.zeros(2 * count, np.bool_), ptr, np.zeros((3, nodes), np.int64),
         ),
         power=made.power._replace(attempt=np.zeros(2 * count, np.int64)), ends=np.zeros(2 * count, np.int64),
@@ -147,11 +162,14 @@ def _turns(s: Snapshot, turns: Turns, count: int) -> Turns:
 # -- what is kept between steps --------------------------------------------------------------------------------------------------
 
 
-def _track(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, *, learns: bool, every_ms: int) -> Track:
+def _track(
+    trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, own: Own, *, learns: bool, every_ms: int
+) -> Track:
     count = len(trace)
     jobs = _jobs(trace, farm, cycle, asks)
     groups = _groups(jobs, asks, rules)
     classes, realms = _classes(cycle, learns=learns)
+    ways = _ways(cycle, classes)
     tenants = table(TENANT, len(farm.projects.ids))
     foresees = learns or rules.order == Order.EXPECTED
     way = Way(
@@ -161,10 +179,11 @@ def _track(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, *, 
     none = np.zeros(0, np.int64)
     return Track(
         way=way, jobs=jobs, tally=np.zeros(TALLY, np.int64), tenants=tenants, groups=groups, classes=classes,
-        active=np.zeros(len(classes), np.int64), realms=table(REALM, realms), owed=table(OWED, rules.promises + 1),
+        ways=ways, core_rate=cycle.rules.core_rate.copy(), rows=cycle.turns.rows, active=np.zeros(len(classes), np.int64), realms=table(REALM, realms), owed=table(OWED, rules.promises + 1),
         live=np.zeros(count + 1, np.int64), heap_key=np.zeros(2 * count + 2, np.int64), heap_row=np.zeros(2 * count + 2, np.int64),
-        entered=np.zeros(count + 1, np.int64), gone=np.zeros(count + 1, np.int64), order=np.zeros(count + 1, np.int32),
-        merged=np.zeros(count + 1, np.int32), steps=np.array(rules.steps_s, np.int64) * 1000 if rules.steps_s else none,
+        entered=np.zeros(count + 1, np.int64), gone=np.zeros(count + 1, np.int64),
+        candidates=np.zeros(count + 1, np.int64), merged=np.zeros(count + 1, np.int64), limit=own.limit, priority=own.priority,
+        priorities=own.priorities, steps=np.array(rules.steps_s, np.int64) * 1000 if rules.steps_s else none,
         past=_past(trace, foresees), stretches=table(STRETCH, count + count // 4 + 64),
     )  # fmt: skip
 
@@ -174,7 +193,7 @@ def _jobs(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks) -> Table:
     columns = {
         "submit": trace.submit_ms, "duration": trace.duration_ms, "width": asks.width, "checkpoint": trace.checkpoint_ms,
         "preemptible": trace.preemptible, "named": asks.limit_named, "standing": cycle.standings.code[cycle.queue.klass] == TURN,
-        "tenant": farm.tenant, "left": trace.duration_ms,
+        "tenant": farm.tenant, "klass": cycle.queue.klass, "urgent": cycle.queue.preempts, "left": trace.duration_ms,
     }  # fmt: skip
     for name, column in columns.items():
         jobs[name] = column
@@ -198,20 +217,37 @@ def _groups(jobs: Table, asks: Asks, rules: Rules) -> Table:
 def _classes(cycle: Cycle, *, learns: bool) -> tuple[Table, int]:
     """What is known of the classes of demands beforehand, and how many realms of sites there are."""
     klass, limit, ptr = cycle.queue.klass, cycle.queue.limit, cycle.demands.each.kind_ptr
-    classes = table(KLASS, len(cycle.demands.sites))
+    classes = table(KLASS, len(cycle.demands.sites) + 1)
+    for name in ("workers", "cores", "devices"):
+        classes[name] = cycle.demands.each[name]
     classes.row[klass[::-1]] = np.arange(len(klass))[::-1]
     least, most = np.full(len(classes), np.iinfo(np.int64).max), np.zeros(len(classes), np.int64)
     np.minimum.at(least, klass, limit)
     np.maximum.at(most, klass, limit)
     classes.least, classes.uniform = (0 if learns else least), (least == most) & (not learns)
     realm = np.arange(cycle.standings.sites.shape[1])
-    for c in range(len(classes)):
+    for c in range(len(cycle.demands.sites)):
         sites = np.flatnonzero(cycle.standings.sites[ptr[c] : ptr[c + 1]].any(axis=0))
         if len(sites):
             realm[np.isin(realm, realm[sites])] = realm[sites].min()
             classes.realm[c] = sites[0]
     classes.realm = realm[classes.realm] if len(realm) else 0
     return classes, max(len(realm), 1)
+
+
+def _ways(cycle: Cycle, classes: Table) -> Table:
+    """The runs of cells on which classes might run. Writes to each class where its own begin."""
+    rows, kind, ptr = [], cycle.demands.kind, cycle.demands.each.kind_ptr
+    for c in range(len(classes) - 1):
+        classes.way[c] = len(rows)
+        for alt in range(ptr[c], ptr[c + 1]):
+            at = np.flatnonzero(cycle.standings.sites[alt]).tolist()
+            rows += [(site, cycle.low[site, kind[alt]], cycle.high[site, kind[alt]]) for site in at]
+    classes.way[-1] = len(rows)
+    ways = table(WAY, len(rows))
+    if rows:
+        ways.site, ways.low, ways.high = np.array(rows, np.int64).T
+    return ways
 
 
 def _past(trace: Trace, foresees: bool) -> Past:

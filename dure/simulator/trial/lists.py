@@ -5,7 +5,6 @@ from __future__ import annotations
 from dure.scheduler.kernels.ground import I64, Table
 from dure.scheduler.kernels.jit import inner
 from dure.scheduler.kernels.seat import bound
-from dure.scheduler.kernels.state import Cycle
 from dure.simulator.trial.columns import ACTIVE, URGENT, WAITING, Track
 from dure.simulator.trial.rules import ORDERS, Order
 
@@ -52,10 +51,10 @@ def _place(jobs: Table, rows: I64, first: int, behind: int, row: int) -> int:
 
 
 @inner
-def wait(track: Track, cycle: Cycle, row: int) -> None:
+def wait(track: Track, row: int) -> None:
     """A job waits from now on."""
-    jobs, tally, queue = track.jobs, track.tally, cycle.queue
-    urgent, c = queue.preempts[row], queue.klass[row]
+    jobs, tally = track.jobs, track.tally
+    urgent, c = jobs.urgent[row], jobs.klass[row]
     tally[WAITING] += 1
     tally[URGENT] += urgent
     track.tenants.waiting[jobs.tenant[row]] += 1
@@ -63,8 +62,8 @@ def wait(track: Track, cycle: Cycle, row: int) -> None:
         return
     jobs.key[row] = key_of(track, row)
     if track.way.order == REMAINING or track.way.order == ATTAINED:
-        queue.priority[row] = -jobs.key[row]
-    _line_up(jobs, cycle.turns.rows, track.groups, row)
+        track.priority[row] = -jobs.key[row]
+    _line_up(jobs, track.rows, track.groups, row)
     classes = track.classes
     if classes.waiting[c] == 0:
         classes.place[c], classes.stuck[c], classes.open[c] = tally[ACTIVE], False, False
@@ -86,10 +85,10 @@ def _line_up(jobs: Table, rows: I64, groups: Table, row: int) -> None:
 
 
 @inner
-def served(track: Track, cycle: Cycle, row: int) -> None:
+def served(track: Track, row: int) -> None:
     """A job waits no more; it stands in its line until `leave_line`."""
-    tally, classes, c = track.tally, track.classes, cycle.queue.klass[row]
-    urgent = cycle.queue.preempts[row]
+    tally, classes, c = track.tally, track.classes, track.jobs.klass[row]
+    urgent = track.jobs.urgent[row]
     tally[WAITING] -= 1
     tally[URGENT] -= urgent
     track.tenants.waiting[track.jobs.tenant[row]] -= 1
@@ -111,18 +110,18 @@ def leave_line(jobs: Table, rows: I64, groups: Table, row: int) -> None:
 
 
 @inner
-def stir(track: Track, cycle: Cycle, site: int) -> None:
+def stir(track: Track, size: I64, top: I64, site: int) -> None:
     """Something was freed at a site: of those classes that found no room, whom it may help is looked at again. Who wants more
-    devices than the nodes of a run have free together is stuck as before."""
-    classes, demands, cells = track.classes, cycle.demands, cycle.board.cells
+    devices than the nodes of a run have free together is stuck as before. size, top: of the index."""
+    classes, ways = track.classes, track.ways
     for i in range(track.tally[ACTIVE]):
         c = track.active[i]
         if not classes.stuck[c]:
             continue
-        devices, workers = demands.each.devices[c], demands.each.workers[c]
-        for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
-            low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
-            if cycle.standings.sites[alt, site] and (
-                devices == 0 or bound(cells.size, cells.cell.top, low, high, devices) >= workers
+        for way in range(classes.way[c], classes.way[c + 1]):
+            if ways.site[way] == site and (
+                classes.devices[c] == 0
+                or bound(size, top, ways.low[way], ways.high[way], classes.devices[c]) >= classes.workers[c]
             ):
                 classes.stuck[c] = False
+                break

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import pop, push
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.state import NEVER, Cycle
 from dure.simulator.trial.columns import (
     AGAIN,
@@ -39,11 +40,12 @@ def advance(track: Track, cycle: Cycle, steps: int) -> int:
     """So many steps, or until nothing happens any more (OVER). LONGER: call again with longer `stretches`; UNSURE: what was decided
     rests on a promise that could not be made, and is of no worth."""
     tally, until = track.tally, track.tally[STEPS] + steps
+    board, ptr = cycle.board, cycle.candidates.tenure_ptr
     while tally[STEPS] < until:
         if tally[AGAIN] == 0:
             if len(track.stretches) - tally[STRETCHES] < 2 * tally[LIVE] + 2:
                 return LONGER
-            if not _happens(track, cycle):
+            if not _happens(track, board, ptr):
                 return OVER
         elif len(track.stretches) - tally[STRETCHES] < tally[LIVE] + 1:
             return LONGER
@@ -59,15 +61,15 @@ def advance(track: Track, cycle: Cycle, steps: int) -> int:
 
 
 @inner
-def _happens(track: Track, cycle: Cycle) -> bool:
+def _happens(track: Track, board: Board, ptr: I64) -> bool:
     """Go on to the next moment at which something happens; False: there is none."""
     tally, every = track.tally, track.way.every_ms
     at = _next(track)
     if at >= NEVER:
         return False
     tally[NOW] = -(-at // every) * every if every > 0 else at
-    _end(track, cycle)
-    _arrive(track, cycle)
+    _end(track, board, ptr)
+    _arrive(track)
     return True
 
 
@@ -139,7 +141,7 @@ def _next_guarantee(track: Track) -> int:
 
 
 @inner
-def _end(track: Track, cycle: Cycle) -> None:
+def _end(track: Track, board: Board, ptr: I64) -> None:
     """Everybody who is done by now leaves: places in the order of their starts, use in that of their ends."""
     jobs, tally, rows, count = track.jobs, track.tally, track.gone, 0
     _drop_stale(track)
@@ -150,12 +152,12 @@ def _end(track: Track, cycle: Cycle) -> None:
         count += 1
         jobs.live[row] = False  # another entry of it is stale
         _drop_stale(track)
-    sort_by(jobs.number, rows, count)
+    sort_by(jobs.number, rows, track.merged, count)
     for i in range(count):
-        leave(track, cycle, rows[i], jobs.end[rows[i]])
+        leave(track, board, ptr, rows[i], jobs.end[rows[i]])
     for i in range(count):
-        stir(track, cycle, jobs.site[rows[i]])
-    sort_by(jobs.end, rows, count)
+        stir(track, board.cells.size, board.cells.cell.top, wide(jobs.site[rows[i]]))
+    sort_by(jobs.end, rows, track.merged, count)
     for i in range(count):
         settle_use(track, rows[i], jobs.end[rows[i]])
         jobs.left[rows[i]] = 0
@@ -165,14 +167,14 @@ def _end(track: Track, cycle: Cycle) -> None:
 
 
 @inner
-def _arrive(track: Track, cycle: Cycle) -> None:
+def _arrive(track: Track) -> None:
     jobs, tally = track.jobs, track.tally
     while tally[ARRIVED] < len(jobs) and jobs.submit[tally[ARRIVED]] <= tally[NOW]:
         row = tally[ARRIVED]
         tally[ARRIVED] += 1
         if track.way.foresees:
-            _foresee(track, cycle.queue.limit, row)
-        wait(track, cycle, row)
+            _foresee(track, row)
+        wait(track, row)
 
 
 # -- what is known of a job when it comes: as `history` has it -------------------------------------------------------------------
@@ -188,9 +190,9 @@ def _learn(track: Track, row: int) -> None:
 
 
 @inner
-def _foresee(track: Track, limits: I64, row: int) -> None:
-    """limits: by job; the caller's assumption until something was learned."""
-    past, like = track.past, -1
+def _foresee(track: Track, row: int) -> None:
+    """Its wall time is the caller's assumption until something was learned."""
+    past, limits, like = track.past, track.limit, -1
     for kind in past.kinds[row]:
         if like < 0 and kind >= 0 and past.ended[kind] > 0:
             like = kind

@@ -7,19 +7,13 @@ where the job's own tenures begin."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from dure.scheduler.attempts import OVERDUE_MS
 from dure.scheduler.kernels.board import HOLDS, TENURES, Board
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import push
 from dure.scheduler.kernels.jit import inner, wide
 from dure.scheduler.kernels.sit import settle_node
-from dure.scheduler.kernels.state import STARTS, WORKERS, Cycle
-from dure.scheduler.kernels.state import VICTIMS as DISPLACED
 from dure.simulator.trial.columns import HEAP, LIVE, NOW, NUMBER, STRETCHES, Track
-
-FEW = 24  # to sort so many, inserting them one by one is as quick as anything
 
 
 @inner
@@ -38,9 +32,9 @@ def saved_since(track: Track, row: int) -> int:
 
 
 @inner
-def lasts_until(track: Track, cycle: Cycle, row: int) -> int:
+def lasts_until(track: Track, row: int) -> int:
     """When a running job is gone at the latest."""
-    return int(max(track.jobs.started[row] + cycle.queue.limit[row], track.tally[NOW] + OVERDUE_MS))
+    return int(max(track.jobs.started[row] + track.limit[row], track.tally[NOW] + OVERDUE_MS))
 
 
 # -- the order of tenures ------------------------------------------------------------------------------------------------------
@@ -103,28 +97,24 @@ def put_off(board: Board, now: int) -> None:
 
 
 @inner
-def clear_place(cycle: Cycle, row: int) -> None:
-    """The next tenures on the board are those of this job."""
-    cycle.board.used[TENURES] = cycle.candidates.tenure_ptr[attempt_of(row)]
+def clear_place(board: Board, ptr: I64, row: int) -> None:
+    """The next tenures on the board are those of this job. ptr: of attempts, into the tenures."""
+    board.used[TENURES] = ptr[attempt_of(row)]
 
 
 @inner
-def seated(track: Track, cycle: Cycle, row: int) -> None:
+def seated(track: Track, board: Board, ptr: I64, row: int, site: int, kind: int) -> None:
     """A turn has given it a place: it runs from now on, behind others or not."""
-    board, found, tally, jobs = cycle.board, cycle.found, track.tally, track.jobs
-    ptr, last = cycle.candidates.tenure_ptr, board.used[TENURES]
+    tally, jobs, now, last = track.tally, track.jobs, track.tally[NOW], board.used[TENURES]
     ptr[attempt_of(row) + 1] = last
     for tenure in range(ptr[attempt_of(row)], last):
         order_in(board, tenure)
     board.used[TENURES] = board.settled
-    c, now = cycle.queue.klass[row], tally[NOW]
-    kind = cycle.demands.kind[cycle.demands.each.kind_ptr[c] + found.starts.alt[0] - cycle.queue.alt_ptr[row]]
-    jobs.site[row], jobs.kind[row] = found.starts.site[0], kind
-    found.used[STARTS], found.used[WORKERS], found.used[DISPLACED] = 0, 0, 0
+    jobs.site[row], jobs.kind[row] = site, kind
     jobs.live[row], jobs.started[row], jobs.finish[row] = True, now, now + jobs.left[row]
     if jobs.start[row] < 0:
         jobs.start[row] = now
-    _weigh(track, cycle, row, wide(kind))
+    _weigh(track, row, kind)
     track.live[tally[LIVE]] = row
     tally[LIVE] += 1
     jobs.number[row] = tally[NUMBER]
@@ -134,12 +124,12 @@ def seated(track: Track, cycle: Cycle, row: int) -> None:
 
 
 @inner
-def _weigh(track: Track, cycle: Cycle, row: int, kind: int) -> None:
+def _weigh(track: Track, row: int, kind: int) -> None:
     """Added up as the columns of a snapshot are: floats are the same only in the same order."""
-    each, c, rate = cycle.demands.each, cycle.queue.klass[row], cycle.rules.core_rate[kind]
-    own, worth = each.cores[c] / 1000 + each.devices[c] * rate, 0.0
-    track.jobs.rate[row] = each.workers[c] * own
-    for _ in range(each.workers[c]):
+    classes, c, worth = track.classes, track.jobs.klass[row], 0.0
+    own = classes.cores[c] / 1000 + classes.devices[c] * track.core_rate[kind]
+    track.jobs.rate[row] = classes.workers[c] * own
+    for _ in range(classes.workers[c]):
         worth += own
     track.jobs.worth[row] = worth
 
@@ -161,10 +151,9 @@ def place_of(track: Track, row: int) -> int:
 
 
 @inner
-def leave(track: Track, cycle: Cycle, row: int, at: int) -> None:
+def leave(track: Track, board: Board, ptr: I64, row: int, at: int) -> None:
     """A job is gone, and its place is free; who settles what it used is `settle_use`."""
-    jobs, tally, board, ptr = track.jobs, track.tally, cycle.board, cycle.candidates.tenure_ptr
-    started = jobs.started[row]
+    jobs, tally, started = track.jobs, track.tally, track.jobs.started[row]
     if at > started or jobs.finish[row] == started:  # a job of no length has been there
         made, s = tally[STRETCHES], track.stretches
         s.job[made], s.since[made], s.until[made], s.site[made], s.kind[made] = row, started, at, jobs.site[row], jobs.kind[row]
@@ -215,14 +204,21 @@ def claims_over(board: Board, ptr: I64, row: int) -> None:
 
 
 @inner
-def sort_by(key: I64, rows: I64, count: int) -> None:
-    """Sort the first so many of these jobs by a column; equal ones stay as they stand."""
-    if count > FEW:
-        rows[:count] = rows[:count][np.argsort(key[rows[:count]], kind="mergesort")]
-        return
-    for i in range(1, count):
-        row, at = rows[i], i
-        while at > 0 and key[rows[at - 1]] > key[row]:
-            rows[at] = rows[at - 1]
-            at -= 1
-        rows[at] = row
+def sort_by(key: I64, rows: I64, merged: I64, count: int) -> None:
+    """Sort the first so many of these jobs by a column, by merging runs of twice the length each time; equal ones stay as they
+    stand. merged: scratch."""
+    length = 1
+    while length < count:
+        for first in range(0, count, 2 * length):
+            middle, behind = min(first + length, count), min(first + 2 * length, count)
+            one, other = first, middle
+            for at in range(first, behind):
+                if other < behind and (one >= middle or key[rows[other]] < key[rows[one]]):
+                    merged[at] = rows[other]
+                    other += 1
+                else:
+                    merged[at] = rows[one]
+                    one += 1
+        for at in range(count):
+            rows[at] = merged[at]
+        length *= 2
