@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, board_at
 from dure.scheduler.kernels.cycle import charge_for, displace, keep, soonest, start_now
 from dure.scheduler.kernels.ground import I64, Table
-from dure.scheduler.kernels.jit import inlined, inner, wide
+from dure.scheduler.kernels.jit import constant, inlined, inner, wide
 from dure.scheduler.kernels.sit import settle_node
 from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, SEATS, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED
@@ -68,6 +68,8 @@ from dure.simulator.trial.places import (
 
 F64 = NDArray[np.float64]
 
+TAKES, ASKS = constant(0), constant(1)
+
 
 @inlined
 def decide(track: Track, cycle: Cycle) -> int:
@@ -108,7 +110,8 @@ def _survey(track: Track, cycle: Cycle) -> None:
         c = track.active[i]
         classes.open[c] = False
         if not classes.stuck[c]:
-            classes.stuck[c] = not _asks(track, cycle, classes.row[c])
+            classes.stuck[c] = _seat(cycle, classes.row[c], ASKS) < 0
+            classes.tried[c] = True
         every += classes.waiting[c]
         looks += 1 if classes.stuck[c] and classes.uniform[c] else classes.waiting[c]
     depth = cycle.rules.depth
@@ -182,25 +185,23 @@ def _turn(track: Track, cycle: Cycle, row: int) -> None:
         kind = _claim(track, cycle, row)
     if kind < NOTHING and tally[GIVEN] < cycle.rules.promises:
         kind = wide(cycle.demands.kind[cycle.demands.each.kind_ptr[c]])
-        _owe(track, cycle, row)
+        _owe(track, row)
+        if tally[EAGER] != 0:
+            _keep_owed(track, cycle, classes.realm[c])
     if kind >= NOTHING:
         charge_for(cycle, row, kind)
 
 
 @inner
-def _seat(cycle: Cycle, row: int) -> int:
-    return int(start_now(cycle, row))
-
-
-@inlined
-def _asks(track: Track, cycle: Cycle, row: int) -> bool:
-    """Whether there is room for it beside the promises that are made. Nothing is taken, nor counted as a try."""
+def _seat(cycle: Cycle, row: int, asks: int) -> int:
+    """The alternative on which it starts now beside the promises that are made; -1: there is no room. ASKS: nothing is taken, nor
+    counted as a try."""
     used = cycle.found.used
-    looked, used[ASKING] = used[LOOKED], 1
-    alt = _seat(cycle, row)
-    used[LOOKED], used[ASKING] = looked, 0
-    track.classes.tried[cycle.queue.klass[row]] = True
-    return alt >= 0
+    looked, used[ASKING] = used[LOOKED], asks
+    alt = start_now(cycle, row)
+    if asks != 0:
+        used[LOOKED], used[ASKING] = looked, 0
+    return int(alt)
 
 
 @inlined
@@ -208,12 +209,11 @@ def _start(track: Track, cycle: Cycle, row: int) -> int:
     """The type on which it starts now; less than NOTHING: on none."""
     classes, c = track.classes, cycle.queue.klass[row]
     realm, board = track.realms[classes.realm[c]], cycle.board
-    alt = -1
-    if realm.owed == 0 or _asks(track, cycle, row):
+    alt, classes.tried[c] = -1, True
+    if realm.owed == 0 or _seat(cycle, row, ASKS) >= 0:
         _keep_owed(track, cycle, classes.realm[c])
         clear_place(board, cycle.candidates.tenure_ptr, row)
-        alt = _seat(cycle, row)
-        classes.tried[c] = True
+        alt = _seat(cycle, row, TAKES)
     if alt < 0:
         board.used[TENURES] = board.settled
         classes.stuck[c] |= realm.kept == 0
@@ -268,15 +268,13 @@ def _claim(track: Track, cycle: Cycle, row: int) -> int:
 # -- promises ------------------------------------------------------------------------------------------------------------------
 
 
-@inlined
-def _owe(track: Track, cycle: Cycle, row: int) -> None:
+@inner
+def _owe(track: Track, row: int) -> None:
     """It is promised a moment; which one is looked for when it matters."""
     tally, realm = track.tally, track.classes.realm[track.jobs.klass[row]]
     track.owed.row[tally[GIVEN]], track.owed.kept[tally[GIVEN]] = row, False
     tally[GIVEN] += 1
     track.realms.owed[realm] += 1
-    if tally[EAGER] != 0:
-        _keep_owed(track, cycle, realm)
 
 
 @inner

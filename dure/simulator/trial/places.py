@@ -11,9 +11,11 @@ from dure.scheduler.attempts import OVERDUE_MS
 from dure.scheduler.kernels.board import HOLDS, TENURES, Board
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import push
-from dure.scheduler.kernels.jit import inner, wide
+from dure.scheduler.kernels.jit import constant, inner, wide
 from dure.scheduler.kernels.sit import settle_node
 from dure.simulator.trial.columns import HEAP, LIVE, NOW, NUMBER, STRETCHES, Track
+
+_FROM, _PAST = constant(0), constant(1)
 
 
 @inner
@@ -41,13 +43,13 @@ def lasts_until(track: Track, row: int) -> int:
 
 
 @inner
-def _until(board: Board, cell: int, end: int, past: bool) -> int:
-    """The first of a cell's tenures that ends at a moment or later; `past`: later."""
+def _until(board: Board, cell: int, end: int, past: int) -> int:
+    """The first of a cell's tenures that ends at a moment or later; past 1: later."""
     low, high = board.cells.cell.settled[cell], board.cells.cell.settled[cell + 1]
     while low < high:
         middle = (low + high) // 2
         at = board.tenures.end[board.order[middle]]
-        if at < end or (past and at == end):
+        if at < end + past:
             low = middle + 1
         else:
             high = middle
@@ -59,7 +61,7 @@ def order_in(board: Board, tenure: int) -> None:
     cells, order = board.cells, board.order
     cell = wide(cells.node.cell[board.tenures.node[tenure]])
     last = len(cells.cell) - 1
-    at = _until(board, cell, board.tenures.end[tenure], True)
+    at = _until(board, cell, board.tenures.end[tenure], _PAST)
     for i in range(cells.cell.settled[last], at, -1):
         order[i] = order[i - 1]
     order[at] = tenure
@@ -72,7 +74,7 @@ def order_out(board: Board, tenure: int) -> None:
     cells, order = board.cells, board.order
     cell = wide(cells.node.cell[board.tenures.node[tenure]])
     last = len(cells.cell) - 1
-    at = _until(board, cell, board.tenures.end[tenure], False)
+    at = _until(board, cell, board.tenures.end[tenure], _FROM)
     while order[at] != tenure:
         at += 1
     for i in range(at, cells.cell.settled[last] - 1):
