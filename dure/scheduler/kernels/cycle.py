@@ -135,10 +135,18 @@ def _turn(cycle: Cycle, row: int) -> None:
 
 @inner
 def charge_for(cycle: Cycle, row: int, kind: int) -> None:
-    """Charge the project for what a workload gets on a type: in normalised core-seconds, by its limit."""
-    queue, demands, c = cycle.queue, cycle.demands, cycle.queue.klass[row]
-    rate = demands.each.cores[c] / 1000 + demands.each.devices[c] * cycle.rules.core_rate[kind]
-    charge(cycle.turns, queue.leaf[row], demands.each.workers[c] * rate * queue.limit[row] / 1000)
+    """Charge the project for what a workload gets on a type."""
+    each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
+    charge(
+        cycle.turns, queue.leaf[row],
+        due(each.workers[c], each.cores[c], each.devices[c], cycle.rules.core_rate[kind], queue.limit[row]),
+    )  # fmt: skip
+
+
+@inner
+def due(workers: int, cores: int, devices: int, core_rate: float, limit: int) -> float:
+    """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
+    return workers * (cores / 1000 + devices * core_rate) * limit / 1000
 
 
 @inlined

@@ -89,8 +89,8 @@ STRETCH: Columns = [("job", np.int64), ("since", np.int64), ("until", np.int64),
 NOW, ARRIVED, LIVE, WAITING, URGENT, NUMBER, STEPS, AGAIN, HEAP, STRETCHES, ENDED, ACTIVE = range(12)
 # and of a plan: classes that may yet get something; promises that were given; every promise is made at once; candidates are known,
 # how many, and the lowest of their priorities; the first start of this plan; jobs that started or claimed; those who make room
-OPEN, GIVEN, EAGER, KNOWN, CANDIDATES, LOWEST, FIRST, ENTERED, VICTIMS, UNKEPT = range(12, 22)
-TALLY = 22
+OPEN, GIVEN, EAGER, KNOWN, CANDIDATES, LOWEST, FIRST, ENTERED, VICTIMS, UNKEPT, PLANS, MADE = range(12, 24)
+TALLY = 24
 
 
 class Way(NamedTuple):

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, board_at
-from dure.scheduler.kernels.cycle import charge_for, displace, keep, soonest, start_now
+from dure.scheduler.kernels.cycle import displace, due, keep, soonest, start_now
 from dure.scheduler.kernels.ground import I64, Table
 from dure.scheduler.kernels.jit import constant, inlined, inner, wide
 from dure.scheduler.kernels.sit import settle_node
 from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, SEATS, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED
-from dure.scheduler.kernels.turns import again, line_up, next_row
+from dure.scheduler.kernels.turns import Turns, again, charge, line_up, next_row
 from dure.scheduler.kernels.victims import Candidates
 from dure.simulator.trial.candidates import know_candidates, sort_candidates
 from dure.simulator.trial.columns import (
@@ -41,9 +41,11 @@ from dure.simulator.trial.columns import (
     KNOWN,
     LIVE,
     LOWEST,
+    MADE,
     NOW,
     NUMBER,
     OPEN,
+    PLANS,
     UNKEPT,
     URGENT,
     VICTIMS,
@@ -81,12 +83,9 @@ def decide(track: Track, cycle: Cycle) -> int:
     if tally[OPEN] == 0:
         return 0
     own = _now(track, cycle)
+    tally[PLANS] += 1
     put_off(own.board, tally[NOW])
-    while tally[OPEN] > 0:
-        row = next_row(own.turns)
-        if row < 0:
-            break
-        _turn(track, own, row)
+    _take_turns(track, own)
     _end_promises(track, own.board, own.found)
     _forget(track, own.memory, own.demands.each.kind_ptr)
     return _settle(track, own.board, own.candidates)
@@ -172,24 +171,44 @@ def _use(track: Track, use: F64) -> None:
 
 
 @inlined
-def _turn(track: Track, cycle: Cycle, row: int) -> None:
-    """As a plan has it: start, or make others leave, or be promised a moment."""
-    tally, classes, queue, c = track.tally, track.classes, cycle.queue, cycle.queue.klass[row]
-    if tally[GIVEN] > 0 and cycle.found.used[LOOKED] >= cycle.rules.depth:
-        tally[OPEN] = 0  # nobody behind it is tried
-        return
-    kind = NOTHING - 1
-    if not classes.stays[c] and cycle.memory.closed[c] > queue.limit[row]:
+def _take_turns(track: Track, cycle: Cycle) -> None:
+    """Give everybody their turn who may yet get something. Most are told apart here: each array that a kernel is given costs time
+    at each call."""
+    tally, turns, used, rules = track.tally, cycle.turns, cycle.found.used, cycle.rules
+    klass, limit, preempts, closed = cycle.queue.klass, cycle.queue.limit, cycle.queue.preempts, cycle.memory.closed
+    stays, calm, kinds, first = track.classes.stays, track.classes.calm, cycle.demands.kind, cycle.demands.each.kind_ptr
+    while tally[OPEN] > 0:
+        row = next_row(turns)
+        if row < 0 or (tally[GIVEN] > 0 and used[LOOKED] >= rules.depth):
+            return  # nobody behind it is tried
+        c, kind = klass[row], NOTHING - 1
+        if not (stays[c] or closed[c] <= limit[row]) or (preempts[row] and not calm[c]):
+            kind = _turn(track, cycle, row)
+        if kind < NOTHING and tally[GIVEN] < rules.promises:
+            kind = wide(kinds[first[c]])
+            _owe(track, row)
+            if tally[EAGER] != 0:
+                _keep_owed(track, cycle, track.classes.realm[c])
+        if kind >= NOTHING:
+            _charge(track, turns, row, limit[row], kind)
+
+
+@inner
+def _charge(track: Track, turns: Turns, row: int, limit: int, kind: int) -> None:
+    classes, c = track.classes, track.jobs.klass[row]
+    use = due(classes.workers[c], classes.cores[c], classes.devices[c], track.core_rate[kind], limit)
+    charge(turns, track.jobs.tenant[row] + 1, use)
+
+
+@inlined
+def _turn(track: Track, cycle: Cycle, row: int) -> int:
+    """As a plan has it: start, or make others leave. On which type; less than NOTHING: neither."""
+    classes, c, kind = track.classes, cycle.queue.klass[row], NOTHING - 1
+    if not classes.stays[c] and cycle.memory.closed[c] > cycle.queue.limit[row]:
         kind = _start(track, cycle, row)
-    if kind < NOTHING and queue.preempts[row] and not classes.calm[c]:
+    if kind < NOTHING and cycle.queue.preempts[row] and not classes.calm[c]:
         kind = _claim(track, cycle, row)
-    if kind < NOTHING and tally[GIVEN] < cycle.rules.promises:
-        kind = wide(cycle.demands.kind[cycle.demands.each.kind_ptr[c]])
-        _owe(track, row)
-        if tally[EAGER] != 0:
-            _keep_owed(track, cycle, classes.realm[c])
-    if kind >= NOTHING:
-        charge_for(cycle, row, kind)
+    return kind
 
 
 @inner
@@ -286,6 +305,7 @@ def _keep_owed(track: Track, cycle: Cycle, realm: int) -> None:
         if not owed.kept[at] and track.classes.realm[track.jobs.klass[row]] == realm:
             moment, alt, site = soonest(cycle, row)
             tally[UNKEPT] += site < 0
+            tally[MADE] += 1
             if site >= 0:
                 keep(cycle, row, alt, site, moment)
             owed.kept[at] = True

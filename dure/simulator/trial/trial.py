@@ -36,7 +36,7 @@ Bool = NDArray[np.bool_]
 EVERY_EVENT = 0
 NEVER = np.int64(1 << 62)
 AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhere
-SAY_EVERY = 200  # steps
+SAY_EVERY = 20000  # steps
 
 
 @dataclass(frozen=True, slots=True)
