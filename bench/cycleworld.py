@@ -62,20 +62,23 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
     return freeze(
         Snapshot(
             now_ms=world.now_ms, epoch=1, sealed_seq=1, draining=False, policy=replace(Policy(), reservations_max=100),
-            accelerators=kinds, core_rate=np.array([CORE_RATE] * len(kinds) + [0.0]),
+            accelerators=kinds, domestic=np.array([world.fleet.domestic(kind) for kind in kinds], np.bool_), data=(),
+            core_rate=np.array([CORE_RATE] * len(kinds) + [0.0]),
             sites=Sites(tuple(s.name for s in sites), np.ones(len(sites), np.bool_), np.zeros(len(sites), np.bool_),
                         *uncapped(len(sites))),
             nodes=Nodes(
                 tuple(map(str, range(count))), nodes.site.astype(np.int32), nodes.accelerator.astype(np.int32),
-                nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
-                (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_), *undrawn(count),
+                nodes.block.astype(np.int32), nodes.cores_milli.astype(np.int64), nodes.memory_mib.astype(np.int64),
+                (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1), np.ones(count, np.bool_), *undrawn(count)[:-1],
+                np.ones(count, np.bool_),
             ),
             attempts=_running(world),
             pending=Pending(
                 tuple(map(str, range(jobs))), waiting.queue, waiting.priority, waiting.priority >= waiting.priority.max(),
                 waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
-                waiting.cores_milli, waiting.memory_mib, waiting.devices + (waiting.share_milli > 0), waiting.limit_ms,
-                _shapes(world), site_ptr, site_row, alt_ptr,
+                waiting.cores_milli, waiting.memory_mib, waiting.devices, waiting.limit_ms, np.zeros(jobs, np.bool_),
+                _shapes(world), site_ptr, site_row, alt_ptr, waiting.share_milli.astype(np.int64),
+                np.zeros(jobs + 1, np.int32), np.zeros(0, np.int32),
             ),
             alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
             awards=Awards(
@@ -113,7 +116,7 @@ def _running(world: CycleWorld) -> Attempts:
     return Attempts(
         ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.started_ms,
         running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
-        running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask,
+        running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask, np.zeros(count, np.int64),
     )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ EVENTS: Mapping[str, str] = {
     "site.maintenance_planned": "Nothing may run on a site, or on some of its nodes, from a moment until another.",
     "site.power_set": "A site may draw so much from a moment until another (null: for ever); -1 is no cap.",
     "site.returned": "A site that was unknown spoke again.",
+    "site.traits_set": "What is known of a site: the carbon and the price of its power (-1: nobody knows), and the data that is there.",
     "site.undrained": "A site takes work again.",
     "site.unknown": "A site has not been heard of for too long. What runs there is left alone.",
     "token.created": "A credential was made. Its secret is not here, nor anywhere else in the store.",

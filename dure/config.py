@@ -22,6 +22,7 @@ SYSTEM_DATA = Path("/var/lib/dure")  # of a farm that root runs: where daemons k
 _SIZE = re.compile(r"^(\d+)(MiB|GiB|TiB)$")
 _MIB = {"MiB": 1, "GiB": 1024, "TiB": 1024 * 1024}
 _NAME = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
+_BLOCK = re.compile(r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$")
 _DEVICES = re.compile(r"^[a-z][a-z0-9-]{0,62}:\d{1,2}$")
 _REGION = re.compile(r"^KR-\d{2}$")
 
@@ -50,11 +51,13 @@ class Config:
     log_level: str
     site: str
     node: str
+    block: str
     region: str
     pue_permille: int
     cores: int
     memory_mib: int
     devices: str
+    device_shares: bool
     uid_base: int
     processes_max: int
     bundle_s: int
@@ -186,6 +189,10 @@ SETTINGS: tuple[Setting, ...] = (
             "`dure up`이 스스로 운영하는 사이트의 이름.", _matching(_NAME, "1 to 63 of a-z, 0-9 and -, starting with a letter")),
     Setting("node", "DURE_NODE", "node", "name", "Name of this machine within that site.", "그 사이트 안에서 이 기계의 이름.",
             _matching(_NAME, "1 to 63 of a-z, 0-9 and -, starting with a letter")),
+    Setting("block", "DURE_BLOCK", "", "name",
+            "Topology block of that site (switch, rack) in which this machine stands. Empty: in none.",
+            "이 기계가 속한, 그 사이트의 토폴로지 블록(스위치, 랙). 비어 있으면 어느 블록에도 속하지 않음.",
+            _matching(_BLOCK, "at most 64 of a-z, A-Z, 0-9, ., _ and -, starting with a letter or digit")),
     Setting("region", "DURE_REGION", "", "ISO 3166-2:KR", "Where that site stands, such as KR-47 for Gyeongbuk.",
             "그 사이트가 있는 지역. 예: 경북은 KR-47.", _matching(_REGION, "a code such as KR-47")),
     Setting("pue_permille", "DURE_PUE_PERMILLE", "1300", "thousandths", "Power usage effectiveness of that site, times 1000.",
@@ -198,6 +205,11 @@ SETTINGS: tuple[Setting, ...] = (
             "Accelerators that this machine offers, such as h100:8. Empty: those found.",
             "이 기계가 내놓는 가속기. 예: h100:8. 비어 있으면 찾은 만큼.",
             _matching(_DEVICES, "a type and a count such as h100:8")),
+    Setting("device_shares", "DURE_DEVICE_SHARES", "off", "on, off",
+            "Whether jobs that ask for a share of an accelerator (devices: 0.5) may be on one together. Nothing but their "
+            "goodwill, and CUDA's MPS where it runs, keeps one from using more than its share.",
+            "가속기의 일부(devices: 0.5)를 요청한 작업들이 가속기 하나를 함께 쓸 수 있는지 여부. CUDA MPS가 실행 중이 아니면 "
+            "몫을 넘겨 쓰는 것을 막는 것은 작업 자신뿐임.", _switch),
     Setting("uid_base", "DURE_UID_BASE", "200000", "user id",
             "First of the 100,000 user ids that jobs run as, one a project, when the farm runs as root. Two farms on one machine "
             "need two ranges.", "팜을 root로 운영할 때 작업이 쓰는 사용자 ID 10만 개 "

@@ -61,6 +61,7 @@ class AttemptWords(_Words):
 class NodeWords(_Words):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     pool: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "default"
+    block: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$")] = ""
     cores_milli: Annotated[int, Field(ge=0, le=100_000_000)] = 0
     memory_mib: Annotated[int, Field(ge=0, le=1 << 30)] = 0
     accelerator: Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,63}$")] = ""
@@ -68,6 +69,7 @@ class NodeWords(_Words):
     core_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
     device_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
     idle_mw: Annotated[int, Field(ge=0, le=10**9)] = 0
+    shares: bool = False
     up: bool = True
 
 

@@ -34,6 +34,7 @@ from dure.api.routers import (
     sites,
     snapshots,
     tenancy,
+    traits,
     workloads,
 )
 from dure.api.services import PlaneServices
@@ -41,7 +42,7 @@ from dure.api.state import ApiState
 from dure.model.reason import Reason, ReasonKind
 
 _MODULES = (
-    workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, envelopes, farm, policy, quotas, snapshots,
+    workloads, agent, logs, events, tenancy, actors, funding, bundles, sites, envelopes, traits, farm, policy, quotas, snapshots,
 )  # fmt: skip
 ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in _MODULES)
 OPEN_PATHS = frozenset({"/healthz", "/api/v1/openapi.json", PAGE})  # need no token

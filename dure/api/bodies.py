@@ -10,8 +10,22 @@ from pydantic import AfterValidator, Field, model_validator
 from dure.api import forms
 from dure.api.jobfile import Body, Id, Job, Slug, Word
 from dure.api.units import Count, EndMs, StartMs, fault
+from dure.controller.commands.traits import CARBON_MAX, DATASETS_MAX, POWER_PRICE_MAX
 from dure.model.envelope import WATTS_MAX
-from dure.model.policy import NO_LIMIT, PRICE_PERMILLE_MAX, QUOTA_MILLI_MAX, QUOTAS_MAX, Policy, Price, PriorityClass, Quota
+from dure.model.policy import (
+    NO_LIMIT,
+    PRICE_PERMILLE_MAX,
+    QUOTA_MILLI_MAX,
+    QUOTAS_MAX,
+    WEIGHT_MAX,
+    Policy,
+    Preference,
+    Price,
+    PriorityClass,
+    Quota,
+    Taste,
+)
+from dure.model.site import UNTOLD
 from dure.model.tenancy import Role
 from dure.scheduler import SUPPOSED_MAX
 
@@ -175,6 +189,14 @@ class PowerIn(Body):
     ends: EndMs | None = Field(default=None, description="last day, or first moment after it; absent: for ever")
 
 
+class TraitsIn(Body):
+    """What is known of a site now; what is left out stays as it is."""
+
+    carbon_g_kwh: int | None = Field(default=None, ge=UNTOLD, le=CARBON_MAX, description="of its power; -1: nobody knows")
+    power_krw_mwh: int | None = Field(default=None, ge=UNTOLD, le=POWER_PRICE_MAX, description="of its power; -1: nobody knows")
+    datasets: list[Slug] | None = Field(default=None, max_length=DATASETS_MAX, description="all data sets that are there")
+
+
 class MaintenanceIn(Body):
     """Nothing may run on a site, or on some of its nodes, for a while. What runs when it begins is not stopped."""
 
@@ -215,6 +237,14 @@ class QuotaIn(Body):
     lend_max_milli: int = Field(default=NO_LIMIT, ge=NO_LIMIT, le=QUOTA_MILLI_MAX)
 
 
+class PreferenceIn(Body):
+    """By what a plan prefers one place to another, and what it never takes."""
+
+    taste: Taste = Field(strict=False)
+    weight: int = Field(default=0, ge=0, le=WEIGHT_MAX, description="against other preferences")
+    most: int = Field(default=NO_LIMIT, ge=NO_LIMIT, le=10**9, description="work starts nowhere that lacks more; -1: no bound")
+
+
 class PolicyIn(Body):
     """The whole policy. Classes and prices have to be given, all of them; of the others, what is left out takes its first value,
     not that of the policy in force."""
@@ -224,6 +254,7 @@ class PolicyIn(Body):
     classes: list[PriorityClassIn] = Field(min_length=1, max_length=64)
     prices: list[PriceIn] = Field(max_length=1000)
     quotas: list[QuotaIn] = Field(default=[], max_length=QUOTAS_MAX)
+    preferences: list[PreferenceIn] = Field(default=[PreferenceIn(taste=Taste.DATA, weight=1000)], max_length=len(Taste))
     limit_ms_default: int = Field(default=3_600_000, ge=1000, le=MS_MAX)
     limit_ms_max: int = Field(default=1_209_600_000, ge=1000, le=MS_MAX)
     min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
@@ -241,7 +272,9 @@ class PolicyIn(Body):
 
     def policy(self) -> Policy:
         """The record, whose id and version the controller gives."""
-        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices", "quotas"})
+        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices", "quotas", "preferences"})
         classes = tuple(PriorityClass(**c.model_dump()) for c in self.classes)
         prices = tuple(Price(**p.model_dump()) for p in self.prices)
-        return Policy(classes=classes, prices=prices, quotas=tuple(Quota(**q.model_dump()) for q in self.quotas), **plain)
+        quotas = tuple(Quota(**q.model_dump()) for q in self.quotas)
+        preferences = tuple(Preference(**p.model_dump()) for p in self.preferences)
+        return Policy(classes=classes, prices=prices, quotas=quotas, preferences=preferences, **plain)

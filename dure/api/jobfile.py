@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dure.api import forms
-from dure.api.units import CoresMilli, Count, DurationMs, LimitMs, MemoryMib, PositiveDurationMs, fault
+from dure.api.units import CoresMilli, Count, DevicesMilli, DurationMs, LimitMs, MemoryMib, PositiveDurationMs, fault
 from dure.model.calendar import duration_text
-from dure.model.workload import Demand, WorkloadSpec
+from dure.model.workload import ANYWHERE, Demand, WorkloadSpec
 
 COMMAND_BYTES_MAX = 128 << 10  # Linux takes no longer single argument
 ENV_MAX = 256
@@ -112,7 +112,9 @@ class Resources(Body):
 
     cores: CoresMilli = Field(default=1000, description="processor cores of one worker, to a thousandth of a core")
     memory: MemoryMib = Field(default=512, description="memory of one worker, with its unit: 512MiB, 8GiB")
-    devices: Count = Field(default=0, ge=0, description="accelerator devices of one worker, at most 64")
+    devices: DevicesMilli = Field(
+        default=0, description="accelerator devices of one worker: whole ones, at most 64, or a share of one such as 0.5"
+    )
     accelerators: list[Word] = Field(default=[], max_length=16, description="accepted types, best first; empty: any")
 
 
@@ -147,6 +149,12 @@ class Job(Body):
         default=0, ge=0, description="further tries after a failure of its own command, at most `retries_max` of the policy"
     )
     sites: list[Word] = Field(default=[], max_length=256, description="ids of the sites at which it may run; empty: all")
+    datasets: list[Slug] = Field(
+        default=[], max_length=64, description="names of the data sets that it reads: it goes where they are, if it can"
+    )
+    topology: Literal["any", "block"] = Field(
+        default="any", description="where its workers may sit: anywhere at a site, or all in one topology block of it"
+    )
     grace: DurationMs = Field(default=10_000, description="between the polite signal and the kill, with its unit, at most 10m")
 
 
@@ -161,7 +169,8 @@ def spec_of(job: Job) -> WorkloadSpec:
         demand=Demand(
             cores_milli=resources.cores,
             memory_mib=resources.memory,
-            devices=resources.devices,
+            devices=resources.devices // 1000,
+            share_milli=resources.devices % 1000,
             accelerators=tuple(resources.accelerators),
         ),
         workers=job.workers,
@@ -172,6 +181,8 @@ def spec_of(job: Job) -> WorkloadSpec:
         depends_on=tuple(job.depends_on),
         retries=job.retries,
         sites=tuple(job.sites),
+        datasets=tuple(job.datasets),
+        topology="" if job.topology == ANYWHERE else job.topology,
         grace_ms=job.grace,
     )
 
@@ -187,7 +198,7 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
         "resources": {
             "cores": demand.cores_milli / 1000,
             "memory": f"{demand.memory_mib}MiB",
-            "devices": demand.devices,
+            "devices": demand.share_milli / 1000 if demand.share_milli else demand.devices,
             "accelerators": list(demand.accelerators),
         },
         "workers": spec.workers,
@@ -197,6 +208,8 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
         "depends_on": list(spec.depends_on),
         "retries": spec.retries,
         "sites": list(spec.sites),
+        "datasets": list(spec.datasets),
+        "topology": spec.topology or ANYWHERE,
         "grace": duration_text(spec.grace_ms),
     }
     checkpoint = {"checkpoint": duration_text(spec.checkpoint_interval_ms)} if spec.checkpoint_interval_ms else {}

@@ -14,6 +14,7 @@ from dure.model.workload import LIMIT_MS_MIN
 
 MIB = 1 << 20
 MEMORY_MIB_MAX = 1 << 30  # a pebibyte for one worker
+DEVICES_MAX = 64  # of one worker: a node has no more
 CORES_MAX = 10_000  # of one worker: the controller's bound, told at once
 DURATION_MS_MAX = 400 * 86_400_000  # longer than any policy allows; keeps sums far from 64 bits
 BEYOND = 2**31 - 1  # stands for every count that is larger: whoever knows the true bound refuses it by that bound
@@ -66,6 +67,20 @@ def cores_milli(value: Any) -> int:
     milli = round(value * 1000)
     if abs(value * 1000 - milli) > 1e-6:
         raise fault("bad_format", detail="form_cores", example="0.125")
+    return milli
+
+
+def devices_milli(value: Any) -> int:
+    """Whole devices (0, 1, 8), or a share of one (0.5) → thousandths. Raises a validation error for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value if isinstance(value, float) else 0):
+        raise fault("wrong_type", expected="number", least=0, limit=DEVICES_MAX)
+    if value > DEVICES_MAX:
+        raise fault("too_large", limit=DEVICES_MAX)
+    if value < 0:
+        raise fault("too_small", limit=0)
+    milli = round(value * 1000)
+    if abs(value * 1000 - milli) > 1e-6 or (milli > 1000 and milli % 1000):
+        raise fault("bad_format", detail="form_devices", example="0.5")
     return milli
 
 
@@ -138,6 +153,9 @@ _DURATION_TEXT = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 MemoryMib = Annotated[int, BeforeValidator(memory_mib), WithJsonSchema(_text(r"^[0-9]+(\.[0-9]{1,3})? ?[KMGT]i?B$", "1GiB"))]
 CoresMilli = Annotated[
     int, BeforeValidator(cores_milli), WithJsonSchema({"type": "number", "minimum": 0.001, "maximum": CORES_MAX})
+]
+DevicesMilli = Annotated[
+    int, BeforeValidator(devices_milli), WithJsonSchema({"type": "number", "minimum": 0, "maximum": DEVICES_MAX})
 ]
 Count = Annotated[int, BeforeValidator(count)]
 DurationMs = Annotated[int, BeforeValidator(duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "10s"))]

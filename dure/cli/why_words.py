@@ -105,6 +105,8 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if change["all_sites"]:
         found["sites"] = []
+    if change.get("topology"):
+        found["topology"] = change["topology"]
     if change["accelerators"]:
         found["resources.accelerators"] = list(change["accelerators"])
     if change["limit_ms"]:  # of the plan: it counts the grace period in
@@ -116,6 +118,8 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
     for field in ("devices", "workers"):
         if change[field]:
             found[f"resources.{field}" if field == "devices" else field] = change[field]
+    if change["share_milli"]:
+        found["resources.devices"] = change["share_milli"] / 1000
     if change["priority"]:
         found["priority"] = change["priority"]
     return found
@@ -126,6 +130,8 @@ def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
     spec, demand = workload["spec"], workload["spec"]["demand"]
     if change["all_sites"]:
         yield run.t("change.all_sites")
+    if change.get("topology"):  # of a plane of an older version it is not known
+        yield run.t(f"change.topology.{change['topology']}")
     if change["accelerators"]:
         yield run.t("change.accelerators", old=", ".join(demand["accelerators"]), new=", ".join(change["accelerators"]))
     if change["limit_ms"]:
@@ -140,6 +146,8 @@ def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
         yield run.t("change.cores", old=demand["cores_milli"] / 1000, new=change["cores_milli"] / 1000)
     if change["devices"]:
         yield run.t("change.devices", old=demand["devices"], new=change["devices"])
+    if change["share_milli"]:
+        yield run.t("change.share", old=demand["share_milli"] / 1000, new=change["share_milli"] / 1000)
     if change["workers"]:
         yield run.t("change.workers", old=spec["workers"], new=change["workers"])
     if change["funds_won"]:

@@ -54,6 +54,14 @@ class PlaneMethods(Transport):
         body = {"watts": watts, "starts": starts, "ends": ends}
         return self.write("POST", f"/sites/{part(id)}/power", body)
 
+    def set_traits(
+        self, id: str, *, carbon_g_kwh: int | None = None, power_krw_mwh: int | None = None, datasets: Sequence[str] | None = None
+    ) -> Plain:
+        """Say what is known of a site now; None: as it was. -1: nobody knows. datasets: all that are there."""
+        told = None if datasets is None else list(datasets)
+        body = {"carbon_g_kwh": carbon_g_kwh, "power_krw_mwh": power_krw_mwh, "datasets": told}
+        return self.write("POST", f"/sites/{part(id)}/traits", body)
+
     def plan_maintenance(
         self, id: str, *, ends: str | int, starts: str | int | None = None, nodes: Sequence[str] = (), note: str = ""
     ) -> Plain:

@@ -14,7 +14,7 @@ from dure.ledger import rate_all
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.model.workload import Attempt, AttemptState, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import BLOCK, Attempt, AttemptState, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Reader
 from dure.scheduler import (
     Change,
@@ -132,7 +132,8 @@ def _changed(spec: WorkloadSpec, change: Change) -> WorkloadSpec:
         spec.demand,
         cores_milli=change.cores_milli or spec.demand.cores_milli,
         memory_mib=change.memory_mib or spec.demand.memory_mib,
-        devices=change.devices or spec.demand.devices,
+        devices=change.devices or (0 if change.share_milli else spec.demand.devices),
+        share_milli=change.share_milli or (0 if change.devices else spec.demand.share_milli),
         accelerators=change.accelerators or spec.demand.accelerators,
     )
     limit_ms = change.limit_ms - spec.grace_ms if change.limit_ms else spec.limit_ms
@@ -163,7 +164,7 @@ def _state_reason(workload: Workload) -> Reason:
 def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
     """A change in the words of a job file: only the members that change; "funds_won" is money, not a member."""
     plain: dict[str, Any] = {}
-    for name in ("cores_milli", "memory_mib", "devices", "workers", "priority", "funds_won"):
+    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "priority", "funds_won"):
         if getattr(change, name):
             plain[name] = getattr(change, name)
     if change.accelerators:
@@ -172,6 +173,8 @@ def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
         plain["limit_ms"] = change.limit_ms - spec.grace_ms
     if change.all_sites:
         plain["sites"] = []
+    if change.topology:
+        plain["topology"] = change.topology
     return plain
 
 
@@ -191,8 +194,8 @@ class PolicyRater:
     priority: str  # the class that the workload has
 
     def __call__(
-        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
-        priority: str,
+        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, share_milli: int, limit_ms: int,
+        preemptible: bool, priority: str,
     ) -> tuple[int, ...]:  # fmt: skip
         return rate_all(
             self.policy,
@@ -201,6 +204,7 @@ class PolicyRater:
             cores_milli=cores_milli,
             memory_mib=memory_mib,
             devices=devices,
+            share_milli=share_milli,
             limit_ms=limit_ms,
             preemptible=preemptible,
             priority=priority or self.priority,
@@ -261,10 +265,13 @@ def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: d
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
+        share_milli=demand.share_milli,
         limit_ms=occupy_ms(spec),
         alternatives=tuple((index.get(a, -1), hold) for a, hold in holds.items()),
         submitted_ms=snapshot.now_ms,
         preempts=klass.preempts,
         preemptible=spec.preemptible,
+        block=spec.topology == BLOCK,
         sites=tuple(snapshot.sites.ids.index(s) for s in spec.sites if s in snapshot.sites.ids),
+        data=tuple(snapshot.data.index(d) if d in snapshot.data else -1 for d in spec.datasets),
     )

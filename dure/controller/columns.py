@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.controller.envelopes import closed_columns, power_columns
+from dure.controller.envelopes import closed_columns, data_names, power_columns, trait_columns
 from dure.controller.lifecycle import decayed, normalised_cores
 from dure.controller.mirror import Mirror, Waiting
 from dure.controller.rates import accepted, hold_amounts, occupy_ms
 from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
 from dure.ledger import available, award_account
-from dure.model.accelerators import core_rate
+from dure.model.accelerators import core_rate, is_domestic
 from dure.model.money import CURRENCIES
-from dure.model.policy import Policy
+from dure.model.policy import Policy, Taste
 from dure.model.site import Node
-from dure.model.workload import Attempt, AttemptState, WorkloadSpec
+from dure.model.workload import BLOCK, Attempt, AttemptState, WorkloadSpec
 from dure.scheduler.quotas import quotas_of, use_of
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
@@ -50,7 +50,7 @@ _STATE = {
 }
 # columns of the waiting table, in order
 _SHAPE, _PROJECT, _PRIORITY, _PREEMPTS, _PREEMPTIBLE, _SUBMITTED, _ELIGIBLE, _DEPENDENCY = range(8)
-_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _WIDTH = 8, 9, 10, 11, 12, 13
+_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _SHARE, _BLOCK, _WIDTH = 8, 9, 10, 11, 12, 13, 14, 15
 
 I64Array = NDArray[np.int64]
 
@@ -72,6 +72,7 @@ class Columns:
         self._shape_types: list[tuple[str, ...]] = []
         self._shape_holds: list[list[tuple[int, ...]]] = []
         self._shape_sites: list[tuple[str, ...]] = []
+        self._shape_data: list[tuple[str, ...]] = []
         self._types: tuple[str, ...] = ()
         self._projects: dict[str, int] = {}  # id → number, in the order in which they were met
 
@@ -87,12 +88,13 @@ class Columns:
         row = (
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
-            demand.devices, occupy_ms(spec),
+            demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 
     def _shape(self, spec: WorkloadSpec) -> int:
-        key = (spec.demand, spec.workers, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.sites, spec.priority)
+        wants = (spec.demand, spec.workers, spec.sites, spec.datasets, spec.topology)
+        key = (*wants, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.priority)
         known = self._shapes.get(key)
         if known is not None:
             return known
@@ -101,6 +103,7 @@ class Columns:
         self._shape_types.append(types)
         self._shape_holds.append([hold_amounts(self._mirror.policy, spec, t) for t in types])
         self._shape_sites.append(spec.sites)
+        self._shape_data.append(spec.datasets)
         return self._shapes[key]
 
     # -- the snapshot --------------------------------------------------------------------------------------------
@@ -119,7 +122,8 @@ class Columns:
         node_row = {n.id: row for row, n in enumerate(nodes)}
         strange = self._strangers()
         closed = frozenset(chain.from_iterable(s.closes for s in strange))
-        pending, alternatives = self._pending(now_ms, project_row, site_row, accelerators)
+        names = data_names(m.sites.values())
+        pending, alternatives = self._pending(now_ms, project_row, site_row, accelerators, names)
         shares, leaf = self._shares(now_ms, ordered)
         node_columns = self._nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed, now_ms)
         attempts = _with(self._attempts(project_row, node_row), strange, project_row, node_row, m.policy)
@@ -133,8 +137,10 @@ class Columns:
                 draining=m.plane.draining,
                 policy=m.policy,
                 accelerators=accelerators,
+                domestic=_bool([is_domestic(a) for a in accelerators]),
+                data=names,
                 core_rate=np.array([core_rate(a) for a in (*accelerators, "")], dtype=np.float64),
-                sites=self._sites(sites, now_ms),
+                sites=self._sites(sites, now_ms, names),
                 nodes=node_columns,
                 attempts=attempts,
                 pending=pending,
@@ -147,8 +153,11 @@ class Columns:
         )
 
     def _note_types(self) -> None:
-        """Jobs that take any accelerator depend on which types there are: when that changes, their shapes are made anew."""
-        types = tuple(sorted({n.accelerator for n in self._mirror.nodes.values() if n.accelerator}))
+        """Jobs that take any accelerator depend on which types there are, and in which order the policy prefers them: when that
+        changes, their shapes are made anew."""
+        home = any(p.taste == Taste.DOMESTIC and p.weight > 0 for p in self._mirror.policy.preferences)
+        here = {n.accelerator for n in self._mirror.nodes.values() if n.accelerator}
+        types = tuple(sorted(here, key=lambda a: (home and not is_domestic(a), a)))
         if types == self._types:
             return
         self._again(types)
@@ -164,11 +173,13 @@ class Columns:
         placed = (a.accelerator for a in self._mirror.attempts.values())
         return tuple(sorted({*self._types, *asked, *placed} - {""}))
 
-    def _sites(self, ids: Sequence[str], now_ms: int) -> Sites:
+    def _sites(self, ids: Sequence[str], now_ms: int, names: Sequence[str]) -> Sites:
         m = self._mirror
         reachable = _bool([m.answers(id, now_ms) for id in ids])
         rows = [m.sites[id] for id in ids]
-        return Sites(tuple(ids), reachable, _bool([row.drained for row in rows]), *power_columns(rows, now_ms))
+        return Sites(
+            tuple(ids), reachable, _bool([row.drained for row in rows]), *power_columns(rows, now_ms), *trait_columns(rows, names)
+        )
 
     def _nodes(
         self, nodes: Sequence[Node], site_row: dict[str, int], types: dict[str, int], closed: frozenset[str], now_ms: int
@@ -178,6 +189,7 @@ class Columns:
             ids=tuple(n.id for n in nodes),
             site=_i32([site_row[n.site] for n in nodes]),
             accelerator=_i32([types.get(n.accelerator, -1) for n in nodes]),
+            block=_blocks(nodes),
             cores_milli=_i64([n.cores_milli for n in nodes]),
             memory_mib=_i64([n.memory_mib for n in nodes]),
             device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
@@ -188,10 +200,16 @@ class Columns:
             closed_ptr=ptr,
             closed_from_ms=from_ms,
             closed_until_ms=until_ms,
+            shares=_bool([n.shares for n in nodes]),
         )
 
     def _pending(
-        self, now_ms: int, project_row: dict[str, int], site_row: dict[str, int], accelerators: tuple[str, ...]
+        self,
+        now_ms: int,
+        project_row: dict[str, int],
+        site_row: dict[str, int],
+        accelerators: tuple[str, ...],
+        names: Sequence[str],
     ) -> tuple[Pending, Alternatives]:
         ids, cells = self._waiting.ids(), self._waiting.take()
         if self._mirror.quarantined:
@@ -202,6 +220,9 @@ class Columns:
         site_runs = [[site_row[s] for s in sites if s in site_row] for sites in self._shape_sites]
         site_ptr, site_at = _gather(site_runs, shape)
         alt_ptr, alt_at = _gather(self._shape_types, shape)
+        known = {name: row for row, name in enumerate(names)}
+        data_runs = [[known.get(name, -1) for name in data] for data in self._shape_data]
+        data_ptr, data_at = _gather(data_runs, shape)
         index = {a: i for i, a in enumerate(accelerators)}
         types = _i32([index.get(t, -1) for t in chain.from_iterable(self._shape_types)])
         holds = np.array(list(chain.from_iterable(self._shape_holds)), dtype=np.int64).reshape(-1, len(CURRENCIES))
@@ -219,10 +240,14 @@ class Columns:
             memory_mib=cells[:, _MEMORY].copy(),
             devices=cells[:, _DEVICES].copy(),
             limit_ms=cells[:, _LIMIT].copy(),
+            block=cells[:, _BLOCK].astype(np.bool_),
             shape=_renumbered(shape),
             site_ptr=site_ptr,
             site_row=_i32(list(chain.from_iterable(site_runs)))[site_at],
             alt_ptr=alt_ptr,
+            share_milli=cells[:, _SHARE].copy(),
+            data_ptr=data_ptr,
+            data_row=_i32(list(chain.from_iterable(data_runs)))[data_at],
         )
         return pending, Alternatives(accelerator=types[alt_at], hold=holds[alt_at])
 
@@ -250,6 +275,7 @@ class Columns:
             worker_ptr=_i32(np.cumsum([0, *(len(w) for w in workers)])),
             worker_node=_i32([n for n, _ in flat]),
             worker_mask=np.array([mask for _, mask in flat], dtype=np.uint64),
+            share_milli=_i64([s.demand.share_milli for s in specs]),
         )
 
     def _strangers(self) -> list[Stranger]:
@@ -258,7 +284,8 @@ class Columns:
         if not rows:
             return []
         taken: dict[str, int] = {}
-        for worker in chain.from_iterable(a.workers for a in m.attempts.values()):
+        whole = (a for a in m.attempts.values() if a.workload in m.placed and not m.placed[a.workload].spec.demand.share_milli)
+        for worker in chain.from_iterable(a.workers for a in whole):
             taken[worker.node] = taken.get(worker.node, 0) | _mask(worker.devices)
         return strangers(rows, m.nodes, taken)
 
@@ -349,7 +376,15 @@ def _with(
         worker_ptr=_i32([*live.worker_ptr, *ends]),
         worker_node=_i32([*live.worker_node, *(node_row[node] for node, _ in flat)]),
         worker_mask=np.array([*live.worker_mask, *(mask for _, mask in flat)], dtype=np.uint64),
+        share_milli=_i64([*live.share_milli, *(0 for _ in strange)]),
     )
+
+
+def _blocks(nodes: Sequence[Node]) -> NDArray[np.int32]:
+    """Numbers of topology blocks, in the order of their first nodes. Nodes of another accelerator that tell of the same block are
+    another block: gangs are of one type."""
+    known: dict[tuple[str, str, str], int] = {}
+    return _i32([known.setdefault((n.site, n.accelerator, n.block), len(known)) if n.block else -1 for n in nodes])
 
 
 def _started(attempt: Attempt) -> int:

@@ -1,8 +1,8 @@
-"""Power and maintenance of sites, as columns of a snapshot: what counts of them at a moment."""
+"""Power, maintenance and traits of sites, as columns of a snapshot: what counts of them at a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import numpy as np
@@ -13,6 +13,7 @@ from dure.model.site import Node, Site
 
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
 MW = 1000  # milliwatts of a watt
 
 
@@ -27,6 +28,17 @@ def power_columns(sites: Sequence[Site], now_ms: int) -> tuple[I64, I32, I64, I6
     flat = list(chain.from_iterable(steps))
     pue = np.array([site.pue_permille for site in sites], dtype=np.int64)
     return pue, _ptr(steps), _i64([at for at, _ in flat]), _i64([mw for _, mw in flat])
+
+
+def trait_columns(sites: Sequence[Site], data: Sequence[str]) -> tuple[I64, I64, Bool]:
+    """carbon_g_kwh, power_krw_mwh and has_data of `Sites`. data: names of data sets."""
+    has = np.array([[name in site.datasets for name in data] for site in sites], np.bool_).reshape(len(sites), len(data))
+    return _i64([site.carbon_g_kwh for site in sites]), _i64([site.power_krw_mwh for site in sites]), has
+
+
+def data_names(sites: Iterable[Site]) -> tuple[str, ...]:
+    """Every data set that a site has, by its name."""
+    return tuple(sorted({name for site in sites for name in site.datasets}))
 
 
 def closed_columns(nodes: Sequence[Node], sites: Sequence[Site], now_ms: int) -> tuple[I32, I64, I64]:

@@ -178,6 +178,7 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload, run_ms: int) -> t
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
+        share_milli=demand.share_milli,
         run_ms=run_ms,
         limit_ms=attempt.limit_ms,
         preemptible=spec.preemptible,
@@ -254,6 +255,7 @@ def energy_of(reader: Reader, attempt: Attempt, workload: Workload) -> tuple[int
             cores_milli=demand.cores_milli,
             core_mw=nodes[w.node].core_mw,
             devices=demand.devices,
+            share_milli=demand.share_milli,
             device_mw=nodes[w.node].device_mw,
             pue_permille=site.pue_permille if site else 1000,
         )
@@ -266,7 +268,7 @@ def energy_of(reader: Reader, attempt: Attempt, workload: Workload) -> tuple[int
 def normalised_cores(workload: Workload, accelerator: str) -> float:
     """What a workload weighs in fair share while it runs, in normalised cores."""
     demand = workload.spec.demand
-    return workload.spec.workers * (demand.cores_milli / 1000 + demand.devices * core_rate(accelerator))
+    return workload.spec.workers * (demand.cores_milli / 1000 + demand.devices_milli / 1000 * core_rate(accelerator))
 
 
 def decayed(use: float, age_ms: int, half_life_ms: int) -> float:

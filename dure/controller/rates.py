@@ -27,6 +27,7 @@ def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
+        share_milli=demand.share_milli,
         limit_ms=spec.limit_ms,
         grace_ms=spec.grace_ms,
         preemptible=spec.preemptible,
@@ -36,7 +37,7 @@ def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[
 
 def accepted(spec: WorkloadSpec, types: Sequence[str]) -> tuple[str, ...]:
     """Accelerator types on which it may run, best first: those it names, else any that there are; "" without devices."""
-    if not spec.demand.devices:
+    if not spec.demand.wants_devices:
         return ("",)
     return spec.demand.accelerators or tuple(types) or ("any",)
 

@@ -26,39 +26,41 @@ UNPAYABLE = AMOUNT_MAX + 1  # an amount that no award can hold; still fits every
 
 def charge_nano(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    duration_ms: int, preemptible: bool, priority: str,
+    duration_ms: int, preemptible: bool, priority: str, share_milli: int = 0,
 ) -> int | None:  # fmt: skip
     """Price of `workers` times this much for `duration_ms`, in nano-units of `currency`, rounded half up.
 
-    cores_milli, memory_mib, devices: per worker. priority: name of the class whose factor counts. None: cannot be paid in
-    that currency (its devices have no price there; in ACS also what has no devices)."""
+    cores_milli, memory_mib, devices: per worker; share_milli: thousandths of a device besides. priority: name of the class whose
+    factor counts. None: cannot be paid in that currency (its devices have no price there; in ACS also what has no devices)."""
     numerator = _numerator(
-        policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible, priority
+        policy, currency, accelerator, workers, cores_milli, memory_mib, devices * _MILLI + share_milli, duration_ms, preemptible,
+        priority,
     )  # fmt: skip
     return None if numerator is None else round_half_up(numerator, _DENOMINATOR)
 
 
 def hold_amount(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    limit_ms: int, preemptible: bool, priority: str, grace_ms: int = 0,
+    limit_ms: int, preemptible: bool, priority: str, grace_ms: int = 0, share_milli: int = 0,
 ) -> int | None:  # fmt: skip
     """The most that an attempt may cost: the charge for limit and grace, rounded up to a whole unit. None as in `charge_nano`."""
     duration_ms = limit_ms + grace_ms
     numerator = _numerator(
-        policy, currency, accelerator, workers, cores_milli, memory_mib, devices, duration_ms, preemptible, priority
+        policy, currency, accelerator, workers, cores_milli, memory_mib, devices * _MILLI + share_milli, duration_ms, preemptible,
+        priority,
     )  # fmt: skip
     return None if numerator is None else round_up(numerator, _DENOMINATOR * NANO)
 
 
 def rate_all(
     policy: Policy, *, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int,
-    preemptible: bool, priority: str, grace_ms: int = 0,
+    preemptible: bool, priority: str, grace_ms: int = 0, share_milli: int = 0,
 ) -> tuple[int, ...]:  # fmt: skip
     """`hold_amount` for each of CURRENCIES, -1 where it cannot be paid in that one, at most UNPAYABLE: a row of a snapshot."""
     amounts = (
         hold_amount(policy, currency=currency, accelerator=accelerator, workers=workers, cores_milli=cores_milli,
                     memory_mib=memory_mib, devices=devices, limit_ms=limit_ms, grace_ms=grace_ms, preemptible=preemptible,
-                    priority=priority)
+                    priority=priority, share_milli=share_milli)
         for currency in CURRENCIES
     )  # fmt: skip
     return tuple(-1 if amount is None else min(amount, UNPAYABLE) for amount in amounts)
@@ -66,7 +68,7 @@ def rate_all(
 
 def run_charge_nano(
     policy: Policy, *, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
-    run_ms: int, limit_ms: int, preemptible: bool, priority: str,
+    run_ms: int, limit_ms: int, preemptible: bool, priority: str, share_milli: int = 0,
 ) -> int:  # fmt: skip
     """What an ended attempt costs, in nano-units: the charge for its evidenced run time, at most its limit.
 
@@ -75,7 +77,7 @@ def run_charge_nano(
     duration_ms = max(0, min(run_ms, limit_ms))
     amount = charge_nano(policy, currency=currency, accelerator=accelerator, workers=workers, cores_milli=cores_milli,
                          memory_mib=memory_mib, devices=devices, duration_ms=duration_ms, preemptible=preemptible,
-                         priority=priority)  # fmt: skip
+                         priority=priority, share_milli=share_milli)  # fmt: skip
     require(amount is not None, f"no price in {currency} for what was held in it")
     assert amount is not None  # as just required; for the type checker
     return amount
@@ -95,28 +97,30 @@ def refund_nano(
     return round_half_up(charged_nano * max(0, min(lost_ms, cap_ms, run_ms)), run_ms)
 
 
-def energy_mwh(*, run_ms: int, cores_milli: int, core_mw: int, devices: int, device_mw: int, pue_permille: int) -> int:
+def energy_mwh(
+    *, run_ms: int, cores_milli: int, core_mw: int, devices: int, device_mw: int, pue_permille: int, share_milli: int = 0
+) -> int:  # fmt: skip
     """Modelled energy at the site's meter, in milliwatt-hours, rounded half up.
 
     Basis: run time × (busy cores × the node's milliwatts per core + allocated devices × its milliwatts per device) × PUE. It
     supposes that what was allocated was busy, so it is an upper estimate for idle work. Nodes differ: call it for each worker
     and add."""
-    milli_mw = cores_milli * core_mw + _MILLI * devices * device_mw
+    milli_mw = cores_milli * core_mw + (_MILLI * devices + share_milli) * device_mw
     return round_half_up(run_ms * milli_mw * pue_permille, _MILLI * _PERMILLE * _HOUR_MS)
 
 
 def _numerator(
-    policy: Policy, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int,
+    policy: Policy, currency: str, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices_milli: int,
     duration_ms: int, preemptible: bool, priority: str,
 ) -> int | None:  # fmt: skip
-    require(min(workers, cores_milli, memory_mib, devices, duration_ms) >= 0, "no demand or duration is negative")
+    require(min(workers, cores_milli, memory_mib, devices_milli, duration_ms) >= 0, "no demand or duration is negative")
     prices = price_table(policy, currency)
-    device = _device_price(prices, accelerator) if devices else 0
+    device = _device_price(prices, accelerator) if devices_milli else 0
     merit = currency == Currency.ACS
-    if device is None or (merit and not devices):
+    if device is None or (merit and not devices_milli):
         return None
     host = 0 if merit else prices.get("core", 0) * cores_milli * _MIB + prices.get("memory_gib", 0) * memory_mib * _MILLI
-    rate = workers * (host + device * devices * _MILLI * _MIB)
+    rate = workers * (host + device * devices_milli * _MIB)
     discount = policy.preemptible_permille if preemptible else _PERMILLE
     return rate * duration_ms * discount * policy.class_of(priority).price_permille
 

@@ -91,6 +91,15 @@ def find(accelerator: str) -> Accelerator | None:
     return ACCELERATORS.get(accelerator.lower())
 
 
+HOME = "KR"
+
+
+def is_domestic(accelerator: str) -> bool:
+    """Whether its maker is at home here. A type that the catalogue does not know is from abroad."""
+    entry = find(accelerator)
+    return entry is not None and entry.origin == HOME
+
+
 def core_rate(accelerator: str) -> float:
     """Normalised core-seconds that one device-second of this type weighs in fair share; 0 for "" (no device)."""
     if not accelerator:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
 HOUR_MS = 3_600_000
 PRICE_PERMILLE_MAX = 100_000  # of a class: a hundred times the price is a ban already
+WEIGHT_MAX = 1000  # of a preference
 NO_LIMIT = -1  # of a quota: borrow, or lend, as much as there is
 WHOLE_FARM = "*"  # `Quota.of` of the root above all organisations
 # So much stays exact in every sum: 10,000 quotas of a hundred million devices are below 2^53 thousandths.
@@ -45,6 +47,27 @@ class Quota:
     lend_max_milli: int = NO_LIMIT  # of what it and those below have
 
 
+class Taste(StrEnum):
+    """By what a plan may prefer one place to another: how much a place lacks of it, in a unit of its own."""
+
+    DOMESTIC = "domestic"  # 1 on accelerators of makers abroad, 0 on domestic ones and where none is wanted
+    CARBON = "carbon"  # grams of CO₂ in a kilowatt-hour of the site's power
+    POWER_PRICE = "power_price"  # won for a megawatt-hour at the site
+    DATA = "data"  # data sets that the work names and the site does not have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What a plan weighs when it has the choice, and what it never takes.
+
+    Of places where work could start now, that with the least weighed lack is taken: of each taste its weight times what the place
+    lacks, over the most that any place lacks of it. Between equals the place with the least to spare, as ever."""
+
+    taste: Taste
+    weight: int = 0  # 0 to 1000, against other preferences
+    most: int = NO_LIMIT  # work starts nowhere that lacks more; what nobody knows of a site lacks more than any bound
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One version of the rules. Stored under id "policy:VERSION"; the highest version is in force."""
@@ -59,6 +82,7 @@ class Policy:
     )
     prices: tuple[Price, ...] = ()
     quotas: tuple[Quota, ...] = ()
+    preferences: tuple[Preference, ...] = (Preference(taste=Taste.DATA, weight=1000),)
     limit_ms_default: int = HOUR_MS  # what a job gets that names no limit
     limit_ms_max: int = 14 * 24 * HOUR_MS
     min_run_ms: int = 60_000  # nobody is preempted before having run this long
@@ -103,7 +127,8 @@ def price_table(policy: Policy, currency: str) -> Mapping[str, int]:
 class PolicyChange:
     """One field in which a policy differs from the one before it. None: it is not there."""
 
-    # of a price "prices.RESOURCE.CURRENCY", of a class "classes.NAME.FIELD", of a quota "quotas.OF.RESOURCE.FIELD", else the name
+    # of a price "prices.RESOURCE.CURRENCY", of a class "classes.NAME.FIELD", of a quota "quotas.OF.RESOURCE.FIELD", of a
+    # preference "preferences.TASTE.FIELD", else the name
     field: str
     old: int | str | None
     new: int | str | None
@@ -132,6 +157,11 @@ def _leaves(policy: Policy) -> Iterator[tuple[str, int | str | None]]:
             yield from ((f"prices.{p.resource}.{p.currency}", p.nano) for p in policy.prices)
         elif field.name == "quotas":
             yield from (leaf for quota in policy.quotas for leaf in _quota_leaves(quota))
+        elif field.name == "preferences":
+            for preference in policy.preferences:
+                of = f"preferences.{preference.taste.value}"
+                yield f"{of}.weight", preference.weight
+                yield from ((f"{of}.most", preference.most) for _ in range(preference.most != NO_LIMIT))
         elif field.name not in ("id", "created_ms", "written_by", "version"):
             yield field.name, getattr(policy, field.name)
 

@@ -16,6 +16,7 @@ class ReasonKind(StrEnum):
     WAITS_PAUSE = "waits_pause"
     WAITS_DRAINING = "waits_draining"
     NO_SITE_ALLOWED = "no_site_allowed"
+    RULED_OUT = "ruled_out"  # taste: of which a bound of the policy keeps it off
     NO_SITE_REACHABLE = "no_site_reachable"
     SITES_DRAINED = "sites_drained"
     NODES_OUT = "nodes_out"  # drained or down
@@ -23,10 +24,14 @@ class ReasonKind(StrEnum):
     NODE_TOO_SMALL_CORES = "node_too_small_cores"
     NODE_TOO_SMALL_MEMORY = "node_too_small_memory"
     NODE_TOO_SMALL_DEVICES = "node_too_small_devices"
+    DEVICES_UNDIVIDED = "devices_undivided"  # it wants a share of one
     SITE_TOO_SMALL = "site_too_small"
+    BLOCK_TOO_SMALL = "block_too_small"  # topology block
     WAITS_CORES = "waits_cores"
     WAITS_MEMORY = "waits_memory"
     WAITS_DEVICES = "waits_devices"
+    WAITS_SHARE = "waits_share"  # of a device
+    WAITS_BLOCK = "waits_block"  # a site has room, but no topology block of it
     WAITS_RESERVED = "waits_reserved"
     WAITS_VICTIMS = "waits_victims"
     POWER_SHORT = "power_short"  # a site may not draw so much, now or before the work would end

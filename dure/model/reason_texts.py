@@ -114,6 +114,22 @@ _WAITING: dict[K, ReasonText] = {
         "Ask for at most {workers_fit_empty} workers, or smaller ones."), (
         "사이트 규모 초과", "워커 {workers}개가 함께 필요하지만 빈 사이트에도 {workers_fit_empty}개까지만 들어갑니다.",
         "워커를 {workers_fit_empty}개 이하로 하거나 더 작게 요청하십시오.")),
+    K.BLOCK_TOO_SMALL: _text("workers workers_fit_block", _SELF, (
+        "No topology block is large enough",
+        "It needs {workers} workers in one topology block; the largest block takes {workers_fit_block} of them even when empty.",
+        "Do without the block (topology: any), or ask for at most {workers_fit_block} workers."), (
+        "토폴로지 블록 규모 초과",
+        "워커 {workers}개가 한 토폴로지 블록에 있어야 하지만 가장 큰 블록이 비어 있어도 {workers_fit_block}개까지만 들어갑니다.",
+        "블록 조건을 빼거나(topology: any) 워커를 {workers_fit_block}개 이하로 하십시오.")),
+    K.WAITS_BLOCK: _text("workers workers_fit_now", _WAIT, (
+        "Waits for a topology block",
+        "A site has room for its {workers} workers, but no block has room for all of them; the emptiest takes {workers_fit_now} "
+        "now.",
+        "Wait until others in a block end, or do without the block (topology: any)."), (
+        "토폴로지 블록 대기",
+        "사이트에는 워커 {workers}개의 자리가 있지만 모두 들어갈 블록이 없습니다. 지금 가장 빈 블록에 {workers_fit_now}개가 "
+        "들어갑니다.",
+        "블록의 다른 작업이 끝나기를 기다리거나 블록 조건을 빼십시오(topology: any).")),
     K.WAITS_CORES: _text("workers workers_fit_now wanted_milli free_milli", _WAIT, (
         "Waits for cores", "It needs {workers} × {wanted_milli} at one site; there is room for {workers_fit_now} now. "
         "The most that is free on one node with room for the rest: {free_milli}.",
@@ -136,6 +152,28 @@ _WAITING: dict[K, ReasonText] = {
         "가속기 대기", "한 사이트에 {workers} × 가속기 {wanted}개의 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
         "나머지를 갖춘 한 노드에 남은 최대: {free}개.",
         "다른 작업이 끝나기를 기다리거나 더 적게 요청하십시오.")),
+    K.WAITS_SHARE: _text("workers workers_fit_now wanted_share_milli free_share_milli", _WAIT, (
+        "Waits for a share of an accelerator",
+        "It needs {workers} × {wanted_share_milli} of an accelerator at one site; there is room for {workers_fit_now} now. "
+        "The most that is left of one on a node with room for the rest: {free_share_milli}.",
+        "Wait until others end, or ask for a smaller share."), (
+        "가속기 일부 대기",
+        "한 사이트에 {workers} × 가속기 {wanted_share_milli}개분의 자리가 필요하지만 지금은 {workers_fit_now}개분만 있습니다. "
+        "나머지를 갖춘 노드의 가속기 하나에 남은 최대: {free_share_milli}.",
+        "다른 작업이 끝나기를 기다리거나 더 작은 몫을 요청하십시오.")),
+    K.DEVICES_UNDIVIDED: _text("", _SELF, (
+        "No accelerator is divided",
+        "It asks for a share of an accelerator, but no site where it may run divides any that it accepts.",
+        "Ask for whole accelerators, or allow another type or site."), (
+        "나누어 쓰는 가속기 없음",
+        "가속기의 일부를 요청했지만, 실행할 수 있는 사이트 가운데 받아들이는 종류의 가속기를 나누어 쓰는 곳이 "
+        "없습니다.",
+        "가속기를 통째로 요청하거나 다른 종류나 사이트를 허용하십시오.")),
+    K.RULED_OUT: _text("taste", _WAIT, (
+        "Kept off by the policy", "Wherever it could run, the policy keeps work off: {taste}.",
+        "Wait until that changes, or allow other sites or types."), (
+        "정책상 실행 불가", "실행할 수 있는 모든 곳이 정책의 제한에 걸립니다: {taste}.",
+        "그것이 바뀌기를 기다리거나 다른 사이트나 종류를 허용하십시오.")),
     K.WAITS_RESERVED: _text("for_workload until_ms", _WAIT, (
         "Room is promised to another", "There is room, but it is kept for {for_workload}, which starts by {until_ms}.",
         "Wait, or ask for so little time that it ends before then."), (

@@ -51,6 +51,15 @@ PROBLEMS: Pairs = MappingProxyType({
 })  # fmt: skip
 
 # Why something cannot be supposed (BAD_SUPPOSITION), or a saved snapshot not be read (SNAPSHOT_UNREADABLE): the fact "wrong".
+# of a preference whose bound keeps work off
+TASTES: Pairs = MappingProxyType(
+    {
+        "domestic": ("accelerators of makers abroad", "국외 제조사의 가속기"),
+        "carbon": ("carbon of the site's power", "사이트 전력의 탄소"),
+        "power_price": ("price of the site's power", "사이트의 전력 단가"),
+        "data": ("data sets that are not there", "그곳에 없는 데이터 세트"),
+    }
+)
 FAULTS: Pairs = MappingProxyType({
     "word": ("“{token}” cannot stand there; what can be supposed: {allowed}",
              "“{token}” 자리에 올 수 없는 말입니다. 가정할 수 있는 것: {allowed}"),
@@ -137,6 +146,8 @@ FORMS: Mapping[str, tuple[str, str]] = {
     "form_duration": ("numbers with units d, h, m, s, ms in this order, without spaces or fractions",
                       "d, h, m, s, ms 순서로 단위를 붙인 정수, 공백과 소수점 없이"),
     "form_memory": ("a number with KiB, MiB, GiB, TiB, KB, MB, GB or TB", "KiB, MiB, GiB, TiB, KB, MB, GB, TB 단위를 붙인 수"),
+    "form_devices": ("whole devices, or a share of one with at most three decimals",
+                     "장치 개수(정수), 또는 한 장치의 일부(소수점 아래 세 자리까지)"),
     "form_cores": ("at most three decimals", "소수점 아래 세 자리까지"),
     "form_moment": ("a day, an ISO 8601 moment, or milliseconds since 1970", "날짜, ISO 8601 시각, 또는 1970년부터의 밀리초"),
     "form_quotes": ("a quote is left open, or nothing follows the last backslash",

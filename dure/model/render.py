@@ -14,7 +14,7 @@ from dure.model.money import Currency
 from dure.model.policy import WHOLE_FARM
 from dure.model.reason import Reason
 from dure.model.reason_texts import REASON_TEXTS
-from dure.model.reason_words import DETAILS, FAULTS, NOUNS, PROBLEMS, ROLES, STATES, Pairs
+from dure.model.reason_words import DETAILS, FAULTS, NOUNS, PROBLEMS, ROLES, STATES, TASTES, Pairs
 
 Facts = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ _MONEY = frozenset({"hold", "held", "available", "asked", "amount", "settled"})
 _PLAIN = frozenset({"exit_code", "epoch", "current", "protocol", "oldest", "newest"})  # numbers that are names: no separators
 _WORDS: Mapping[str, Pairs] = {
     "what": NOUNS, "expected": NOUNS, "state": STATES, "roles": ROLES, "detail": DETAILS, "problem": PROBLEMS,
-    "wrong": FAULTS,
+    "wrong": FAULTS, "taste": TASTES,
 }  # fmt: skip
 _TEMPLATES = ("problem", "wrong")  # facts whose words use further facts
 # Other names under which a fact may come.
@@ -238,6 +238,8 @@ def _quantity(name: str, value: int, facts: Facts, lang: str) -> str:
         return people_text(value) or _UNKNOWN_TIME[lang]
     if unit.endswith("_ms"):
         return duration_words(value, lang)
+    if unit.endswith("share_milli"):
+        return f"{value / 1000:g}"
     if unit.endswith("_milli"):
         return resource_words(value, _plain(facts.get("resource", _CORE)), lang)
     if unit.endswith("_mib"):

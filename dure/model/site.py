@@ -8,6 +8,8 @@ from typing import Any
 
 from dure.model.envelope import Maintenance, PowerStep
 
+UNTOLD = -1  # of a figure that nobody has told
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -27,6 +29,9 @@ class Site:
     drained: bool = False  # no new starts
     power: tuple[PowerStep, ...] = ()  # ascending; (): no cap
     maintenance: tuple[Maintenance, ...] = ()
+    carbon_g_kwh: int = UNTOLD  # grams of CO₂ in a kilowatt-hour of its power
+    power_krw_mwh: int = UNTOLD  # won for a megawatt-hour
+    datasets: tuple[str, ...] = ()  # names of the data sets that are there
     version: int = 1
 
 
@@ -38,10 +43,12 @@ class Node:
     site: str
     name: str
     pool: str = "default"
+    block: str = ""  # topology block of the site (switch, NVLink domain, rack) in which it stands; "": in none
     cores_milli: int = 0
     memory_mib: int = 0
     accelerator: str = ""
     devices: int = 0
+    shares: bool = False  # its devices are divided: several that want a share of one may be on the same
     core_mw: int = 0  # milliwatts per busy core, for modelled energy
     device_mw: int = 0  # milliwatts per allocated device
     idle_mw: int = 0  # milliwatts of the whole node when it is up and nothing runs; 0: not known, counts as none

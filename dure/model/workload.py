@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# `WorkloadSpec.topology`, besides "", which asks for nothing
+BLOCK = "block"  # all workers in one topology block, or on one node
+ANYWHERE = "any"  # what "" is called where a word is needed
 LIMIT_MS_MIN = 1000  # the shortest wall time that may be asked for: less is a slip, such as a unit left out
 
 
@@ -79,8 +82,18 @@ class Demand:
 
     cores_milli: int = 1000
     memory_mib: int = 512
-    devices: int = 0
-    accelerators: tuple[str, ...] = ()  # accepted types, best first; empty with devices > 0 means any
+    devices: int = 0  # whole ones
+    share_milli: int = 0  # or so many thousandths of one, below 1000, beside others
+    accelerators: tuple[str, ...] = ()  # accepted types, best first; empty where it wants devices means any
+
+    @property
+    def devices_milli(self) -> int:
+        """Thousandths of devices, whole ones or a share."""
+        return 1000 * self.devices + self.share_milli
+
+    @property
+    def wants_devices(self) -> bool:
+        return self.devices_milli > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +113,8 @@ class WorkloadSpec:
     depends_on: tuple[str, ...] = ()  # workload or array ids that must have succeeded
     retries: int = 0  # further tries after a failure of the tenant's own command
     sites: tuple[str, ...] = ()  # allowed sites; empty means all
+    datasets: tuple[str, ...] = ()  # names of the data sets that it reads: better where they are
+    topology: str = ""  # how near to each other its workers have to be: "" anywhere at a site, or BLOCK
     grace_ms: int = 10_000  # between the polite signal and the kill
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Bool, Snapshot
+from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, WHOLE_MILLI, Bool, Snapshot, devices_milli
 
 OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
 
@@ -47,7 +47,8 @@ def guaranteed_until(s: Snapshot) -> I64:
 def lost_work(s: Snapshot, at_ms: int) -> F64:
     """By attempt, what is lost if it stops at a moment, in normalised core-seconds."""
     a, owner = s.attempts, owners(s)
-    rate = a.cores_milli[owner] / 1000 + np.bitwise_count(a.worker_mask) * s.core_rate[s.nodes.accelerator[a.worker_node]]
+    devices = devices_milli(a) / WHOLE_MILLI
+    rate = a.cores_milli[owner] / 1000 + devices * s.core_rate[s.nodes.accelerator[a.worker_node]]
     per_attempt = np.bincount(owner, rate, len(a.ids))
     lost: F64 = per_attempt * np.maximum(at_ms - a.checkpoint_ms, 0) / 1000
     return lost

@@ -16,7 +16,8 @@ from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Snapshot
 
 @dataclass(frozen=True)
 class Runs:
-    """Where the nodes of a site are that have a type of accelerator: cells `low` up to and without `high`.
+    """Where the nodes of a site are that have a type of accelerator: cells `low` up to and without `high`; one cell, or where
+    anybody asks for a topology block, one for each, in which a node that is in none has a cell of its own.
 
     Shape (sites, accelerators + 1); the last column, which is also column -1, is for work that takes any node."""
 
@@ -29,26 +30,33 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     nodes, kinds = s.nodes, len(s.accelerators) + 1
     up = nodes.usable & (s.sites.reachable & ~s.sites.drained)[nodes.site]
     key = nodes.site.astype(np.int64) * kinds + nodes.accelerator + 1  # by site, then type; those without devices first
-    used, cell = np.unique(key[up], return_inverse=True)
-    cells = np.full(len(nodes.ids), -1, np.int32)
+    count = len(nodes.ids)
+    part = (
+        np.where(nodes.block < 0, count + np.arange(count), nodes.block) if s.pending.block.any() else np.zeros(count, np.int64)
+    )
+    used, cell = np.unique(key[up] * (2 * count + 1) + part[up], return_inverse=True)
+    used //= 2 * count + 1
+    cells = np.full(count, -1, np.int32)
     cells[up] = cell
     low, high = _runs(used, len(s.sites.ids), kinds)
-    width = _lengths(nodes.device_mask)
+    width = device_widths(nodes.device_mask)
     farm = table(NODE, len(nodes.ids))
     farm.site, farm.kind, farm.block, farm.cores, farm.memory = (
         nodes.site,
         nodes.accelerator,
-        -1,
+        nodes.block,
         nodes.cores_milli,
         nodes.memory_mib,
     )
+    farm.shares = nodes.shares
     farm.cores_free, farm.memory_free, farm.whole_free = nodes.cores_milli, nodes.memory_mib, nodes.device_mask
     device_ptr = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
     ground = Ground(farm, device_ptr, np.zeros(int(width.sum()), np.int32))
     a, owner = s.attempts, owners(s)
     board = make_board(
         s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=a.worker_node, role=_roles(s)[owner],
-        end=latest_ends(s)[owner], mask=a.worker_mask, cores=a.cores_milli[owner], memory=a.memory_mib[owner],
+        end=latest_ends(s)[owner], mask=a.worker_mask, share=a.share_milli[owner],
+        cores=a.cores_milli[owner], memory=a.memory_mib[owner],
         windows=(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms),
     )  # fmt: skip
     settle(board)
@@ -63,7 +71,7 @@ def _roles(s: Snapshot) -> I32:
     return role
 
 
-def _lengths(masks: U64) -> I64:
+def device_widths(masks: U64) -> I64:
     """How many bits each mask is long: its highest one is copied to all below, and those are counted."""
     filled = masks.copy()
     for step in (1, 2, 4, 8, 16, 32):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from dure.errors import require
 from dure.model.money import round_up
+from dure.model.workload import BLOCK
 from dure.scheduler.funds import KRW
+from dure.scheduler.rows import picked
 from dure.scheduler.snapshot import FOREVER_MS, I32, I64, Alternatives, Awards, Pending, Snapshot, freeze, unused_shape
 
 Whole = TypeVar("Whole", I64, I32)
-NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "limit_ms")
+NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "share_milli", "limit_ms")
 
 
 class Rater(Protocol):
@@ -24,8 +26,8 @@ class Rater(Protocol):
     and grace. priority: name of the class that it is to have, "" for the one that it has."""
 
     def __call__(
-        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
-        priority: str,
+        self, accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, share_milli: int, limit_ms: int,
+        preemptible: bool, priority: str,
     ) -> tuple[int, ...]: ...  # fmt: skip
 
 
@@ -45,11 +47,13 @@ class Change:
     """New values of some fields; a field with its default stays as it is."""
 
     all_sites: bool = False
+    topology: str = ""  # "any" where it may be spread over topology blocks, "block" where it may not; as `WorkloadSpec.topology`
     accelerators: tuple[str, ...] = ()  # instead of those accepted now
     limit_ms: int = 0  # limit and grace, as in Pending
     memory_mib: int = 0  # per worker, as are cores and devices
     cores_milli: int = 0
     devices: int = 0
+    share_milli: int = 0  # of a device, by who has a share now
     workers: int = 0
     funds_won: int = 0  # more won, in an award for all sites and types
     priority: str = ""  # name of a class of the policy
@@ -86,22 +90,18 @@ def apply_change(snapshot: Snapshot, row: int, change: Change, rate: Rater | Non
 
 def only(snapshot: Snapshot, row: int) -> Snapshot:
     """The snapshot with this workload alone waiting, in row 0."""
-    p, low, high = snapshot.pending, *_span(snapshot.pending.alt_ptr, row)
-    columns = {f.name: getattr(p, f.name)[row : row + 1] for f in fields(p) if not f.name.startswith(("site_", "alt_"))}
-    sites = p.site_row[slice(*_span(p.site_ptr, row))]
-    pending = Pending(
-        **columns,
-        site_ptr=np.array([0, len(sites)], np.int32),
-        site_row=sites,
-        alt_ptr=np.array([0, high - low], np.int32),
-    )
-    old = snapshot.alternatives
+    low, high = _span(snapshot.pending.alt_ptr, row)
+    old, pending = snapshot.alternatives, picked(snapshot.pending, np.array([row]))
     return replace(snapshot, pending=pending, alternatives=Alternatives(old.accelerator[low:high], old.hold[low:high]))
 
 
 def _pending(s: Snapshot, row: int, change: Change) -> Pending:
     p = s.pending
-    columns: dict[str, object] = {name: _with(getattr(p, name), row, getattr(change, name)) for name in NUMBERS}
+    columns: dict[str, Any] = {name: _with(getattr(p, name), row, getattr(change, name)) for name in NUMBERS}
+    if change.devices:  # of one kind or of the other
+        columns["share_milli"] = _with(p.share_milli, row, 0, anyway=True)
+    if change.share_milli:
+        columns["devices"] = _with(p.devices, row, 0, anyway=True)
     if change.priority:
         found = [c for c in s.policy.classes if c.name == change.priority]
         require(bool(found), f"the policy has no class {change.priority}")
@@ -113,13 +113,17 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         ptr = p.site_ptr.copy()
         ptr[row + 1 :] -= high - low
         columns |= {"site_ptr": ptr, "site_row": np.delete(p.site_row, np.s_[low:high])}
+    if change.topology:
+        columns["block"] = p.block.copy()
+        columns["block"][row] = change.topology == BLOCK
     columns["shape"] = _with(p.shape, row, unused_shape(p))
-    return replace(p, **columns)  # type: ignore[arg-type]
+    return replace(p, **columns)
 
 
-def _with(column: Whole, row: int, value: int) -> Whole:
+def _with(column: Whole, row: int, value: int, *, anyway: bool = False) -> Whole:
+    """With another value in one row; 0 leaves it as it is, unless it is to be 0 anyway."""
     changed = column.copy()
-    changed[row] = value or column[row]
+    changed[row] = value if anyway else value or column[row]
     return changed
 
 
@@ -136,8 +140,8 @@ def _holds(s: Snapshot, new: Pending, row: int, accelerators: tuple[int, ...], p
     """What must be held for each alternative of the changed workload."""
     if rate is not None:
         names = (*s.accelerators, "")
-        workers, cores_milli, memory_mib, devices, limit_ms = (int(getattr(new, name)[row]) for name in NUMBERS)
-        demand = (workers, cores_milli, memory_mib, devices, limit_ms, bool(new.preemptible[row]))
+        workers, cores_milli, memory_mib, devices, share_milli, limit_ms = (int(getattr(new, name)[row]) for name in NUMBERS)
+        demand = (workers, cores_milli, memory_mib, devices, share_milli, limit_ms, bool(new.preemptible[row]))
         return np.array([rate(names[a], *demand, priority) for a in accelerators], np.int64)
     dearer, than = _factors(s, row, priority) if priority else (1, 1)
     over = int(new.workers[row]) * int(new.limit_ms[row]) * dearer

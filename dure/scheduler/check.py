@@ -5,17 +5,19 @@ Plain loops over plain numbers, so that it can be read against the rules. It run
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dure.model.money import CURRENCIES
+from dure.model.policy import Taste
 from dure.scheduler.check_power import power_faults
 from dure.scheduler.check_quota import over_quota
 from dure.scheduler.plan import WAIT_CODES, Plan
 from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, RUNNING, STOPPING, Snapshot
 
 OVERDUE_MS = 1_000  # an attempt past its latest end counts as gone a second from now, as in the plan
+WHOLE = 1000  # thousandths of a device
 DIMENSIONS = ("cores", "memory", "devices")
 
 
@@ -28,6 +30,7 @@ class Stay:
     load: tuple[int, int, int]
     mask: int
     from_ms: int = 0
+    share: int = 0  # thousandths of each device in the mask; 0: it has them whole
 
 
 @dataclass
@@ -54,6 +57,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for node, on in sorted(world.items()) for fault in (*_devices(snapshot, node, on), *_room(snapshot, node, on))),
         *_promises(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
+        *(fault for node, on in sorted(world.items()) for fault in _promised_devices(snapshot, node, on)),
         *power_faults(snapshot, plan, _ends(snapshot)),
     )
 
@@ -75,6 +79,8 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
     lengths = {len(p.start_alternative), len(p.start_site), len(p.start_currency), starts}
     if lengths != {starts} or len(p.start_mask) != len(p.start_node):
         yield "columns of starts differ in length"
+    if len(p.reserve_mask) != len(p.reserve_node):
+        yield "columns of promised places differ in length"
     if {len(p.reserve_ms), len(p.reserve_site)} != {promises} or p.wait_facts.shape != (waits, 4):
         yield "columns of promises or reasons differ in length"
     for name, column, size in (
@@ -127,7 +133,31 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
     nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
     if len(nodes) != w.workers[row]:
         yield f"{name} is a gang of {w.workers[row]}, but {len(nodes)} are placed"
-    yield from _workers(s, name, site, int(s.alternatives.accelerator[alternative]), int(w.devices[row]), nodes, masks)
+    if w.block[row] and not _in_one_block(s, nodes):
+        yield f"{name} is to sit in one topology block, and is spread over several"
+    devices = int(w.devices[row]) if w.share_milli[row] == 0 else 1
+    yield from _workers(s, name, site, int(s.alternatives.accelerator[alternative]), devices, nodes, masks)
+    yield from _bounds(s, row, site, int(s.alternatives.accelerator[alternative]))
+    for node in nodes:
+        if w.share_milli[row] and not s.nodes.shares[node]:
+            yield f"{name} gets a share of a device of {s.nodes.ids[node]}, which divides none"
+
+
+def _bounds(s: Snapshot, row: int, site: int, accelerator: int) -> Iterator[str]:
+    """What the policy never takes."""
+    reads = _run(s.pending.data_ptr, s.pending.data_row, row)
+    lack = {
+        Taste.DOMESTIC: int(accelerator >= 0 and not s.domestic[accelerator]),
+        Taste.CARBON: int(s.sites.carbon_g_kwh[site]),
+        Taste.POWER_PRICE: int(s.sites.power_krw_mwh[site]),
+        Taste.DATA: sum(1 for name in reads if name < 0 or not s.sites.has_data[site, name]),
+    }
+    for preference in s.policy.preferences:
+        if preference.most >= 0 and not 0 <= lack[preference.taste] <= preference.most:
+            yield (
+                f"{s.pending.ids[row]} starts at {s.sites.ids[site]}, which lacks {lack[preference.taste]} of"
+                f" {preference.taste.value}, where the policy allows {preference.most}"
+            )
 
 
 def _workers(
@@ -145,6 +175,12 @@ def _workers(
             yield f"{name} gets {mask.bit_count()} devices on {at} instead of {devices}"
         if mask & ~int(s.nodes.device_mask[node]):
             yield f"{name} gets devices that {at} does not have"
+
+
+def _in_one_block(s: Snapshot, nodes: list[int]) -> bool:
+    """On one node, or on nodes that stand in the same block."""
+    blocks = {(int(s.nodes.site[n]), int(s.nodes.block[n])) for n in nodes}
+    return len(set(nodes)) <= 1 or (len(blocks) == 1 and all(block >= 0 for _, block in blocks))
 
 
 def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
@@ -196,31 +232,45 @@ def _world(s: Snapshot, p: Plan) -> dict[int, Node]:
     for i, state in enumerate(s.attempts.state.tolist()):
         leaves = (state == STOPPING and s.attempts.beneficiary[i] >= 0) or i in victims
         kind = "claims" if state == CLAIMED else "leaves" if leaves else "holds"
-        cores_milli, memory_mib = int(s.attempts.cores_milli[i]), int(s.attempts.memory_mib[i])
+        cores_milli, memory_mib, share = (
+            int(column[i]) for column in (s.attempts.cores_milli, s.attempts.memory_mib, s.attempts.share_milli)
+        )
         for node, mask in _seats(s.attempts.worker_ptr, s.attempts.worker_node, s.attempts.worker_mask, i):
             if node in world:
-                world[node].stays.append(Stay(kind, ends[i], (cores_milli, memory_mib, mask.bit_count()), mask))
+                load = (cores_milli, memory_mib, 0 if share else mask.bit_count())
+                world[node].stays.append(Stay(kind, ends[i], load, mask, share=share))
     for i, row in enumerate(p.start_pending.tolist()):
         leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
         kind, end = "claims" if leave else "holds", max(leave, default=s.now_ms) + int(s.pending.limit_ms[row])
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
-            world[node].starts.append(Stay(kind, end, _load(s, row), mask))
+            world[node].starts.append(Stay(kind, end, _load(s, row), mask, share=int(s.pending.share_milli[row])))
     for i, row in enumerate(p.reserve_pending.tolist()):
-        at_ms = int(p.reserve_ms[i])
-        for node in _run(p.reserve_worker_ptr, p.reserve_node, i):
-            world[node].promises.append(Stay("promised", at_ms + int(s.pending.limit_ms[row]), _load(s, row), 0, at_ms))
+        at_ms, share = int(p.reserve_ms[i]), int(s.pending.share_milli[row])
+        end = at_ms + int(s.pending.limit_ms[row])
+        for node, mask in _seats(p.reserve_worker_ptr, p.reserve_node, p.reserve_mask, i):
+            world[node].promises.append(Stay("promised", end, _load(s, row), mask, at_ms, share))
     return world
 
 
 def _devices(s: Snapshot, node: int, on: Node) -> Iterator[str]:
     """No device twice: not with what is there, not with what was or is claimed; only a claim may take what a victim leaves."""
-    kept = leaving = 0
-    for stay in on.stays:
-        kept, leaving = (kept, leaving | stay.mask) if stay.kind == "leaves" else (kept | stay.mask, leaving)
+    kept, leaving = _taken(x for x in on.stays if x.kind != "leaves"), _taken(x for x in on.stays if x.kind == "leaves")
     for stay in on.starts:
-        if stay.mask & (kept if stay.kind == "claims" else kept | leaving):
+        own = _taken([stay])
+        there = kept if stay.kind == "claims" else kept + leaving
+        if any(own[device] + there[device] > WHOLE for device in own):
             yield f"a device of {s.nodes.ids[node]} is given twice"
-        kept |= stay.mask
+        kept += own
+
+
+def _taken(stays: Iterable[Stay]) -> Counter[int]:
+    """Device → thousandths that these have of it."""
+    taken: Counter[int] = Counter()
+    for stay in stays:
+        for device in range(stay.mask.bit_length()):
+            if stay.mask >> device & 1:
+                taken[device] += stay.share or WHOLE
+    return taken
 
 
 def _room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
@@ -248,6 +298,8 @@ def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
             yield f"{name} is promised a place at {s.sites.ids[site]}, where it cannot start"
         if len(nodes) != s.pending.workers[row] or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
             yield f"{name} is promised places that do not hold it whole"
+        if s.pending.block[row] and not _in_one_block(s, nodes):
+            yield f"{name} is promised places in several topology blocks"
 
 
 def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
@@ -256,7 +308,7 @@ def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
         there = [x for x in (*on.stays, *on.starts) if x.until_ms > at_ms]
         due = [x for x in on.promises if x.from_ms <= at_ms < x.until_ms]
         gone = 0
-        for x in there:
+        for x in (*there, *due):
             gone |= x.mask
         for d, total in enumerate(_total(s, node)):
             now = sum(x.load[d] for x in there if x.kind != "claims")
@@ -264,6 +316,15 @@ def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
             used = gone.bit_count() if DIMENSIONS[d] == "devices" else max(now, then)
             if used + sum(x.load[d] for x in due) > total and any(x.load[d] for x in due):
                 yield f"{s.nodes.ids[node]} cannot keep a promise: too few {DIMENSIONS[d]} at {at_ms}"
+
+
+def _promised_devices(s: Snapshot, node: int, on: Node) -> Iterator[str]:
+    """When shares of a device are promised, it has them beside whoever is there."""
+    for at_ms in sorted({p.from_ms for p in on.promises}):
+        due = [x for x in on.promises if x.from_ms <= at_ms < x.until_ms]
+        promised, taken = _taken(due), _taken(x for x in (*on.stays, *on.starts) if x.until_ms > at_ms)
+        if any(promised[device] + taken[device] > WHOLE for device in promised):
+            yield f"{s.nodes.ids[node]} cannot keep a promise: a device is promised twice at {at_ms}"
 
 
 # -- reading columns ------------------------------------------------------------------------------------------------------

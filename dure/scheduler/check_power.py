@@ -130,20 +130,20 @@ class _Draw:
         for site, mw in zip(self._site, s.nodes.idle_mw.tolist(), strict=True):
             self.here[site].idle += mw
 
-    def _worker(self, node: int, devices: int, cores_milli: int) -> int:
-        return int(self._device_mw[node] * devices + -(-self._core_mw[node] * cores_milli // 1000))
+    def _worker(self, node: int, devices_milli: int, cores_milli: int) -> int:
+        return int(-(-self._device_mw[node] * devices_milli // 1000) + -(-self._core_mw[node] * cores_milli // 1000))
 
     def live(self, ends: Sequence[int], victims: dict[int, int]) -> None:
         """Attempts. victims: those that the plan asks to make room → the start for which."""
         a = self._s.attempts
         ptr, nodes, masks = a.worker_ptr.tolist(), a.worker_node.tolist(), a.worker_mask.tolist()
-        rows = zip(a.state.tolist(), a.beneficiary.tolist(), a.cores_milli.tolist(), strict=True)
-        for i, (state, claim, cores) in enumerate(rows):
+        rows = zip(a.state.tolist(), a.beneficiary.tolist(), a.cores_milli.tolist(), a.share_milli.tolist(), strict=True)
+        for i, (state, claim, cores, share) in enumerate(rows):
             seats = range(ptr[i], ptr[i + 1])
             if not seats:  # on nodes that the plane does not know
                 continue
             here = self.here[self._site[nodes[seats[0]]]]
-            stay = (ends[i], sum(self._worker(nodes[k], masks[k].bit_count(), cores) for k in seats))
+            stay = (ends[i], sum(self._worker(nodes[k], share or 1000 * masks[k].bit_count(), cores) for k in seats))
             if state == CLAIMED:
                 here.claims[i].append(stay)
             elif claim >= 0:
@@ -157,14 +157,15 @@ class _Draw:
         s = self._s
         for i, row in enumerate(p.start_pending.tolist()):
             nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
-            cores = int(s.pending.cores_milli[row])
-            mw = sum(self._worker(n, m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
+            cores, share = int(s.pending.cores_milli[row]), int(s.pending.share_milli[row])
+            mw = sum(self._worker(n, share or 1000 * m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
             self.here[int(p.start_site[i])].starts[i].append((_end(s, p, i, ends), mw))
 
     def promises(self, p: Plan) -> None:
         s = self._s
         for i, row in enumerate(p.reserve_pending.tolist()):
-            devices, cores, at_ms = int(s.pending.devices[row]), int(s.pending.cores_milli[row]), int(p.reserve_ms[i])
+            devices = int(1000 * s.pending.devices[row] + s.pending.share_milli[row])
+            cores, at_ms = int(s.pending.cores_milli[row]), int(p.reserve_ms[i])
             mw = sum(self._worker(n, devices, cores) for n in _run(p.reserve_worker_ptr, p.reserve_node, i))
             self.here[int(p.reserve_site[i])].promises.append((at_ms, at_ms + int(s.pending.limit_ms[row]), mw))
 

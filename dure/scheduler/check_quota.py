@@ -102,7 +102,7 @@ def _wanted(s: Snapshot, row: int, alternative: int) -> Iterator[tuple[int, int]
     """By column of Quotas, in thousandths."""
     workers, accelerator = int(s.pending.workers[row]), int(s.alternatives.accelerator[alternative])
     if accelerator >= 0:
-        yield accelerator, workers * int(s.pending.devices[row]) * MILLI
+        yield accelerator, workers * int(s.pending.devices[row] * MILLI + s.pending.share_milli[row])
     yield len(s.accelerators), workers * int(s.pending.cores_milli[row])
 
 

@@ -115,8 +115,8 @@ def _started(s: Snapshot, plan: Plan) -> dict[str, str]:
 
 
 def _holds(s: Snapshot, row: int, rate: Rater, names: tuple[str, ...]) -> I64:
-    workers, cores_milli, memory_mib, devices, limit_ms = (int(getattr(s.pending, name)[row]) for name in NUMBERS)
-    demand = (workers, cores_milli, memory_mib, devices, limit_ms, bool(s.pending.preemptible[row]))
+    workers, cores_milli, memory_mib, devices, share_milli, limit_ms = (int(getattr(s.pending, name)[row]) for name in NUMBERS)
+    demand = (workers, cores_milli, memory_mib, devices, share_milli, limit_ms, bool(s.pending.preemptible[row]))
     types = s.alternatives.accelerator[s.pending.alt_ptr[row] : s.pending.alt_ptr[row + 1]].tolist()
     return np.array([rate(names[a], *demand, "") for a in types], np.int64)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
+from dure.scheduler.preferences import TASTES
 from dure.scheduler.quotas import quota_of, resource_of
 from dure.scheduler.snapshot import I32, I64, U64, Snapshot
 
@@ -48,10 +49,18 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     # by quotas its project may not use so much now: in thousandths, what it wants in all and what is available (0 or more), of
     # which column of Quotas, and whose limit that is: a row of Shares that may borrow no more, or the root when nobody lends more
     (ReasonKind.QUOTA_REACHED, ("wanted_milli", "available_milli", "resource", "quota_of")),
+    (ReasonKind.DEVICES_UNDIVIDED, ()),  # it wants a share of a device, and where it may run nobody divides any
+    # as WAITS_DEVICES: the share that each worker wants, in thousandths, and the most that is left of one device
+    (ReasonKind.WAITS_SHARE, ("workers", "workers_fit_now", "wanted_share_milli", "free_share_milli")),
+    (ReasonKind.RULED_OUT, ("taste",)),  # wherever it could run, a bound of the policy's preferences keeps it off: one of them
+    # a site would take all workers, but no topology block would, even were everything empty: what the largest takes
+    (ReasonKind.BLOCK_TOO_SMALL, ("workers", "workers_fit_block")),
+    # a site would take all of them now, but no block has room: what that takes which has most
+    (ReasonKind.WAITS_BLOCK, ("workers", "workers_fit_now")),
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
-# too much is in use, by dimension: cores, memory, devices
-CAPACITY = (ReasonKind.WAITS_CORES, ReasonKind.WAITS_MEMORY, ReasonKind.WAITS_DEVICES)
+# too much is in use, by dimension: cores, memory, devices, shares of one
+CAPACITY = (ReasonKind.WAITS_CORES, ReasonKind.WAITS_MEMORY, ReasonKind.WAITS_DEVICES, ReasonKind.WAITS_SHARE)
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,11 @@ class Plan:
     wait_code: I32  # one entry for every row of Pending; -1: it starts
     wait_facts: I64  # shape (n, 4)
     # where the promises would sit if nothing changed, so that `check` can hold every start against them
-    reserve_worker_ptr: I32 = field(default_factory=lambda: np.zeros(1, np.int32))  # CSR into reserve_node
+    reserve_worker_ptr: I32 = field(default_factory=lambda: np.zeros(1, np.int32))  # CSR into reserve_node, reserve_mask
     reserve_node: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    reserve_mask: U64 = field(
+        default_factory=lambda: np.zeros(0, np.uint64)
+    )  # the device of which each has a share; 0: whole ones
 
 
 def reason_of(snapshot: Snapshot, plan: Plan, row: int) -> Reason | None:
@@ -97,4 +109,6 @@ def _fact(snapshot: Snapshot, name: str, number: int) -> int | str:
         return CURRENCIES[number].value
     if name == "resource":
         return resource_of(snapshot.accelerators, number)
+    if name == "taste":
+        return TASTES[number].value
     return quota_of(snapshot, number) if name == "quota_of" else number

@@ -12,7 +12,7 @@ import numpy as np
 from dure.model.reason import ReasonKind
 from dure.scheduler.funds import KRW
 from dure.scheduler.kernels.barred import barred, limits, over_quota
-from dure.scheduler.kernels.board import PROMISES
+from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
 from dure.scheduler.kernels.purse import payable, unpaid
 from dure.scheduler.kernels.short import Stock, blocked, by_time, merged, stock_of
@@ -22,7 +22,6 @@ from dure.scheduler.kernels.state import (
     MORE_ROOM,
     OVER,
     ROW,
-    SEATS,
     SITE,
     STARTED,
     STARTS,
@@ -117,14 +116,15 @@ class Planning:
     def plan(self, *, reasons: bool = True) -> Plan:
         """The columns of what was decided, once everybody had their turn."""
         s, found, used, promises = self.s, self.cycle.found, self.cycle.found.used, self.cycle.board.promises
-        starts, made, seats = int(used[STARTS]), int(self.cycle.board.used[PROMISES]), int(used[SEATS])
+        board, starts, made = self.cycle.board, int(used[STARTS]), int(self.cycle.board.used[PROMISES])
         if reasons:
             code, facts = verdicts(self.cycle, s.pending.dependency == DEPENDENCY_MET, s.pending.eligible_ms, s.draining)
         else:
             code = np.where(found.each.state == STARTED, STARTS_NOW, TURN).astype(np.int32)
             facts = np.zeros((len(code), FACTS), np.int64)
-        workers = found.seats.workers[:seats]
-        ptr = np.concatenate([[0], np.cumsum(workers)])[found.seat_ptr[: made + 1]]
+        seats, kept = board.seats, int(board.used[KEPT])
+        workers = seats.workers[:kept]
+        promised = np.bincount(seats.promise[:kept], weights=workers, minlength=made)
         return Plan(
             start_pending=found.starts.row[:starts].copy(),
             start_alternative=found.starts.alt[:starts].copy(),
@@ -140,8 +140,9 @@ class Planning:
             reserve_site=found.promised[:made, SITE].astype(np.int32),
             wait_code=code,
             wait_facts=facts,
-            reserve_worker_ptr=ptr.astype(np.int32),
-            reserve_node=np.repeat(found.seats.node[:seats], workers),
+            reserve_worker_ptr=np.concatenate([[0], np.cumsum(promised)]).astype(np.int32),
+            reserve_node=np.repeat(seats.node[:kept], workers),
+            reserve_mask=np.repeat(seats.mask[:kept], workers),
         )
 
     # -- asking ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 Of a site at a moment, in milliwatts at the meter:
 
     ceil(pue_permille × (Σ idle_mw of all of its nodes + Σ over the workers there then of
-         devices × device_mw + ceil(cores_milli × core_mw / 1000)) / 1000)
+         ceil(devices_milli × device_mw / 1000) + ceil(cores_milli × core_mw / 1000)) / 1000)
 
 Nodes that are down have an idle_mw of 0 in the snapshot; one that is drained draws like any other. Figures that nobody has told
 are 0. Who is there: everybody until the latest end by its limit and grace. Of a claim and of those who make room for it only one
@@ -17,16 +17,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from dure.scheduler.attempts import latest_ends, owners
-from dure.scheduler.snapshot import I64, Nodes, Sites, Snapshot
+from dure.scheduler.snapshot import I64, Nodes, Sites, Snapshot, devices_milli
 
 UNCAPPED = -1
 MILLI = 1000
 
 
-def worker_mw(nodes: Nodes, node: I64, devices: I64, cores_milli: I64) -> I64:
+def worker_mw(nodes: Nodes, node: I64, devices_milli: I64, cores_milli: I64) -> I64:
     """What workers draw besides their idle nodes, each where it sits, before the overhead of the site."""
     busy: I64 = nodes.core_mw[node] * cores_milli
-    drawn: I64 = nodes.device_mw[node] * devices + -(-busy // MILLI)
+    computing: I64 = nodes.device_mw[node] * devices_milli
+    drawn: I64 = -(-computing // MILLI) + -(-busy // MILLI)
     return drawn
 
 
@@ -48,8 +49,8 @@ def attempts_mw(snapshot: Snapshot) -> I64:
     a = snapshot.attempts
     owner = owners(snapshot)
     drawn = np.zeros(len(a.ids), np.int64)
-    devices = np.bitwise_count(a.worker_mask).astype(np.int64)
-    np.add.at(drawn, owner, worker_mw(snapshot.nodes, a.worker_node.astype(np.int64), devices, a.cores_milli[owner]))
+    node = a.worker_node.astype(np.int64)
+    np.add.at(drawn, owner, worker_mw(snapshot.nodes, node, devices_milli(a), a.cores_milli[owner]))
     return drawn
 
 

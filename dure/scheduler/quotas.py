@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dure.model.policy import NO_LIMIT, WHOLE_FARM, Quota
-from dure.scheduler.snapshot import I32, I64, Attempts, Bool, Nodes, Projects, Quotas, Shares, Snapshot
+from dure.scheduler.snapshot import I32, I64, Attempts, Bool, Nodes, Projects, Quotas, Shares, Snapshot, devices_milli
 
 CORE, DEVICE, ANY_DEVICE = "core", "device:", "device:*"
 MILLI = 1000  # thousandths of a device
@@ -75,11 +75,11 @@ def use_of(attempts: Attempts, nodes: Nodes, projects: Projects, rows: int, acce
     used = np.zeros((rows, accelerators + 1), np.int64)
     owner = np.repeat(np.arange(len(attempts.ids)), np.diff(attempts.worker_ptr))
     known = attempts.project[owner] >= 0
-    owner, node, mask = owner[known], attempts.worker_node[known], attempts.worker_mask[known]
+    owner, node, milli = owner[known], attempts.worker_node[known], devices_milli(attempts)[known]
     leaf = projects.share[attempts.project[owner]]
     np.add.at(used[:, accelerators], leaf, attempts.cores_milli[owner])
     has = nodes.accelerator[node] >= 0
-    np.add.at(used, (leaf[has], nodes.accelerator[node[has]]), MILLI * np.bitwise_count(mask[has]).astype(np.int64))
+    np.add.at(used, (leaf[has], nodes.accelerator[node[has]]), milli[has])
     return used
 
 

@@ -10,7 +10,7 @@ from dure.model.reason import Reason
 from dure.scheduler.plan import Plan, reason_of
 from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Alternatives, Snapshot, freeze, unused_shape
 
-_OF_NO_COLUMN = ("ids", "shape", "site_ptr", "site_row", "alt_ptr")
+_OF_NO_COLUMN = ("ids", "shape", "site_ptr", "site_row", "alt_ptr", "data_ptr", "data_row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +29,12 @@ class Hypothetical:
     submitted_ms: int
     eligible_ms: int = 0
     dependency: int = DEPENDENCY_MET
+    share_milli: int = 0
     preempts: bool = False
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
+    data: tuple[int, ...] = ()  # data sets; -1: one that is nowhere
+    block: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ def with_hypothetical(snapshot: Snapshot, extra: Hypothetical) -> tuple[Snapshot
         site_ptr=_grown(p.site_ptr, row, len(extra.sites)),
         site_row=np.insert(p.site_row, site, extra.sites).astype(np.int32),
         alt_ptr=_grown(p.alt_ptr, row, len(extra.alternatives)),
+        data_ptr=_grown(p.data_ptr, row, len(extra.data)),
+        data_row=np.insert(p.data_row, int(p.data_ptr[row]), extra.data).astype(np.int32),
         **columns,
     )
     old, kinds, holds = snapshot.alternatives, [a for a, _ in extra.alternatives], [h for _, h in extra.alternatives]

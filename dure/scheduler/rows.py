@@ -38,7 +38,7 @@ def with_nodes(s: Snapshot, like: int, ids: tuple[str, ...], **columns: Any) -> 
     at = int(np.searchsorted(s.nodes.site, s.nodes.site[like], side="right"))
     rows = np.insert(np.arange(len(s.nodes.ids)), at, np.full(len(ids), like))
     new = (rows == like) & (np.arange(len(rows)) >= at) & (np.arange(len(rows)) < at + len(ids))
-    grown = _picked(s.nodes, rows)
+    grown = picked(s.nodes, rows)
     changed: dict[str, Any] = {"ids": (*s.nodes.ids[:at], *ids, *s.nodes.ids[at:])}
     for name, value in columns.items():
         changed[name] = getattr(grown, name).copy()
@@ -65,10 +65,10 @@ def row_of_waiting(pending: Pending, workload: str) -> int | None:
 
 def _kept(group: G, keep: Bool) -> G:
     """The rows of a group that are kept, with what their runs hold."""
-    return _picked(group, np.flatnonzero(keep))
+    return picked(group, np.flatnonzero(keep))
 
 
-def _picked(group: G, rows: NDArray[np.int64]) -> G:
+def picked(group: G, rows: NDArray[np.int64]) -> G:
     """The group with these rows, in this order, and what their runs hold."""
     names = [f.name for f in fields(group)]  # type: ignore[arg-type]
     runs = {name.removesuffix("_ptr"): gather(getattr(group, name), rows) for name in names if name.endswith("_ptr")}

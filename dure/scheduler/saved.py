@@ -8,7 +8,8 @@ The file is gzip. Inside stand one line of JSON, the header, and behind it the c
 
 `value`: plain JSON. `texts`: so many texts, each with a line end behind it, in UTF-8. `dtype`, `shape`: numbers, little-endian,
 in C order. `zcat FILE | head -1` shows it. What is written and read follows the fields of the dataclasses: a new column needs
-nothing here. A file with other columns than this version knows is refused: a plan of half a snapshot would be another plan."""
+nothing here but what it was in files that are older than it (`SINCE`). A file with other columns than this version knows is
+refused: a plan of half a snapshot would be another plan."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ FORMAT, VERSION = "dure-snapshot", 1
 GZIP, LEVEL = 31, 6  # zlib's word for a gzip frame (without a moment in it); and its usual level
 BYTES_MAX = 4 << 30  # of a file when unpacked: a million waiting workloads take about a third of a GiB
 HEADER_MAX = 1 << 20
+# Columns that older files lack, with what every row of theirs has in it.
+SINCE: Mapping[str, int | bool] = MappingProxyType({"nodes.block": -1, "pending.block": False})
 
 Plain = dict[str, Any]
 
@@ -130,12 +134,15 @@ def _made(kind: type[Any], told: Mapping[str, Plain], body: bytes, at: int, grou
     """A group of columns out of what the header tells of it, and where the next one begins in the body."""
     known = _known(kind)  # type: ignore[arg-type]  # mypy: classes are hashable, whatever their instances are
     strange = [group + name for name in told if name not in known]
-    missing = [group + name for name, (field, _) in known.items() if name not in told and not _has_default(field)]
+    lacks = [name for name, (field, _) in known.items() if name not in told and not _has_default(field)]
+    missing = [group + name for name in lacks if group + name not in SINCE]
     if strange or missing:
         raise _Unreadable("columns", lacks=missing, strange=strange)
     values: Plain = {}
     for name, about in told.items():
         values[name], at = _field_made(known[name][1], about, body, at, group + name)
+    for name in lacks:
+        values[name] = np.full(len(values["ids"]), SINCE[group + name], next(_dtypes(known[name][1])))
     return kind(**values), at
 
 

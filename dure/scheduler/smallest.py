@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 
 from dure.errors import require
+from dure.model.workload import ANYWHERE
 from dure.scheduler.change import Change, NoChange, Rater, apply_change, only
 from dure.scheduler.funds import KRW
 from dure.scheduler.planning import Chance, Pace, Planning, at_once, not_yet
 from dure.scheduler.snapshot import I64, Snapshot
 
 FIELDS = (
-    "all_sites", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "workers", "funds_won", "priority",
+    "all_sites", "topology", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "share_milli", "workers",
+    "funds_won",
+    "priority",
 )  # fmt: skip
 # A suggestion below these would start something that can do no work.
-LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "workers": 1}
+LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1}
 PLANS_MAX = 50  # plans of the whole queue per search; one for each priority tried, and some dozens where money moves others
 MATES_FIRST = 4  # of its project, whom money that is given for it may start first
 SOME_WON = 1  # stands for however much is needed
@@ -266,7 +269,9 @@ def _values(s: Snapshot, row: int, rate: Rater | None) -> dict[str, list[object]
     accepted = {s.accelerators[a] for a in s.alternatives.accelerator[low:high].tolist() if a >= 0}
     found: dict[str, list[object]] = {}
     found["all_sites"] = [True] if p.site_ptr[row] < p.site_ptr[row + 1] else []
-    found["accelerators"] = [(a,) for a in s.accelerators if a not in accepted] if rate and p.devices[row] else []
+    found["topology"] = [ANYWHERE] if p.block[row] and p.workers[row] > 1 else []
+    wants = p.devices[row] + p.share_milli[row] > 0
+    found["accelerators"] = [(a,) for a in s.accelerators if a not in accepted] if rate and wants else []
     for name, least in LEAST.items():
         found[name] = [least] if getattr(p, name)[row] > least else []
     # with a rater, another demand may cost money where this one does not

@@ -21,6 +21,7 @@ F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 FOREVER_MS = np.int64(1 << 62)
+WHOLE_MILLI = 1000  # thousandths of a device
 
 # attempt state codes of `Attempts.state`
 CLAIMED, LAUNCHING, RUNNING, STOPPING = 0, 1, 2, 3
@@ -37,6 +38,9 @@ class Sites:
     power_ptr: I32  # CSR into power_*: an empty run means that nothing caps
     power_from_ms: I64  # ascending within a site; of its first step at most now
     power_mw: I64  # what it may draw at the meter until the next step, milliwatts; -1: no cap
+    carbon_g_kwh: I64  # of its power now; -1: nobody knows
+    power_krw_mwh: I64  # likewise
+    has_data: Bool  # shape (sites, data sets of Snapshot.data)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Nodes:
     ids: tuple[str, ...]
     site: I32
     accelerator: I32  # index into Snapshot.accelerators, -1 for none
+    block: I32  # topology block, by number within its site; -1: in none. All nodes of a block are of one accelerator
     cores_milli: I64  # total
     memory_mib: I64  # total
     device_mask: U64  # bit i set: device i exists (at most 64 a node)
@@ -56,6 +61,7 @@ class Nodes:
     closed_ptr: I32  # CSR into closed_*: when nothing may run on it; mostly empty
     closed_from_ms: I64  # disjoint and ascending within a node
     closed_until_ms: I64  # after now
+    shares: Bool  # its devices are divided among those who want a share of one
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Attempts:
     worker_ptr: I32  # CSR into worker_*
     worker_node: I32
     worker_mask: U64  # devices taken on that node
+    share_milli: I64  # thousandths that each worker has of the one device of its mask; 0: it has its devices whole
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,21 @@ class Pending:
     memory_mib: I64  # per worker
     devices: I64  # per worker
     limit_ms: I64  # limit + grace: how long it may occupy what it gets
-    shape: I32  # rows of one number ask for the same: workers of the same size, sites and alternatives; others may, too
+    block: Bool  # all workers within one topology block (or on one node), if there are several
+    shape: I32  # rows of one number ask for the same: workers of the same size, sites, alternatives and topology; others may, too
     site_ptr: I32  # CSR into site_row: allowed sites; an empty run means all
     site_row: I32
     alt_ptr: I32  # CSR into Alternatives: at least one each, best first
+    share_milli: I64  # per worker, thousandths of one device, below 1000; then `devices` is 0
+    data_ptr: I32  # CSR into data_row: what it reads
+    data_row: I32  # index into Snapshot.data
+
+
+def devices_milli(attempts: Attempts) -> I64:
+    """By worker, in thousandths of a device: what it has."""
+    share = np.repeat(attempts.share_milli, np.diff(attempts.worker_ptr))
+    whole = WHOLE_MILLI * np.bitwise_count(attempts.worker_mask).astype(np.int64)
+    return np.where(share > 0, share, whole)
 
 
 def unused_shape(pending: Pending) -> int:
@@ -164,6 +182,8 @@ class Snapshot:
     draining: bool
     policy: Policy
     accelerators: tuple[str, ...]
+    domestic: Bool  # per accelerator: its maker is at home here
+    data: tuple[str, ...]  # names of data sets
     core_rate: F64  # per accelerator (and last, none): normalised core-seconds that one device-second weighs in fair share
     sites: Sites
     nodes: Nodes
@@ -176,16 +196,29 @@ class Snapshot:
     quotas: Quotas
 
 
-def uncapped(sites: int) -> tuple[I64, I32, I64, I64]:
-    """The last columns of Sites where nothing caps, and the meter shows what the nodes draw."""
+def uncapped(sites: int) -> tuple[I64, I32, I64, I64, I64, I64, Bool]:
+    """The last columns of Sites where nothing caps, the meter shows what the nodes draw, and nobody has told more."""
     none = np.zeros(0, np.int64)
-    return np.full(sites, 1000, np.int64), np.zeros(sites + 1, np.int32), none, none.copy()
+    return np.full(sites, 1000, np.int64), np.zeros(sites + 1, np.int32), none, none.copy(), *untold(sites)
 
 
-def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64]:
-    """The last columns of Nodes of whose draw nothing is known, and that are open at any time."""
+def untold(sites: int) -> tuple[I64, I64, Bool]:
+    """The last columns of Sites where nothing is known to prefer any for."""
+    return np.full(sites, -1, np.int64), np.full(sites, -1, np.int64), np.zeros((sites, 0), np.bool_)
+
+
+def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64, Bool]:
+    """The last columns of Nodes of whose draw nothing is known, that are open at any time, and whose devices are not divided."""
     idle, device, core = (np.zeros(nodes, np.int64) for _ in range(3))
-    return idle, device, core, np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return (
+        idle,
+        device,
+        core,
+        np.zeros(nodes + 1, np.int32),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
+        np.zeros(nodes, np.bool_),
+    )
 
 
 def freeze(snapshot: Snapshot) -> Snapshot:

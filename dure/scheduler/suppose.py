@@ -224,6 +224,10 @@ def _any_site(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason
     return _changed(s, said, asker, Change(all_sites=True))
 
 
+def _topology(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
+    return _changed(s, said, asker, Change(topology=said.word("")))
+
+
 def _changed(s: Snapshot, said: Supposition, asker: Asker, change: Change) -> Snapshot | Reason:
     workload = asker.workload(said)
     row = row_of_waiting(s.pending, workload)
@@ -342,6 +346,9 @@ FORMS: tuple[Form, ...] = (
          "It accepts these types (a,b: best first) instead of its own.", "가속기를 (a,b: 선호순) 그 종류로 받습니다."),
     Form("workload WORKLOAD sites any", _any_site,
          "It may run at every site.", "모든 사이트를 허용합니다."),
+    Form("workload WORKLOAD topology any|block", _topology,
+         "Its workers may sit anywhere at a site, or have to sit in one topology block.",
+         "워커가 사이트 어디에나 앉거나, 한 토폴로지 블록에 앉아야 합니다."),
     Form("project PROJECT gone", _project_gone,
          "Nothing of the project waits or runs.", "과제의 작업이 하나도 대기하거나 실행되지 않습니다."),
     Form("project PROJECT funds +WON", _more_won,

@@ -6,7 +6,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.scheduler.attempts import latest_ends, lost_work, victims_first
-from dure.scheduler.boards import board_of
+from dure.scheduler.boards import board_of, device_widths
 from dure.scheduler.funds import PAY_ORDER
 from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
@@ -18,12 +18,10 @@ from dure.scheduler.kernels.state import (
     ASKING,
     FACT,
     KEPT_ROOM,
-    KEPT_SEAT,
     NEVER,
     NOTHING,
     OUTCOME,
     ROW,
-    SEATS,
     START,
     TENURE_ROOM,
     WORKER,
@@ -38,6 +36,7 @@ from dure.scheduler.kernels.turns import make_turns
 from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
+from dure.scheduler.preferences import preferred
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import DEPENDENCY_MET, I32, I64, Snapshot, unused_shape
 
@@ -45,8 +44,8 @@ from dure.scheduler.snapshot import DEPENDENCY_MET, I32, I64, Snapshot, unused_s
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     """Nobody had a turn yet. also: a row that gets one in any case."""
     board, runs = board_of(s)
-    of, demands = demands_of(s)
-    standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained)
+    of, demands, first = demands_of(s)
+    standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained, *preferred(s, demands, first))
     queue = _queue(s, of)
     turns = make_turns(
         s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
@@ -61,7 +60,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
         low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=_quota(s),
         power=power_of(s, ends, promises), turns=turns, candidates=candidates_of(s, s.now_ms), rules=_rules(s),
         memory=_memory(standings, len(demands.sites), s.quotas.used.shape),
-        found=_found(waiting, most + 256, promises, seats + 256, attempts, standings, demands), ends=ends,
+        found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
     )  # fmt: skip
@@ -80,9 +79,9 @@ def _in_turn(s: Snapshot, code: I32, also: int) -> I64:
 def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     """The same state with nothing in its queue but the workload in row 0 of `s`, which is asked about only: a turn of it takes
     nothing. models: of the nodes, as they are the same in both."""
-    of, demands = demands_of(s)
-    standings = standings_of(models, demands, s.sites.reachable, s.sites.drained)
-    found = _found(1, 0, 1, 0, 0, standings, demands)
+    of, demands, first = demands_of(s)
+    standings = standings_of(models, demands, s.sites.reachable, s.sites.drained, *preferred(s, demands, first))
+    found = _found(1, 0, 1, 0, standings, demands)
     found.used[:] = cycle.found.used
     found.used[ROW], found.used[ASKING] = 0, 1
     seats = max(1, min(int(demands.each.workers.max(initial=1)), len(s.nodes.ids)))
@@ -97,28 +96,29 @@ def measured(cycle: Cycle) -> Cycle:
     """With the lengths of its tables written down."""
     found, board = cycle.found, cycle.board
     room = found.room
-    room[WORKERS], room[SEATS] = len(found.workers), len(found.seats)
+    room[WORKERS] = len(found.workers)
     room[TENURE_ROOM], room[KEPT_ROOM] = len(board.tenures), len(board.seats)
     return cycle
 
 
 def larger(cycle: Cycle, workers: int) -> Cycle:
-    seats, found = min(workers, len(cycle.node)), cycle.found
-    board: Board = grown(cycle.board, tenures=seats, kept=seats)
-    found = found._replace(
-        workers=longer(found.workers, int(found.used[WORKERS]) + workers),
-        seats=longer(found.seats, int(found.used[SEATS]) + seats),
-    )
+    board: Board = grown(cycle.board, tenures=workers, kept=workers)
+    found = cycle.found._replace(workers=longer(cycle.found.workers, int(cycle.found.used[WORKERS]) + workers))
     return cycle._replace(board=board, found=found)
 
 
-def demands_of(s: Snapshot) -> tuple[I32, Demands]:
-    """The class of every row, and what the classes ask for: shapes that ask for the same are one."""
+def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
+    """The class of every row, what the classes ask for, and a row of each: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
     heads = first_rows(p.shape)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
-    fixed = np.array([p.workers[heads], p.cores_milli[heads], p.memory_mib[heads], p.devices[heads]], np.int64)
-    of_head, first_head = classes(fixed, ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at])))
+    data_ptr, data_at = gather(p.data_ptr, heads)
+    block = p.block & (p.workers > 1)  # one worker is always within one
+    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
+    of_head, first_head = classes(
+        np.array([column[heads] for column in columns], np.int64),
+        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
+    )
     of_shape = np.zeros(unused_shape(p), np.int32)
     of_shape[p.shape[heads]] = of_head
     of, first = of_shape[p.shape], heads[first_head]
@@ -128,15 +128,18 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands]:
     sites[lengths == 0] = True
     row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
     sites[row[site >= 0], site[site >= 0]] = True
-    return of, demands_as(
-        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], sites,
+    demands = demands_as(
+        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first],
+        block[first].astype(np.int64), sites,
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
+    return of, demands, first.astype(np.int32)
 
 
 def node_models(s: Snapshot) -> Models:
-    n = s.nodes
-    return models_of(n.site, n.accelerator, n.cores_milli, n.memory_mib, np.bitwise_count(n.device_mask).astype(np.int64))
+    n, block = s.nodes, s.nodes.block if s.pending.block.any() else np.full(len(s.nodes.ids), -1, np.int32)
+    devices = np.bitwise_count(n.device_mask).astype(np.int64)
+    return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
 
 
 def _queue(s: Snapshot, of: I32) -> Queue:
@@ -175,7 +178,7 @@ def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
     return Candidates(
         ptr, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_), a.worker_ptr.astype(np.int64),
-        np.zeros((3, len(s.nodes.ids)), np.int64),
+        np.zeros((3, len(s.nodes.ids)), np.int64), np.zeros(int(device_widths(s.nodes.device_mask).sum()), np.int64),
     )  # fmt: skip
 
 
@@ -191,13 +194,13 @@ def _memory(standings: Standings, count: int, quotas: tuple[int, ...]) -> Memory
     )  # fmt: skip
 
 
-def _found(waiting: int, workers: int, promises: int, seats: int, attempts: int, standings: Standings, demands: Demands) -> Found:
+def _found(waiting: int, workers: int, promises: int, attempts: int, standings: Standings, demands: Demands) -> Found:
     i32, i64 = np.int32, np.int64
     alternatives, sites = int(np.diff(demands.each.kind_ptr).max(initial=1)), standings.sites.shape[1]
     found = Found(
         table(START, waiting + 1), table(WORKER, workers), np.zeros(attempts, i32), np.zeros((promises, FACT + FACTS), i64),
-        np.zeros((promises, alternatives, sites), np.bool_), np.zeros(promises + 1, i64), table(KEPT_SEAT, seats),
-        table(OUTCOME, waiting), np.zeros(9, i64), np.zeros(10, i64),
+        np.zeros((promises, alternatives, sites), np.bool_),
+        table(OUTCOME, waiting), np.zeros(ASKING + 1, i64), np.zeros(KEPT_ROOM + 1, i64),
     )  # fmt: skip
     found.each.ahead = -1
     found.used[ROW] = NOTHING

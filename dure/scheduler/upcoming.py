@@ -12,6 +12,8 @@ import numpy as np
 from dure.model.reason import ReasonKind
 from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
 from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
+from dure.scheduler.kernels.seat import parts
+from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.victims import Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
@@ -155,20 +157,22 @@ class Later:
         node.level = level
         farm = board.ground.nodes.copy()
         farm.cores_free, farm.memory_free = cores, memory
+        ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
         self._candidates: Candidates = candidates_of(s, at_ms)._replace(taken=taken)
         used = board.used.copy()
         last_ms = int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
         used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
-        self._board = board._replace(used=used, ground=board.ground._replace(nodes=farm), cells=board.cells._replace(node=node))
+        self._board = board._replace(used=used, ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
 
     def suffice(self, sites: Bool) -> bool:
         """Whether there is room at one of the sites if all who may be asked leave."""
         return any(
-            fit_now(self._board, *self._run(alt, site), self._gang) >= self._gang.workers or len(self._choose(alt, site))
+            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers or len(self._choose(site, part))
             for alt, site in np.argwhere(sites).tolist()
+            for part in self._parts(alt, site)
         )
 
     def cheapest(self, sites: Bool) -> list[int]:
@@ -178,18 +182,21 @@ class Later:
 
     def _ranked(self, alt: int, sites: Bool) -> list[tuple[float, int, int, list[int]]]:
         """What is lost, how many make room, where, and who: the least first."""
-        found = [(self._choose(alt, site), site) for site in np.flatnonzero(sites).tolist()]
+        found = [(self._choose(at, part), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
         lost = self._candidates.lost
         return sorted((sum(lost[v] for v in victims), len(victims), site, victims) for victims, site in found if victims)
 
-    def _run(self, alt: int, site: int) -> tuple[int, int]:
+    def _parts(self, alt: int, site: int) -> Iterator[tuple[int, int]]:
+        """The runs of cells of a site in one of which it has to sit."""
         cycle, kind = self._asked.cycle, self._asked.kinds[alt]
-        return int(cycle.low[site, kind]), int(cycle.high[site, kind])
+        low, high = int(cycle.low[site, kind]), int(cycle.high[site, kind])
+        step = parts(self._gang, low, high)
+        return ((part, part + step) for part in range(low, high, step))
 
-    def _choose(self, alt: int, site: int) -> list[int]:
+    def _choose(self, site: int, part: tuple[int, int]) -> list[int]:
         victims = np.zeros(len(self._candidates.attempt), np.int32)
         priority = int(self._asked.cycle.queue.priority[0])
-        count = choose(self._board, self._candidates, site, *self._run(alt, site), self._gang, priority, victims)
+        count = choose(self._board, self._candidates, site, *part, self._gang, priority, victims)
         chosen: list[int] = victims[:count].tolist()
         return chosen
 

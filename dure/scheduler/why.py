@@ -115,12 +115,15 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
     """What each site says, were it the only one."""
     s, whole, kinds = planning.s, asked.cycle.demands, len(asked.kinds)
     count = len(s.sites.ids)
-    column = {name: np.repeat(whole.each[name][:1], count) for name in ("workers", "cores", "memory", "devices")}
+    names = ("workers", "cores", "memory", "devices", "share", "block")
+    column = {name: np.repeat(whole.each[name][:1], count) for name in names}
     alone = demands_as(
         **column, sites=np.eye(count, dtype=np.bool_) & whole.sites, kind_ptr=np.arange(count + 1) * kinds,
         kind=np.tile(whole.kind, count),
     )  # fmt: skip
-    standings, early = standings_of(planning.models, alone, s.sites.reachable, s.sites.drained), not_yet(s, row)
+    own = asked.cycle.standings
+    again = np.tile(own.cost, (count, 1)), np.tile(own.barred, (count, 1))
+    standings, early = standings_of(planning.models, alone, s.sites.reachable, s.sites.drained, *again), not_yet(s, row)
     for site in range(count):
         sites = standings.sites[site * kinds : (site + 1) * kinds]
         if not whole.sites[0, site]:

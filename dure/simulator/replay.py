@@ -23,6 +23,7 @@ from dure.scheduler.kernels.seat import fullest, seat
 Bool = NDArray[np.bool_]
 
 ONE = constant(1)  # worker
+NONE = constant(0)  # of shares, or blocks
 
 
 class Jobs(NamedTuple):
@@ -123,7 +124,7 @@ def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     first, cell = seats.ptr[job], jobs.queue[job]
     cores, memory, devices = jobs.cores[job], jobs.memory[job], jobs.devices[job]
     node, workers = seats.node[first:], seats.workers[first:]
-    found = seat(board, cell, cell + 1, Gang(jobs.workers[job], cores, memory, devices), 0, node, workers)
+    found = seat(board, cell, cell + 1, Gang(jobs.workers[job], cores, memory, devices, NONE, NONE), 0, node, workers)
     if found == 0:
         return False
     for i in range(first, first + found):
@@ -133,7 +134,8 @@ def enter(board: Board, jobs: Jobs, seats: Seats, job: int) -> bool:
     if jobs.rest[job] == 0:
         return True
     rest = jobs.rest[job]
-    last = fullest(board, cell, cell + 1, Gang(ONE, cores * rest // devices, memory * rest // devices, rest), 0)
+    smaller = Gang(ONE, cores * rest // devices, memory * rest // devices, rest, NONE, NONE)
+    last = fullest(board, cell, cell + 1, smaller, 0)
     if last < 0:
         leave(board, jobs, seats, job)
         return False

@@ -145,12 +145,12 @@ class Play:
     # -- setting up ----------------------------------------------------------------------------------------------
 
     def _set_pool(self, o: Options) -> None:
-        """pool NAME N nodes x D TYPE [C cores] [M GiB]"""
+        """pool NAME N nodes x D TYPE [C cores] [M GiB] [block N]: so many nodes in a topology block"""
         name = o.next("the pool's name")
         count = o.whole(o.next("how many nodes"))
         o.drop("nodes", "node")
         cores, memory = _before(o, "cores", 64), _before(o, "GiB", 512)
-        devices, kind = 0, ""
+        devices, kind, block = 0, "", o.number("block", 0)
         if o.drop("x"):
             devices, kind = o.whole(o.next("devices per node")), o.next("the type of device").lower()
         o.finish()
@@ -159,8 +159,10 @@ class Play:
             node = f"{name}-{n}"
             self._sites_of[node] = name
             pool.nodes.append(
-                {"name": node, "pool": name, "cores_milli": cores * 1000, "memory_mib": memory * 1024,
-                 "accelerator": kind, "devices": devices, "core_mw": 5000, "device_mw": 700_000, "up": True}
+                {"name": node, "pool": name, "block": f"{name}-{(n - 1) // block}" if block else "",
+                 "cores_milli": cores * 1000, "memory_mib": memory * 1024,
+                 "accelerator": kind, "devices": devices, "core_mw": 5000,
+                 "device_mw": 700_000, "up": True}
             )  # fmt: skip
 
     def _set_price(self, o: Options) -> None:
@@ -205,7 +207,8 @@ class Play:
 
     def _do_submit(self, o: Options) -> Callable[[], str] | str:
         """submit NAME TENANT [gpus N] [cores N] [memory N] [workers N] [on TYPE,TYPE] for LIMIT [runs TIME] [exits N]
-        [priority CLASS] [checkpoint TIME] [after NAME,NAME] [array N] [retries N] [at SITE,SITE] [fixed]"""
+        [priority CLASS] [checkpoint TIME] [after NAME,NAME] [array N] [retries N] [at SITE,SITE]
+        [topology block] [fixed]"""
         name, project = o.next("the workload's name"), o.next("the tenant's name")
         if name in self._names:
             raise o.line.fault(f"there is already a workload called {name}")
@@ -242,6 +245,7 @@ class Play:
             depends_on=tuple(self._id(o.line, n) for n in (o.take("after") or "").split(",") if n),
             retries=o.number("retries", 0),
             sites=tuple(s for s in (o.take("at") or "").split(",") if s),
+            topology=o.take("topology") or "",
         )
 
     def _id(self, line: Line, name: str) -> str:

@@ -1,7 +1,7 @@
 """Reading a scenario: a Markdown page with ```scenario blocks. Left of the arrow is what people and machines do; right of it
 what the plane answered, which is generated and therefore passed over here.
 
-    pool    north  2 nodes x 8 h100  [32 cores] [256 GiB]
+    pool    north  2 nodes x 8 h100  [32 cores] [256 GiB] [block 4]
     price   h100 4_000 won per hour          (also: core, memory_gib)
     policy  min_run 10m
     tenant  uni-a  [share 2] [of ORGANISATION] budget 1_000_000 won [until 18:00]

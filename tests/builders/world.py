@@ -46,6 +46,7 @@ class World:
     now_ms: int = NOW_MS
     draining: bool = False
     policy: Policy = field(default_factory=Policy)
+    domestic: frozenset[str] = frozenset({"npu"})
     core_rate: dict[str, float] = field(default_factory=dict)  # of types; 16 unless named
     sites: dict[str, dict[str, Any]] = field(default_factory=dict)
     nodes: list[dict[str, Any]] = field(default_factory=list)
@@ -59,23 +60,27 @@ class World:
 
     def site(
         self, id: str, nodes: int = 0, *, reachable: bool = True, drained: bool = False, pue: int = 1000,
-        power: Sequence[tuple[float, int]] = (), **node: Any,
+        power: Sequence[tuple[float, int]] = (), carbon: int = -1, price: int = -1, data: Sequence[str] = (), **node: Any,
     ) -> World:  # fmt: skip
         """pue: thousandths. power: (from, milliwatts at the meter, -1 for no cap), the first at most now."""
         steps = [(self._at(at), mw) for at, mw in power]
-        self.sites[id] = {"reachable": reachable, "drained": drained, "pue": pue, "power": steps}
+        self.sites[id] = {"reachable": reachable, "drained": drained, "pue": pue, "power": steps, "carbon": carbon,
+                          "price": price, "data": tuple(data)}  # fmt: skip
         for i in range(nodes):
             self.node(f"{id}/n{i}", id, **node)
         return self
 
     def node(
         self, id: str, site: str, *, cores: float = 8, memory: int = 32_768, devices: int = 0, accelerator: str = "",
-        usable: bool = True, idle_mw: int = 0, device_mw: int = 0, core_mw: int = 0, closed: Sequence[tuple[float, float]] = (),
+        block: int = -1, usable: bool = True, idle_mw: int = 0, device_mw: int = 0, core_mw: int = 0,
+        closed: Sequence[tuple[float, float]] = (), shares: bool = False,
     ) -> World:  # fmt: skip
-        """closed: windows of maintenance (from, until), ascending, without overlaps, none of them over."""
+        """closed: windows of maintenance (from, until), ascending, without overlaps, none of them over. block: its number within
+        the site; nodes of one block have one accelerator."""
         self.nodes.append({
             "id": id, "site": site, "cores_milli": int(cores * 1000), "memory": memory, "mask": (1 << devices) - 1,
-            "accelerator": accelerator, "usable": usable, "idle_mw": idle_mw, "device_mw": device_mw, "core_mw": core_mw,
+            "accelerator": accelerator, "block": block, "usable": usable, "idle_mw": idle_mw, "device_mw": device_mw,
+            "core_mw": core_mw, "shares": shares,
             "closed": [(self._at(begin), self._at(end)) for begin, end in closed],
         })  # fmt: skip
         return self
@@ -91,9 +96,9 @@ class World:
     def attempt(
         self, id: str, seats: Sequence[tuple[str, int]], *, project: str = "lab", priority: str = "normal", cores: float = 1,
         memory: int = 512, state: int = RUNNING, preemptible: bool = True, started: float = -600, ends: float | None = HOUR_S,
-        checkpoint: float | None = None, beneficiary: str = "", workload: str = "",
+        checkpoint: float | None = None, beneficiary: str = "", workload: str = "", share: int = 0,
     ) -> World:  # fmt: skip
-        """seats: (node id, device mask) of each worker. ends None: nobody knows."""
+        """seats: (node id, device mask) of each worker. ends None: nobody knows. share: thousandths of the device in its mask."""
         self._known(project)
         self.attempts.append({
             "id": id, "workload": workload or f"w-{id}", "seats": tuple(seats), "project": project,
@@ -101,6 +106,7 @@ class World:
             "preemptible": preemptible, "started_ms": self._at(started),
             "ends_ms": int(FOREVER_MS) if ends is None else self._at(ends),
             "checkpoint_ms": self._at(started if checkpoint is None else checkpoint), "beneficiary": beneficiary,
+            "share": share,
         })  # fmt: skip
         return self
 
@@ -115,7 +121,8 @@ class World:
         self, id: str, *, project: str = "lab", priority: str = "normal", workers: int = 1, cores: float = 1, memory: int = 512,
         devices: int = 0, accelerators: Sequence[str] | None = None, limit: float = HOUR_S, sites: Sequence[str] = (),
         hold: int | Sequence[int] = 0, merit: int = -1, preemptible: bool = True, submitted: float | None = None,
-        eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET,
+        eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0, data: Sequence[str] = (),
+        block: bool = False,
     ) -> World:  # fmt: skip
         """accelerators: best first; none named: any type there is when devices are wanted. hold: won, one for all
         alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them."""
@@ -125,7 +132,7 @@ class World:
             "memory": memory, "devices": devices, "accelerators": accelerators, "limit_ms": int(limit * 1000),
             "sites": tuple(sites), "hold": hold, "merit": merit, "preemptible": preemptible,
             "submitted_ms": self._at(-1000 + len(self.waiting) if submitted is None else submitted),
-            "eligible_ms": self._at(eligible), "dependency": dependency,
+            "eligible_ms": self._at(eligible), "dependency": dependency, "share": share, "data": tuple(data), "block": block,
         })  # fmt: skip
         return self
 
@@ -166,8 +173,9 @@ class World:
         return freeze(
             Snapshot(
                 now_ms=self.now_ms, epoch=1, sealed_seq=1, draining=self.draining, policy=self.policy, accelerators=types,
+                domestic=np.array([t in self.domestic for t in types], np.bool_), data=self._data(),
                 core_rate=np.array([*(self.core_rate.get(t, 16.0) for t in types), 0.0]),
-                sites=Sites(sites, self._flags("reachable"), self._flags("drained"), *self._power()),
+                sites=Sites(sites, self._flags("reachable"), self._flags("drained"), *self._power(), *self._traits()),
                 nodes=nodes, attempts=attempts, pending=self._pending(sites, types),
                 alternatives=self._alternatives(types), projects=projects, shares=shares,
                 awards=self._awards(sites, types), quotas=quotas_of(self.policy.quotas, shares, projects, types, used),
@@ -183,6 +191,14 @@ class World:
         pue, ptr = _i64(site["pue"] for site in rows), _ptr(len(site["power"]) for site in rows)
         return pue, ptr, _i64(at for at, _ in steps), _i64(mw for _, mw in steps)
 
+    def _data(self) -> tuple[str, ...]:
+        return tuple(sorted({name for site in self.sites.values() for name in site["data"]}))
+
+    def _traits(self) -> tuple[Any, Any, Any]:
+        rows, names = list(self.sites.values()), self._data()
+        has = np.array([[name in site["data"] for name in names] for site in rows], np.bool_).reshape(len(rows), len(names))
+        return _i64(site["carbon"] for site in rows), _i64(site["price"] for site in rows), has
+
     def _sorted_nodes(self) -> list[dict[str, Any]]:
         order = list(self.sites)
         return sorted(self.nodes, key=lambda n: (order.index(n["site"]), n["id"]))
@@ -193,6 +209,7 @@ class World:
             tuple(n["id"] for n in rows),
             np.array([sites.index(n["site"]) for n in rows], np.int32),
             np.array([types.index(n["accelerator"]) if n["accelerator"] else -1 for n in rows], np.int32),
+            _i32(n["block"] for n in rows),
             _i64(n["cores_milli"] for n in rows),
             _i64(n["memory"] for n in rows),
             np.array([n["mask"] for n in rows], np.uint64),
@@ -201,6 +218,7 @@ class World:
             _ptr(len(n["closed"]) for n in rows),
             _i64(begin for n in rows for begin, _ in n["closed"]),
             _i64(end for n in rows for _, end in n["closed"]),
+            np.array([n["shares"] for n in rows], np.bool_),
         )
 
     def _attempts(self) -> Attempts:
@@ -219,6 +237,7 @@ class World:
             _ptr(len(a["seats"]) for a in rows),
             _i32(nodes.index(node) for a in rows for node, _ in a["seats"]),
             np.array([mask for a in rows for _, mask in a["seats"]], np.uint64),
+            _i64(a["share"] for a in rows),
         )
 
     def _sorted_pending(self) -> list[dict[str, Any]]:
@@ -236,10 +255,14 @@ class World:
             _i64(p["eligible_ms"] for p in rows),
             _i32(p["dependency"] for p in rows),
             *(_i64(p[name] for p in rows) for name in ("workers", "cores_milli", "memory", "devices", "limit_ms")),
+            np.array([p["block"] for p in rows], np.bool_),
             _i32(_numbered(_asks(p, types) for p in rows)),
             _ptr(len(p["sites"]) for p in rows),
             _i32(sites.index(s) if s in sites else -1 for p in rows for s in p["sites"]),
             _ptr(len(_types(p, types)) for p in rows),
+            _i64(p["share"] for p in rows),
+            _ptr(len(p["data"]) for p in rows),
+            _i32(self._data().index(name) if name in self._data() else -1 for p in rows for name in p["data"]),
         )
 
     def _alternatives(self, types: tuple[str, ...]) -> Alternatives:
@@ -280,7 +303,7 @@ class World:
 def _types(pending: dict[str, Any], types: tuple[str, ...]) -> tuple[str, ...]:
     if pending["accelerators"] is not None:
         return tuple(pending["accelerators"])
-    return (types or ("",)) if pending["devices"] else ("",)
+    return (types or ("",)) if pending["devices"] or pending["share"] else ("",)
 
 
 def _i32(values: Any) -> Any:
@@ -301,7 +324,8 @@ def _table(rows: list[list[bool]], width: int) -> Any:
 
 def _asks(p: dict[str, Any], types: tuple[str, ...]) -> tuple[object, ...]:
     """What tells the shapes of two waiting workloads apart."""
-    return p["workers"], p["cores_milli"], p["memory"], p["devices"], p["sites"], tuple(_types(p, types))
+    wanted = (p["workers"], p["cores_milli"], p["memory"], p["devices"], p["share"])
+    return *wanted, p["data"], p["sites"], p["block"], tuple(_types(p, types))
 
 
 def _numbered(values: Iterable[object]) -> Iterator[int]:

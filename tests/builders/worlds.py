@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from dure.model.money import Currency
-from dure.model.policy import NO_LIMIT, Policy
+from dure.model.policy import NO_LIMIT, Policy, Preference, Taste
 from dure.scheduler.snapshot import DEPENDENCY_MET, DEPENDENCY_WAITS, LAUNCHING, RUNNING, STOPPING
 from tests.builders.world import World
 
@@ -35,11 +35,13 @@ class Left:
 
 @st.composite
 def worlds(
-    draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False
-) -> World:
+    draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False,
+    shares: bool = False, tastes: bool = False, blocks: bool = False,
+) -> World:  # fmt: skip
     """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
-    cores, or of both, and more may be in use than there is. None is drawn unless asked for, so that a world without them is the
-    same as it always was."""
+    cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes:
+    what sites are preferred for, and how much; blocks: nodes stand in some, and work asks for one. None is drawn unless asked
+    for, so that a world without them is the same as it always was."""
     world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
@@ -57,13 +59,75 @@ def worlds(
     _claims(draw, world, left)
     for i in range(draw(st.integers(1, waiting_max))):
         _pending(draw, world, sites, f"w{i}", money)
+    if shares:
+        _shared(draw, world)
+    if tastes:
+        _tastes(draw, world)
     if power:
         _envelopes(draw, world)
     if windows:
         _closed(draw, world)
     if quotas:
         _quotas(draw, world)
+    if blocks:
+        _blocks(draw, world)
     return world
+
+
+def _tastes(draw: st.DrawFn, world: World) -> None:
+    for site in world.sites.values():
+        site["carbon"], site["price"] = draw(st.sampled_from((-1, 0, 200, 450))), draw(st.sampled_from((-1, 90_000, 150_000)))
+        site["data"] = tuple(sorted(draw(st.sets(st.sampled_from(("kcc", "weather")), max_size=2))))
+    bounds = {Taste.DOMESTIC: (0,), Taste.CARBON: (0, 200, 300), Taste.POWER_PRICE: (100_000,), Taste.DATA: (0, 1)}
+    world.policy = replace(
+        world.policy,
+        preferences=tuple(
+            Preference(
+                taste=taste, weight=draw(st.sampled_from((0, 1, 500, 1000))),
+                most=draw(st.sampled_from(bounds[taste])) if _rarely(draw, 4) else NO_LIMIT,
+            )
+            for taste in Taste
+            if draw(st.booleans())
+        ),
+    )  # fmt: skip
+    for waiting in world.waiting:
+        waiting["data"] = draw(st.sampled_from(((), (), ("kcc",), ("kcc", "weather"), ("nowhere",))))
+
+
+SHARE = st.sampled_from((250, 300, 500, 700, 100))
+
+
+def _shared(draw: st.DrawFn, world: World) -> None:
+    """Some who have one device have a share of it, some of them not alone; some who want devices want a share."""
+    divides = {node["id"]: not _rarely(draw, 5) for node in world.nodes}
+    for node in world.nodes:
+        node["shares"] = divides[node["id"]]
+    makes_room = {a["id"] for a in world.attempts if a["beneficiary"]}
+    for attempt in list(world.attempts):
+        alone = all(mask.bit_count() == 1 and divides[node] for node, mask in attempt["seats"])
+        if not alone or attempt["id"] in makes_room or attempt["id"].startswith("claim") or draw(st.booleans()):
+            continue
+        attempt["share"] = draw(SHARE)
+        beside = draw(SHARE)
+        if len(attempt["seats"]) == 1 and attempt["share"] + beside <= 1000:
+            world.attempt(
+                f"z-{attempt['id']}", attempt["seats"], cores=0, memory=0, share=beside, project=draw(st.sampled_from(PROJECTS)),
+                priority=draw(st.sampled_from(PRIORITIES[:3])), started=draw(st.sampled_from((-1000, -30))),
+                ends=draw(st.sampled_from((100, 700, 3600, None))),
+            )  # fmt: skip
+    for waiting in world.waiting:
+        if waiting["devices"] and draw(st.booleans()):
+            waiting["devices"], waiting["share"] = 0, draw(SHARE)
+
+
+def _blocks(draw: st.DrawFn, world: World) -> None:
+    """Two for each accelerator, and nodes that are in none."""
+    types = sorted({node["accelerator"] for node in world.nodes})
+    for node in world.nodes:
+        block = draw(st.sampled_from((0, 0, 1, 1, -1)))
+        node["block"] = block if block < 0 else 2 * types.index(node["accelerator"]) + block
+    for asked in world.waiting:
+        asked["block"] = draw(st.sampled_from((True, True, False)))
 
 
 def _envelopes(draw: st.DrawFn, world: World) -> None:

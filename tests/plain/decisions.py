@@ -60,6 +60,7 @@ def assemble(s: Snapshot, done: Decisions, verdicts: list[Verdict]) -> Plan:
         wait_facts=facts,
         reserve_worker_ptr=_ptr(sum(p.seats.counts) for p in promises),
         reserve_node=_i32(node for p in promises for node in _by_worker(p.seats)),
+        reserve_mask=np.zeros(sum(sum(p.seats.counts) for p in promises), np.uint64),
     )
 
 

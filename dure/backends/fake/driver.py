@@ -18,6 +18,7 @@ ONE_NODE: tuple[Mapping[str, Any], ...] = (
     {
         "name": "node",
         "pool": "default",
+        "block": "",
         "cores_milli": 2000,
         "memory_mib": 4096,
         "accelerator": "",
@@ -25,6 +26,7 @@ ONE_NODE: tuple[Mapping[str, Any], ...] = (
         "core_mw": 6000,
         "device_mw": 0,
         "idle_mw": 0,
+        "shares": False,
         "up": True,
     },
 )

@@ -36,6 +36,7 @@ def worker_env(
         **_identity(order, rank, workload_folder),
         **(_gang(order, rank, master_port) if len(order.workers) > 1 else {}),
         **visible_devices(vendor, order.workers[rank].devices),
+        **_share(order.spec.demand.share_milli),
     }
 
 
@@ -80,6 +81,12 @@ def _gang(order: LaunchOrder, rank: int, master_port: int) -> dict[str, str]:
         "WORLD_SIZE": size,
         "LOCAL_WORLD_SIZE": size,
     }
+
+
+def _share(milli: int) -> dict[str, str]:
+    """How much of its device a worker may use. CUDA keeps to it where an MPS server runs; elsewhere that is up to the job."""
+    percent = max(1, milli // 10)
+    return {"DURE_DEVICE_SHARE": f"{milli / 1000:g}", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(percent)} if milli else {}
 
 
 def visible_devices(vendor: str, devices: tuple[int, ...]) -> dict[str, str]:

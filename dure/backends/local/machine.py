@@ -34,6 +34,7 @@ def inventory(settings: LocalSettings, found: Accelerators) -> Mapping[str, Any]
     return {
         "name": settings.node,
         "pool": settings.pool,
+        "block": settings.block,
         "cores_milli": settings.cores_milli or len(os.sched_getaffinity(0)) * 1000,
         "memory_mib": memory_mib,
         "accelerator": accelerator,
@@ -41,6 +42,7 @@ def inventory(settings: LocalSettings, found: Accelerators) -> Mapping[str, Any]
         "core_mw": settings.core_mw,
         "device_mw": settings.device_mw or found.device_mw,
         "idle_mw": settings.idle_mw or idle_mw(accelerator, devices),
+        "shares": settings.device_shares,
         "up": True,
     }
 

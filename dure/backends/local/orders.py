@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dure.backends.local.isolation import Isolation, Places
 from dure.backends.local.settings import LocalSettings
 from dure.ports import LaunchOrder
 
+WHOLE = 1000  # thousandths of a device
 FORMAT = 1  # of order.json; a shim reads only what the same release wrote, the driver reads also what an older one did
 INHERIT_MS_MAX = 300_000  # to copy an origin's checkpoint: as long as a bundle may take to unpack
 INHERIT_ENTRIES_MAX = 100_000
@@ -31,11 +33,16 @@ def fault_of(order: LaunchOrder, settings: LocalSettings, devices: int) -> str:
         "no_limit": order.limit_ms > 0,
         "workers_mismatch": len(order.workers) == max(1, order.spec.workers),
         "unknown_node": all(w.node.rpartition("/")[2] == settings.node for w in order.workers),
-        "unknown_device": all(0 <= d < devices for d in indices) and len(set(indices)) == len(indices),
+        "unknown_device": all(0 <= d < devices for d in indices) and _apart(indices, order.spec.demand.share_milli),
         "bad_env": all(_is_env(k, v) for k, v in (*order.spec.env.items(), *order.env.items())),
         "bad_bundle": not order.bundle_path or os.access(order.bundle_path, os.R_OK),
     }
     return next((word for word, fine in checks.items() if not fine), "")
+
+
+def _apart(indices: list[int], share_milli: int) -> bool:
+    """Whether no device is given to more workers than it has room for."""
+    return all(count * (share_milli or WHOLE) <= WHOLE for count in Counter(indices).values())
 
 
 def is_name(text: str) -> bool:

@@ -18,12 +18,16 @@ class LocalSettings:
     farm_folder: Path | None = None
     node: str = "node"
     pool: str = "default"
+    block: str = ""  # topology block of the site in which this machine stands; "": in none
     cores_milli: int = 0  # 0: as many as this process may use
     memory_mib: int = 0  # 0: what the machine has, less memory_kept_mib
     memory_kept_mib: int = 512  # for the farm itself and the system
     accelerator: str = ""  # catalogue name; "": as nvidia-smi says, if it is there
     accelerator_vendor: str = "nvidia"  # nvidia, amd, huawei, rebellions, furiosa: names the visible-devices variable
     devices: int = 0  # counts only where `accelerator` is given
+    # Several jobs may be on one device, each with a share of it, which is told to them and to CUDA's MPS where it runs: nothing
+    # here keeps one from taking more.
+    device_shares: bool = False
     device_mw: int = 0  # 0: as nvidia-smi says
     # Assumed: a 64-core server processor of 360 W (such as AMD EPYC 9554, its data sheet's TDP) is 5.6 W a core; with its share
     # of memory 6 W. A model, not a measurement.

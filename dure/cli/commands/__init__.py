@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, str] = {
     "site undrain": "sites:site_undrain",
     "site power": "envelopes:site_power",
     "site maintenance": "envelopes:site_maintenance",
+    "site traits": "traits:site_traits",
     "node list": "sites:node_list",
     "node drain": "sites:node_drain",
     "node undrain": "sites:node_undrain",

@@ -152,7 +152,7 @@ def _described(run: Run, work: Work) -> dict[str, str]:
         "show.needs",
         cores=cores_words(demand["cores_milli"], run.texts.lang),
         memory=demand["memory_mib"],
-        devices=demand["devices"],
+        devices=demand["share_milli"] / 1000 if demand["share_milli"] else demand["devices"],
         workers=spec["workers"],
     )
     return {

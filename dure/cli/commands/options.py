@@ -42,13 +42,15 @@ JobOptions = dict[str, Any]  # by the names below, without those that were not g
 JobName = Annotated[str, typer.Option("--name", help="opt.job_name")]
 Cores = Annotated[float, typer.Option("--cores", help="opt.cores", min=0)]
 Memory = Annotated[str, typer.Option("--memory", help="opt.memory", metavar="SIZE")]
-Devices = Annotated[int, typer.Option("--devices", help="opt.devices", min=0)]
+Devices = Annotated[float, typer.Option("--devices", help="opt.devices", min=0)]
 Accelerators = Annotated[list[str] | None, typer.Option("--accelerator", help="opt.accelerator")]
 Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
 Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
 TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
 Priority = Annotated[str, typer.Option("--priority", help="opt.priority")]
+Topology = Annotated[str, typer.Option("--topology", help="opt.topology", metavar="any|block")]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="opt.checkpoint", metavar="TIME")]
+Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="opt.dataset", metavar="NAME")]
 Env = Annotated[list[str] | None, typer.Option("--env", "-e", help="opt.env", metavar="NAME=VALUE")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="opt.set", metavar="FIELD=VALUE")]
 
@@ -64,7 +66,9 @@ def _declared(
     array: Array = 0,
     limit: TimeLimit = "",
     priority: Priority = "",
+    topology: Topology = "",
     checkpoint: Checkpoint = "",
+    datasets: Datasets = None,
     env: Env = None,
 ) -> None:
     """Only its signature counts."""

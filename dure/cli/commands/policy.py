@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,8 +42,19 @@ def policy_show(
     lines = [[c["name"], str(c["value"]), factor(c), run.t("word.yes") if c["preempts"] else ""] for c in row["classes"]]
     run.console.table(classes, lines)
     tell_quotas(run, row["quotas"])
+    _tell_preferences(run, row.get("preferences") or ())
     for line in _changes(run, row) if version else ():
         run.console.say(line)
+
+
+def _tell_preferences(run: Run, preferences: Iterable[Plain]) -> None:
+    """Also by a plane of an older version, which has none."""
+    lines = [run.t("policy.preference_bound" if p["most"] >= 0 else "policy.preference", **p) for p in preferences]
+    if lines:
+        run.console.say("")
+        run.say("policy.preferences")
+        for line in lines:
+            run.console.say(f"  {line}")
 
 
 def _an_hour(nano: int) -> str:

@@ -246,6 +246,7 @@ TEXTS: dict[str, str] = {
     "change.memory": "{new:,} MiB of memory instead of {old:,}",
     "change.cores": "{new:g} cores instead of {old:g}",
     "change.devices": "{new} devices instead of {old}",
+    "change.share": "{new:g} of a device instead of {old:g}",
     "change.workers": "{new} workers instead of {old}",
     "change.funds": "{amount} more in an award",
     "change.priority": "priority {new} instead of {old}",

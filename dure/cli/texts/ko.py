@@ -247,6 +247,7 @@ TEXTS: dict[str, str] = {
     "change.memory": "메모리 {old:,} MiB 대신 {new:,} MiB",
     "change.cores": "코어 {old:g}개 대신 {new:g}개",
     "change.devices": "장치 {old}개 대신 {new}개",
+    "change.share": "장치 {old:g}개분 대신 {new:g}개분",
     "change.workers": "워커 {old}개 대신 {new}개",
     "change.funds": "바우처에 {amount} 추가",
     "change.priority": "우선순위 {old} 대신 {new}",

@@ -8,7 +8,7 @@ from dure.controller.commands.quotas import quota_fault
 from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, policy_of
 from dure.model.money import CURRENCIES
-from dure.model.policy import PRICE_PERMILLE_MAX, Policy
+from dure.model.policy import NO_LIMIT, PRICE_PERMILLE_MAX, WEIGHT_MAX, Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.ports import Tx
 
@@ -71,6 +71,15 @@ def policy_fault(policy: Policy) -> Reason | None:
                 if price.nano < 0
                 else bad("prices.nano", "too_large", limit=PRICE_NANO_MAX)
             )
+    tastes = [p.taste for p in policy.preferences]
+    if len(set(tastes)) != len(tastes):
+        return bad("preferences.taste", "duplicate")
+    for preference in policy.preferences:
+        if not 0 <= preference.weight <= WEIGHT_MAX:
+            problem, limit = ("too_small", 0) if preference.weight < 0 else ("too_large", WEIGHT_MAX)
+            return bad("preferences.weight", problem, limit=limit)
+        if preference.most < NO_LIMIT:
+            return bad("preferences.most", "too_small", limit=NO_LIMIT)
     for name, least in _LEAST.items():
         if getattr(policy, name) < least:
             return bad(name, "too_small", limit=least)

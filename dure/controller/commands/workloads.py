@@ -19,13 +19,25 @@ from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle
 from dure.model.site import Site
 from dure.model.tenancy import Grant, Project
-from dure.model.workload import LIMIT_MS_MIN, TERMINAL, Attempt, AttemptState, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import (
+    ANYWHERE,
+    BLOCK,
+    LIMIT_MS_MIN,
+    TERMINAL,
+    Attempt,
+    AttemptState,
+    Outcome,
+    Workload,
+    WorkloadSpec,
+    WorkloadState,
+)
 from dure.ports import Reader, Tx
 
 # What no machine has, so that sums stay far from 64 bits; the scheduler says what the farm has.
 CORES_MILLI_MAX = 10_000_000
 MEMORY_MIB_MAX = 1 << 30
 DEVICES_MAX = 64  # as many as a node may tell of
+WHOLE_MILLI = 1000  # thousandths of a device
 GRACE_MS_MAX = 600_000
 CHECKPOINT_MS_MAX = 24 * 3_600_000
 DEPENDENCIES_MAX = 100
@@ -133,7 +145,11 @@ def _shape_faults(spec: WorkloadSpec) -> Iterator[Reason]:
             yield bad(field, "too_small", **at_least) if value < least else bad(field, "too_large", **at_most)
     if not spec.command or not spec.command[0]:
         yield bad("command", "empty")
-    if demand.accelerators and not demand.devices:
+    if not 0 <= demand.share_milli < WHOLE_MILLI or (demand.share_milli and demand.devices):
+        yield bad("resources.devices", "bad_format", detail="form_devices", example="0.5")
+    if spec.topology not in ("", BLOCK):
+        yield bad("topology", "unknown_value", value=spec.topology, allowed=f"{ANYWHERE}, {BLOCK}")
+    if demand.accelerators and not demand.wants_devices:
         yield bad("resources.accelerators", "contradiction", needs="resources.devices")
 
 

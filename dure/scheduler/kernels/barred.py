@@ -10,7 +10,7 @@ from dure.scheduler.kernels.ground import I64, WHOLE
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
-from dure.scheduler.kernels.short import takes_all
+from dure.scheduler.kernels.seat import takes_all
 from dure.scheduler.kernels.standing import Demands, gang_of
 from dure.scheduler.kernels.waits import MAINTENANCE, POWER, QUOTA, TURN
 
@@ -26,7 +26,8 @@ def limits(quota: Quota) -> bool:
 @inner
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
     """What a gang uses of a type, as quotas count it."""
-    return int(WHOLE * demands.each.devices[c] * demands.each.workers[c]) if kind >= 0 else 0
+    each = demands.each
+    return int((WHOLE * each.devices[c] + each.share[c]) * each.workers[c]) if kind >= 0 else 0
 
 
 @inner

@@ -38,6 +38,7 @@ TENURE: Columns = [
     ("role", np.int32),
     ("end", np.int64),
     ("mask", np.uint64),  # devices
+    ("share", np.int64),  # thousandths that it has of each of them; 0: has them whole
     ("cores", np.int64),  # of all workers there
     ("memory", np.int64),
     ("next", np.int32),  # of its node; -1 ends it
@@ -50,10 +51,13 @@ PROMISE: Columns = [
     ("cores", np.int64),  # per worker
     ("memory", np.int64),
     ("devices", np.int64),
+    ("share", np.int64),  # thousandths of a device, instead
 ]
-# and, chained by node, how many workers of which promise sit there.
+# and, chained by node, how many workers of which promise sit there; of shares, on which of its devices: an entry each.
 SEAT: Columns = [
     ("promise", np.int32),
+    ("node", np.int32),
+    ("mask", np.uint64),
     ("workers", np.int64),
     ("next", np.int32),
 ]
@@ -100,9 +104,10 @@ def kept_off(board: Board, node: int) -> bool:
 
 
 @inner
-def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, cores: int, memory: int) -> None:
+def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, share: int, cores: int, memory: int) -> None:
     t, at = board.tenures, board.used[TENURES]
     t.node[at], t.role[at], t.end[at], t.mask[at], t.cores[at], t.memory[at] = node, role, end, mask, cores, memory
+    t.share[at] = share
     t.next[at] = board.here.tenure[node]
     board.here.tenure[node] = at
     board.here.claimed[node] += role != HOLDS
@@ -120,7 +125,8 @@ def set_cores(board: Board, node: int, free: int) -> None:
 
 @kernel
 def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
-    """Cores, memory and devices of a node that others may use at a moment if nothing more started, promises apart."""
+    """Cores, memory and whole devices of a node that others may use at a moment if nothing more started; promises apart, but for
+    devices of which shares are promised then."""
     t = board.tenures
     cores, memory, held = board.ground.nodes.cores[node], board.ground.nodes.memory[node], _ZERO
     kept_cores, kept_memory = 0, 0  # V - R
@@ -138,6 +144,12 @@ def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
                     kept_cores += t.cores[tenure]
                     kept_memory += t.memory[tenure]
         tenure = t.next[tenure]
+    kept = board.here.kept[node]
+    while kept >= 0:
+        promise = board.seats.promise[kept]
+        if board.promises.at[promise] <= at < board.promises.end[promise]:
+            held |= board.seats.mask[kept]
+        kept = board.seats.next[kept]
     devices = count_whole(board.here.exists[node] & ~held)
     return min(cores, cores + kept_cores), min(memory, memory + kept_memory), devices
 
@@ -180,8 +192,8 @@ def shortest_alike(board: Board, limit: int) -> int:
 
 
 def make_board(
-    now: int, ground: Ground, index: Index, exists: U64, *, node: I32, role: I32, end: I64, mask: U64, cores: I64, memory: I64,
-    windows: tuple[I32, I64, I64] | None = None,
+    now: int, ground: Ground, index: Index, exists: U64, *, node: I32, role: I32, end: I64, mask: U64, share: I64,
+    cores: I64, memory: I64, windows: tuple[I32, I64, I64] | None = None,
 ) -> Board:  # fmt: skip
     """ground, index: with everything free; `settle` takes what tenures hold. The other columns: tenures, one entry a node.
     windows: when nothing may run on nodes, as CSR."""
@@ -197,7 +209,7 @@ def make_board(
         now, ground, index, here, table(TENURE, count), table(PROMISE, 0), table(SEAT, 0), np.zeros(5, np.int64), order, count,
         closed,
     )  # fmt: skip
-    _seat_all(board, node, role, end, mask, cores, memory)
+    _seat_all(board, node, role, end, mask, share, cores, memory)
     return board
 
 
@@ -207,7 +219,7 @@ def empty_board(ground: Ground, index: Index) -> Board:
     exists = np.array(ground.nodes.whole_free, np.uint64)
     return make_board(
         0, ground, index, exists, node=none.astype(np.int32), role=none.astype(np.int32), end=none, mask=none.astype(np.uint64),
-        cores=none, memory=none,
+        share=none, cores=none, memory=none,
     )  # fmt: skip
 
 
@@ -221,9 +233,9 @@ def board_at(board: Board, now: int) -> Board:
 
 
 @kernel
-def _seat_all(board: Board, node: I32, role: I32, end: I64, mask: U64, cores: I64, memory: I64) -> None:
+def _seat_all(board: Board, node: I32, role: I32, end: I64, mask: U64, share: I64, cores: I64, memory: I64) -> None:
     for i in range(len(node)):
-        add_tenure(board, wide(node[i]), role[i], end[i], mask[i], cores[i], memory[i])
+        add_tenure(board, wide(node[i]), role[i], end[i], mask[i], share[i], cores[i], memory[i])
 
 
 def grown(board: Board, *, tenures: int = 0, promises: int = 0, kept: int = 0) -> Board:

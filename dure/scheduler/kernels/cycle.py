@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
 from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.seat import seat
+from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
@@ -38,7 +38,6 @@ from dure.scheduler.kernels.state import (
     PROMISED,
     REACHED,
     ROW,
-    SEATS,
     SITE,
     STARTED,
     STARTS,
@@ -67,7 +66,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     at each call, and a cycle has many."""
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
-    ahead, promised, room, demand = cycle.found.each.ahead, cycle.board.used, cycle.found.room, cycle.demands.each.workers
+    ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
+    demand, share = cycle.demands.each.workers, cycle.demands.each.share
     seats, quotas = len(cycle.node), limits(cycle.quota)
     for _ in range(at_most):
         row = used[ROW]
@@ -88,7 +88,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             used[ROW] = NOTHING
         else:
             workers = demand[c]
-            if used[ASKING] == 0 and _short(used, promised, room, workers, min(workers, seats)):
+            if used[ASKING] == 0 and _short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
@@ -98,10 +98,10 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
 
 @inner
 def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
-    """Whether a table could be too short for a turn. room: as in `Found`."""
+    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
+    room: as in `Found`."""
     return bool(
         used[WORKERS] + workers > room[WORKERS]
-        or used[SEATS] + seats > room[SEATS]
         or board_used[TENURES] + seats > room[TENURE_ROOM]
         or board_used[KEPT] + seats > room[KEPT_ROOM]
     )
@@ -139,12 +139,14 @@ def charge_for(cycle: Cycle, row: int, kind: int) -> None:
     each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
     charge(
         cycle.turns, queue.leaf[row],
-        due(each.workers[c], each.cores[c], each.devices[c], cycle.rules.core_rate[kind], queue.limit[row]),
+        due(
+            each.workers[c], each.cores[c], each.devices[c] + each.share[c] / WHOLE, cycle.rules.core_rate[kind], queue.limit[row]
+        ),
     )  # fmt: skip
 
 
 @inner
-def due(workers: int, cores: int, devices: int, core_rate: float, limit: int) -> float:
+def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
     """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
     return workers * (cores / 1000 + devices * core_rate) * limit / 1000
 
@@ -174,15 +176,15 @@ def start_now(cycle: Cycle, row: int) -> int:
             funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
                 spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if gang.devices > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
+                cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
                 queue.limit[row], alike,
             )  # fmt: skip
-            site = tightest(spare)
+            site = tightest(spare, standings.cost[alt])
             while site >= 0:
                 mw = wanted_mw(power, site, kind, gang)
                 if not may_draw(power, site, board.now, end, mw):
                     memory.full[alt, site] = queue.limit[row]
-                    site = tightest(spare)
+                    site = tightest(spare, standings.cost[alt])
                     continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
@@ -193,7 +195,7 @@ def start_now(cycle: Cycle, row: int) -> int:
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
                     return int(alt)
                 memory.full[alt, site] = alike
-                site = tightest(spare)
+                site = tightest(spare, standings.cost[alt])
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
@@ -272,13 +274,13 @@ def displace(cycle: Cycle, row: int) -> int:
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
-            site, victims = _cheapest(cycle, row, alt, currency)
+            site, low, victims = _cheapest(cycle, row, alt, currency)
             if site < 0:
                 continue
             if found.used[ASKING] != 0:
                 found.each.state[row] = CLAIMED
                 return int(alt)
-            low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+            high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
             gone = _gone(displaced[:victims], ends, queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
@@ -294,15 +296,16 @@ def displace(cycle: Cycle, row: int) -> int:
 
 
 @inner
-def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int]:
-    """The site with the cheapest victims, which are left in `victims`, and how many they are; -1: there are none anywhere."""
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int, int]:
+    """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
+    -1: there are none anywhere."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
-    best, count, least = -1, 0, 0.0
+    best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
     funds = held(purse, queue.project[row], demands.kind[alt], currency)
@@ -313,22 +316,24 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
             board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
-        chosen = choose(board, candidates, site, low, high, gang, queue.priority[row], displaced)
-        if chosen == 0 and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
+        step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
+        for part in range(low, high, step):
+            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], displaced)
+            if chosen == 0:
+                continue
+            some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
+            if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
+                continue
+            lost = 0.0
+            for i in range(chosen):
+                lost += candidates.lost[displaced[i]]
+            if best < 0 or lost < least or (lost == least and chosen < count):
+                best, start, count, least = site, part, chosen, lost
+                _copy(displaced, kept, chosen)
+        if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[alt, site] = queue.priority[row]
-        if chosen == 0:
-            continue
-        mw = wanted_mw(power, site, demands.kind[alt], gang)
-        if not may_swap(power, site, board.now, displaced[:chosen], ends, _gone(displaced[:chosen], ends, queue.limit[row]), mw):
-            continue
-        lost = 0.0
-        for i in range(chosen):
-            lost += candidates.lost[displaced[i]]
-        if best < 0 or lost < least or (lost == least and chosen < count):
-            best, count, least = site, chosen, lost
-            _copy(displaced, kept, chosen)
     _copy(kept, displaced, count)
-    return best, count
+    return best, start, count
 
 
 @inner
@@ -404,9 +409,11 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
                     if by >= NEVER:
                         memory.hopeless[alt, site] = limit
                     continue
-                of_cell = board.cells.cell.free if gang.devices > 0 else board.cells.cell.cores
+                of_cell = board.cells.cell.free if gang.devices + gang.share > 0 else board.cells.cell.cores
                 free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
-                if way_site < 0 or at < way_at or free < least:
+                dearer = way_site >= 0 and standings.cost[alt, site] > standings.cost[alt, way_site]
+                same = way_site >= 0 and standings.cost[alt, site] == standings.cost[alt, way_site]
+                if way_site < 0 or at < way_at or (not dearer and (not same or free < least)):
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
                 best_at, best_alt, best_site = way_at, alt, way_site
@@ -446,13 +453,9 @@ def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     low, high, end = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]], at + queue.limit[row]
     gang = gang_of(demands, c)
     seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)
-    made, first = board.used[PROMISES], found.used[SEATS]
+    made = board.used[PROMISES]
     promise(board, row, gang, at, end, seat_node[:seats], seat_workers[:seats])
     note(power, site, at)
     draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], gang))
     found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.each.kind_ptr[c]
-    for i in range(seats):
-        found.seats.node[first + i], found.seats.workers[first + i] = seat_node[i], seat_workers[i]
-    found.used[SEATS] += seats
-    found.seat_ptr[made + 1] = found.used[SEATS]
     found.each.state[row] = PROMISED

@@ -9,14 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_then
-from dure.scheduler.kernels.ground import I32, I64, Gang
-from dure.scheduler.kernels.jit import inner, kernel, wide
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
+from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
-from dure.scheduler.kernels.room import count_whole
-from dure.scheduler.kernels.seat import emptiness, place, workers_of
+from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
+from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
+from dure.scheduler.kernels.slots import slots, tightest, usable
 
 FOREVER = 1 << 62
 FEW = 64  # moments: to put each in its place is quicker than to sort all
+ONE = constant(1)  # worker
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 @inner
@@ -78,6 +81,18 @@ def earliest(
 ) -> int:  # fmt: skip
     """The first moment before `by` at which all workers could start in a run of cells of a site, stay for `limit` and draw so
     much there; -1: none is known."""
+    step, best = parts(gang, low, high), -1
+    for part in range(low, high, step):
+        at = _earliest(board, power, site, part, part + step, gang, limit, by, mw)
+        if at >= 0:
+            best = by = at
+    return int(best)
+
+
+@inner
+def _earliest(
+    board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
+) -> int:  # fmt: skip
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
     lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
@@ -98,7 +113,10 @@ def earliest(
                 room[0, i] += t.cores[tenure]
                 room[1, i] += t.memory[tenure]
                 room[2, i] += count_whole(t.mask[tenure])
-                now = workers_of((room[0, i], room[1, i], room[2, i]), gang)
+                if gang.share > 0:
+                    now = takes_from(board, wide(node), moment, moment + limit, gang)
+                else:
+                    now = workers_of((room[0, i], room[1, i], room[2, i]), gang)
                 total += now - fits[i]
                 fits[i] = now
         if moment > board.now and total + most >= gang.workers:
@@ -122,11 +140,12 @@ def _grounds(board: Board, low: int, high: int, gang: Gang, lasts: int) -> tuple
     for i in range(last - first):
         node = index.nodes[first + i]
         room[0, i], room[1, i], room[2, i] = ground.nodes.cores_free[node], ground.nodes.memory_free[node], index.node.level[node]
-        fits[i] = workers_of((room[0, i], room[1, i], room[2, i]), gang)
+        units = slots(board, wide(node), gang.share, board.now, board.now, True) if gang.share > 0 else room[2, i]
+        fits[i] = workers_of((room[0, i], room[1, i], units), gang)
         closes = closed_within(board, wide(node), board.now, lasts)
         if board.here.claimed[node] > 0 or board.here.kept[node] >= 0 or closes:
-            whole = (ground.nodes.cores[node], ground.nodes.memory[node], count_whole(board.here.exists[node]))
-            most += workers_of(whole, gang)
+            units = count_whole(board.here.exists[node]) * (WHOLE // gang.share if gang.share > 0 else 1)
+            most += workers_of((ground.nodes.cores[node], ground.nodes.memory[node], units), gang)
             fits[i] = -1
             mixed[found] = node
             found += 1
@@ -134,8 +153,9 @@ def _grounds(board: Board, low: int, high: int, gang: Gang, lasts: int) -> tuple
 
 
 @inner
-def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int]:
-    """What work may use on a node that starts at a moment and delays no promise until `end`."""
+def room_from(board: Board, node: int, at: int, end: int, share: int) -> tuple[int, int, int]:
+    """What work may use on a node that starts at a moment and delays no promise until `end`. share: of a device, that it
+    wants, and then how many of these; 0: whole ones."""
     p, seats = board.promises, board.seats
     room, promised = room_then(board, node, at), promised_then(board, node, at)
     cores, memory, devices = room[0] - promised[0], room[1] - promised[1], room[2] - promised[2]
@@ -147,7 +167,7 @@ def room_from(board: Board, node: int, at: int, end: int) -> tuple[int, int, int
             cores, memory = min(cores, room[0] - promised[0]), min(memory, room[1] - promised[1])
             devices = min(devices, room[2] - promised[2])
         kept = seats.next[kept]
-    return cores, memory, devices
+    return cores, memory, slots(board, node, share, at, end, True) if share > 0 else devices
 
 
 @inner
@@ -155,7 +175,7 @@ def takes_from(board: Board, node: int, at: int, end: int, gang: Gang) -> int:
     """How many workers of this need a node takes from a moment until another, delaying no promise."""
     if closed_within(board, node, at, end):
         return 0
-    return workers_of(room_from(board, node, at, end), gang)
+    return workers_of(room_from(board, node, at, end, gang.share), gang)
 
 
 @kernel
@@ -165,22 +185,40 @@ def seat_then(board: Board, low: int, high: int, gang: Gang, at: int, end: int, 
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
     for i in range(len(nodes)):
-        free = room_from(board, wide(nodes[i]), at, end)
+        free = room_from(board, wide(nodes[i]), at, end, gang.share)
         closed = closed_within(board, wide(nodes[i]), at, end)
         room[i] = 0 if closed else workers_of(free, gang)
         empty[i] = emptiness(free[2], free[0])
+    if gang.block:
+        one_part(board, low, high, nodes, room, empty, gang.workers)
     return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 
 @kernel
 def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node: I32, seat_workers: I64) -> None:
     """Keep these seats from `at` to `end`."""
-    p, seats, made = board.promises, board.seats, board.used[PROMISES]
+    p, made = board.promises, board.used[PROMISES]
     p.at[made], p.end[made], p.pending[made] = at, end, pending
-    p.cores[made], p.memory[made], p.devices[made] = gang.cores, gang.memory, gang.devices
+    p.cores[made], p.memory[made], p.devices[made], p.share[made] = gang.cores, gang.memory, gang.devices, gang.share
     board.used[PROMISES] = made + 1
+    left = np.empty(DEVICES_MAX, np.int64)
     for i in range(len(seat_node)):
-        kept, node = board.used[KEPT], seat_node[i]
-        seats.promise[kept], seats.workers[kept], seats.next[kept] = made, seat_workers[i], board.here.kept[node]
-        board.here.kept[node] = kept
-        board.used[KEPT] = kept + 1
+        node, workers = wide(seat_node[i]), seat_workers[i]
+        if gang.share == 0:
+            _keep(board, node, _ZERO, workers)
+            continue
+        devices = usable(board, node, gang.share, at, end, True, left)
+        for _ in range(workers):
+            device = tightest(left, 0, devices, gang.share)
+            left[device] -= gang.share
+            _keep(board, node, _ONE << np.uint64(device), ONE)
+
+
+@inner
+def _keep(board: Board, node: int, mask: np.uint64, workers: int) -> None:
+    """One seat more, of the promise made last."""
+    seats, kept = board.seats, board.used[KEPT]
+    seats.promise[kept], seats.node[kept], seats.mask[kept] = board.used[PROMISES] - 1, node, mask
+    seats.workers[kept], seats.next[kept] = workers, board.here.kept[node]
+    board.here.kept[node] = kept
+    board.used[KEPT] = kept + 1

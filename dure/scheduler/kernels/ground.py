@@ -30,7 +30,8 @@ def table(columns: Columns, length: int) -> Table:
 NODE: Columns = [  # the first group never changes while a plan is made; the second does
     ("site", np.int32),
     ("kind", np.int32),  # accelerator type, -1 for none
-    ("block", np.int32),  # topology block inside the pool, -1 for none
+    ("block", np.int32),  # topology block inside the site, -1 for none
+    ("shares", np.bool_),  # whether its devices are divided
     ("cores", np.int64),
     ("memory", np.int64),
     ("cores_free", np.int64),
@@ -45,7 +46,9 @@ class Gang(NamedTuple):
     workers: int
     cores: int
     memory: int
-    devices: int
+    devices: int  # whole ones,
+    share: int = 0  # or thousandths of one
+    block: int = 0  # 1: all of them within one topology block (a number like the others, so that it is one kind of tuple)
 
 
 class Ground(NamedTuple):

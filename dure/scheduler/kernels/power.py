@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table, table
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
 from dure.scheduler.kernels.jit import inner, kernel
 
 SITE, FROM, UNTIL, MW = range(4)  # columns of `more`
@@ -50,8 +50,9 @@ class Power(NamedTuple):
 @inner
 def wanted_mw(power: Power, site: int, kind: int, gang: Gang) -> int:
     """What a gang draws at a site."""
+    devices = power.device[site, kind] * (WHOLE * gang.devices + gang.share)
     busy = power.core[site, kind] * gang.cores
-    return int(gang.workers * (power.device[site, kind] * gang.devices + (busy + _MILLI - 1) // _MILLI))
+    return int(gang.workers * ((devices + WHOLE - 1) // WHOLE + (busy + _MILLI - 1) // _MILLI))
 
 
 @inner

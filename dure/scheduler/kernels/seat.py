@@ -5,8 +5,12 @@ for work that does not care. The rule: the fullest node that takes all of them, 
 most are filled, the fullest of these first, and what remains goes to the fullest node that takes it. Fuller means fewer devices
 wholly free, then fewer cores; ties go to the lower node.
 
-A seat is a node and how many workers sit on it. What the workers want of devices is a count of whole ones. Seats are for work
-that starts now and ends by `end`: on a node that is promised to somebody it must fit beside the promise as well.
+A gang may ask for one topology block: then a cell is a block (a node that is in none has a cell of its own), and only one cell is
+taken of the run: of those that take all workers, the one with least devices wholly free, then fewest cores.
+
+A seat is a node and how many workers sit on it. What the workers want of devices is a count of whole ones, or a share of one:
+then nodes go first that have it without breaking into a device that is whole. Seats are for work that starts now and ends by
+`end`: on a node that is promised to somebody it must fit beside the promise as well.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from dure.scheduler.kernels.board import Board, closed_within, promised_then, ro
 from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.slots import slots
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
 FIRST = constant(0)  # slot
@@ -25,10 +30,13 @@ CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 @inner
 def workers_of(room: tuple[int, int, int], gang: Gang) -> int:
-    """How many workers of this need a room takes; never negative."""
+    """How many workers of this need a room takes; never negative. room: cores, memory, and whole devices, or of those who want
+    shares how many of these it has (`slots`)."""
     most = UNBOUNDED
     if gang.devices > 0:
         most = min(most, room[2] // gang.devices)
+    if gang.share > 0:
+        most = min(most, room[2])
     if gang.cores > 0:
         most = min(most, room[0] // gang.cores)
     if gang.memory > 0:
@@ -37,31 +45,42 @@ def workers_of(room: tuple[int, int, int], gang: Gang) -> int:
 
 
 @inner
-def takes(board: Board, node: int, level: int, gang: Gang, end: int) -> int:
-    """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free."""
+def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: bool) -> int:
+    """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free. breaks: shares may go
+    on these too."""
     if closed_within(board, node, board.now, end):
         return 0
-    most = workers_of((board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], level), gang)
+    units = slots(board, node, gang.share, board.now, end, breaks) if gang.share > 0 else level
+    most = workers_of((board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], units), gang)
     seats, kept = board.seats, board.here.kept[node]
     while kept >= 0 and most > 0:
         at = board.promises.at[seats.promise[kept]]
         if at < end:
-            most = min(most, takes_then(board, node, at, gang))
+            most = min(most, takes_then(board, node, at, gang, units))
         kept = seats.next[kept]
     return most
 
 
 @inner
-def takes_then(board: Board, node: int, at: int, gang: Gang) -> int:
-    """The same at one moment, now or later, beside what is promised then."""
+def takes_then(board: Board, node: int, at: int, gang: Gang, units: int) -> int:
+    """The same at one moment, now or later, beside what is promised then. units: of shares, how many it has at any moment."""
     room, promised = room_then(board, node, at), promised_then(board, node, at)
-    left = (room[0] - promised[0], room[1] - promised[1], room[2] - promised[2])
+    left = (room[0] - promised[0], room[1] - promised[1], units if gang.share > 0 else room[2] - promised[2])
     return workers_of(left, gang)
 
 
 @inner
 def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
-    """The fullest node that takes all workers; -1: none does."""
+    """The fullest node that takes all workers; -1: none does. For shares one that takes them without a device that is whole."""
+    if gang.share > 0:
+        node = _fullest(board, low, high, gang, end, False)
+        if node >= 0:
+            return node
+    return _fullest(board, low, high, gang, end, True)
+
+
+@inner
+def _fullest(board: Board, low: int, high: int, gang: Gang, end: int, breaks: bool) -> int:
     ground, index, top = board.ground, board.cells, 0
     for cell in range(low, high):
         top = max(top, index.cell.top[cell])
@@ -73,7 +92,7 @@ def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
                 node = wide(index.nodes[index.cell.first[cell] + slot])
                 free = max(ground.nodes.cores_free[node], 0)
                 if (best < 0 or free < least or (free == least and node < best)) and takes(
-                    board, node, level, gang, end
+                    board, node, level, gang, end, breaks
                 ) >= gang.workers:
                     best, least = node, free
                 slot = next_node(index, cell, level, slot + 1)
@@ -83,20 +102,34 @@ def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
 
 
 @kernel
-def bound(size: I64, top: I64, low: int, high: int, devices: int) -> int:
+def bound(size: I64, top: I64, low: int, high: int, gang: Gang) -> int:
     """No more workers than this fit now into the run, going by devices alone. size, top: of the index."""
-    most = 0
+    devices, most, total = gang.devices, np.int64(0), np.int64(0)
     for cell in range(low, high):
+        if gang.block:
+            total = np.int64(0)
         for level in range(devices, top[cell] + 1):
-            most += size[cell, level] * (level // devices if devices > 0 else UNBOUNDED)
+            total += size[cell, level] * (level // devices if devices > 0 else UNBOUNDED)
+        most = max(most, total)
     return int(most)
+
+
+@kernel
+def parts(gang: Gang, low: int, high: int) -> int:
+    """How many cells of a run a gang may sit in at a time: the step with which to walk it."""
+    return 1 if gang.block else max(high - low, 1)
 
 
 @kernel
 def seat(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats for all workers, written to `seat_node` and `seat_workers`; how many, 0: they do not fit."""
-    if bound(board.cells.size, board.cells.cell.top, low, high, gang.devices) < gang.workers:
+    if bound(board.cells.size, board.cells.cell.top, low, high, gang) < gang.workers:
         return 0
+    if gang.block:
+        low = tightest_part(board, low, high, gang, end)
+        if low < 0:
+            return 0
+        high = low + 1
     node = fullest(board, low, high, gang, end)
     if node >= 0:
         seat_node[0], seat_workers[0] = node, gang.workers
@@ -107,6 +140,46 @@ def seat(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32
     if room.sum() < gang.workers:
         return 0
     return spread(nodes, room, empty, gang.workers, seat_node, seat_workers)
+
+
+@inner
+def tightest_part(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
+    """The cell with least to spare of those that take all workers; -1: none does."""
+    index, best = board.cells, -1
+    free, cores = index.cell.free, index.cell.cores
+    for cell in range(low, high):
+        tighter = best < 0 or free[cell] < free[best] or (free[cell] == free[best] and cores[cell] < cores[best])
+        if tighter and takes_all(board, cell, cell + 1, gang, end):
+            best = cell
+    return best
+
+
+@inner
+def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
+    """Whether a run of cells takes them, beside what is promised."""
+    step, part = parts(gang, low, high), low
+    while part < high and not _takes_all(board, part, part + step, gang, end):
+        part += step
+    return part < high
+
+
+@inner
+def _takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
+    """The emptiest nodes are asked first: few are needed, mostly."""
+    ground, index, total, top = board.ground, board.cells, 0, 0
+    for cell in range(low, high):
+        top = max(top, index.cell.top[cell])
+    for level in range(top, gang.devices - 1, -1):
+        for cell in range(low, high):
+            slot = next_node(index, cell, wide(level), FIRST)
+            while slot >= 0:
+                node = wide(index.nodes[index.cell.first[cell] + slot])
+                if ground.nodes.cores_free[node] >= gang.cores and ground.nodes.memory_free[node] >= gang.memory:
+                    total += takes(board, node, wide(level), gang, end, True)
+                    if total >= gang.workers:
+                        return True
+                slot = next_node(index, cell, wide(level), slot + 1)
+    return False
 
 
 @inner
@@ -123,7 +196,7 @@ def rooms(board: Board, low: int, high: int, gang: Gang, end: int) -> tuple[I32,
             slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
                 node = wide(index.nodes[index.cell.first[cell] + slot])
-                fits = takes(board, node, level, gang, end)
+                fits = takes(board, node, level, gang, end, True)
                 if fits > 0:
                     nodes[found], room[found] = node, fits
                     empty[found] = emptiness(level, board.ground.nodes.cores_free[node])
@@ -137,6 +210,22 @@ def rooms(board: Board, low: int, high: int, gang: Gang, end: int) -> tuple[I32,
 def emptiness(devices: int, cores: int) -> int:
     """One number that grows with what is free on a node, devices before cores."""
     return int((np.int64(max(devices, 0)) << CORES_BITS) + min(max(cores, 0), (1 << CORES_BITS) - 1))
+
+
+@inner
+def one_part(board: Board, low: int, high: int, nodes: I32, room: I64, empty: I64, workers: int) -> None:
+    """Of nodes that take `room` each, leave room in one cell of the run alone: in the one with least to spare that takes all."""
+    index = board.cells
+    takes, spare, best = np.zeros(high - low, np.int64), np.zeros(high - low, np.int64), -1
+    for i in range(len(nodes)):
+        takes[index.node.cell[nodes[i]] - low] += room[i]
+        spare[index.node.cell[nodes[i]] - low] += empty[i]
+    for part in range(high - low):
+        if takes[part] >= workers and (best < 0 or spare[part] < spare[best]):
+            best = part
+    for i in range(len(nodes)):
+        if index.node.cell[nodes[i]] - low != best:
+            room[i] = 0
 
 
 @inner

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.ground import I64, Gang
-from dure.scheduler.kernels.index import next_node
-from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.ground import I64, WHOLE, Gang
+from dure.scheduler.kernels.jit import constant, inner, kernel
 from dure.scheduler.kernels.room import count_whole
-from dure.scheduler.kernels.seat import FIRST, UNBOUNDED, bound, takes, workers_of
-from dure.scheduler.kernels.standing import Demands, gang_of
-from dure.scheduler.kernels.waits import CORES, NODES_OUT, RESERVED, TURN
+from dure.scheduler.kernels.seat import UNBOUNDED, bound, parts, takes_all, workers_of
+from dure.scheduler.kernels.standing import Demands, anywhere, gang_of
+from dure.scheduler.kernels.waits import CORES, DEVICES, NO_BLOCK, NODES_OUT, RESERVED, SHARES, TURN
 
 Bool = NDArray[np.bool_]
 
@@ -64,24 +63,59 @@ def merged(stock: Stock) -> Stock:
 
 
 @inner
-def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
-    """How many workers a run of cells takes; of one that takes them all, not exactly."""
-    total = 0
-    for i in range(stock.ptr[low], stock.ptr[high]):
-        room = (stock.cores[i], stock.memory[i], stock.devices[i])
-        # most are too full, and to divide takes time
-        if room[2] >= gang.devices and room[0] >= gang.cores and room[1] >= gang.memory:
-            total += workers_of(room, gang) * stock.nodes[i]
-            if total >= gang.workers:
-                break
-    return int(total)
+def shares_of(board: Board, whole: bool, share: int) -> Stock:
+    """The same for who wants shares of this size: in place of devices how many of these a node has, room by room."""
+    ground, stock = board.ground, stock_of(board, whole)
+    for i in range(len(stock.nodes)):
+        node, units = board.cells.nodes[i], np.int64(0)
+        if whole:
+            units = stock.devices[i] * (WHOLE // share)
+        else:
+            for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+                units += max(ground.share_free[at], 0) // share
+        stock.devices[i] = units if ground.nodes.shares[node] else 0
+    return stock
 
 
 @inner
-def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> int:
+def most_left(board: Board, cells: Bool, gang: Gang) -> int:
+    """The most that is left of one device, in these cells, on a node that has the rest of a worker."""
+    ground, index, most = board.ground, board.cells, 0
+    for cell in range(len(cells)):
+        if not cells[cell]:
+            continue
+        for i in range(index.cell.first[cell], index.cell.first[cell + 1]):
+            node = index.nodes[i]
+            if not ground.nodes.shares[node] or ground.nodes.cores_free[node] < gang.cores:
+                continue
+            if ground.nodes.memory_free[node] >= gang.memory:
+                for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+                    most = max(most, ground.share_free[at])
+    return int(most)
+
+
+@inner
+def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
+    """How many workers a run of cells takes together; of one that takes them all, not exactly."""
+    step, most = parts(gang, low, high), 0
+    for part in range(low, high, step):
+        total = 0
+        for i in range(stock.ptr[part], stock.ptr[part + step]):
+            room = (stock.cores[i], stock.memory[i], stock.devices[i])
+            # most are too full, and to divide takes time
+            if room[2] >= max(gang.devices, min(gang.share, 1)) and room[0] >= gang.cores and room[1] >= gang.memory:
+                total += workers_of(room, gang) * stock.nodes[i]
+                if total >= gang.workers:
+                    return int(total)
+        most = max(most, int(total))
+    return most
+
+
+@inner
+def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, gang: Gang) -> int:
     """The most workers that one site takes; where one takes them all, no other is looked at. sites: those in question, shape
     (alternatives, sites)."""
-    most, first, gang = 0, demands.each.kind_ptr[c], gang_of(demands, c)
+    most, first = 0, demands.each.kind_ptr[c]
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
@@ -93,17 +127,29 @@ def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: 
 
 
 @inner
-def shortage(stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
+def shortage(
+    board: Board, stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64
+) -> int:  # fmt: skip
     """The code and the facts of too little room; `TURN` where there is enough."""
-    facts[0] = demands.each.workers[c]
-    facts[1] = most_at(stock, low, high, demands, c, sites)
+    gang = gang_of(demands, c)
+    if gang.share > 0:
+        stock, whole = shares_of(board, False, gang.share), shares_of(board, True, gang.share)
+    facts[0] = gang.workers
+    facts[1] = most_at(stock, low, high, demands, c, sites, gang)
     if facts[1] >= facts[0]:
         return TURN
-    ever = most_at(whole, low, high, demands, c, sites)
+    ever = most_at(whole, low, high, demands, c, sites, gang)
     if ever < facts[0]:
         facts[1] = ever
         return NODES_OUT
-    return _scarcest(stock, _cells(len(stock.ptr) - 1, low, high, demands, c, sites), demands, c, facts)
+    if gang.block and most_at(stock, low, high, demands, c, sites, anywhere(gang)) >= gang.workers:
+        return NO_BLOCK
+    cells = _cells(len(stock.ptr) - 1, low, high, demands, c, sites)
+    code = _scarcest(stock, cells, demands, c, facts)
+    if code == DEVICES and gang.share > 0:
+        facts[2], facts[3] = gang.share, most_left(board, cells, gang)
+        return SHARES
+    return code
 
 
 @inner
@@ -121,7 +167,7 @@ def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Boo
 def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -> int:
     """The dimension of which more would help most: how much of it each worker wants, and the most that is free on one node
     that has the rest. Where no node has the rest of any, that of which there is least. Devices go first among equals."""
-    need = (demands.each.cores[c], demands.each.memory[c], demands.each.devices[c])
+    need = (demands.each.cores[c], demands.each.memory[c], max(demands.each.devices[c], min(demands.each.share[c], 1)))
     rest, own, most = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
     for cell in range(len(cells)):
         if not cells[cell]:
@@ -169,29 +215,10 @@ def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, site
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
             cells = (low[site, kind], high[site, kind])
-            if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang.devices) < gang.workers:
+            if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang) < gang.workers:
                 continue
             if takes_all(board, cells[0], cells[1], gang, end):
                 return True
-    return False
-
-
-@inner
-def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
-    """Whether a run of cells takes them, beside what is promised. The emptiest nodes are asked first: few are needed, mostly."""
-    ground, index, total, top = board.ground, board.cells, 0, 0
-    for cell in range(low, high):
-        top = max(top, index.cell.top[cell])
-    for level in range(top, gang.devices - 1, -1):
-        for cell in range(low, high):
-            slot = next_node(index, cell, wide(level), FIRST)
-            while slot >= 0:
-                node = wide(index.nodes[index.cell.first[cell] + slot])
-                if ground.nodes.cores_free[node] >= gang.cores and ground.nodes.memory_free[node] >= gang.memory:
-                    total += takes(board, node, wide(level), gang, end)
-                    if total >= gang.workers:
-                        return True
-                slot = next_node(index, cell, wide(level), slot + 1)
     return False
 
 
@@ -230,7 +257,7 @@ def blocked(
 ) -> int:  # fmt: skip
     """What keeps a workload that can pay from starting: too little room; a promise, the first that it would delay; or nothing but
     that its turn is over. Returns the code."""
-    code = shortage(stock, whole, low, high, demands, c, sites, facts)
+    code = shortage(board, stock, whole, low, high, demands, c, sites, facts)
     if code != TURN:
         return code
     facts[:] = 0

@@ -8,7 +8,8 @@ from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenur
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import inner, kernel, wide
-from dure.scheduler.kernels.room import count_whole
+from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
+from dure.scheduler.kernels.slots import take_off, tightest, usable
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -29,6 +30,8 @@ def lowest(mask: np.uint64, count: int) -> np.uint64:
 def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, node_of: I32, mask_of: U64) -> int:
     """Take the seats now, until `end`. Writes node and devices of each worker, node by node; how many workers."""
     ground, written = board.ground, 0
+    if gang.share > 0:
+        return _start_shares(board, gang, end, seat_node, seat_workers, node_of, mask_of)
     for i in range(len(seat_node)):
         node, workers, taken = wide(seat_node[i]), seat_workers[i], _ZERO
         for _ in range(workers):
@@ -38,9 +41,36 @@ def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64,
             written += 1
         set_cores(board, node, ground.nodes.cores_free[node] - gang.cores * workers)
         ground.nodes.memory_free[node] -= gang.memory * workers
-        _occupy(board, node, taken)
-        add_tenure(board, node, HOLDS, end, taken, gang.cores * workers, gang.memory * workers)
+        _occupy(board, node, taken, WHOLE)
+        add_tenure(board, node, HOLDS, end, taken, gang.share, gang.cores * workers, gang.memory * workers)
     return written
+
+
+@inner
+def _start_shares(
+    board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, node_of: I32, mask_of: U64
+) -> int:  # fmt: skip
+    ground, written, left = board.ground, 0, np.empty(DEVICES_MAX, np.int64)
+    for i in range(len(seat_node)):
+        node, workers = wide(seat_node[i]), seat_workers[i]
+        devices = usable(board, node, gang.share, board.now, end, True, left)
+        for _ in range(workers):
+            node_of[written], mask_of[written] = node, _sit_share(board, node, gang, HOLDS, end, left, devices)
+            written += 1
+        set_cores(board, node, ground.nodes.cores_free[node] - gang.cores * workers)
+        ground.nodes.memory_free[node] -= gang.memory * workers
+    return written
+
+
+@inner
+def _sit_share(board: Board, node: int, gang: Gang, role: int, end: int, left: I64, devices: int) -> np.uint64:
+    """Seat one worker on the device with the least left that takes it; its bit."""
+    device = tightest(left, 0, devices, gang.share)
+    mask = _ONE << np.uint64(device)
+    left[device] -= gang.share
+    _occupy(board, node, mask, gang.share)
+    add_tenure(board, node, role, end, mask, gang.share, gang.cores, gang.memory)
+    return mask
 
 
 @inner
@@ -49,23 +79,27 @@ def claim(
 ) -> int:  # fmt: skip
     """Keep the seats for work that starts when the tenures `victims` have left, and ends by `end`. It takes their devices first,
     so that free ones stay of use to others meanwhile. Writes and returns what `start` does."""
-    ground, tenures, written = board.ground, board.tenures, 0
+    ground, tenures, written, left = board.ground, board.tenures, 0, np.empty(DEVICES_MAX, np.int64)
     for victim in victims:
         tenures.role[victim] = LEAVES
         board.here.claimed[tenures.node[victim]] += 1
     for i in range(len(seat_node)):
-        node, workers, taken, freed = wide(seat_node[i]), seat_workers[i], _ZERO, _ZERO
-        for victim in victims:
-            if tenures.node[victim] == node:
-                freed |= tenures.mask[victim]
+        node, workers, taken = wide(seat_node[i]), seat_workers[i], _ZERO
+        devices = _behind(board, node, victims, left)
+        if gang.share > 0:
+            for _ in range(workers):
+                node_of[written], mask_of[written] = node, _sit_share(board, node, gang, CLAIMS, end, left, devices)
+                written += 1
+            continue
+        freed = _whole(left, devices) & ~ground.nodes.whole_free[node]
         for _ in range(workers):
             mask = lowest(freed & ~taken, gang.devices)
             mask |= lowest(ground.nodes.whole_free[node] & ~taken & ~mask, gang.devices - count_whole(mask))
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
-        _occupy(board, node, taken)
-        add_tenure(board, node, CLAIMS, end, taken, gang.cores * workers, gang.memory * workers)
+        _occupy(board, node, taken, WHOLE)
+        add_tenure(board, node, CLAIMS, end, taken, gang.share, gang.cores * workers, gang.memory * workers)
     for victim in victims:
         _look_again(board, wide(tenures.node[victim]))
     for node in seat_node:
@@ -74,12 +108,34 @@ def claim(
 
 
 @inner
-def _occupy(board: Board, node: int, taken: np.uint64) -> None:
+def _behind(board: Board, node: int, victims: I32, left: I64) -> int:
+    """What is left of each device of a node once these tenures are gone, into `left`; how many devices it has."""
+    ground, tenures = board.ground, board.tenures
+    first = ground.device_ptr[node]
+    devices = ground.device_ptr[node + 1] - first
+    for device in range(devices):
+        left[device] = ground.share_free[first + device]
+    for victim in victims:
+        if tenures.node[victim] == node:
+            take_off(left, 0, devices, tenures.mask[victim], -(tenures.share[victim] if tenures.share[victim] > 0 else WHOLE))
+    return int(devices)
+
+
+@inner
+def _whole(left: I64, devices: int) -> np.uint64:
+    mask = _ZERO
+    for device in range(devices):
+        if left[device] >= WHOLE:
+            mask |= _ONE << np.uint64(device)
+    return mask
+
+
+@inner
+def _occupy(board: Board, node: int, taken: np.uint64, amount: int) -> None:
+    """Take so many thousandths of each of these devices."""
     ground = board.ground
     first = ground.device_ptr[node]
-    for at in range(first, ground.device_ptr[node + 1]):
-        if taken & (_ONE << np.uint64(at - first)) != _ZERO:
-            ground.share_free[at] = 0
+    take_off(ground.share_free, first, ground.device_ptr[node + 1] - first, taken, amount)
     ground.nodes.whole_free[node] &= ~taken
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
 
@@ -105,14 +161,16 @@ def settle(board: Board) -> None:
 def settle_node(board: Board, node: int) -> None:
     """The same of one node."""
     ground, tenures = board.ground, board.tenures
-    held, tenure = _ZERO, board.here.tenure[node]
+    held, tenure, first = _ZERO, board.here.tenure[node], ground.device_ptr[node]
+    devices = ground.device_ptr[node + 1] - first
+    for device in range(devices):
+        exists = board.here.exists[node] & (_ONE << np.uint64(device)) != _ZERO
+        ground.share_free[first + device] = WHOLE if exists else 0
     while tenure >= 0:
         held |= tenures.mask[tenure]
+        amount = tenures.share[tenure] if tenures.share[tenure] > 0 else WHOLE
+        take_off(ground.share_free, first, devices, tenures.mask[tenure], amount)
         tenure = tenures.next[tenure]
     ground.nodes.whole_free[node] = board.here.exists[node] & ~held
-    first = ground.device_ptr[node]
-    for at in range(first, ground.device_ptr[node + 1]):
-        free = ground.nodes.whole_free[node] & (_ONE << np.uint64(at - first)) != _ZERO
-        ground.share_free[at] = WHOLE if free else 0
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
     _look_again(board, node)

@@ -35,7 +35,7 @@ def weigh(
         if not sites[site] or full[site] <= limit or held[site] < hold:
             continue
         looked += 1
-        if gang.devices > 0 and bound(size, top, low[site], high[site], gang.devices) < gang.workers:
+        if gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
             full[site] = alike
         else:
             free[site] = spare_at(low, high, spare_of, site)
@@ -43,11 +43,14 @@ def weigh(
 
 
 @inner
-def tightest(free: I64) -> int:
-    """The site with the least to spare, the lower among equals; it is crossed out. -1: none is left."""
+def tightest(free: I64, cost: I64) -> int:
+    """The site of the least cost, among equals that with the least to spare, then the lower; it is crossed out. -1: none is
+    left."""
     best = -1
     for site in range(len(free)):
-        if free[site] >= 0 and (best < 0 or free[site] < free[best]):
+        if free[site] < 0:
+            continue
+        if best < 0 or cost[site] < cost[best] or (cost[site] == cost[best] and free[site] < free[best]):
             best = site
     if best >= 0:
         free[best] = -1

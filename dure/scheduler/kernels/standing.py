@@ -10,18 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table, table
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
 from dure.scheduler.kernels.jit import inner, kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 from dure.scheduler.kernels.waits import (
+    BLOCK_TOO_SMALL,
     DRAINED,
     NO_TYPE,
     NOT_ALLOWED,
+    RULED_OUT,
     SITE_TOO_SMALL,
     TOO_FEW_CORES,
     TOO_FEW_DEVICES,
     TOO_LITTLE_MEMORY,
     TURN,
+    UNDIVIDED,
     UNREACHABLE,
 )  # fmt: skip
 
@@ -33,9 +36,11 @@ class Models(NamedTuple):
 
     site: I32
     kind: I32
+    block: I32  # -1: in none, or nobody asks; those of a site's block stand side by side
     cores: I64
     memory: I64
     devices: I64
+    shares: Bool  # whether its devices are divided
     nodes: I64
 
 
@@ -44,6 +49,8 @@ GANG: Columns = [  # by class, and one row more for the end of the last one's al
     ("cores", np.int64),  # per worker, as are memory and devices
     ("memory", np.int64),
     ("devices", np.int64),
+    ("share", np.int64),  # thousandths of one device, instead
+    ("block", np.int64),  # 1: all workers within one topology block
     ("kind_ptr", np.int64),  # its alternatives in `Demands.kind`
 ]
 
@@ -56,10 +63,13 @@ class Demands(NamedTuple):
     kind: I32  # accelerators, best first; -1: none is needed
 
 
-def demands_as(workers: I64, cores: I64, memory: I64, devices: I64, sites: Bool, kind_ptr: I64, kind: I32) -> Demands:
+def demands_as(
+    workers: I64, cores: I64, memory: I64, devices: I64, share: I64, block: I64, sites: Bool, kind_ptr: I64, kind: I32
+) -> Demands:  # fmt: skip
     each, count = table(GANG, len(workers) + 1), len(workers)
     each.kind_ptr = kind_ptr
-    for name, column in (("workers", workers), ("cores", cores), ("memory", memory), ("devices", devices)):
+    columns = {"workers": workers, "cores": cores, "memory": memory, "devices": devices, "share": share, "block": block}
+    for name, column in columns.items():
         each[name][:count] = column
     return Demands(each, sites, kind)
 
@@ -68,7 +78,13 @@ def demands_as(workers: I64, cores: I64, memory: I64, devices: I64, sites: Bool,
 def gang_of(demands: Demands, c: int) -> Gang:
     """What a class asks for."""
     each = demands.each
-    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c])
+    return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c], each.share[c], each.block[c])
+
+
+@inner
+def anywhere(gang: Gang) -> Gang:
+    """The same gang, if it asked for no block."""
+    return Gang(gang.workers, gang.cores, gang.memory, gang.devices, gang.share, wide(0))
 
 
 class Standings(NamedTuple):
@@ -78,42 +94,79 @@ class Standings(NamedTuple):
     code: I32
     facts: I64  # shape (classes, 2)
     sites: Bool  # shape (alternatives, sites)
+    cost: I64  # likewise: what a place lacks of what the policy prefers, weighed
+    barred: I32  # likewise: 1 + the number of the preference whose bound keeps work off, 0 if none does
 
 
-def models_of(site: I32, kind: I32, cores: I64, memory: I64, devices: I64) -> Models:
-    of, first = classes(np.array([site, kind, cores, memory, devices], np.int64))
-    return Models(site[first], kind[first], cores[first], memory[first], devices[first], np.bincount(of).astype(np.int64))
+def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: I64, shares: Bool) -> Models:
+    of, first = classes(np.array([site, kind, block, cores, memory, devices, shares], np.int64))
+    nodes, order = np.bincount(of).astype(np.int64), np.lexsort((block[first], site[first]))
+    first = first[order]
+    return Models(
+        site[first], kind[first], block[first], cores[first], memory[first], devices[first], shares[first], nodes[order]
+    )  # fmt: skip
 
 
-def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Bool) -> Standings:
+@inner
+def _units(models: Models, m: int, share: int) -> int:
+    """Whole devices of a model, or how many shares of this size it takes when empty."""
+    if share == 0:
+        return int(models.devices[m])
+    return int(models.devices[m] * (WHOLE // share)) if models.shares[m] else 0
+
+
+def standings_of(models: Models, demands: Demands, reachable: Bool, drained: Bool, cost: I64, barred: I32) -> Standings:
+    """cost, barred: as in `Standings`."""
     count = len(demands.sites)
     found = Standings(
-        np.zeros(count, np.int32), np.zeros((count, 2), np.int64), np.zeros((len(demands.kind), len(reachable)), np.bool_)
-    )
+        np.zeros(count, np.int32), np.zeros((count, 2), np.int64), np.zeros((len(demands.kind), len(reachable)), np.bool_),
+        cost, barred,
+    )  # fmt: skip
     _stand(models, demands, reachable, drained, found)
     return found
 
 
 @kernel
 def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, found: Standings) -> None:
-    takes = np.zeros(len(reachable), np.int64)
+    takes, within = np.zeros(len(reachable), np.int64), np.zeros(len(reachable), np.int64)
     for c in range(len(demands.sites)):
         gang = gang_of(demands, c)
-        allowed, typed, most, up, closed = demands.sites[c].any(), False, wide(0), False, False
+        allowed, typed, most, inside, up, closed = demands.sites[c].any(), False, wide(0), wide(0), False, False
+        ruled = wide(0)
         for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
-            takes[:] = 0
-            for m in range(len(models.site)):
-                if _asked(models, m, demands, c, alt):
-                    typed = True
-                    room = (models.cores[m], models.memory[m], models.devices[m])
-                    takes[models.site[m]] += workers_of(room, gang) * models.nodes[m]
+            typed |= _count(models, demands, c, alt, gang, takes, within)
             for site in range(len(takes)):
-                most = max(most, takes[site])
-                if takes[site] >= gang.workers:
-                    found.sites[alt, site] = reachable[site] and not drained[site]
+                most, inside = max(most, takes[site]), max(inside, within[site])
+                if within[site] >= gang.workers:
+                    here = reachable[site] and not drained[site]
+                    found.sites[alt, site] = here and found.barred[alt, site] == 0
                     up |= found.sites[alt, site]
+                    if here and ruled == 0:
+                        ruled = wide(found.barred[alt, site])
                     closed |= reachable[site] and drained[site]
-        _tell(models, demands, c, allowed, typed, most, up, closed, found)
+        _tell(models, demands, c, allowed, typed, most, inside, up, closed, ruled, found)
+
+
+@inner
+def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes: I64, within: I64) -> bool:
+    """Write how many workers each site takes on an alternative, and how many of them within what a gang asks for: one block, or
+    all of it. Whether there are nodes for it at all."""
+    takes[:], within[:] = 0, 0
+    typed, last, inside = False, -1, np.int64(0)
+    for m in range(len(models.site)):
+        if not _asked(models, m, demands, c, alt):
+            continue
+        typed, site = True, models.site[m]
+        fits = workers_of((models.cores[m], models.memory[m], _units(models, m, gang.share)), gang)
+        takes[site] += fits * models.nodes[m]
+        if not gang.block:
+            within[site] = takes[site]
+            continue
+        alone = models.block[m] < 0  # nodes in no block, each of which stands for itself
+        same = not alone and last >= 0 and models.site[last] == site and models.block[last] == models.block[m]
+        inside = inside * same + fits * (1 if alone else models.nodes[m])
+        within[site], last = max(within[site], inside), m
+    return typed
 
 
 @inner
@@ -122,26 +175,33 @@ def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
     if not demands.sites[c, models.site[m]]:
         return False
     if demands.kind[alt] < 0:
-        return bool(demands.each.devices[c] == 0)
+        return bool(demands.each.devices[c] + demands.each.share[c] == 0)
     return bool(models.kind[m] == demands.kind[alt])
 
 
 @inner
 def _tell(
-    models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, up: bool, closed: bool, found: Standings
-) -> None:
+    models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, inside: int, up: bool, closed: bool,
+    ruled: int, found: Standings,
+) -> None:  # fmt: skip
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     if not allowed:
         found.code[c] = NOT_ALLOWED
     elif not typed:
-        if demands.each.devices[c] > 0 or demands.kind[first:last].min() >= 0:
+        if demands.each.devices[c] + demands.each.share[c] > 0 or demands.kind[first:last].min() >= 0:
             found.code[c] = NO_TYPE
         else:  # sites without a single node
             found.code[c], found.facts[c, 0] = SITE_TOO_SMALL, demands.each.workers[c]
+    elif most == 0 and demands.each.share[c] > 0 and not _divided(models, demands, c):
+        found.code[c] = UNDIVIDED
     elif most == 0:
         _node_too_small(models, demands, c, found)
     elif most < demands.each.workers[c]:
         found.code[c], found.facts[c, 0], found.facts[c, 1] = SITE_TOO_SMALL, demands.each.workers[c], most
+    elif inside < demands.each.workers[c]:
+        found.code[c], found.facts[c, 0], found.facts[c, 1] = BLOCK_TOO_SMALL, demands.each.workers[c], inside
+    elif not up and ruled > 0:
+        found.code[c], found.facts[c, 0] = RULED_OUT, ruled - 1
     elif not up:
         found.code[c] = DRAINED if closed else UNREACHABLE
     if found.code[c] != TURN:
@@ -149,23 +209,35 @@ def _tell(
 
 
 @inner
+def _divided(models: Models, demands: Demands, c: int) -> bool:
+    """Whether devices are divided on any node that is asked."""
+    for m in range(len(models.site)):
+        for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
+            if _asked(models, m, demands, c, alt) and _units(models, m, demands.each.share[c]) > 0:
+                return True
+    return False
+
+
+@inner
 def _node_too_small(models: Models, demands: Demands, c: int, found: Standings) -> None:
     """The dimension that fails: among nodes with enough devices, then cores, the largest there is."""
-    devices, cores, memory = 0, 0, 0
+    devices, cores, memory, gang = 0, 0, 0, gang_of(demands, c)
+    need = max(gang.devices, min(gang.share, 1))
     for step in range(3):
         for m in range(len(models.site)):
             for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
                 if _asked(models, m, demands, c, alt):
+                    units = _units(models, m, gang.share)
                     if step == 0:
-                        devices = max(devices, models.devices[m])
-                    elif step == 1 and models.devices[m] >= demands.each.devices[c]:
+                        devices = max(devices, units)
+                    elif step == 1 and units >= need:
                         cores = max(cores, models.cores[m])
-                    elif step == 2 and models.devices[m] >= demands.each.devices[c] and models.cores[m] >= demands.each.cores[c]:
+                    elif step == 2 and units >= need and models.cores[m] >= gang.cores:
                         memory = max(memory, models.memory[m])
-        if step == 0 and devices < demands.each.devices[c]:
-            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_DEVICES, demands.each.devices[c], devices
+        if step == 0 and devices < need:
+            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_DEVICES, need, devices
             return
-        if step == 1 and cores < demands.each.cores[c]:
-            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_CORES, demands.each.cores[c], cores
+        if step == 1 and cores < gang.cores:
+            found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_FEW_CORES, gang.cores, cores
             return
-    found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_LITTLE_MEMORY, demands.each.memory[c], memory
+    found.code[c], found.facts[c, 0], found.facts[c, 1] = TOO_LITTLE_MEMORY, gang.memory, memory

@@ -27,8 +27,8 @@ NOTHING = -1
 # what a run of turns came back with
 OVER, REACHED, MORE_ROOM = 0, 1, 2
 # entries of Found.used
-STARTS, WORKERS, VICTIMS, SEATS, AHEAD, TRIED, LOOKED, ROW = range(8)
-ASKING = 8  # not 0: nothing is taken, what a turn would bring is told as a state alone
+STARTS, WORKERS, VICTIMS, AHEAD, TRIED, LOOKED, ROW = range(7)
+ASKING = 7  # not 0: nothing is taken, what a turn would bring is told as a state alone
 TENURE_ROOM, KEPT_ROOM = 8, 9  # in Found.room alone
 # what became of a row; one that is only asked about starts, claims, or waits
 WAITS, STARTED, PROMISED, CLAIMED = 0, 1, 2, 3
@@ -76,7 +76,6 @@ START: Columns = [  # one row more than there are starts, for the ends of the la
     ("victim", np.int64),  # where its victims begin
 ]
 WORKER: Columns = [("node", np.int32), ("mask", np.uint64)]
-KEPT_SEAT: Columns = [("node", np.int32), ("workers", np.int64)]
 OUTCOME: Columns = [
     ("ahead", np.int64),  # how many waiting ones had their turn before it, -1: it had none
     ("state", np.int32),  # WAITS, STARTED, PROMISED
@@ -91,8 +90,6 @@ class Found(NamedTuple):
     victim: I32
     promised: I64  # shape (promises, FACT + FACTS): SITE, ALTERNATIVE, CODE, and the facts of that code
     promised_sites: Bool  # shape (promises, alternatives, sites): where it could run and pay at its turn
-    seat_ptr: I64  # by promise
-    seats: Table  # KEPT_SEAT
     each: Table  # by row, OUTCOME
     used: I64
     room: I64  # how long the tables are; behind its own, the board's of tenures and of kept seats

@@ -20,6 +20,7 @@ from dure.scheduler.kernels.waits import (
     FACTS,
     PAUSE,
     RESERVED,
+    SHARES,
     STARTS,
     TURN,
 )  # fmt: skip
@@ -114,7 +115,7 @@ def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> i
 @inlined
 def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: Bool, told: I64) -> int:
     """The code of a shortage; or `TURN`, with the place in `order` of the first promise that a start now would delay."""
-    code = shortage(stock, whole, cycle.low, cycle.high, cycle.demands, c, sites, told)
+    code = shortage(cycle.board, stock, whole, cycle.low, cycle.high, cycle.demands, c, sites, told)
     if code == TURN:
         told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order))
     return code
@@ -142,9 +143,9 @@ def _tell_promised(cycle: Cycle, stock: Stock, whole: Stock, order: I64, code: I
         row = cycle.board.promises.pending[made]
         c = cycle.queue.klass[row]
         sites = found.promised_sites[made, : demands.each.kind_ptr[c + 1] - demands.each.kind_ptr[c]]
-        now = shortage(stock, whole, cycle.low, cycle.high, demands, c, sites, facts[row])
+        now = shortage(cycle.board, stock, whole, cycle.low, cycle.high, demands, c, sites, facts[row])
         code[row] = now
-        if not CORES <= now <= DEVICES:
+        if not CORES <= now <= DEVICES and now != SHARES:
             code[row] = found.promised[made, CODE]
             for fact in range(FACTS):
                 facts[row, fact] = found.promised[made, FACT + fact]

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board, kept_off
-from dure.scheduler.kernels.ground import I32, I64, Gang
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
-from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 AWAY, BACK = constant(1), constant(-1)
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 class Candidates(NamedTuple):
@@ -29,6 +29,7 @@ class Candidates(NamedTuple):
     taken: Bool  # by attempt: it makes room for somebody already
     tenure_ptr: I64  # by attempt: its tenures stand one behind the other
     freed: I64  # shape (3, nodes), zero between calls: what the chosen ones leave
+    freed_share: I64  # by device, likewise: thousandths
 
 
 @kernel
@@ -37,7 +38,7 @@ def choose(
 ) -> int:  # fmt: skip
     """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
     0: none suffice. See `kept_off`."""
-    total = fit_now(board, low, high, gang)
+    total = fit_now(board, candidates, low, high, gang)
     chosen = 0
     for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
         attempt = candidates.attempt[at]
@@ -95,12 +96,15 @@ def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high:
 
 
 @inner
-def _room(board: Board, candidates: Candidates, node: int) -> tuple[int, int, int]:
+def _room(board: Board, candidates: Candidates, node: int, share: int) -> tuple[int, int, int]:
     free, ground = candidates.freed, board.ground
-    return (
-        ground.nodes.cores_free[node] + free[0, node], ground.nodes.memory_free[node] + free[1, node],
-        wide(board.cells.node.level[node]) + free[2, node],
-    )  # fmt: skip
+    units = wide(board.cells.node.level[node]) + free[2, node]
+    if share > 0:
+        units = np.int64(0)
+        for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+            if ground.nodes.shares[node]:
+                units += max(ground.share_free[at] + candidates.freed_share[at], 0) // share
+    return ground.nodes.cores_free[node] + free[0, node], ground.nodes.memory_free[node] + free[1, node], units
 
 
 @inner
@@ -109,24 +113,37 @@ def _free(board: Board, candidates: Candidates, attempt: int, low: int, high: in
     t, change = board.tenures, 0
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         node = t.node[tenure]
-        before = workers_of(_room(board, candidates, node), gang)
+        before = workers_of(_room(board, candidates, node, gang.share), gang)
         candidates.freed[0, node] += sign * t.cores[tenure]
         candidates.freed[1, node] += sign * t.memory[tenure]
-        candidates.freed[2, node] += sign * count_whole(t.mask[tenure])
+        candidates.freed[2, node] += _free_devices(board, candidates, tenure, sign)
         if _usable(board, node, low, high):
-            change += workers_of(_room(board, candidates, node), gang) - before
+            change += workers_of(_room(board, candidates, node, gang.share), gang) - before
+    return change
+
+
+@inner
+def _free_devices(board: Board, candidates: Candidates, tenure: int, sign: int) -> int:
+    """Count what a tenure leaves of its devices; how many more are whole then. One is when all who share it have left."""
+    ground, t, change = board.ground, board.tenures, 0
+    first = ground.device_ptr[t.node[tenure]]
+    amount = sign * (t.share[tenure] if t.share[tenure] > 0 else WHOLE)
+    for at in range(first, ground.device_ptr[t.node[tenure] + 1]):
+        if t.mask[tenure] & (_ONE << np.uint64(at - first)) != _ZERO:
+            change -= ground.share_free[at] + candidates.freed_share[at] >= WHOLE
+            candidates.freed_share[at] += amount
+            change += ground.share_free[at] + candidates.freed_share[at] >= WHOLE
     return change
 
 
 @kernel
-def fit_now(board: Board, low: int, high: int, gang: Gang) -> int:
+def fit_now(board: Board, candidates: Candidates, low: int, high: int, gang: Gang) -> int:
     """How many workers a run of cells takes, off what claims keep off."""
     total, cells = 0, board.cells
     for at in range(cells.cell.first[low], cells.cell.first[high]):
         node = cells.nodes[at]
         if not kept_off(board, wide(node)):
-            room = (board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], wide(cells.node.level[node]))
-            total += workers_of(room, gang)
+            total += workers_of(_room(board, candidates, wide(node), gang.share), gang)
     return total
 
 
@@ -141,7 +158,7 @@ def seat_behind(
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
     for i in range(len(nodes)):
-        free = _room(board, candidates, nodes[i])
+        free = _room(board, candidates, wide(nodes[i]), gang.share)
         empty[i] = emptiness(free[2], free[0])
         if not kept_off(board, wide(nodes[i])):
             room[i] = workers_of(free, gang)

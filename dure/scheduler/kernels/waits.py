@@ -33,4 +33,9 @@ FACTS = 4  # columns of Plan.wait_facts
     POWER,
     MAINTENANCE,
     QUOTA,
-) = (constant(code) for code in range(23))
+    UNDIVIDED,
+    SHARES,
+    RULED_OUT,
+    BLOCK_TOO_SMALL,
+    NO_BLOCK,
+) = (constant(code) for code in range(28))

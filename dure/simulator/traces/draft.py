@@ -49,6 +49,7 @@ RULES: dict[str, Rule] = {
     "memory_mib": Rule("memory_mib", most=MEMORY_MIB_MAX, whole=False, unknown=UNKNOWN),
     "priority": Rule("priority", most=float(1 << 40), least=-float(1 << 40), unknown=0),
     "preemptible": Rule("preemptible", most=1, unknown=0),
+    "block": Rule("block", most=1, unknown=0),
     "array": Rule("array", most=float(1 << 40), unknown=UNKNOWN),
 }
 WORDS = ("id", "accelerator", "residency", "tenant", "queue", "user", "status")

@@ -25,7 +25,8 @@ F64 = NDArray[np.float64]
 NUMBERS = (
     "submit_s", "duration_s", "gpus", "num_gpu", "gpu_milli", "cpus", "cpu_milli", "mem_gib", "memory_mib", "workers",
     "workers_min",
-    "rest", "limit_s", "deadline_s", "checkpoint_s", "priority", "preemptible", "array",
+    "rest", "limit_s", "deadline_s", "checkpoint_s", "priority", "preemptible", "block",
+    "array",
 )  # fmt: skip
 WORDS = {"job_id": "id", "gpu_type": "accelerator", "user": "user", "tenant": "tenant", "queue": "queue", "status": "status",
          "residency": "residency"}  # fmt: skip
@@ -36,7 +37,7 @@ _STATUS_WORDS = {
     "pass": "completed", "passed": "completed", "succeeded": "completed", "success": "completed", "done": "completed",
     "killed": "cancelled", "canceled": "cancelled", "error": "failed", "": "unknown",
 } | {word: word for word in STATUSES}  # fmt: skip
-_PLAIN = ("submit_s", "duration_s", "limit_s", "deadline_s", "checkpoint_s", "priority", "preemptible", "array", "rest")
+_PLAIN = ("submit_s", "duration_s", "limit_s", "deadline_s", "checkpoint_s", "priority", "preemptible", "block", "array", "rest")
 
 
 def is_job_table(names: Sequence[str]) -> bool:
@@ -265,7 +266,8 @@ def job_columns(trace: Trace) -> dict[str, Any]:
         "residency": _named(trace.residency, ["|".join(entry) for entry in trace.residencies]),
         "limit_s": _seconds(trace.limit_ms, 0), "deadline_s": _seconds(trace.deadline_ms, 0),
         "checkpoint_s": _seconds(trace.checkpoint_ms, 0), "priority": trace.priority,
-        "preemptible": trace.preemptible.astype(np.int64), "array": _known(trace.array, trace.array.astype(np.float64)),
+        "preemptible": trace.preemptible.astype(np.int64), "block": trace.block.astype(np.int64),
+        "array": _known(trace.array, trace.array.astype(np.float64)),
     }  # fmt: skip
 
 

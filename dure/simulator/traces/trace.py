@@ -55,6 +55,7 @@ class Trace:
     deadline_ms: I64  # since the trace's zero; 0 none
     priority: I64
     preemptible: Bool
+    block: Bool  # all workers within one topology block
     checkpoint_ms: I64  # interval between checkpoints; 0 none
     origin: I64  # line or row of the file, from 1: names the job in errors
     accelerators: tuple[tuple[str, ...], ...] = ()  # ids of types, in lower case
@@ -138,6 +139,7 @@ DEFAULTS: Mapping[str, tuple[type[np.generic], int]] = MappingProxyType({
     "rest": (np.int64, 0), "accelerator": (np.int32, UNKNOWN), "residency": (np.int32, UNKNOWN), "tenant": (np.int32, UNKNOWN),
     "queue": (np.int32, UNKNOWN), "user": (np.int32, UNKNOWN), "array": (np.int64, UNKNOWN), "status": (np.int8, STATUS_UNKNOWN),
     "limit_ms": (np.int64, 0), "deadline_ms": (np.int64, 0), "priority": (np.int64, 0), "preemptible": (np.bool_, 0),
+    "block": (np.bool_, 0),
     "checkpoint_ms": (np.int64, 0), "origin": (np.int64, 0),
 })  # fmt: skip
 COLUMNS = tuple(DEFAULTS)

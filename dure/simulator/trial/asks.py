@@ -23,7 +23,7 @@ Bool = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumptions:
-    """What stands in for what a trace does not say. Without `whole_shares` a job that asks for a part of a device is a fault.
+    """What stands in for what a trace does not say. whole_shares: a job that asks for a part of a device gets all of it.
 
     limit_ms: of jobs that name no wall time. exact_limits: everybody knows how long they run, whatever they named.
     learned_limits: jobs that name none get one by what ended before they came (`history`), once anything has."""
@@ -44,6 +44,8 @@ class Asks:
     cores_milli: I64  # per worker, as are memory and devices
     memory_mib: I64
     devices: I64
+    share_milli: I64  # or thousandths of one device
+    block: Bool  # all workers within one topology block
     limit_ms: I64
     limit_named: Bool
     site_choice: I32
@@ -54,21 +56,33 @@ class Asks:
     assumed: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def any_kind(self) -> int:
+        """The list of `kinds` of those who name no type."""
+        return len(self.kinds) - 2
+
+    @property
+    def devices_milli(self) -> I64:
+        """Per worker, in thousandths of a device."""
+        milli: I64 = 1000 * self.devices + self.share_milli
+        return milli
+
+    @property
     def width(self) -> I64:
-        """Devices of the whole job; of one without devices, what it is worth in sums over device time: 1."""
-        width: I64 = np.maximum(self.workers * self.devices, 1)
+        """Devices of the whole job, rounded up; of one without devices, what it is worth in sums over device time: 1."""
+        width: I64 = np.maximum(-(-self.workers * self.devices_milli // 1000), 1)
         return width
 
 
 def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace") -> Asks:
-    """Raises TraceError for a trace without times, a job whose run time is unknown, and parts of devices unless they are taken as
-    whole ones."""
+    """Raises TraceError for a trace without times, and a job whose run time is unknown."""
     _check(trace, given, name)
     assumed: Counter[str] = Counter()
     shared = trace.share_milli > 0
-    assumed["whole_shares"] = int(shared.sum())
-    devices = trace.devices + shared
-    kind_choice, kinds = _kinds(trace, fleet, devices)
+    split_one = shared & (trace.devices == 0) & (trace.rest == 0) & (not given.whole_shares)
+    assumed["whole_shares"] = int((shared & ~split_one).sum())
+    share = np.where(split_one, trace.share_milli, 0)
+    devices = trace.devices + (shared & ~split_one)
+    kind_choice, kinds = _kinds(trace, fleet, devices + share)
     most = np.array([_most(fleet, choice) for choice in kinds], np.int64)[kind_choice]
     workers, equal_devices, split = _equal_workers(trace.workers, devices, trace.rest, most)
     assumed["equal_workers"] = int(split.sum())
@@ -90,7 +104,8 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
     priority = _priority(trace, assumed)
     return Asks(
-        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, limit_ms=limit, limit_named=~unlimited,
+        workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, share_milli=share, block=trace.block,
+        limit_ms=limit, limit_named=~unlimited,
         site_choice=site_choice, sites=sites, kind_choice=kind_choice, kinds=kinds, priority=priority,
         assumed={word: n for word, n in assumed.items() if n},
     )  # fmt: skip
@@ -104,10 +119,6 @@ def _check(trace: Trace, given: Assumptions, name: str) -> None:
     unknown = np.flatnonzero(trace.duration_ms < 0)
     if len(unknown):
         raise _fault(name, trace, int(unknown[0]), "duration_s", "is unknown", "A job without a run time cannot be simulated.")
-    shared = np.flatnonzero(trace.share_milli > 0)
-    if len(shared) and not given.whole_shares:
-        remedy = "Shares of devices are not placed yet: take each as a whole device (--whole-shares)."
-        raise _fault(name, trace, int(shared[0]), "gpu_milli", f"is {trace.share_milli[shared[0]]}, a part of a device", remedy)
 
 
 def _fault(file: str, trace: Trace, row: int, column: str, problem: str, remedy: str) -> TraceError:

@@ -63,7 +63,8 @@ GROUP: Columns = [  # waiting workloads of one priority class and tenant, in the
 ]
 KLASS: Columns = [  # by class of demands, and one row more for the end of the last one's ways
     ("workers", np.int64),
-    ("cores", np.int64),  # per worker, as are devices
+    ("cores", np.int64),  # per worker, as are memory and devices
+    ("memory", np.int64),
     ("devices", np.int64),
     ("way", np.int64),  # where it might run, in `ways`
     ("row", np.int64),  # a job of it

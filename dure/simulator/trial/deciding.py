@@ -27,7 +27,7 @@ from dure.scheduler.kernels.cycle import displace, due, keep, soonest, start_now
 from dure.scheduler.kernels.ground import I64, Table
 from dure.scheduler.kernels.jit import constant, inlined, inner, wide
 from dure.scheduler.kernels.sit import settle_node
-from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, SEATS, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
+from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED
 from dure.scheduler.kernels.turns import Turns, again, charge, line_up, next_row
 from dure.scheduler.kernels.victims import Candidates
@@ -86,7 +86,7 @@ def decide(track: Track, cycle: Cycle) -> int:
     tally[PLANS] += 1
     put_off(own.board, tally[NOW])
     _take_turns(track, own)
-    _end_promises(track, own.board, own.found)
+    _end_promises(track, own.board)
     _forget(track, own.memory, own.demands.each.kind_ptr)
     return _settle(track, own.board, own.candidates)
 
@@ -315,13 +315,13 @@ def _keep_owed(track: Track, cycle: Cycle, realm: int) -> None:
 
 
 @inner
-def _end_promises(track: Track, board: Board, found: Found) -> None:
-    for i in range(found.used[SEATS]):
-        board.here.kept[found.seats.node[i]] = -1
+def _end_promises(track: Track, board: Board) -> None:
+    for i in range(board.used[KEPT]):
+        board.here.kept[board.seats.node[i]] = -1
     for i in range(track.tally[GIVEN]):
         realm = track.realms[track.classes.realm[track.jobs.klass[track.owed.row[i]]]]
         realm.owed, realm.kept = 0, 0
-    board.used[PROMISES], board.used[KEPT], found.used[SEATS] = 0, 0, 0
+    board.used[PROMISES], board.used[KEPT] = 0, 0
 
 
 # -- afterwards ----------------------------------------------------------------------------------------------------------------

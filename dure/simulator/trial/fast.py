@@ -4,18 +4,17 @@ run as a snapshot and a plan at each step do (`trial`), which answers for what i
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from dure.scheduler.kernels.board import TENURES, Board, grown
 from dure.scheduler.kernels.cycle import Cycle
 from dure.scheduler.kernels.ground import Table, table
-from dure.scheduler.kernels.state import KEPT_SEAT, START, WORKER
+from dure.scheduler.kernels.state import START, WORKER
 from dure.scheduler.kernels.turns import Turns
-from dure.scheduler.kernels.victims import Candidates
 from dure.scheduler.kernels.waits import TURN
-from dure.scheduler.snapshot import I64, Bool, Snapshot, uncapped
+from dure.scheduler.snapshot import I64, Bool, Snapshot
 from dure.scheduler.tables import cycle_of
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks
@@ -56,6 +55,15 @@ class Own:
     limit: I64
     priority: I64
     priorities: I64
+
+
+def uncovered(farm: Farm, asks: Asks, rules: Rules) -> str:
+    """What the fast path does not know how to decide with; "": nothing of this trial."""
+    found = {
+        "limits of power": bool(farm.envelopes.capped), "shares of devices": bool(asks.share_milli.any()),
+        "topology blocks": bool(asks.block.any()), "preferences": bool(rules.preferences),
+    }  # fmt: skip
+    return ", ".join(what for what, there in found.items() if there)
 
 
 class Fast:
@@ -105,12 +113,10 @@ def _longer(rows: Table, length: int) -> Table:
 
 
 def _everybody(trace: Trace, farm: Farm, asks: Asks, preempts: Bool) -> Snapshot:
-    """A snapshot in which every job of the trace waits, and nobody runs; nothing limits power."""
+    """A snapshot in which every job of the trace waits, and nobody runs."""
     none, count = np.zeros(0, np.int64), len(trace)
     use = np.zeros(len(farm.projects.ids))
-    s = farm.snapshot(0, Live(), none, np.arange(count), asks.priority.copy(), preempts, use)
-    pue, ptr, since, mw = uncapped(len(s.sites.ids))
-    return replace(s, sites=replace(s.sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw))
+    return farm.snapshot(0, Live(), none, np.arange(count), asks.priority.copy(), preempts, use)
 
 
 def _read_only(column: I64) -> I64:
@@ -133,13 +139,12 @@ def _cycle(s: Snapshot, asks: Asks, rules: Rules, own: Own) -> Cycle:
     queue = made.queue._replace(priority=_read_only(own.priority), limit=_read_only(own.limit))
     found = made.found._replace(
         starts=table(START, 2), workers=table(WORKER, most + 1), victim=np.zeros(max(count, 1), np.int32),
-        seats=table(KEPT_SEAT, kept + 1),
     )  # fmt: skip
     return made._replace(
         board=_board(grown(made.board, kept=kept + 1), int(first[-1])), queue=queue, found=found, turns=_turns(s, made.turns, count),
-        candidates=Candidates(
-            np.zeros(len(s.sites.ids) + 1, np.int64), np.zeros(count, np.int32), np.zeros(2 * count), _read_only(own.priorities),
-            np.zeros(2 * count, np.bool_), ptr, np.zeros((3, nodes), np.int64),
+        candidates=made.candidates._replace(
+            attempt=np.zeros(count, np.int32), lost=np.zeros(2 * count), priority=_read_only(own.priorities),
+            taken=np.zeros(2 * count, np.bool_), tenure_ptr=ptr,
         ),
         power=made.power._replace(attempt=np.zeros(2 * count, np.int64)), ends=np.zeros(2 * count, np.int64),
         victims=np.zeros(count, np.int32),
@@ -218,7 +223,7 @@ def _classes(cycle: Cycle, *, learns: bool) -> tuple[Table, int]:
     """What is known of the classes of demands beforehand, and how many realms of sites there are."""
     klass, limit, ptr = cycle.queue.klass, cycle.queue.limit, cycle.demands.each.kind_ptr
     classes = table(KLASS, len(cycle.demands.sites) + 1)
-    for name in ("workers", "cores", "devices"):
+    for name in ("workers", "cores", "memory", "devices"):
         classes[name] = cycle.demands.each[name]
     classes.row[klass[::-1]] = np.arange(len(klass))[::-1]
     least, most = np.full(len(classes), np.iinfo(np.int64).max), np.zeros(len(classes), np.int64)

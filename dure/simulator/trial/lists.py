@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dure.scheduler.kernels.ground import I64, Table
+from dure.scheduler.kernels.ground import I64, Gang, Table
 from dure.scheduler.kernels.jit import inner
 from dure.scheduler.kernels.seat import bound
 from dure.simulator.trial.columns import ACTIVE, URGENT, WAITING, Track
@@ -118,10 +118,8 @@ def stir(track: Track, size: I64, top: I64, site: int) -> None:
         c = track.active[i]
         if not classes.stuck[c]:
             continue
+        gang = Gang(classes.workers[c], classes.cores[c], classes.memory[c], classes.devices[c], 0, 0)
         for way in range(classes.way[c], classes.way[c + 1]):
-            if ways.site[way] == site and (
-                classes.devices[c] == 0
-                or bound(size, top, ways.low[way], ways.high[way], classes.devices[c]) >= classes.workers[c]
-            ):
+            if ways.site[way] == site and bound(size, top, ways.low[way], ways.high[way], gang) >= gang.workers:
                 classes.stuck[c] = False
                 break

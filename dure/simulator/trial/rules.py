@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from dure.errors import ConfigError
-from dure.model.policy import Policy
+from dure.model.policy import WEIGHT_MAX, Policy, Preference, Taste
 
 ALL = 1 << 30  # turns, or promises: no bound
 HOUR_MS = 3_600_000
@@ -45,6 +45,7 @@ class Rules:
     steps_s: tuple[int, ...] = ()
     resumes: bool = False
     min_run_ms: int = 0
+    preferences: tuple[Preference, ...] = ()
 
     @property
     def preempts(self) -> bool:
@@ -53,17 +54,29 @@ class Rules:
 
     def policy(self) -> Policy:
         """As the plan wants it."""
-        return replace(Policy(), reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms)
+        return replace(Policy(), reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms,
+                       preferences=self.preferences)  # fmt: skip
 
 
 _PLANE = Policy()
 # Tiresias' simulator sorts jobs into four queues by these device-seconds.
 _TIRESIAS_S = (3_250, 7_200, 18_000)
+
+
+def _preferring(name: str, taste: Taste) -> Rules:
+    """The default, preferring places by one taste alone."""
+    return Rules(name=name, order=Order.FAIR, promises=_PLANE.reservations_max, depth=_PLANE.backfill_depth,
+                 min_run_ms=_PLANE.min_run_ms, preferences=(Preference(taste=taste, weight=WEIGHT_MAX),))  # fmt: skip
+
+
 POLICIES: Mapping[str, Rules] = MappingProxyType({
     rules.name: rules
     for rules in (
         Rules(name="default", order=Order.FAIR, promises=_PLANE.reservations_max, depth=_PLANE.backfill_depth,
               min_run_ms=_PLANE.min_run_ms),
+        _preferring("domestic-first", Taste.DOMESTIC),
+        _preferring("low-carbon", Taste.CARBON),
+        _preferring("cheap-power", Taste.POWER_PRICE),
         Rules(name="fifo", order=Order.SUBMITTED, promises=1, depth=0),
         Rules(name="best-effort-fifo", order=Order.SUBMITTED, promises=0, depth=ALL),
         Rules(name="easy", order=Order.SUBMITTED, promises=1, depth=ALL),

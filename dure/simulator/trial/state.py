@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
+from dure.model.policy import Taste
+from dure.model.site import UNTOLD
 from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import no_quotas
 from dure.scheduler.snapshot import (
@@ -27,6 +29,8 @@ from dure.scheduler.snapshot import (
     uncapped,
     undrawn,
 )
+from dure.simulator.report.facts import facts_of
+from dure.simulator.report.run import clock_of
 from dure.simulator.traces.fleet import Fleet, FleetNodes
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, runs_of
@@ -39,6 +43,7 @@ U64 = NDArray[np.uint64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
+HOUR_MS, MWH_KWH = 3_600_000, 1000
 PLENTY = np.int64(1 << 38)  # of cores in thousandths, or memory in MiB
 
 
@@ -77,6 +82,11 @@ def _known(nodes: FleetNodes, column: I64) -> I64:
     return np.where((column == 0) & (nodes.devices > 0), PLENTY, column)
 
 
+def _blocks(nodes: FleetNodes) -> I32:
+    """The topology block of each node; a pool that names none is one."""
+    return np.where(nodes.block < 0, nodes.block.max(initial=-1) + 1 + nodes.pool, nodes.block).astype(np.int32)
+
+
 class Farm:
     """What does not change in a trial: nodes, tenants, and what every job asks for."""
 
@@ -88,8 +98,11 @@ class Farm:
         count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
         self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
         self.core_rate: F64 = np.array([core_rate(kind) for kind in (*fleet.accelerators, "")])
-        self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(asks.kinds)
-        asked = (asks.workers, asks.cores_milli, asks.memory_mib, asks.devices, asks.site_choice, asks.kind_choice)
+        home = any(p.taste == Taste.DOMESTIC for p in rules.preferences)
+        kinds = tuple(self._ordered(each, home and number == asks.any_kind) for number, each in enumerate(asks.kinds))
+        self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(kinds)
+        worker = (asks.workers, asks.cores_milli, asks.memory_mib, asks.devices, asks.share_milli, asks.block)
+        asked = (*worker, asks.site_choice, asks.kind_choice)
         self._shape = np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].reshape(-1).astype(np.int32)
         nodes, sites = fleet.nodes(), len(fleet.sites)
         size = len(nodes)
@@ -99,16 +112,23 @@ class Farm:
             ("",) * size,
             nodes.site,
             nodes.accelerator,
+            _blocks(nodes),
             _known(nodes, nodes.cores_milli),
             _known(nodes, nodes.memory_mib),
             bits,
             np.ones(size, np.bool_),
             *draws(fleet),
-            *undrawn(size)[3:],
+            *undrawn(size)[3:-1],
+            np.ones(size, np.bool_),
         )
         ids = tuple(s.name for s in fleet.sites)
         # a learned wall time is at most twice what something took
         self.envelopes = Envelopes(fleet, int(max(self.limit_ms.max(initial=1), 2 * trace.duration_ms.max(initial=0))))
+        facts = facts_of(fleet)
+        self._clock_ms = max(clock_of(trace.zero), 0)  # as reports have it
+        self._carbon = np.where(facts.carbon_g_mwh > 0, facts.carbon_g_mwh // MWH_KWH, UNTOLD)  # by site and hour of the day
+        self._price = np.where(facts.price_krw_mwh > 0, facts.price_krw_mwh, UNTOLD)
+        self._domestic: Bool = np.array([fleet.domestic(kind) for kind in fleet.accelerators], np.bool_)
         self._sites = Sites(ids, np.ones(sites, np.bool_), np.zeros(sites, np.bool_), *uncapped(sites))
         self.projects = Projects(("",) * count, np.arange(1, count + 1, dtype=np.int32))
         self._parent = np.concatenate([[-1], np.zeros(count)]).astype(np.int32)
@@ -123,7 +143,7 @@ class Farm:
     def weight_of(self, job: I64, kind: I32) -> F64:
         """What jobs weigh in fair share while they run on a type, in normalised cores."""
         a = self.asks
-        found: F64 = a.workers[job] * (a.cores_milli[job] / 1000 + a.devices[job] * self.core_rate[kind])
+        found: F64 = a.workers[job] * (a.cores_milli[job] / 1000 + a.devices_milli[job] / 1000 * self.core_rate[kind])
         return found
 
     def snapshot(self, now_ms: int, live: Live, saved_ms: I64, waiting: I64, priority: I64, preempts: Bool, use: F64) -> Snapshot:
@@ -133,6 +153,7 @@ class Farm:
         return freeze(
             Snapshot(
                 now_ms=now_ms, epoch=1, sealed_seq=1, draining=False, policy=self.policy, accelerators=self.fleet.accelerators,
+                domestic=self._domestic, data=(),
                 core_rate=self.core_rate.copy(), sites=self._sites_at(now_ms), nodes=self.nodes,
                 attempts=self._attempts(live, saved_ms, priority), pending=self._pending(waiting, priority, preempts),
                 alternatives=self._alternatives(waiting), projects=self.projects,
@@ -143,7 +164,15 @@ class Farm:
 
     def _sites_at(self, now_ms: int) -> Sites:
         pue, ptr, since, mw = self.envelopes.columns(now_ms)
-        return replace(self._sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw)
+        hour = (now_ms + self._clock_ms) // HOUR_MS % self._carbon.shape[1]
+        return replace(
+            self._sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw,
+            carbon_g_kwh=self._carbon[:, hour].copy(), power_krw_mwh=self._price[:, hour].copy(),
+        )  # fmt: skip
+
+    def _ordered(self, kinds: tuple[int, ...], home: bool) -> tuple[int, ...]:
+        """Types, those of domestic makers first where that is preferred."""
+        return tuple(sorted(kinds, key=lambda kind: not self.fleet.domestic(self.fleet.accelerators[kind]))) if home else kinds
 
     def _attempts(self, live: Live, saved_ms: I64, priority: I64) -> Attempts:
         job, count, a = live.job, len(live.job), self.asks
@@ -152,6 +181,7 @@ class Farm:
             self.trace.preemptible[job] | self.rules.preempts, live.started_ms.copy(),
             live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
+            a.share_milli[job],
         )  # fmt: skip
 
     def _pending(self, job: I64, priority: I64, preempts: Bool) -> Pending:
@@ -161,7 +191,8 @@ class Farm:
         return Pending(
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
-            self.limit_ms[job], self._shape[job], site_ptr, site_row, alt_ptr,
+            self.limit_ms[job], a.block[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
+            np.zeros(count + 1, np.int32), np.zeros(0, np.int32),
         )  # fmt: skip
 
     def _alternatives(self, job: I64) -> Alternatives:

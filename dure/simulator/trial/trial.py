@@ -23,7 +23,7 @@ from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
 from dure.simulator.trial.columns import NOW
-from dure.simulator.trial.fast import Fast
+from dure.simulator.trial.fast import Fast, uncovered
 from dure.simulator.trial.history import History
 from dure.simulator.trial.rules import ALL, Order, Rules
 from dure.simulator.trial.state import Farm, Live
@@ -36,7 +36,9 @@ Bool = NDArray[np.bool_]
 EVERY_EVENT = 0
 NEVER = np.int64(1 << 62)
 AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhere
-SAY_EVERY = 20000  # steps
+SAY_EVERY, SAY_EVERY_FAST = 200, 2000  # steps: every few tenths of a second
+COMPILED, STEPPED = "compiled", "a plan for each step"  # in the notes of a run
+UNKEPT = "a promise could not be made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,13 @@ def trial(
     given = assumptions or Assumptions()
     asks = asks_of(trace, fleet, given, name or "trace")
     learns = given.learned_limits and not given.exact_limits
-    made = _fast(trace, fleet, asks, rules, say, learns=learns, every_ms=every_ms) if compiled else None
+    farm = Farm(trace, fleet, asks, rules)
+    why = uncovered(farm, asks, rules) if compiled else "asked for"
+    made = None if why else _fast(trace, farm, asks, rules, say, learns=learns, every_ms=every_ms)
     if made is None:
         made = _stepped(trace, fleet, asks, rules, say, learns=learns, every_ms=every_ms)
     told = {
-        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps), "loop": made.loop,
+        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps), "loop": COMPILED if made.compiled else f"{STEPPED}: {why or UNKEPT}",
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
         **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
@@ -288,7 +292,7 @@ class _Made:
     until_ms: int
     steps: int
     capped: bool
-    loop: str
+    compiled: bool
 
 
 def _stepped(
@@ -302,19 +306,16 @@ def _stepped(
     return _Made(
         start_ms=t.start_ms, end_ms=t.end_ms, preemptions=t.preemptions, lost_ms=t.lost_ms,
         stretches=(job, since, until, site, kind), until_ms=t.now_ms, steps=steps, capped=bool(t.farm.envelopes.capped),
-        loop="a plan for each step",
+        compiled=False,
     )  # fmt: skip
 
 
 def _fast(
-    trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, say: Callable[[Progress], None], *, learns: bool, every_ms: int
+    trace: Trace, farm: Farm, asks: Asks, rules: Rules, say: Callable[[Progress], None], *, learns: bool, every_ms: int
 ) -> _Made | None:
-    """None where the fast path does not know the answer."""
-    farm = Farm(trace, fleet, asks, rules)
-    if farm.envelopes.capped:
-        return None
+    """None where it came to what the fast path does not know how to decide."""
     t = Fast(trace, farm, asks, rules, preempting(asks, rules), learns=learns, every_ms=every_ms)
-    steps = t.run(SAY_EVERY, lambda ended, now_ms: say(Progress(rules.name, ended, len(trace), now_ms)))
+    steps = t.run(SAY_EVERY_FAST, lambda ended, now_ms: say(Progress(rules.name, ended, len(trace), now_ms)))
     if not t.sure:
         return None
     jobs, s = t.track.jobs, t.stretches
@@ -322,7 +323,7 @@ def _fast(
     job, since, until, site, kind = (np.ascontiguousarray(s[name]) for name in ("job", "since", "until", "site", "kind"))
     return _Made(
         start_ms=start, end_ms=end, preemptions=preemptions, lost_ms=lost, stretches=(job, since, until, site, kind),
-        until_ms=int(t.track.tally[NOW]), steps=steps, capped=False, loop="compiled",
+        until_ms=int(t.track.tally[NOW]), steps=steps, capped=False, compiled=True,
     )  # fmt: skip
 
 
@@ -336,7 +337,7 @@ def preempting(asks: Asks, rules: Rules) -> Bool:
 def _outcome(trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, made: _Made, name: str, notes: Mapping[str, str]) -> Run:
     facts = facts_of(fleet)
     job, since, until, site, kind = made.stretches
-    devices = asks.workers * asks.devices * 1000
+    devices = asks.workers * asks.devices_milli
     held = devices if facts.measured == "devices" else asks.workers * asks.cores_milli
     stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
     tenant, tenants = trace.owners

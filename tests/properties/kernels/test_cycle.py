@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler import plan
-from dure.scheduler.kernels.board import PROMISES
+from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
-from dure.scheduler.kernels.state import OVER, REACHED, SEATS, STARTS, TRIED, VICTIMS, WORKERS, Cycle
+from dure.scheduler.kernels.state import OVER, REACHED, STARTS, TRIED, VICTIMS, WORKERS, Cycle
 from dure.scheduler.plan import WAIT_CODES, reason_of
 from dure.scheduler.planning import Planning
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
@@ -36,13 +36,14 @@ def decided(cycle: Cycle) -> dict[str, object]:
     """Everything that was decided, in plain values."""
     found, used, promises = cycle.found, cycle.found.used, cycle.board.promises
     starts, made = int(used[STARTS]), int(cycle.board.used[PROMISES])
+    seats, kept = cycle.board.seats, int(cycle.board.used[KEPT])
     return {
         "row": found.starts.row[:starts].tolist(), "alt": found.starts.alt[:starts].tolist(),
         "site": found.starts.site[:starts].tolist(),
         "currency": found.starts.currency[:starts].tolist(), "node": found.workers.node[: used[WORKERS]].tolist(),
         "mask": found.workers.mask[: used[WORKERS]].tolist(), "victims": found.victim[: used[VICTIMS]].tolist(),
         "promises": [(int(promises.pending[i]), int(promises.at[i]), int(promises.end[i])) for i in range(made)],
-        "seats": list(zip(found.seats.node[: used[SEATS]].tolist(), found.seats.workers[: used[SEATS]].tolist(), strict=True)),
+        "seats": list(zip(seats.node[:kept].tolist(), seats.workers[:kept].tolist(), strict=True)),
         "ahead": found.each.ahead.tolist(), "tried": int(used[TRIED]),
     }  # fmt: skip
 
@@ -170,7 +171,7 @@ def test_tables_grow_while_a_cycle_is_made() -> None:
     snapshot = busy().snapshot()
     cycle = cycle_of(snapshot)
     found = cycle.found
-    small = found._replace(workers=found.workers[:201].view(np.recarray), seats=found.seats[:60].view(np.recarray))
+    small = found._replace(workers=found.workers[:201].view(np.recarray))
     assert decided(go(cycle._replace(found=small))) == plainly(snapshot)
 
 

@@ -67,7 +67,7 @@ def test_a_gang_sits_where_the_rule_says(nodes: list[tuple[int, int, int]], need
     board = empty_board(ground, index)
     node, many = np.zeros(workers, np.int32), np.zeros(workers, np.int64)
     found = seat(board, 0, 1, Gang(workers, *need), 0, node, many)
-    assert bound(index.size, index.cell.top, 0, 1, need[2]) >= fit.sum()
+    assert bound(index.size, index.cell.top, 0, 1, Gang(workers, *need)) >= fit.sum()
     if fit.sum() < workers:
         assert found == 0
         return

@@ -13,8 +13,8 @@ from dure.scheduler import Change, Plan, Rater, Snapshot, apply_change, plan
 from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze
 
 FIELDS = tuple(f.name for f in fields(Change) if f.name != "claims")  # cheapest for others first
-NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "limit_ms")
-LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "workers": 1}
+NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "share_milli", "limit_ms")
+LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1}
 
 
 # -- changes ----------------------------------------------------------------------------------------------------------------
@@ -40,8 +40,9 @@ def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
     p = s.pending
     own = s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
     found: dict[str, list[Any]] = {"all_sites": [True] if p.site_ptr[row] < p.site_ptr[row + 1] else []}
+    found["topology"] = ["any"] if p.block[row] and p.workers[row] > 1 else []
     others = [(a,) for i, a in enumerate(s.accelerators) if i not in own]
-    found["accelerators"] = others if p.devices[row] else []
+    found["accelerators"] = others if p.devices[row] + p.share_milli[row] else []
     for name, least in LEAST.items():
         asked = int(getattr(p, name)[row])
         step = 1 if asked <= 8 else max(1, (asked - least) // 7)
@@ -93,13 +94,17 @@ def later(s: Snapshot, p: Plan, at_ms: int) -> Snapshot:
 
 
 def _taken(p: Pending, rows: np.ndarray) -> Pending:
-    plain = {f.name: getattr(p, f.name)[rows] for f in fields(p) if f.name not in ("ids", "site_ptr", "site_row", "alt_ptr")}
+    runs = ("ids", "site_ptr", "site_row", "alt_ptr", "data_ptr", "data_row")
+    plain = {f.name: getattr(p, f.name)[rows] for f in fields(p) if f.name not in runs}
     sites = [p.site_row[p.site_ptr[r] : p.site_ptr[r + 1]] for r in rows]
+    data = [p.data_row[p.data_ptr[r] : p.data_ptr[r + 1]] for r in rows]
     return Pending(
         ids=tuple(p.ids[r] for r in rows),
         site_ptr=np.cumsum([0, *(len(x) for x in sites)]).astype(np.int32),
         site_row=np.concatenate([np.zeros(0, np.int32), *sites]).astype(np.int32),
         alt_ptr=np.cumsum([0, *(p.alt_ptr[1:] - p.alt_ptr[:-1])[rows]]).astype(np.int32),
+        data_ptr=np.cumsum([0, *(len(x) for x in data)]).astype(np.int32),
+        data_row=np.concatenate([np.zeros(0, np.int32), *data]).astype(np.int32),
         **plain,
     )
 
@@ -137,4 +142,5 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
         worker_mask=np.array(
             [*(a.worker_mask[k] for r in seats for k in r), *(p.start_mask[k] for r in mine for k in r)], np.uint64
         ),
+        share_milli=column(a.share_milli, w.share_milli[rows]),
     )

@@ -20,13 +20,13 @@ def rater(s: Snapshot, row: int) -> Rater:
     """Exact prices for the workload in a row: dearer classes cost more."""
 
     def rate(
-        accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
-        priority: str,
+        accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, share_milli: int, limit_ms: int,
+        preemptible: bool, priority: str,
     ) -> tuple[int, ...]:  # fmt: skip
         price = {"": 0, "a100": 30, "npu": 10}[accelerator]
         own = next(c for c in s.policy.classes if c.value == s.pending.priority[row])
         permille = s.policy.class_of(priority or own.name).price_permille * (800 if preemptible else 1000)
-        return (workers * limit_ms * (cores_milli + 1000 * price * devices) * permille // 10**15, -1)
+        return (workers * limit_ms * (cores_milli + price * (1000 * devices + share_milli)) * permille // 10**15, -1)
 
     return rate
 

@@ -130,7 +130,7 @@ def test_without_limits_nobody_is_told_of_any(world: World) -> None:
     s = world.snapshot()
     nodes = replace(s.nodes, closed_ptr=np.zeros(len(s.nodes.ids) + 1, np.int32), closed_from_ms=s.nodes.closed_from_ms[:0],
                     closed_until_ms=s.nodes.closed_until_ms[:0])  # fmt: skip
-    pue, ptr, since, mw = uncapped(len(s.sites.ids))
+    pue, ptr, since, mw = uncapped(len(s.sites.ids))[:4]
     free = freeze(replace(
         s, nodes=nodes, sites=replace(s.sites, pue_permille=pue, power_ptr=ptr, power_from_ms=since, power_mw=mw),
         quotas=no_quotas(len(s.shares.ids), len(s.accelerators)),

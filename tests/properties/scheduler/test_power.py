@@ -68,8 +68,8 @@ def alone(s: Snapshot) -> Snapshot:
 
 def blind(s: Snapshot) -> Plan:
     """A plan that knows of no power and no windows, and promises nothing."""
-    pue, ptr, from_ms, mw = uncapped(len(s.sites.ids))
-    closed_ptr, closed_from_ms, closed_until_ms = undrawn(len(s.nodes.ids))[3:]
+    pue, ptr, from_ms, mw = uncapped(len(s.sites.ids))[:4]
+    closed_ptr, closed_from_ms, closed_until_ms = undrawn(len(s.nodes.ids))[3:-1]
     sites = replace(s.sites, pue_permille=pue, power_ptr=ptr, power_from_ms=from_ms, power_mw=mw)
     nodes = replace(s.nodes, closed_ptr=closed_ptr, closed_from_ms=closed_from_ms, closed_until_ms=closed_until_ms)
     return plan(replace(s, sites=sites, nodes=nodes, policy=replace(s.policy, reservations_max=0)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dure.cli.texts import Texts
-from dure.cli.why_words import HIDDEN, next_sentence, sentences
+from dure.cli.why_words import HIDDEN, next_sentence, sentences, smallest_change_command
 from dure.model.calendar import people_text
 
 AT_MS = 1_800_000_000_000
@@ -45,6 +45,20 @@ def test_somebody_elses_work_is_told_without_an_id(lang: str, kind: str) -> None
 def test_what_happens_to_ones_own_is_told_by_its_id() -> None:
     assert "at-1" in next_sentence(speaker("en"), event("attempt_ends", "at-1", "wl-1"))
     assert "wl-1" in next_sentence(speaker("en"), event("promise_starts", "wl-1"))
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_to_give_up_the_block_is_a_change_that_can_be_pasted(lang: str) -> None:
+    plain = dict.fromkeys(
+        ("all_sites", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "workers", "funds_won", "priority"), ""
+    )
+    why = {
+        "reasons": [{"kind": "waits_block"}], "sites": [], "promised_ms": 0, "change": {**plain, "topology": "any"},
+        "no_change": None, "plans": 1, "stopped": False, "next_event": None,
+    }  # fmt: skip
+    answer = {"workload": {"id": "wl-1", "state": "waiting", "spec": {"name": "job", "demand": {}}}, "why": why}
+    assert Texts(lang).say("change.topology.any") in "\n".join(sentences(speaker(lang), answer))
+    assert smallest_change_command(speaker(lang), answer) == "dure resubmit wl-1 --set topology=any"
 
 
 @pytest.mark.parametrize("change", [None, {"all_sites": True}])

@@ -55,6 +55,7 @@ def _submit(world: World, project: str = "lab", array: int = 0, **changes: Any) 
         ({"limit_ms": 10}, "limit", "too_small"),
         ({"limit_ms": -5}, "limit", "too_small"),
         ({"limit_ms": 10**12}, "limit", "too_large"),
+        ({"topology": "rack"}, "topology", "unknown_value"),
         ({"priority": "royal"}, "priority", "unknown_value"),
         ({"retries": 11}, "retries", "too_large"),
         ({"retries": -1}, "retries", "too_small"),

@@ -16,7 +16,8 @@ NAMED = {
     "MEMORY": ReasonKind.WAITS_MEMORY, "DEVICES": ReasonKind.WAITS_DEVICES, "RESERVED": ReasonKind.WAITS_RESERVED,
     "FUNDS_SHORT": ReasonKind.FUNDS_SHORT, "NO_AWARD": ReasonKind.NO_AWARD, "VICTIMS": ReasonKind.WAITS_VICTIMS,
     "POWER": ReasonKind.POWER_SHORT, "MAINTENANCE": ReasonKind.MAINTENANCE,
-    "QUOTA": ReasonKind.QUOTA_REACHED,
+    "QUOTA": ReasonKind.QUOTA_REACHED, "UNDIVIDED": ReasonKind.DEVICES_UNDIVIDED, "SHARES": ReasonKind.WAITS_SHARE,
+    "RULED_OUT": ReasonKind.RULED_OUT, "BLOCK_TOO_SMALL": ReasonKind.BLOCK_TOO_SMALL, "NO_BLOCK": ReasonKind.WAITS_BLOCK,
 }  # fmt: skip
 
 
@@ -26,7 +27,7 @@ def test_every_code_of_the_kernels_is_the_reason_of_its_name() -> None:
 
 
 def test_what_is_too_much_in_use_stands_side_by_side() -> None:
-    assert tuple(WAIT_CODES[code][0] for code in range(waits.CORES, waits.DEVICES + 1)) == CAPACITY
+    assert tuple(WAIT_CODES[code][0] for code in (waits.CORES, waits.MEMORY, waits.DEVICES, waits.SHARES)) == CAPACITY
 
 
 def test_there_is_a_column_for_every_fact() -> None:

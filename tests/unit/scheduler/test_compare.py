@@ -16,8 +16,8 @@ def rater(policy: Policy, name: str) -> Rater:
     """A won for each worker, in thousandths of the class's factor."""
 
     def rate(
-        accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
-        priority: str,
+        accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, share_milli: int, limit_ms: int,
+        preemptible: bool, priority: str,
     ) -> tuple[int, ...]:  # fmt: skip
         return (workers * policy.class_of(priority or name).price_permille // 1000, -1)
 

@@ -43,7 +43,7 @@ def test_a_worker_draws_by_its_devices_and_cores_each_rounded_up_where_it_sits()
     nodes = farm().snapshot().nodes
     assert nodes.ids == ("n0", "n1", "busan/n0")
     sat = np.array([0, 1])
-    assert worker_mw(nodes, sat, np.array([2, 0]), np.array([1500, 1500])).tolist() == [1_409_000, 500]  # 499.5 rounded up
+    assert worker_mw(nodes, sat, np.array([2000, 0]), np.array([1500, 1500])).tolist() == [1_409_000, 500]  # 499.5 rounded up
 
 
 def test_all_workers_of_a_gang_count_and_only_until_its_latest_end() -> None:

@@ -29,8 +29,8 @@ from tests.builders.world import HOUR_S, World
 
 
 def rate(
-    accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, limit_ms: int, preemptible: bool,
-    priority: str,
+    accelerator: str, workers: int, cores_milli: int, memory_mib: int, devices: int, share_milli: int, limit_ms: int,
+    preemptible: bool, priority: str,
 ) -> tuple[int, ...]:  # fmt: skip
     """Ten won a device-hour of npu, a hundred of any other; cores are free."""
     return (workers * devices * limit_ms // 3_600_000 * (10 if accelerator == "npu" else 100), -1)

@@ -127,6 +127,7 @@ def traces(draw: st.DrawFn) -> Trace:
         rest=[draw(st.integers(0, each - 1)) if each > 1 else 0 for each in devices], cores_milli=column(st.integers(-1, 10**6)),
         memory_mib=column(st.integers(-1, 10**6)), limit_ms=column(st.integers(0, 10**9)), priority=column(st.integers(-9, 999)),
         checkpoint_ms=column(st.integers(0, 10**6)), array=column(st.integers(-1, 9)), preemptible=column(st.booleans()),
+        block=column(st.booleans()),
         status=column(st.integers(0, 9)), accelerator=[0] * rows, accelerators=(("h100", "a100"),), residency=[0] * rows,
         residencies=(("KR-47", "KR-11"),), queue=[0] * rows, queues=("q,\"x\"",), tenant=[0] * rows, tenants=("가",),
         user=[-1] * rows, ids=tuple(f"j{row}" for row in range(rows)),

@@ -12,6 +12,7 @@ from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import Trace, make_trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
 from dure.simulator.trial.rules import ALL, POLICIES, Order, rules_of
+from dure.simulator.trial.state import Farm
 
 WEEK_MS = 7 * 86_400_000
 
@@ -46,6 +47,17 @@ def test_a_job_of_more_devices_than_a_node_has_becomes_as_few_equal_workers_as_f
     ]
     assert made.cores_milli.tolist() == [8000, 6000, 3000, 5000, 1000, 0]
     assert made.assumed["equal_workers"] == 4
+
+
+def test_a_gang_that_asks_for_a_block_sits_in_one_and_a_pool_that_names_none_is_one() -> None:
+    pools = (
+        Pool(name="p", nodes=4, accelerator="one", devices=8, block=2), Pool(name="q", nodes=3, accelerator="one", devices=8)
+    )  # fmt: skip
+    two = make_fleet("two", [Site(name="s", pools=pools)], kinds=(Kind(id="one"),))
+    trace = jobs(devices=[8, 8, 8], workers=[3, 2, 2], block=[True, True, False], duration_ms=[9000, 8000, 7000])
+    assert asks_of(trace, two, Assumptions(), "log.csv").block.tolist() == [True, True, False]
+    farm = Farm(trace, two, asks_of(trace, two, Assumptions(), "log.csv"), rules_of("default"))
+    assert farm.nodes.block.tolist() == [0, 0, 1, 1, 3, 3, 3]
 
 
 def test_a_gang_with_a_smaller_last_worker_becomes_equal_workers_of_the_same_sum() -> None:

@@ -1,0 +1,127 @@
+"""What is left of each device of a node, and how many workers that want a share of one it takes.
+
+A share is on one device, beside others as long as their thousandths fit; never on one that somebody has whole. A promise of
+shares keeps them on devices that it names, a promise of whole devices keeps only how many: so a share may go on a device that
+would be whole at the moment of such a promise only while enough others stay whole."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dure.scheduler.kernels.board import Board, promised_then
+from dure.scheduler.kernels.ground import I32, I64, WHOLE
+from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.room import DEVICES_MAX
+
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
+
+
+@inner
+def take_off(left: I64 | I32, first: int, devices: int, mask: np.uint64, amount: int) -> None:
+    """So many thousandths fewer of each device in a mask; `left[first]` is device 0."""
+    for device in range(devices):
+        if mask & (_ONE << np.uint64(device)) != _ZERO:
+            left[first + device] -= amount
+
+
+@inner
+def left_then(board: Board, node: int, at: int, left: I64) -> int:
+    """What is left of each device at a moment if nothing more started, beside shares that are promised then; how many devices
+    are whole. Below 0 where a claim waits for who is there."""
+    ground, t, seats, whole = board.ground, board.tenures, board.seats, 0
+    devices = ground.device_ptr[node + 1] - ground.device_ptr[node]
+    for device in range(devices):
+        left[device] = WHOLE if board.here.exists[node] & (_ONE << np.uint64(device)) != _ZERO else 0
+    tenure = board.here.tenure[node]
+    while tenure >= 0:
+        if t.end[tenure] > at:
+            take_off(left, 0, devices, t.mask[tenure], t.share[tenure] if t.share[tenure] > 0 else WHOLE)
+        tenure = t.next[tenure]
+    kept = board.here.kept[node]
+    while kept >= 0:
+        promise = seats.promise[kept]
+        if board.promises.share[promise] > 0 and board.promises.at[promise] <= at < board.promises.end[promise]:
+            take_off(left, 0, devices, seats.mask[kept], board.promises.share[promise] * seats.workers[kept])
+        kept = seats.next[kept]
+    for device in range(devices):
+        whole += left[device] == WHOLE
+    return whole
+
+
+@kernel
+def lefts_then(board: Board, at: int) -> I32:
+    """What is left of every device at a moment, as `Ground.share_free`."""
+    ground, left = board.ground, np.empty(DEVICES_MAX, np.int64)
+    lefts = np.empty(len(ground.share_free), np.int32)
+    for node in range(len(board.cells.node)):
+        left_then(board, node, at, left)
+        first = ground.device_ptr[node]
+        for device in range(ground.device_ptr[node + 1] - first):
+            lefts[first + device] = left[device]
+    return lefts
+
+
+@inner
+def usable(board: Board, node: int, share: int, at: int, end: int, breaks: bool, left: I64) -> int:
+    """What shares of this size may use of each device of a node from a moment, now or later, until another, delaying no promise;
+    how many devices the node has. breaks: also of devices that are whole at the first moment."""
+    ground, seats = board.ground, board.seats
+    first = ground.device_ptr[node]
+    devices = ground.device_ptr[node + 1] - first
+    kept = board.here.kept[node]
+    if not ground.nodes.shares[node]:
+        return 0
+    if at == board.now and kept < 0:
+        for device in range(devices):
+            left[device] = ground.share_free[first + device]
+    else:
+        spare = left_then(board, node, at, left)
+    if not breaks:
+        for device in range(devices):
+            if left[device] == WHOLE:
+                left[device] = 0
+    if kept < 0:
+        return int(devices)
+    then, wanted = np.empty(DEVICES_MAX, np.int64), np.zeros(DEVICES_MAX, np.bool_)
+    promised = promised_then(board, node, at)[2]
+    if promised > 0:
+        spare -= promised
+        for device in range(devices):
+            wanted[device] = left[device] == WHOLE
+    else:
+        spare = DEVICES_MAX
+    while kept >= 0:
+        begins = board.promises.at[seats.promise[kept]]
+        if at < begins < end:
+            whole, promised = left_then(board, node, begins, then), promised_then(board, node, begins)[2]
+            if promised > 0:
+                spare = min(spare, whole - promised)
+            for device in range(devices):
+                wanted[device] |= promised > 0 and then[device] == WHOLE
+                left[device] = min(left[device], then[device])
+        kept = seats.next[kept]
+    for device in range(devices):
+        if wanted[device] and left[device] >= share:
+            spare -= 1
+            if spare < 0:
+                left[device] = 0
+    return int(devices)
+
+
+@inner
+def slots(board: Board, node: int, share: int, at: int, end: int, breaks: bool) -> int:
+    """How many shares of this size a node takes; see `usable`."""
+    left, count = np.empty(DEVICES_MAX, np.int64), 0
+    for device in range(usable(board, node, share, at, end, breaks, left)):
+        count += max(left[device], 0) // share
+    return int(count)
+
+
+@inner
+def tightest(left: I64, first: int, devices: int, share: int) -> int:
+    """The device with the least left that takes a share, the lowest of equals; -1: none does."""
+    best = -1
+    for device in range(devices):
+        if left[first + device] >= share and (best < 0 or left[first + device] < left[first + best]):
+            best = device
+    return best
