@@ -148,8 +148,8 @@ def _sum_up(turns: Turns) -> None:
 
 @inner
 def again(turns: Turns, groups: int) -> Turns:
-    """The same tree before anybody had a turn, with the first so many of the groups, which the caller has written anew (`line_up`)
-    with `rows` and `use`: a step of a simulation costs no more than what waits in it."""
+    """The same tree before anybody had a turn, with the first so many of the groups. The caller has written these anew
+    (`line_up`), and `rows` and `use`: a step of a simulation costs no more than what waits in it."""
     for share in range(len(turns.use)):
         turns.share[share, SIZE] = turns.share[share, HEAD] = turns.share[share, END] = 0
         turns.share[share, ENTERED] = NOBODY

@@ -1,7 +1,8 @@
 """What the fast path of a trial keeps between steps, in tables that its kernels work on.
 
-Jobs are rows of the trace everywhere, also in the queue of its plan; an attempt is twice the row of its job (`attempt_of`), so that
-the tenures of a job have a stretch of their own: `Candidates.tenure_ptr` says where it begins and where what is used of it ends."""
+Jobs are rows of the trace everywhere, also in the queue of its plan. An attempt is twice the row of its job (`attempt_of`), so
+that the tenures of a job have a stretch of their own: `Candidates.tenure_ptr` says where it begins, and where what is used of it
+ends."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from dure.scheduler.kernels.ground import I32, I64, Columns, Table
 F64 = NDArray[np.float64]
 
 # what a run of steps came back with
-OVER, MORE, LONGER, UNSURE = 0, 1, 2, 3  # nothing happens any more; go on; with longer `stretches`; a promise that could not be made
+# nothing happens any more; go on; with longer `stretches`; a promise could not be made
+OVER, MORE, LONGER, UNSURE = 0, 1, 2, 3
 
 JOB: Columns = [
     # as the trace and the rules have it
@@ -88,8 +90,9 @@ STRETCH: Columns = [("job", np.int64), ("since", np.int64), ("until", np.int64),
 
 # entries of Track.tally
 NOW, ARRIVED, LIVE, WAITING, URGENT, NUMBER, STEPS, AGAIN, HEAP, STRETCHES, ENDED, ACTIVE = range(12)
-# and of a plan: classes that may yet get something; promises that were given; every promise is made at once; candidates are known,
-# how many, and the lowest of their priorities; the first start of this plan; jobs that started or claimed; those who make room
+# and of a plan: classes that may yet get something; promises that were given; every promise is made at once; what is known of
+# candidates, how many they are, and the lowest of their priorities; the first start of this plan; jobs that got a place; those
+# who make room; and of all plans: promises that could not be made, plans that had turns, and promises that were made
 OPEN, GIVEN, EAGER, KNOWN, CANDIDATES, LOWEST, FIRST, ENTERED, VICTIMS, UNKEPT, PLANS, MADE = range(12, 24)
 TALLY = 24
 

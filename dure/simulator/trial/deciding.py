@@ -6,8 +6,8 @@ turns). What is left out decides nothing, because of this:
 * **A class without room stays without.** If a demand finds no room though nothing is promised, no start can change that, in this
   plan or the next, until something is freed (`stuck`).
 * **A promise can always be made** where nothing limits power, funds or quotas and no maintenance is to come: once everybody has
-  left a site that could take the work when it was empty, it fits. So that it is given is known, and its project is charged for it,
-  before it is known for when and where; these matter only to those who find room for now, and it is made before they are tried
+  left a site that could take the work when it was empty, it fits. So that it is given is known, and its project is charged for
+  it, before it is known for when and where. These matter only to those who find room now, and it is made before they are tried
   (`owed`). Nobody can tell the difference, as nothing starts in between.
 * **Realms do not meet.** Sites that no class has in common with others see none of the others' promises. A promise's end in
   another realm is a moment more at which the first moment of something is looked for, and it is not found there: between two

@@ -1,5 +1,5 @@
-"""The fast path of a trial: its loop over time compiled, over the kernels that `plan` calls (`loop`, `deciding`). It makes the same
-run as a snapshot and a plan at each step do (`trial`), which answers for what is not covered here."""
+"""The fast path of a trial: its loop over time compiled, over the kernels that `plan` calls (`loop`, `deciding`). It makes the
+same run as a snapshot and a plan at each step do (`trial`), which answer for what is not covered here."""
 
 from __future__ import annotations
 
@@ -67,10 +67,12 @@ def uncovered(farm: Farm, asks: Asks, rules: Rules) -> str:
 
 
 class Fast:
-    """One trial, made at once. Like `trial.Stepped` it has what became of every job; `sure`: whether it is of any worth."""
+    """One trial. sure: whether what was decided is of any worth."""
 
-    def __init__(self, trace: Trace, farm: Farm, asks: Asks, rules: Rules, preempts: Bool, *, learns: bool, every_ms: int) -> None:
-        self._jobs, self._say_every = len(trace), 0
+    def __init__(
+        self, trace: Trace, farm: Farm, asks: Asks, rules: Rules, preempts: Bool, *, learns: bool, every_ms: int
+    ) -> None:  # fmt: skip
+        """preempts: by job, whether it may take others' places."""
         s, count = _everybody(trace, farm, asks, preempts), len(trace)
         own = Own(
             limit=s.pending.limit_ms.copy(), priorities=np.zeros(2 * count, np.int64),
@@ -97,6 +99,11 @@ class Fast:
     @property
     def track(self) -> Track:
         return self._track
+
+    @property
+    def cycle(self) -> Cycle:
+        """The plan's state that is kept between steps."""
+        return self._cycle
 
     @property
     def stretches(self) -> Table:
@@ -141,7 +148,8 @@ def _cycle(s: Snapshot, asks: Asks, rules: Rules, own: Own) -> Cycle:
         starts=table(START, 2), workers=table(WORKER, most + 1), victim=np.zeros(max(count, 1), np.int32),
     )  # fmt: skip
     return made._replace(
-        board=_board(grown(made.board, kept=kept + 1), int(first[-1])), queue=queue, found=found, turns=_turns(s, made.turns, count),
+        board=_board(grown(made.board, kept=kept + 1), int(first[-1])), queue=queue, found=found,
+        turns=_turns(made.turns, count),
         candidates=made.candidates._replace(
             attempt=np.zeros(count, np.int32), lost=np.zeros(2 * count), priority=_read_only(own.priorities),
             taken=np.zeros(2 * count, np.bool_), tenure_ptr=ptr,
@@ -159,7 +167,7 @@ def _board(board: Board, tenures: int) -> Board:
     return board._replace(order=np.zeros(tenures + 1, np.int32), settled=tenures)
 
 
-def _turns(s: Snapshot, turns: Turns, count: int) -> Turns:
+def _turns(turns: Turns, count: int) -> Turns:
     lines = max(count, 1)
     return turns._replace(rows=np.zeros(lines, np.int64), group=np.zeros((lines, 4), np.int64))
 
@@ -167,9 +175,7 @@ def _turns(s: Snapshot, turns: Turns, count: int) -> Turns:
 # -- what is kept between steps --------------------------------------------------------------------------------------------------
 
 
-def _track(
-    trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, own: Own, *, learns: bool, every_ms: int
-) -> Track:
+def _track(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, own: Own, *, learns: bool, every_ms: int) -> Track:
     count = len(trace)
     jobs = _jobs(trace, farm, cycle, asks)
     groups = _groups(jobs, asks, rules)
@@ -178,18 +184,21 @@ def _track(
     tenants = table(TENANT, len(farm.projects.ids))
     foresees = learns or rules.order == Order.EXPECTED
     way = Way(
-        ORDERS.index(rules.order), every_ms, rules.min_run_ms, float(farm.policy.half_life_ms), 0.5, rules.resumes, rules.preempts,
-        learns, foresees,
+        ORDERS.index(rules.order), every_ms, rules.min_run_ms, float(farm.policy.half_life_ms), 0.5, rules.resumes,
+        rules.preempts, learns, foresees,
     )  # fmt: skip
-    none = np.zeros(0, np.int64)
+
+    def numbers(length: int) -> I64:
+        return np.zeros(length, np.int64)
+
     return Track(
-        way=way, jobs=jobs, tally=np.zeros(TALLY, np.int64), tenants=tenants, groups=groups, classes=classes,
-        ways=ways, core_rate=cycle.rules.core_rate.copy(), rows=cycle.turns.rows, active=np.zeros(len(classes), np.int64), realms=table(REALM, realms), owed=table(OWED, rules.promises + 1),
-        live=np.zeros(count + 1, np.int64), heap_key=np.zeros(2 * count + 2, np.int64), heap_row=np.zeros(2 * count + 2, np.int64),
-        entered=np.zeros(count + 1, np.int64), gone=np.zeros(count + 1, np.int64),
-        candidates=np.zeros(count + 1, np.int64), merged=np.zeros(count + 1, np.int64), limit=own.limit, priority=own.priority,
-        priorities=own.priorities, steps=np.array(rules.steps_s, np.int64) * 1000 if rules.steps_s else none,
-        past=_past(trace, foresees), stretches=table(STRETCH, count + count // 4 + 64),
+        way=way, jobs=jobs, tally=numbers(TALLY), tenants=tenants, groups=groups, classes=classes, ways=ways,
+        core_rate=cycle.rules.core_rate.copy(), rows=cycle.turns.rows, active=numbers(len(classes)), realms=table(REALM, realms),
+        owed=table(OWED, rules.promises + 1), live=numbers(count + 1), heap_key=numbers(2 * count + 2),
+        heap_row=numbers(2 * count + 2), entered=numbers(count + 1), gone=numbers(count + 1), candidates=numbers(count + 1),
+        merged=numbers(count + 1), limit=own.limit, priority=own.priority, priorities=own.priorities,
+        steps=np.array([1000 * step for step in rules.steps_s], np.int64), past=_past(trace, foresees),
+        stretches=table(STRETCH, count + count // 4 + 64),
     )  # fmt: skip
 
 

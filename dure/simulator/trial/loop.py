@@ -37,8 +37,8 @@ AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhe
 
 @kernel
 def advance(track: Track, cycle: Cycle, steps: int) -> int:
-    """So many steps, or until nothing happens any more (OVER). LONGER: call again with longer `stretches`; UNSURE: what was decided
-    rests on a promise that could not be made, and is of no worth."""
+    """So many steps, or until nothing happens any more (OVER). LONGER: call again with longer `stretches`. UNSURE: what was
+    decided rests on a promise that could not be made, and is of no worth."""
     tally, until = track.tally, track.tally[STEPS] + steps
     board, ptr = cycle.board, cycle.candidates.tenure_ptr
     while tally[STEPS] < until:

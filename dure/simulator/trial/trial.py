@@ -1,7 +1,7 @@
 """The loop over time: jobs arrive and end when the trace says; at every event, or every so many seconds, the plan decides.
 
-What is preempted leaves at once and waits again; what it has not saved it does again. Nothing costs money, and power limits are
-not looked at (yet): the notes of the run say so."""
+What is preempted leaves at once and waits again; what it has not saved it does again. Nothing costs money. The loop here makes a
+snapshot and a plan for each step; `fast` makes the same run much quicker, where it can."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def trial(
     say: Callable[[Progress], None] = lambda _: None,
 ) -> Run:  # fmt: skip
     """Run a trace on a fleet. name: of the trace, as a report calls it. every_ms: decisions are made at multiples of this;
-    EVERY_EVENT: whenever a job arrives or ends. compiled: as one compiled loop where that can be (`fast`), which makes the same run
-    as a snapshot and a plan at each step; the notes say which it was.
+    EVERY_EVENT: whenever a job arrives or ends. compiled: as one compiled loop where that can be (`fast`), which makes the same
+    run as a snapshot and a plan at each step; the notes say which it was.
 
     Pure: the same trace, fleet and rules give the same run. Raises TraceError for what cannot be simulated (`asks_of`)."""
     require(every_ms >= 0, "a cadence is not negative")
@@ -71,12 +71,19 @@ def trial(
     if made is None:
         made = _stepped(trace, fleet, asks, rules, say, learns=learns, every_ms=every_ms)
     told = {
-        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps), "loop": COMPILED if made.compiled else f"{STEPPED}: {why or UNKEPT}",
+        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps),
+        "loop": COMPILED if made.compiled else f"{STEPPED}: {why or UNKEPT}",
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
         **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
     }  # fmt: skip
     return _outcome(trace, fleet, asks, rules, made, name, told)
+
+
+def covered(trace: Trace, fleet: Fleet, rules: Rules, assumptions: Assumptions) -> bool:
+    """Whether the compiled loop knows how to decide this."""
+    asks = asks_of(trace, fleet, assumptions)
+    return not uncovered(Farm(trace, fleet, asks, rules), asks, rules)
 
 
 class _Trial:
@@ -277,6 +284,7 @@ class _Trial:
         self.start_ms[job] = np.where(self.start_ms[job] < 0, self.now_ms, self.start_ms[job])
         self.waiting = self.waiting[~np.isin(self.waiting, job)]
 
+
 # -- both ways -----------------------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +350,7 @@ def _outcome(trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, made: _Made, 
     stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
     tenant, tenants = trace.owners
     return run_of(
-        trace, made.start_ms, facts, end_ms=made.end_ms, devices_milli=devices, policy=rules.name, trace=name, stretches=stretches,
-        preemptions=made.preemptions, lost_ms=made.lost_ms, until_ms=made.until_ms, tenant=tenant, tenants=tenants, notes=notes,
+        trace, made.start_ms, facts, end_ms=made.end_ms, devices_milli=devices, policy=rules.name, trace=name,
+        stretches=stretches, preemptions=made.preemptions, lost_ms=made.lost_ms, until_ms=made.until_ms, tenant=tenant,
+        tenants=tenants, notes=notes,
     )  # fmt: skip
