@@ -27,6 +27,8 @@ from dure.cli.texts.quotas_en import TEXTS as QUOTAS_EN
 from dure.cli.texts.quotas_ko import TEXTS as QUOTAS_KO
 from dure.cli.texts.traits_en import TEXTS as TRAITS_EN
 from dure.cli.texts.traits_ko import TEXTS as TRAITS_KO
+from dure.cli.texts.trials_en import TEXTS as TRIALS_EN
+from dure.cli.texts.trials_ko import TEXTS as TRIALS_KO
 from dure.cli.texts.whatif_en import TEXTS as WHATIF_EN
 from dure.cli.texts.whatif_ko import TEXTS as WHATIF_KO
 from dure.cli.texts.whole_en import TEXTS as WHOLE_EN
@@ -44,6 +46,7 @@ CATALOGUES: Mapping[str, Mapping[str, str]] = {
         **PLACING_EN,
         **QUOTAS_EN,
         **TRAITS_EN,
+        **TRIALS_EN,
         **WHATIF_EN,
         **WHOLE_EN,
     },
@@ -56,6 +59,7 @@ CATALOGUES: Mapping[str, Mapping[str, str]] = {
         **PLACING_KO,
         **QUOTAS_KO,
         **TRAITS_KO,
+        **TRIALS_KO,
         **WHATIF_KO,
         **WHOLE_KO,
     },

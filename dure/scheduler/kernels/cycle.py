@@ -112,35 +112,51 @@ def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> b
 def _turn(cycle: Cycle, row: int) -> None:
     """A turn that is more than a look: start, or make others leave, or promise; and charge the project for what it got."""
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
-    turns, rules, memory = cycle.turns, cycle.rules, cycle.memory
-    found = cycle.found
+    rules, memory, found = cycle.rules, cycle.memory, cycle.found
     c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
     in_time = queue.latest[row] >= board.now
     if in_time and memory.closed[c] > limit:
-        alt = _start(cycle, row)
+        alt = start_now(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
     for how in (GENTLY, FORCE):  # the least disruptive first
         may = in_time and (how == GENTLY or queue.preempts[row])
         if charged < NOTHING and may and memory.calm[how, c] < queue.priority[row]:
-            alt = _preempt(cycle, row, how)
+            alt = displace(cycle, row, how)
             if alt >= 0:
                 charged = demands.kind[alt]
     if found.used[ASKING] != 0:
         return
     if charged < NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.each.kind_ptr[c]]
-    if charged >= NOTHING:  # in normalised core-seconds, by its limit
-        rate = demands.each.cores[c] / 1000 + (demands.each.devices[c] + demands.each.share[c] / WHOLE) * rules.core_rate[charged]
-        charge(turns, queue.leaf[row], demands.each.workers[c] * rate * limit / 1000)
+    if charged >= NOTHING:
+        charge_for(cycle, row, int(charged))
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
         found.used[TRIED] += 1
 
 
+@inner
+def charge_for(cycle: Cycle, row: int, kind: int) -> None:
+    """Charge the project for what a workload gets on a type."""
+    each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
+    charge(
+        cycle.turns, queue.leaf[row],
+        due(
+            each.workers[c], each.cores[c], each.devices[c] + each.share[c] / WHOLE, cycle.rules.core_rate[kind], queue.limit[row]
+        ),
+    )  # fmt: skip
+
+
+@inner
+def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
+    """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
+    return workers * (cores / 1000 + devices * core_rate) * limit / 1000
+
+
 @inlined
-def _start(cycle: Cycle, row: int) -> int:
+def start_now(cycle: Cycle, row: int) -> int:
     """The alternative on which it starts now, -1: none has room."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
@@ -248,7 +264,7 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
 
 
 @inner
-def _preempt(cycle: Cycle, row: int, how: int) -> int:
+def displace(cycle: Cycle, row: int, how: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
@@ -363,7 +379,19 @@ def _forget(memory: Memory, some: bool) -> None:
 
 @inner
 def _promise(cycle: Cycle, row: int) -> bool:
-    """Keep the earliest moment for it, on the best alternative among equals, at the site with the least to spare."""
+    """Keep the earliest moment for it; whether there is any."""
+    at, alt, site = soonest(cycle, row)
+    if site < 0:
+        return False
+    _explain(cycle, row)
+    keep(cycle, row, alt, site, at)
+    return True
+
+
+@inner
+def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
+    """The earliest moment at which it could start, on the best alternative among equals, and the site with the least to spare;
+    site -1: there is none."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
@@ -398,11 +426,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
                 best_at, best_alt, best_site = way_at, alt, way_site
-    if best_site < 0:
-        return False
-    _explain(cycle, row)
-    _keep(cycle, row, int(best_alt), int(best_site), int(best_at))
-    return True
+    return int(best_at), int(best_alt), int(best_site)
 
 
 @inner
@@ -429,7 +453,8 @@ def _explain(cycle: Cycle, row: int) -> None:
 
 
 @inner
-def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
+def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
+    """Promise it this moment."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, power = cycle.queue, cycle.demands, cycle.power
     found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, Columns, Table
+from dure.scheduler.kernels.jit import inner
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
@@ -115,3 +116,12 @@ class Cycle(NamedTuple):
     workers: I64
     victims: I32  # scratch
     free: I64  # scratch, by site
+
+
+@inner
+def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
+    """The same state with another board, other turns, and scratch for victims of another length."""
+    return Cycle(
+        board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.power, turns,
+        cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers, victims, cycle.free,
+    )  # fmt: skip

@@ -151,6 +151,24 @@ def _sum_up(turns: Turns) -> None:
         turns.use[turns.share[share, PARENT]] += turns.use[share]
 
 
+@inner
+def again(turns: Turns, groups: int) -> Turns:
+    """The same tree before anybody had a turn, with the first so many of the groups. The caller has written these anew
+    (`line_up`), and `rows` and `use`: a step of a simulation costs no more than what waits in it."""
+    for share in range(len(turns.use)):
+        turns.share[share, SIZE] = turns.share[share, HEAD] = turns.share[share, END] = 0
+        turns.share[share, ENTERED] = NOBODY
+    turns.state[_NEXT], turns.state[_TURN], turns.state[_CHARGED] = 0, NOBODY, 0
+    return Turns(turns.share, turns.use, turns.key, turns.entry, turns.rows, turns.group[:groups], turns.state)
+
+
+@inner
+def line_up(turns: Turns, group: int, leaf: int, first: int, behind: int, below_top: int) -> None:
+    """The workloads of a class and leaf are this stretch of `rows`. Groups stand by class, the highest first, then by leaf."""
+    own = turns.group[group]
+    own[_LEAF], own[_FIRST], own[_BEHIND], own[_CLASS] = leaf, first, behind, below_top
+
+
 @kernel
 def next_row(turns: Turns) -> int:
     """Row of the workload whose turn it is, -1 when all had theirs."""

@@ -149,6 +149,11 @@ class Farm:
 
         self._quotas = no_quotas(count + 1, len(fleet.accelerators))
 
+    @property
+    def yielding(self) -> bool:
+        """Whether there is work that makes room for any other."""
+        return bool(self._yields.any())
+
     def weight_of(self, job: I64, kind: I32) -> F64:
         """What jobs weigh in fair share while they run on a type, in normalised cores."""
         a = self.asks
