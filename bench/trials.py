@@ -71,5 +71,6 @@ def _table(rows: list[tuple[str, float, float, float]], slow: float, fast: float
     yield "| policy | published clusters | tight clusters | one pool |\n|---|---|---|---|\n"
     for policy, *rates in rows:
         yield f"| {policy} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |\n"
-    yield f"\nThe default with a plan for each step, on {CUT:,} jobs of the tight clusters: {slow:,.0f} (the compiled loop on the "
-    yield f"same: {fast:,.0f}); on the first {CUT:,} of the national workload, whose sites have limits of power: {stepped:,.0f}.\n"
+    yield f"\nThe default with a plan for each step, on {CUT:,} jobs of the tight clusters: {slow:,.0f}; the compiled loop on "
+    yield f"the same: {fast:,.0f}. On the first {CUT:,} of the national workload, whose sites have limits of power: "
+    yield f"{stepped:,.0f}.\n"

@@ -368,7 +368,7 @@ def _settle(track: Track, board: Board, candidates: Candidates) -> int:
         if jobs.claims[track.entered[i]]:
             jobs.claims[track.entered[i]] = False
             _its_own(track, board, ptr, track.entered[i])
-    return victims
+    return int(victims)
 
 
 @inner

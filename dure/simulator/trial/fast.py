@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dure.scheduler.kernels.board import TENURES, Board, grown
-from dure.scheduler.kernels.cycle import Cycle
+from dure.scheduler.kernels.board import TENURES, Board, grown, longer
 from dure.scheduler.kernels.ground import Table, table
-from dure.scheduler.kernels.state import START, WORKER
+from dure.scheduler.kernels.state import START, WORKER, Cycle
 from dure.scheduler.kernels.turns import Turns
 from dure.scheduler.kernels.waits import TURN
 from dure.scheduler.snapshot import I64, Bool, Snapshot
@@ -92,7 +91,7 @@ class Fast:
                 break
             if came == LONGER:
                 s = self._track.stretches
-                self._track = self._track._replace(stretches=_longer(s, 2 * len(s) + 64))
+                self._track = self._track._replace(stretches=longer(s, 2 * len(s) + 64))
             elif came == MORE:
                 say(int(tally[ENDED]), int(tally[NOW]))
         return int(tally[STEPS])
@@ -108,13 +107,8 @@ class Fast:
 
     @property
     def stretches(self) -> Table:
-        return self._track.stretches[: self._track.tally[STRETCHES]]
-
-
-def _longer(rows: Table, length: int) -> Table:
-    made = np.zeros(length, rows.dtype).view(np.recarray)
-    made[: len(rows)] = rows
-    return made
+        made: Table = self._track.stretches[: self._track.tally[STRETCHES]]
+        return made
 
 
 # -- the plan's tables -----------------------------------------------------------------------------------------------------------
@@ -252,7 +246,8 @@ def _classes(cycle: Cycle, *, learns: bool) -> tuple[Table, int]:
 
 def _ways(cycle: Cycle, classes: Table) -> Table:
     """The runs of cells on which classes might run. Writes to each class where its own begin."""
-    rows, kind, ptr = [], cycle.demands.kind, cycle.demands.each.kind_ptr
+    rows: list[tuple[int, int, int]] = []
+    kind, ptr = cycle.demands.kind, cycle.demands.each.kind_ptr
     for c in range(len(classes) - 1):
         classes.way[c] = len(rows)
         for alt in range(ptr[c], ptr[c + 1]):

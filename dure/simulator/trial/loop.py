@@ -206,4 +206,4 @@ def _foresee(track: Track, row: int) -> None:
             longest = max(longest, past.ran[like, i])
     past.expected[row] = track.jobs.width[row] * expected
     if track.way.learns and like >= 0 and not track.jobs.named[row]:
-        limits[row] = max(LEAST_MS, MARGIN * longest)
+        limits[row] = max(np.int64(LEAST_MS), MARGIN * longest)
