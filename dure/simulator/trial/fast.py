@@ -107,8 +107,7 @@ class Fast:
 
     @property
     def stretches(self) -> Table:
-        made: Table = self._track.stretches[: self._track.tally[STRETCHES]]
-        return made
+        return self._track.stretches[: self._track.tally[STRETCHES]].view(np.recarray)
 
 
 # -- the plan's tables -----------------------------------------------------------------------------------------------------------
