@@ -22,7 +22,7 @@ from dure.simulator.trial import EVERY_EVENT, Assumptions, rules_of, trial
 
 PAGE = Path(__file__).parent.parent / "docs/benchmarks/whole-plane.md"
 SETTLED = 3000  # jobs of a trace that are passed over: until then its fleet is filling
-JOBS, RUNS = 1500, 3
+JOBS, RUNS = 1000, 3
 WARMING = 50  # jobs before a measurement: what is compiled or made once is made then
 CADENCES = {EVERY_EVENT: 300, 10_000: 2000}  # with their aims, jobs per CPU second
 GIVEN = Assumptions(whole_shares=True)

@@ -44,8 +44,8 @@ def refusal(rules: Rules) -> ConfigError | None:
     """Why no plane has these rules, or None when one may."""
     if rules.preferences:
         return ConfigError(
-            f"policy: {rules.name!r} prefers sites by what is not told to a plane of a trace yet. Choose default, or run this "
-            "one as a trial, without the whole plane."
+            f"policy: {rules.name!r} prefers sites by what a plane of a trace is not told yet. Choose default, or run this one "
+            "as a trial, without the whole plane."
         )
     if rules.order in ORDERS and not rules.resumes:
         return None
