@@ -89,7 +89,7 @@ def small_trace(chance: random.Random) -> Trace:
         duration_ms=np.array([chance.randint(0, 40) for _ in range(count)]) * 1000, workers=column(1, 1, 1, 2, 3),
         devices=column(0, 1, 1, 2, 3, 4), cores_milli=column(0, 500, 2000), memory_mib=column(0, 1000),
         accelerator=column(-1, 0, 1, 2), accelerators=(("a",), ("b",), ("b", "a")), limit_ms=column(0, 3000, 20_000, 60_000),
-        priority=column(0, 200, 200, 400) if chance.random() < 0.5 else [0] * count,
+        priority=column(100, 200, 200, 400) if chance.random() < 0.5 else [0] * count,
         preemptible=np.array(column(0, 1, 1), np.bool_), checkpoint_ms=column(0, 4000), user=column(-1, 0, 1, 2),
         tenant=column(-1, 0, 1, 2), tenants=("x", "y", "z"), residency=column(-1, -1, -1, 0), residencies=(("KR-11",),),
     )  # fmt: skip
@@ -118,7 +118,7 @@ def test_urgent_work_takes_places_alike() -> None:
     """Chains of them: who made room finds another place at the same moment, or waits."""
     chance = random.Random(5)
     rows = [(chance.randint(0, 900), chance.randint(20, 600), 1 + n % 2, chance.randint(1, 4)) for n in range(60)]
-    given = {"priority": [400 * (n % 3 == 2) for n in range(60)], "preemptible": [n % 7 != 0 for n in range(60)]}
+    given = {"priority": [200 + 200 * (n % 3 == 2) for n in range(60)], "preemptible": [n % 7 != 0 for n in range(60)]}
     runs = [both(trace_of(rows, **given), fleet(2, sites=2), rules_of(policy)) for policy in ("default", "srtf")]
     assert all(run.preemptions.sum() > 0 for run in runs), "somebody was preempted"
 
@@ -135,10 +135,12 @@ def traces() -> Path:
 
 @pytest.mark.usefixtures("traces")
 @pytest.mark.parametrize("policy", ("default", "easy", "las"))
-def test_a_cut_of_philly_runs_alike_on_its_tight_clusters(policy: str) -> None:
-    trace, farm = clusters("tight")
+def test_a_cut_of_philly_runs_alike_on_few_nodes(policy: str) -> None:
+    trace, _ = philly_pool()
+    pool = Pool(name="gpu", nodes=8, accelerator="gpu", devices=8)
+    farm = make_fleet("small", [Site(name="s", pools=(pool,))], kinds=(Kind(id="gpu"),))
     run = both(cut(trace, 6_000, 600), farm, rules_of(policy))
-    assert (run.start_ms > run.submit_ms).any(), "somebody waited"
+    assert (run.start_ms > run.submit_ms).mean() > 0.5, "most waited"
 
 
 @pytest.mark.long
