@@ -54,7 +54,7 @@ test: lint postgres ## lint and all tests; LANE=long adds those that take minute
 simulate: setup ## tell every scenario again, or SCENARIO=tests/scenarios/drain.md
 	@for story in $(SCENARIO); do $(BIN)/python -m dure.cli simulate $$story || exit 1; done
 
-bench: setup ## measure; WHAT=latency, throughput, storm, fgd, philly, cycle, kueue or plane names what
+bench: setup ## measure; WHAT=latency, throughput, storm, fgd, philly, cycle, policies, trials, kueue or plane names what
 	$(BIN)/python bench/run.py $(WHAT)
 
 docs: setup ## write the generated reference pages again

@@ -80,7 +80,7 @@ EVENTS: Mapping[str, str] = {
     "token.revoked": "A credential stopped working.",
     "workload.cancel_asked": "Somebody asked for a placed workload to be cancelled; its attempt is told to stop.",
     "workload.cancelled": "A waiting workload was cancelled.",
-    "workload.failed": "A waiting workload will never start, because what it depends on did not succeed.",
+    "workload.failed": "A waiting workload will never start: what it depends on did not succeed, or it is too late for its deadline.",
     "workload.placed": "A waiting workload got its place and its hold, in one transaction; its attempt is to be launched.",
     "workload.submitted": "A workload or an array was admitted to wait.",
 }

@@ -43,7 +43,7 @@ from dure.model.policy import Taste
 from dure.model.site import Site
 from dure.model.workload import BLOCK, WorkloadSpec
 from dure.scheduler.quotas import quotas_of, use_of
-from dure.scheduler.snapshot import Alternatives, Awards, Nodes, Pending, Projects, Shares, Sites, Snapshot, freeze
+from dure.scheduler.snapshot import FOREVER_MS, Alternatives, Awards, Nodes, Pending, Projects, Shares, Sites, Snapshot, freeze
 
 T = TypeVar("T")
 
@@ -102,6 +102,7 @@ class Columns:
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
             demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
+            spec.deadline_ms or int(FOREVER_MS),
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 

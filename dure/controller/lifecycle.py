@@ -90,7 +90,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     require(workload is not None, f"attempt {attempt.id} has no workload")
     assert workload is not None  # as just required; for the type checker
     ended = changed(attempt, outcome=outcome, evidence=evidence)
-    run_ms = billed_ms(policy, ended, harmed=_harmed_others(tx, ended))
+    run_ms = billed_ms(policy, ended, harmed=_harmed_others(tx, policy, ended))
     charge, refund = bill(policy, ended, workload, run_ms)
     refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
     paid = money.settle(tx, ended, charge, refund, deed.now_ms)
@@ -220,12 +220,14 @@ def billed_ms(policy: Policy, attempt: Attempt, *, harmed: bool) -> int:
     return max(run_ms, policy.min_run_ms) if harmed and (given_up or refused or attempt.outcome in _OWN_ENDS) else run_ms
 
 
-def _harmed_others(tx: Tx, attempt: Attempt) -> bool:
-    """Whether work of another organisation was made to stop for it."""
+def _harmed_others(tx: Tx, policy: Policy, attempt: Attempt) -> bool:
+    """Whether work of another organisation was made to stop for it that is guaranteed a run: of a class that does not yield."""
     if not attempt.victims:
         return False
-    victims = tx.get_many(Attempt, set(attempt.victims)).values()
-    return not _of_one_organisation(tx, {attempt.project, *(v.project for v in victims)})
+    asked = tx.get_many(Attempt, set(attempt.victims)).values()
+    workloads = tx.get_many(Workload, {v.workload for v in asked})
+    victims = [v for v in asked if not policy.class_of(workloads[v.workload].spec.priority).yields]
+    return bool(victims) and not _of_one_organisation(tx, {attempt.project, *(v.project for v in victims)})
 
 
 def _of_one_organisation(tx: Tx, projects: set[str]) -> bool:

@@ -26,7 +26,7 @@ STATE: Mapping[AttemptState, int] = {
     AttemptState.STOPPING: STOPPING,
 }
 # numbers of an attempt, in order
-_STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _SHARE, _RUNNING, _WIDTH = range(12)
+_STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _YIELDS, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _SHARE, _RUNNING, _WIDTH = range(13)
 
 
 class Row(NamedTuple):
@@ -89,6 +89,7 @@ class LiveAttempts:
             project=project_row[n[_PROJECT]].astype(np.int32),
             priority=n[_PRIORITY],
             preemptible=n[_PREEMPTIBLE].astype(np.bool_),
+            yields=n[_YIELDS].astype(np.bool_),
             started_ms=n[_STARTED],
             ends_ms=n[_ENDS],
             checkpoint_ms=n[_SAVED],
@@ -207,8 +208,9 @@ class LiveAttempts:
         if attempt is None or workload is None:
             return None
         spec, began = workload.spec, started(attempt)
+        klass = m.policy.class_of(spec.priority)
         numbers = (
-            STATE[attempt.state], self._number(attempt.project), m.policy.class_of(spec.priority).value, spec.preemptible, began,
+            STATE[attempt.state], self._number(attempt.project), klass.value, spec.preemptible, klass.yields, began,
             ends(attempt, spec), max(began, attempt.evidence.checkpoint_ms), spec.demand.cores_milli, spec.demand.memory_mib,
             spec.demand.share_milli, attempt.running_ms,
         )  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dure.controller.rates import occupy_ms
 from dure.controller.rules import plane_of, policy_of
 from dure.ledger import award_account
 from dure.model.event import Event
@@ -49,6 +50,7 @@ class Mirror:
         self.awards: dict[str, Award] = {}
         self.accounts: dict[str, Account] = {}  # of the awards in `awards`
         self.waiting: dict[str, Waiting] = {}
+        self.latest: dict[str, int] = {}  # of those with a deadline: the last moment at which they could start
         self.attempts: dict[str, Attempt] = {}  # live ones
         self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
         # workload → attempts that may keep it from starting, each with the site whose silence sets it free; "": none does
@@ -256,10 +258,13 @@ class Mirror:
         code = DEPENDENCY_FAILED if failed_on else DEPENDENCY_WAITS if waits else DEPENDENCY_MET
         waiting = Waiting(row, code, failed_on)
         self.waiting[row.id] = waiting
+        if row.spec.deadline_ms:
+            self.latest[row.id] = row.spec.deadline_ms - occupy_ms(row.spec)
         self.changed(row.id, waiting)
 
     def _forget_waiting(self, id: str) -> None:
         waiting = self.waiting.pop(id, None)
+        self.latest.pop(id, None)
         if waiting is None:
             return
         for dependency in waiting.workload.spec.depends_on:

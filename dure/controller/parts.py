@@ -25,7 +25,7 @@ from dure.scheduler.snapshot import FOREVER_MS, RUNNING, Alternatives, Attempts,
 ROOT = ""  # id of the root of the share tree
 # columns of the waiting table, in order
 ROW_SHAPE, ROW_PROJECT, ROW_PRIORITY, ROW_PREEMPTS, ROW_PREEMPTIBLE, ROW_SUBMITTED, ROW_ELIGIBLE, ROW_DEPENDENCY = range(8)
-ROW_WORKERS, ROW_CORES, ROW_MEMORY, ROW_DEVICES, ROW_LIMIT, ROW_SHARE, ROW_BLOCK, ROW_WIDTH = range(8, 16)
+ROW_WORKERS, ROW_CORES, ROW_MEMORY, ROW_DEVICES, ROW_LIMIT, ROW_SHARE, ROW_BLOCK, ROW_DEADLINE, ROW_WIDTH = range(8, 17)
 
 I64Array = NDArray[np.int64]
 
@@ -122,6 +122,7 @@ def pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row:
         site_row=forms.site_row[site_at],
         alt_ptr=alt_ptr.astype(np.int32),
         share_milli=cells[:, ROW_SHARE].copy(),
+        deadline_ms=cells[:, ROW_DEADLINE].copy(),
         data_ptr=data_ptr.astype(np.int32),
         data_row=forms.data[data_at],
     )
@@ -215,6 +216,7 @@ def with_strangers(
         project=i32([*live.project, *(project_row.get(s.project, -1) for s in strange)]),
         priority=i64([*live.priority, *(policy.classes[0].value for _ in strange)]),
         preemptible=flags([*live.preemptible, *(False for _ in strange)]),
+        yields=flags([*live.yields, *(False for _ in strange)]),
         started_ms=i64([*live.started_ms, *(s.started_ms for s in strange)]),
         ends_ms=i64([*live.ends_ms, *(s.ends_ms for s in strange)]),
         checkpoint_ms=i64([*live.checkpoint_ms, *(s.started_ms for s in strange)]),

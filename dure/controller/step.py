@@ -106,6 +106,7 @@ def _follow(store: Store, memory: Memory, now_ms: int) -> None:
 
 def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Sealer) -> None:
     changed = housekeeping.fail_dependents(store, deed, memory.mirror, epoch)
+    changed += housekeeping.fail_late(store, deed, memory.mirror, epoch)
     changed += housekeeping.expire_awards(store, deed, memory.mirror, epoch)
     if deed.now_ms - memory.sweep_ms >= SWEEP_EVERY_MS:
         memory.sweep_ms = deed.now_ms

@@ -33,9 +33,10 @@ from dure.simulator.traces import (
     read_fleet,
     read_trace,
 )  # fmt: skip
-from dure.simulator.trial import POLICIES, Assumptions, Rules, rules_of, trial
+from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_of, trial
 from dure.simulator.trial import Progress as Step
 from dure.simulator.trial.asks import asks_of
+from dure.simulator.trial.warm import warm
 
 
 def compare_policies(run: Run, asked: Asked) -> int:
@@ -48,6 +49,8 @@ def compare_policies(run: Run, asked: Asked) -> int:
         if asked.out is not None:
             asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
         compiled(run)
+        if any(covered(trace, fleet, each, _assumptions(asked)) for each in rules):
+            compiled(run, warm, "trial.compiles")
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
     except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
         raise Refusal(str(wrong).replace("with skip_bad.", "with --skip-bad."), Exit.USAGE) from wrong

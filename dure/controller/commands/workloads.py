@@ -66,7 +66,7 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     policy = policy_of(tx)
     if spec.bundle and use_bundle(tx, deed, project=project, sha256=spec.bundle) is None and origin:
         return bundle_gone(spec.bundle)
-    fault = spec_fault(tx, policy, project, spec, array)
+    fault = spec_fault(tx, policy, project, spec, array) or _late(policy, spec, deed.now_ms)
     if fault is not None:
         return fault
     origins = origins_of(tx, project, origin)
@@ -115,6 +115,14 @@ def element_ids(array: str, elements: int) -> list[str]:
 def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> Reason | None:
     """The first thing that is wrong with a job, or None."""
     return next(_faults(reader, policy, project, spec, array), None)
+
+
+def _late(policy: Policy, spec: WorkloadSpec, now_ms: int) -> Reason | None:
+    """A deadline that could not be kept even if it started at once."""
+    soonest_ms = now_ms + (spec.limit_ms or policy.limit_ms_default) + spec.grace_ms
+    if spec.deadline_ms and spec.deadline_ms < soonest_ms:
+        return bad("deadline", "too_early", limit=soonest_ms)
+    return None
 
 
 def spec_faults(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> list[Reason]:

@@ -304,6 +304,7 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "note.taken": ("first jobs taken / of all", "사용한 처음 작업 / 전체"),
     "note.assumed.limit_unknown": ("jobs without wall time, given one for all", "제한 시간이 없어 하나로 정한 작업"),
     "note.assumed.after_ignored": ("jobs that do not wait for the one they follow", "앞선 작업을 기다리지 않은 작업"),
+    "note.assumed.deadline_ignored": ("jobs whose deadline counts nowhere", "마감이 반영되지 않은 작업"),
     "note.assumed.priority_ignored": ("jobs whose priority is of another system", "다른 체계의 우선순위를 가진 작업"),
     "note.assumed.limit_learned": ("jobs without wall time, given one by those before", "제한 시간을 이전 작업으로 정한 작업"),
     "note.assumed.longer_than_limit": ("jobs longer than their wall time; not ended", "제한 시간을 넘지만 끝내지 않은 작업"),

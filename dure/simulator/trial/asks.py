@@ -104,6 +104,7 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     limit = np.maximum(limit, LIMIT_MS_MIN)  # the least that a plane takes
     site_choice, sites = _sites(trace, fleet, assumed)
     assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
+    assumed["deadline_ignored"] = int((trace.deadline_ms > 0).sum())
     priority = _priority(trace, assumed)
     return Asks(
         workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, share_milli=share, block=trace.block,
