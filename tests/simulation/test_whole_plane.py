@@ -34,6 +34,7 @@ from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import Trace, make_trace
 from dure.simulator.trial import POLICIES, Assumptions, Progress, Rules, rules_of, trial
 from dure.simulator.trial.asks import asks_of
+from dure.simulator.trial.envelopes import Envelopes
 from dure.simulator.trial.rules import Order
 from dure.simulator.trial.state import Farm, Live
 from dure.simulator.trial.trial import _Trial
@@ -131,7 +132,8 @@ def test_what_is_known_of_run_times_changes_nothing_of_that(trace: Trace, fleet:
 @given(traces(), fleets(), st.sampled_from((0, 7_000)), st.integers(1, 4))
 @examples(40)
 def test_nor_do_limits_of_power(trace: Trace, fleet: Fleet, every_ms: int, kilowatts: int) -> None:
-    """Two windows in every hundred seconds, in which the first site may draw less."""
+    """Two windows in every hundred seconds, in which the first site may draw less. A trial looks ahead for the longest wall time,
+    a plane is told more: here both see as far."""
     windows = (Window(from_ms=20_000, until_ms=40_000, watts=900), Window(from_ms=60_000, until_ms=70_000, watts=500))
     given_ = Assumptions(limit_ms=600_000)
 
@@ -140,7 +142,9 @@ def test_nor_do_limits_of_power(trace: Trace, fleet: Fleet, every_ms: int, kilow
         return replace(site, pools=pools, power_watts=1000 * kilowatts, windows=windows, every_ms=100_000)
 
     fleet = replace(fleet, sites=(capped(fleet.sites[0]), *fleet.sites[1:]))
-    both = [way(trace, fleet, rules_of("default"), every_ms=every_ms, assumptions=given_) for way in (whole_plane, trial)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dure.simulator.trial.state.Envelopes", lambda fleet, ahead_ms: Envelopes(fleet, 10 * ahead_ms))
+        both = [way(trace, fleet, rules_of("default"), every_ms=every_ms, assumptions=given_) for way in (whole_plane, trial)]
     assert decided(both[0]) == decided(both[1])
 
 
