@@ -14,6 +14,7 @@ from dure.scheduler.snapshot import DEPENDENCY_MET, DEPENDENCY_WAITS, LAUNCHING,
 from tests.builders.world import World
 
 PROJECTS = ("ant", "bee", "cat")
+FIRM = tuple(replace(c, yields=False) for c in Policy().classes)  # who yields is drawn by itself
 PRIORITIES = ("background", "low", "normal", "high", "urgent")
 
 
@@ -42,7 +43,9 @@ def worlds(
     cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes: what sites
     are preferred for, and how much; blocks: nodes stand in some, and work asks for one; yields: some of what runs is of a class
     that does. None is drawn unless asked for, so that a world without them is the same as it always was."""
-    world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
+    world = World(
+        policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12)))
+    )
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
     for site in sites:
