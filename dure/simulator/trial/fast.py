@@ -106,8 +106,8 @@ class Fast:
 
     @property
     def stretches(self) -> Table:
-        made: Table = self._track.stretches[: self._track.tally[STRETCHES]]
-        return made
+        s: Table = self._track.stretches[: self._track.tally[STRETCHES]].view(np.recarray)
+        return s
 
 
 # -- the plan's tables -----------------------------------------------------------------------------------------------------------
