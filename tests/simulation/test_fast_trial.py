@@ -137,10 +137,10 @@ def traces() -> Path:
 @pytest.mark.parametrize("policy", ("default", "easy", "las"))
 def test_a_cut_of_philly_runs_alike_on_few_nodes(policy: str) -> None:
     trace, _ = philly_pool()
-    pool = Pool(name="gpu", nodes=8, accelerator="gpu", devices=8)
+    pool = Pool(name="gpu", nodes=3, accelerator="gpu", devices=8)
     farm = make_fleet("small", [Site(name="s", pools=(pool,))], kinds=(Kind(id="gpu"),))
     run = both(cut(trace, 6_000, 600), farm, rules_of(policy))
-    assert (run.start_ms > run.submit_ms).mean() > 0.5, "most waited"
+    assert (run.start_ms > run.submit_ms).mean() > 0.2, "many waited"
 
 
 @pytest.mark.long
