@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dure.scheduler import check, plan
 from tests.builders.world import World
 from tests.builders.worlds import PROJECTS, examples, worlds
-from tests.properties.fairness.farms import ask, contests
-from tests.properties.fairness.shares import NEAR, Uses, calm, go_on, promised, siblings, started
+from tests.properties.claims.farms import ask, contests
+from tests.properties.claims.shares import NEAR, Uses, calm, go_on, promised, siblings, started
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
