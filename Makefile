@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 LANE ?= short
+EXAMPLES ?= 10000
 SCENARIO ?= $(wildcard tests/scenarios/*.md)
 # The tests of the pure packages. They alone have to reach every branch of those, so they run apart, measured by coverage.
 PURE := $(addprefix tests/unit/,access ledger model scheduler) $(addprefix tests/properties/,ledger scheduler)
@@ -20,10 +21,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup postgres fmt lint test simulate bench docs demo migrate release
+.PHONY: help setup postgres fmt lint test test-long simulate bench docs demo migrate release
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(STAMP) ## a virtual environment with everything that development needs
 
@@ -50,6 +51,10 @@ test: lint postgres ## lint and all tests; LANE=long adds those that take minute
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PYTEST_ARGS) $(PURE) $(KERNELS)
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 	DURE_REQUIRE_POSTGRES=1 $(BIN)/python -m pytest $(PYTEST_ARGS) $(PURE:%=--ignore=%)
+
+# One example of some properties takes a tenth of a second and more: those name a smaller number of their own (`examples(most=)`).
+test-long: setup ## every property with 10,000 examples drawn by chance, which takes hours, and how long each took; EXAMPLES=2000
+	DURE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n 2 --durations=0 --durations-min=1 tests/properties tests/simulation/test_trial.py
 
 simulate: setup ## tell every scenario again, or SCENARIO=tests/scenarios/drain.md
 	@for story in $(SCENARIO); do $(BIN)/python -m dure.cli simulate $$story || exit 1; done

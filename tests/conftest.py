@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -20,6 +21,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite the right column of the scenarios")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With DURE_EXAMPLES=10000 (`make test-long`) a property may take as long as it takes."""
+    if "DURE_EXAMPLES" in os.environ:
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0), append=False)
 
 
 # -- no test leaves this machine ------------------------------------------------------------------------------------------

@@ -18,10 +18,14 @@ FIRM = tuple(replace(c, yields=False) for c in Policy().classes)  # who yields i
 PRIORITIES = ("background", "low", "normal", "high", "urgent")
 
 
-def examples(default: int) -> settings:
-    """The usual settings; DURE_EXAMPLES asks for more (or fewer) examples, drawn by chance."""
+def examples(default: int, most: int = 0) -> settings:
+    """The usual settings; DURE_EXAMPLES asks for more (or fewer) examples, drawn by chance.
+
+    most: of a property of which a single example takes a tenth of a second or more, as it plans again and again or compares with
+    a plain program: no more than so many, whatever was asked for."""
     asked = int(os.environ.get("DURE_EXAMPLES", "0"))
-    return settings(max_examples=asked or default, derandomize=not asked, deadline=None, database=None)
+    count = min(asked, most) if most else asked
+    return settings(max_examples=count or default, derandomize=not asked, deadline=None, database=None, print_blob=asked > 0)
 
 
 @dataclass

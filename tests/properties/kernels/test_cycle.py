@@ -72,14 +72,14 @@ def plainly(s: Snapshot) -> dict[str, object]:
 
 
 @given(worlds(waiting_max=14))
-@examples(200)
+@examples(200, most=2000)
 def test_kernels_decide_what_the_plain_program_decides(world: World) -> None:
     snapshot = world.snapshot()
     assert decided(go(cycle_of(snapshot))) == plainly(snapshot)
 
 
 @given(worlds(waiting_max=14))
-@examples(300)
+@examples(300, most=2000)
 def test_the_plan_is_the_same_byte_for_byte(world: World) -> None:
     both(world.snapshot())
 

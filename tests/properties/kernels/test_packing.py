@@ -38,7 +38,7 @@ def free_is_sane(world: World) -> bool:
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
 @given(rows=NODES, demands=st.lists(DEMAND, min_size=1, max_size=6), deeds=st.lists(DEED, max_size=25), data=st.data())
-@examples(60)
+@examples(60, most=5000)
 def test_a_policy_takes_the_first_of_the_nodes_with_its_highest_score(
     policy: int, rows: list[Row], demands: list[Demand], deeds: list[tuple[int, float, float, int | None]], data: st.DataObject
 ) -> None:

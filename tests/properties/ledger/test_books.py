@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
@@ -34,8 +33,8 @@ from dure.model.money import NANO
 from dure.model.policy import Policy, Price, PriorityClass
 from dure.model.reason import Reason, ReasonKind
 from dure.model.workload import Attempt
+from tests.builders.worlds import examples
 
-EXAMPLES = int(os.environ.get("DURE_EXAMPLES", "1"))  # how many times as many examples as by default
 PAYER = "policy:preemption:KRW"
 AMOUNTS = st.integers(0, 200)
 
@@ -220,8 +219,8 @@ class Books(RuleBasedStateMachine):
 STATE_WHEN_NEW = dict.fromkeys(TransferKind, TransferState.POSTED) | {TransferKind.HOLD: TransferState.PENDING}
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=100 * EXAMPLES, stateful_step_count=30, derandomize=True, deadline=None)
-ordinary = settings(max_examples=60 * EXAMPLES, derandomize=True, deadline=None)
+TestBooks.settings = settings(examples(100, most=3000), stateful_step_count=30)
+ordinary = examples(60)
 
 shares = st.lists(st.integers(1, 50), min_size=1, max_size=6)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.ledger import AttemptMoney, EndTold, Settlement, settle_exact, verify_ends, verify_remainders
 from dure.model.funding import Remainder, Transfer, TransferKind
 from dure.model.money import NANO, round_up
+from tests.builders.worlds import examples
 
-EXAMPLES = int(os.environ.get("DURE_EXAMPLES", "1"))  # how many times as many examples as by default
-ordinary = settings(max_examples=200 * EXAMPLES, derandomize=True, deadline=None)
+ordinary = examples(200)
 HOME = "p/s/KRW"
 
 carries = st.integers(0, NANO - 1)

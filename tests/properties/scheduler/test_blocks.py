@@ -113,7 +113,7 @@ def test_nobody_else_notices_that_somebody_asks_for_a_block(world: World, data: 
 
 
 @given(blocked(waiting_max=4))
-@examples(30)
+@examples(30, most=2000)
 def test_to_give_up_the_block_is_suggested_where_that_starts_it(world: World) -> None:
     s = world.snapshot()
     for row in range(len(s.pending.ids)):
@@ -130,7 +130,7 @@ def test_to_give_up_the_block_is_suggested_where_that_starts_it(world: World) ->
 
 
 @given(blocked(waiting_max=4))
-@examples(25)
+@examples(25, most=300)
 def test_why_tells_what_the_plan_tells_and_each_site_for_itself(world: World) -> None:
     s = world.snapshot()
     left = Planning(s)

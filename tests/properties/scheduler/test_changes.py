@@ -32,7 +32,7 @@ def rater(s: Snapshot, row: int) -> Rater:
 
 
 @given(worlds(waiting_max=4))
-@examples(25)
+@examples(25, most=2000)
 def test_the_smallest_change_always_starts_it(world: World) -> None:
     s = priced(world.snapshot(), rater)
     for row in range(len(s.pending.ids)):
@@ -53,7 +53,7 @@ def test_the_smallest_change_always_starts_it(world: World) -> None:
 
 
 @given(worlds(waiting_max=4), st.sets(st.sampled_from([c.name for c in Policy().classes])))
-@examples(20)
+@examples(20, most=1000)
 def test_no_class_is_suggested_that_may_not_be_used_and_a_forbidden_one_is_named_only_when_it_would_help(
     world: World, usable: set[str]
 ) -> None:
@@ -71,7 +71,7 @@ def test_no_class_is_suggested_that_may_not_be_used_and_a_forbidden_one_is_named
 
 
 @given(worlds(waiting_max=4))
-@examples(15)
+@examples(15, most=2000)
 def test_why_agrees_with_the_plan(world: World) -> None:
     s = world.snapshot()
     p = plan(s)
@@ -87,7 +87,7 @@ def test_why_agrees_with_the_plan(world: World) -> None:
 
 
 @given(worlds(waiting_max=3))
-@examples(15)
+@examples(15, most=2000)
 def test_a_suggestion_or_a_typed_no(world: World) -> None:
     s = world.snapshot()
     started = plan(s).start_pending.tolist()
@@ -98,7 +98,7 @@ def test_a_suggestion_or_a_typed_no(world: World) -> None:
 
 
 @given(worlds(waiting_max=3))
-@examples(6)
+@examples(6, most=200)
 def test_no_smaller_change_starts_it(world: World) -> None:
     """By brute force: nothing smaller than what is suggested starts it, and where nothing is suggested nothing at all does."""
     s = priced(world.snapshot(), rater)
@@ -116,7 +116,7 @@ def mates(s: Snapshot, row: int) -> bool:
 
 
 @given(worlds(waiting_max=4))
-@examples(10)
+@examples(10, most=500)
 def test_a_search_that_is_cut_short_says_so_and_still_suggests_only_what_starts(world: World) -> None:
     s = world.snapshot()
     for row in range(len(s.pending.ids)):

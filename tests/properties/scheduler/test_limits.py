@@ -94,7 +94,7 @@ def _take(s: Snapshot, cohorts: dict[int, object], row: int, kind: int) -> None:
 
 
 @given(limited(waiting_max=4))
-@examples(40)
+@examples(40, most=2000)
 def test_the_smallest_change_starts_it_within_all_limits(world: World) -> None:
     s = world.snapshot()
     for row in range(len(s.pending.ids)):
@@ -108,7 +108,7 @@ def test_the_smallest_change_starts_it_within_all_limits(world: World) -> None:
 
 
 @given(limited(waiting_max=4))
-@examples(25)
+@examples(25, most=2000)
 def test_why_tells_what_the_plan_tells_and_each_site_for_itself(world: World) -> None:
     """And the same from the state in which a plan was left, however often it is asked."""
     s = world.snapshot()

@@ -24,7 +24,7 @@ def columns(p: Plan) -> list[tuple[str, bytes]]:
 
 
 @given(worlds())
-@examples(150)
+@examples(150, most=1000)
 def test_a_snapshot_that_was_saved_plans_the_same_to_the_byte(world: World) -> None:
     s = world.snapshot()
     data = encode(s)
@@ -61,7 +61,7 @@ SUPPOSITIONS = st.one_of(
 
 
 @given(worlds(), st.lists(SUPPOSITIONS, min_size=1, max_size=5))
-@examples(150)
+@examples(150, most=5000)
 def test_whatever_is_supposed_the_plan_keeps_every_rule_and_the_snapshot_stays_as_it_was(world: World, texts: list[str]) -> None:
     s = world.snapshot()
     before = encode(s)

@@ -67,7 +67,7 @@ def _left(world: World, s, p) -> dict[tuple[int, int], int]:  # type: ignore[no-
 
 
 @given(shared(waiting_max=4))
-@examples(60)
+@examples(60, most=2000)
 def test_the_smallest_change_of_shares_starts_it(world: World) -> None:
     s = world.snapshot()
     for row in range(len(s.pending.ids)):
