@@ -45,7 +45,7 @@ def test_a_job_of_more_devices_than_a_node_has_becomes_as_few_equal_workers_as_f
         (11, 1),
         (1, 3),
     ]
-    assert made.cores_milli.tolist() == [8000, 6000, 3000, 5000, 1000, 0]
+    assert made.cores_milli.tolist() == [8000, 6000, 3000, 5000, 1000, 1]  # as a plane, which takes no less
     assert made.assumed["equal_workers"] == 4
 
 
@@ -98,19 +98,19 @@ def test_jobs_that_follow_others_are_counted_as_they_do_not_wait_for_them() -> N
 
 def test_a_job_without_a_wall_time_gets_the_assumed_one_and_is_counted() -> None:
     made = asked(jobs(limit_ms=[0, 500, 5000]))
-    assert made.limit_ms.tolist() == [WEEK_MS, 500, 5000]
+    assert made.limit_ms.tolist() == [WEEK_MS, 1000, 5000]  # a second at least, as on a plane
     assert (made.assumed["limit_unknown"], made.assumed["longer_than_limit"]) == (1, 1)
 
 
 def test_everybody_may_know_how_long_their_jobs_run() -> None:
     made = asked(jobs(limit_ms=[0, 500], duration_ms=[7000, 0]), exact_limits=True)
-    assert made.limit_ms.tolist() == [7000, 1]  # a limit is never nothing
+    assert made.limit_ms.tolist() == [7000, 1000]  # a limit is never nothing
     assert not {"limit_unknown", "longer_than_limit"} & set(made.assumed)
 
 
 def test_what_is_unknown_is_not_asked_for_and_is_counted() -> None:
     made = asked(jobs(cores_milli=[-1, 100], memory_mib=[-1, -1]))
-    assert (made.cores_milli.tolist(), made.memory_mib.tolist()) == ([0, 100], [0, 0])
+    assert (made.cores_milli.tolist(), made.memory_mib.tolist()) == ([1, 100], [1, 1])
     assert (made.assumed["cores_unknown"], made.assumed["memory_unknown"]) == (1, 2)
 
 
@@ -131,10 +131,11 @@ def test_queues_that_have_the_names_of_sites_run_there() -> None:
     assert "queues_are_sites" not in asked(jobs(queue=[1, 0], queues=("a", "elsewhere"))).assumed
 
 
-def test_parts_of_devices_are_a_fault_until_they_are_taken_as_whole_ones() -> None:
+def test_a_part_of_a_device_is_asked_for_as_it_is_unless_it_is_taken_as_a_whole_one() -> None:
     shared = jobs(devices=[1, 0], share_milli=[0, 250])
-    with pytest.raises(TraceError, match=r"log\.csv, job 2: gpu_milli is 250, a part of a device\. .*--whole-shares"):
-        asked(shared)
+    found = asked(shared)
+    assert (found.devices.tolist(), found.share_milli.tolist()) == ([1, 0], [0, 250])
+    assert "whole_shares" not in found.assumed
     made = asked(shared, whole_shares=True)
     assert (made.devices.tolist(), made.assumed["whole_shares"]) == ([1, 1], 1)
 
@@ -159,5 +160,5 @@ def test_every_policy_has_its_own_name_and_is_a_policy_of_the_plan() -> None:
 
 
 def test_an_unknown_policy_is_told_which_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"there is no policy 'best'\. Policies are: default, fifo, "):
+    with pytest.raises(ConfigError, match=r"there is no policy 'best'\. Policies are: default, domestic-first, "):
         rules_of("best")
