@@ -140,7 +140,7 @@ def test_a_cut_of_philly_runs_alike_on_few_nodes(policy: str) -> None:
     pool = Pool(name="gpu", nodes=3, accelerator="gpu", devices=8)
     farm = make_fleet("small", [Site(name="s", pools=(pool,))], kinds=(Kind(id="gpu"),))
     run = both(cut(trace, 6_000, 600), farm, rules_of(policy))
-    assert (run.start_ms > run.submit_ms).mean() > 0.2, "many waited"
+    assert (run.end_ms - run.submit_ms > run.duration_ms).mean() > 0.1, "many waited"
 
 
 @pytest.mark.long
