@@ -191,7 +191,7 @@ def seats_of_plane(trace: Trace, fleet: Fleet, rules: Rules) -> list[Seat]:
 @examples(40)
 def test_down_to_the_node_and_the_device(trace: Trace, fleet: Fleet) -> None:
     with seats_of_trials() as told:
-        trial(trace, fleet, rules_of("default"))
+        trial(trace, fleet, rules_of("default"), compiled=False)
     assert seats_of_plane(trace, fleet, rules_of("default")) == told
 
 

@@ -250,9 +250,10 @@ class WholePlane:
                 site.tell_saved()
 
     def _may_preempt(self) -> bool:
-        """Whether the step that comes may take somebody's place: urgent work waits, or has just come."""
-        urgent = self.founded.urgent
-        return self._report is not None and (self._urgent(self._report) or bool(urgent[self._decided : self._arrived].any()))
+        """Whether the step that comes may take somebody's place: some work yields to any, or urgent work waits, or has come."""
+        if self._report is None or self.founded.farm.yielding:
+            return self._report is not None
+        return self._urgent(self._report) or bool(self.founded.urgent[self._decided : self._arrived].any())
 
     def _tell_power(self) -> None:
         """For as far as a plan looks and some days more; said again before a plan would see its end, if so much is remembered."""
