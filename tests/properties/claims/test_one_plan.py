@@ -113,7 +113,7 @@ def more(draw: st.DrawFn, asked: dict[str, Any], world: World) -> dict[str, Any]
             wants["block"] = True
         elif name == "devices":
             wants["devices"], wants["share"] = max(asked["devices"], asked["share"] > 0) + draw(st.integers(0, 2)), 0
-        elif name in MORE:
+        elif name in MORE and asked[name] >= 0:  # a hold of -1 cannot be paid at all
             wants[name] = asked[name] + draw(st.sampled_from(MORE[name]))
     return wants
 
