@@ -78,7 +78,7 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
                 waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
                 waiting.cores_milli, waiting.memory_mib, waiting.devices, waiting.limit_ms, np.zeros(jobs, np.bool_),
                 _shapes(world), site_ptr, site_row, alt_ptr, waiting.share_milli.astype(np.int64),
-                np.zeros(jobs + 1, np.int32), np.zeros(0, np.int32),
+                np.full(jobs, FOREVER_MS),                 np.zeros(jobs + 1, np.int32), np.zeros(0, np.int32),
             ),
             alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
             awards=Awards(
@@ -114,7 +114,8 @@ def _running(world: CycleWorld) -> Attempts:
     count = len(running.queue)
     ids = tuple(f"{number:07}" for number in range(count))
     return Attempts(
-        ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.started_ms,
+        ids, ids, np.full(count, RUNNING, np.int32), running.queue, running.priority, running.preemptible, running.priority == 0,
+        running.started_ms,
         running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
         running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask, np.zeros(count, np.int64),
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly, cycle, policies, kueue)."""
+"""`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly, cycle, policies, trials,
+kueue, plane)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench import cycle, fgd, kueue, philly, policies, storm, submissions
+from bench import cycle, fgd, kueue, philly, plane, policies, storm, submissions, trials
 from bench.farm import describe_machine
 from bench.results import Result, write
 
@@ -21,7 +22,9 @@ MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
     "philly": philly.philly,
     "cycle": cycle.cycle,
     "policies": policies.policies,
+    "trials": trials.trials,
     "kueue": kueue.kueue,
+    "plane": plane.plane,
 }
 
 

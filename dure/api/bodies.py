@@ -218,6 +218,7 @@ class PriorityClassIn(Body):
     name: Word
     value: int = Field(ge=-1_000_000, le=1_000_000)
     preempts: bool = False
+    yields: bool = False
     price_permille: int = Field(default=1000, ge=1, le=PRICE_PERMILLE_MAX)
 
 

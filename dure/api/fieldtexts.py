@@ -148,6 +148,7 @@ FIELDS: Mapping[str, str] = {
     "watts": "at the meter, in watts; -1: no cap",
     "carbon_g_kwh": "grams of CO₂ in a kilowatt-hour of its power; -1: nobody knows",
     "power_krw_mwh": "won for a megawatt-hour of its power; -1: nobody knows",
+    "deadline_ms": f"by when it has to be over, by its limit and grace, {MOMENT}; 0: any time will do",
     "datasets": "names of data sets: that a site has, or that a job reads",
     "preferences": "what a plan weighs when it has the choice between places, and what it never takes",
     "taste": "domestic, carbon, power_price or data",
@@ -189,6 +190,9 @@ FIELDS: Mapping[str, str] = {
     "epoch": "number of the session that may write; an older one is refused",
     "value": "higher goes first",
     "preempts": "whether its work may stop the work of lower classes",
+    "yields": "whether its preemptible work makes room for any work of a higher class, without a guaranteed run",
+    "yielding": "how many of `victims` are of a class that yields",
+    "forced": "whether some that have to leave for it are of a class that does not yield",
     "classes": "of priority, by name",
     # people
     "grants": "roles",

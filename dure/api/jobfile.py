@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dure.api import forms
-from dure.api.units import CoresMilli, Count, DevicesMilli, DurationMs, LimitMs, MemoryMib, PositiveDurationMs, fault
+from dure.api.units import CoresMilli, Count, DevicesMilli, DurationMs, EndMs, LimitMs, MemoryMib, PositiveDurationMs, fault
 from dure.model.calendar import duration_text
 from dure.model.workload import ANYWHERE, Demand, WorkloadSpec
 
@@ -139,6 +139,10 @@ class Job(Body):
         default=None,
         description="longest wall time, with its unit, at least 1s and at most the policy's `limit_ms_max`; absent: its default",
     )
+    deadline: EndMs | None = Field(
+        default=None,
+        description="by when it has to be over, by its limit; one that cannot be any more fails; absent: any time will do",
+    )
     priority: Word = Field(default="normal", description="a priority class of the policy")
     preemptible: bool = Field(default=True, description="may be stopped for others; costs less, and is refunded what it loses")
     checkpoint: PositiveDurationMs | None = Field(
@@ -175,6 +179,7 @@ def spec_of(job: Job) -> WorkloadSpec:
         ),
         workers=job.workers,
         limit_ms=job.limit or 0,
+        deadline_ms=job.deadline or 0,
         priority=job.priority,
         preemptible=job.preemptible,
         checkpoint_interval_ms=job.checkpoint or 0,
@@ -203,6 +208,7 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
         },
         "workers": spec.workers,
         "limit": duration_text(spec.limit_ms),
+        **({"deadline": spec.deadline_ms} if spec.deadline_ms else {}),
         "priority": spec.priority,
         "preemptible": spec.preemptible,
         "depends_on": list(spec.depends_on),

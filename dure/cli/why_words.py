@@ -92,8 +92,8 @@ def next_sentence(run: Run, event: Plain) -> str:
     if hidden and kind == "attempt_ends":
         return run.t("why.next.others", when=when)
     more = event.get("victims", 0) - 1
-    key = f"why.next.{kind}.more" if more > 0 else f"why.next.{kind}"
-    return run.t(key, subject=run.t("why.somebody") if hidden else named, when=when, more=more)
+    key = f"why.next.{kind}{'.yields' if (kind, event.get('basis')) == ('preemption', 'yields') else ''}"
+    return run.t(f"{key}.more" if more > 0 else key, subject=run.t("why.somebody") if hidden else named, when=when, more=more)
 
 
 def _site(entry: Any) -> tuple[str, Plain]:
@@ -118,7 +118,7 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
     for field in ("devices", "workers"):
         if change[field]:
             found[f"resources.{field}" if field == "devices" else field] = change[field]
-    if change["share_milli"]:
+    if change.get("share_milli"):
         found["resources.devices"] = change["share_milli"] / 1000
     if change["priority"]:
         found["priority"] = change["priority"]
@@ -146,7 +146,7 @@ def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
         yield run.t("change.cores", old=demand["cores_milli"] / 1000, new=change["cores_milli"] / 1000)
     if change["devices"]:
         yield run.t("change.devices", old=demand["devices"], new=change["devices"])
-    if change["share_milli"]:
+    if change.get("share_milli"):
         yield run.t("change.share", old=demand["share_milli"] / 1000, new=change["share_milli"] / 1000)
     if change["workers"]:
         yield run.t("change.workers", old=spec["workers"], new=change["workers"])

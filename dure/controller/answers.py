@@ -31,6 +31,7 @@ from dure.scheduler import (
     why_claimed,
     with_hypothetical,
 )
+from dure.scheduler.snapshot import FOREVER_MS
 
 LIMIT_MS_MIN = 1000  # the shortest limit that a job may name
 
@@ -62,7 +63,7 @@ class QuoteAnswer:
     promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait.
     price_permille: the factor of its priority class, preemptible_permille: that of preemptible work (1000 for other), in
     thousandths; the hold has both in it, and is for limit_ms + grace_ms. least_ms: the run that is charged at least, also if it
-    is cancelled before it starts, because it would make others stop; else 0."""
+    is cancelled before it starts, because it would make others stop that are guaranteed a run; else 0."""
 
     as_of_ms: int
     priority: str
@@ -242,7 +243,7 @@ def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements:
         answer,
         starts_now=seen.starts and not seen.claims,
         claims=seen.claims,
-        least_ms=min(snapshot.policy.min_run_ms, spec.limit_ms) if seen.claims else 0,
+        least_ms=min(snapshot.policy.min_run_ms, spec.limit_ms) if seen.forced else 0,
         starts_ms=starts_ms,
         site=seen.site,
         reason=seen.reason,
@@ -273,5 +274,6 @@ def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: d
         preemptible=spec.preemptible,
         block=spec.topology == BLOCK,
         sites=tuple(snapshot.sites.ids.index(s) for s in spec.sites if s in snapshot.sites.ids),
+        deadline_ms=spec.deadline_ms or int(FOREVER_MS),
         data=tuple(snapshot.data.index(d) if d in snapshot.data else -1 for d in spec.datasets),
     )

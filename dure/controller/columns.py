@@ -2,79 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dure.controller.envelopes import closed_columns, data_names, power_columns, trait_columns
-from dure.controller.lifecycle import decayed, normalised_cores
+from dure.controller.lifecycle import decayed
+from dure.controller.live import LiveAttempts, mask
 from dure.controller.mirror import Mirror, Waiting
+from dure.controller.parts import (
+    ROW_WIDTH,
+    Farm,
+    Forms,
+    I64Array,
+    Tree,
+    awards_of,
+    core_rates,
+    farm_of,
+    flags,
+    i32,
+    i64,
+    in_force,
+    nodes_of,
+    pending_of,
+    ptr,
+    tree_of,
+    with_strangers,
+)
 from dure.controller.rates import accepted, hold_amounts, occupy_ms
 from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
 from dure.ledger import available, award_account
-from dure.model.accelerators import core_rate, is_domestic
+from dure.model.accelerators import is_domestic
 from dure.model.money import CURRENCIES
-from dure.model.policy import Policy, Taste
-from dure.model.site import Node
-from dure.model.workload import BLOCK, Attempt, AttemptState, WorkloadSpec
+from dure.model.policy import Taste
+from dure.model.site import Site
+from dure.model.workload import BLOCK, WorkloadSpec
 from dure.scheduler.quotas import quotas_of, use_of
-from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import (
-    CLAIMED,
-    FOREVER_MS,
-    LAUNCHING,
-    RUNNING,
-    STOPPING,
-    Alternatives,
-    Attempts,
-    Awards,
-    Nodes,
-    Pending,
-    Projects,
-    Shares,
-    Sites,
-    Snapshot,
-    freeze,
-)
+from dure.scheduler.snapshot import FOREVER_MS, Alternatives, Awards, Nodes, Pending, Projects, Shares, Sites, Snapshot, freeze
 
-ROOT = ""  # id of the root of the share tree
-_STATE = {
-    AttemptState.CLAIMED: CLAIMED,
-    AttemptState.LAUNCHING: LAUNCHING,
-    AttemptState.RUNNING: RUNNING,
-    AttemptState.STOPPING: STOPPING,
-}
-# columns of the waiting table, in order
-_SHAPE, _PROJECT, _PRIORITY, _PREEMPTS, _PREEMPTIBLE, _SUBMITTED, _ELIGIBLE, _DEPENDENCY = range(8)
-_WORKERS, _CORES, _MEMORY, _DEVICES, _LIMIT, _SHARE, _BLOCK, _WIDTH = 8, 9, 10, 11, 12, 13, 14, 15
-
-I64Array = NDArray[np.int64]
+T = TypeVar("T")
 
 # When there are more shapes than this, and than twice the waiting, those that nobody has any more are forgotten.
 SHAPES_KEPT = 1000
 
 
 class Columns:
-    """Builds snapshots of a mirror. What a waiting workload contributes is computed when it changes, not per snapshot."""
+    """Builds snapshots of a mirror. What has not changed since the last one is not looked at again: what a waiting workload or an
+    attempt contributes is computed when it changes, what nodes, shares and awards do when any of theirs does."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        mirror.changed, mirror.reset = self._changed, self._reset
+        self._live = LiveAttempts(mirror, self._number)
         self._reset()
+        mirror.changed, mirror.moved, mirror.reset = self._changed, self._live.touch, self._reset
 
     def _reset(self) -> None:
-        self._waiting = SlotTable(_WIDTH)
+        self._projects: dict[str, int] = {}  # id → number, in the order in which they were met
+        self._kept: dict[str, tuple[Any, Any]] = {}  # what was made of what, by name
+        self._types: tuple[str, ...] = ()
+        self._live.again()
+        self._reset_waiting()
+
+    def _reset_waiting(self) -> None:
+        self._waiting = SlotTable(ROW_WIDTH)
         self._shapes: dict[Any, int] = {}  # what tells two waiting workloads apart for placement → row in _shape_*
         self._shape_types: list[tuple[str, ...]] = []
         self._shape_holds: list[list[tuple[int, ...]]] = []
         self._shape_sites: list[tuple[str, ...]] = []
         self._shape_data: list[tuple[str, ...]] = []
-        self._types: tuple[str, ...] = ()
-        self._projects: dict[str, int] = {}  # id → number, in the order in which they were met
+        self._asked: set[str] = set()  # types of all these
+        self._shaped = object()  # another one whenever shapes are counted anew
+
+    def _number(self, project: str) -> int:
+        return self._projects.setdefault(project, len(self._projects))
+
+    def _once(self, name: str, made_of: Any, make: Callable[[], T]) -> T:
+        """What `make` gives, made again when what it is made of is another."""
+        known = self._kept.get(name)
+        if known is None or known[0] != made_of:
+            known = self._kept[name] = made_of, make()
+        found: T = known[1]
+        return found
 
     def _changed(self, id: str, waiting: Waiting | None) -> None:
         if waiting is None:
@@ -84,11 +97,12 @@ class Columns:
         spec = workload.spec
         klass = policy.class_of(spec.priority)
         demand = spec.demand
-        project = self._projects.setdefault(workload.project, len(self._projects))
+        project = self._number(workload.project)
         row = (
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
             demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
+            spec.deadline_ms or int(FOREVER_MS),
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 
@@ -101,6 +115,7 @@ class Columns:
         self._shapes[key] = len(self._shape_types)
         types = accepted(spec, self._types)
         self._shape_types.append(types)
+        self._asked.update(types)
         self._shape_holds.append([hold_amounts(self._mirror.policy, spec, t) for t in types])
         self._shape_sites.append(spec.sites)
         self._shape_data.append(spec.datasets)
@@ -110,25 +125,26 @@ class Columns:
 
     def snapshot(self, now_ms: int, epoch: int) -> Snapshot:
         m = self._mirror
-        self._note_types()
+        farm, tree = self._farm(), self._tree()
+        self._note_types(farm.types)
         if len(self._shape_types) > max(SHAPES_KEPT, 2 * len(self._waiting)):
             self._again(self._types)
         accelerators = self._accelerators()
-        ordered = sorted(m.projects)
-        project_row = {id: row for row, id in enumerate(ordered)}
-        sites = sorted(m.sites)
-        site_row = {id: row for row, id in enumerate(sites)}
-        nodes = sorted(m.nodes.values(), key=lambda n: (site_row[n.site], n.id))
-        node_row = {n.id: row for row, n in enumerate(nodes)}
         strange = self._strangers()
         closed = frozenset(chain.from_iterable(s.closes for s in strange))
-        names = data_names(m.sites.values())
-        pending, alternatives = self._pending(now_ms, project_row, site_row, accelerators, names)
-        shares, leaf = self._shares(now_ms, ordered)
-        node_columns = self._nodes(nodes, site_row, {a: i for i, a in enumerate(accelerators)}, closed, now_ms)
-        attempts = _with(self._attempts(project_row, node_row), strange, project_row, node_row, m.policy)
-        projects = Projects(ids=tuple(ordered), share=_i32(leaf))
-        used = use_of(attempts, node_columns, projects, len(shares.ids), len(accelerators))
+        data = data_names(m.sites.values())
+        pending, alternatives = self._pending(now_ms, tree, farm, accelerators, data)
+        nodes = self._nodes(farm, accelerators, closed, now_ms)
+        rows = self._project_rows(tree)
+        live = self._live.columns(rows, farm.node_row)
+        attempts = with_strangers(live, strange, tree.project_row, farm.node_row, m.policy)
+        shares = self._shares(now_ms, tree, rows)
+        projects = Projects(ids=tree.projects, share=tree.leaf)
+        used = use_of(attempts, nodes, projects, len(shares.ids), len(accelerators))
+        quotas = self._once(
+            "quotas", (m.policy.version, tree.at, accelerators),
+            lambda: quotas_of(m.policy.quotas, shares, projects, accelerators, used),
+        )  # fmt: skip
         return freeze(
             Snapshot(
                 now_ms=now_ms,
@@ -137,146 +153,97 @@ class Columns:
                 draining=m.plane.draining,
                 policy=m.policy,
                 accelerators=accelerators,
-                domestic=_bool([is_domestic(a) for a in accelerators]),
-                data=names,
-                core_rate=np.array([core_rate(a) for a in (*accelerators, "")], dtype=np.float64),
-                sites=self._sites(sites, now_ms, names),
-                nodes=node_columns,
+                domestic=self._once("domestic", accelerators, lambda: flags([is_domestic(a) for a in accelerators])),
+                data=data,
+                core_rate=self._once("core_rate", accelerators, lambda: core_rates(accelerators)),
+                sites=self._sites(farm.sites, now_ms, data),
+                nodes=nodes,
                 attempts=attempts,
                 pending=pending,
                 alternatives=alternatives,
                 projects=projects,
                 shares=shares,
-                awards=self._awards(now_ms, project_row, sites, accelerators),
-                quotas=quotas_of(m.policy.quotas, shares, projects, accelerators, used),
+                awards=self._awards(now_ms, tree, farm, accelerators),
+                quotas=replace(quotas, used=used),
             )
         )
 
-    def _note_types(self) -> None:
+    def _farm(self) -> Farm:
+        return self._once("farm", self._mirror.farm, lambda: farm_of(self._mirror))
+
+    def _tree(self) -> Tree:
+        return self._once("tree", self._mirror.tree, lambda: tree_of(self._mirror))
+
+    def _project_rows(self, tree: Tree) -> I64Array:
+        """By number of a project, where it stands."""
+        made_of = tree.at, len(self._projects)
+        return self._once("project_rows", made_of, lambda: i64([tree.project_row[p] for p in self._projects] or [0]))
+
+    def _note_types(self, types: tuple[str, ...]) -> None:
         """Jobs that take any accelerator depend on which types there are, and in which order the policy prefers them: when that
         changes, their shapes are made anew."""
-        home = any(p.taste == Taste.DOMESTIC and p.weight > 0 for p in self._mirror.policy.preferences)
-        here = {n.accelerator for n in self._mirror.nodes.values() if n.accelerator}
-        types = tuple(sorted(here, key=lambda a: (home and not is_domestic(a), a)))
-        if types == self._types:
-            return
-        self._again(types)
+        if any(p.taste == Taste.DOMESTIC and p.weight > 0 for p in self._mirror.policy.preferences):
+            types = tuple(sorted(types, key=lambda a: (not is_domestic(a), a)))
+        if types != self._types:
+            self._again(types)
 
     def _again(self, types: tuple[str, ...]) -> None:
-        self._reset()
+        self._reset_waiting()
         self._types = types
         for id, waiting in self._mirror.waiting.items():
             self._changed(id, waiting)
 
     def _accelerators(self) -> tuple[str, ...]:
-        asked = chain.from_iterable(self._shape_types)
-        placed = (a.accelerator for a in self._mirror.attempts.values())
-        return tuple(sorted({*self._types, *asked, *placed} - {""}))
+        return tuple(sorted({*self._types, *self._asked, *self._live.accelerators()} - {""}))
 
-    def _sites(self, ids: Sequence[str], now_ms: int, names: Sequence[str]) -> Sites:
+    def _sites(self, ids: Sequence[str], now_ms: int, data: Sequence[str]) -> Sites:
         m = self._mirror
-        reachable = _bool([m.answers(id, now_ms) for id in ids])
+        reachable = flags([m.answers(id, now_ms) for id in ids])
         rows = [m.sites[id] for id in ids]
-        return Sites(
-            tuple(ids), reachable, _bool([row.drained for row in rows]), *power_columns(rows, now_ms), *trait_columns(rows, names)
-        )
+        drained = flags([row.drained for row in rows])
+        return Sites(tuple(ids), reachable, drained, *self._power(rows, now_ms), *trait_columns(rows, data))
 
-    def _nodes(
-        self, nodes: Sequence[Node], site_row: dict[str, int], types: dict[str, int], closed: frozenset[str], now_ms: int
-    ) -> Nodes:
-        ptr, from_ms, until_ms = closed_columns(nodes, list(self._mirror.sites.values()), now_ms)
-        return Nodes(
-            ids=tuple(n.id for n in nodes),
-            site=_i32([site_row[n.site] for n in nodes]),
-            accelerator=_i32([types.get(n.accelerator, -1) for n in nodes]),
-            block=_blocks(nodes),
-            cores_milli=_i64([n.cores_milli for n in nodes]),
-            memory_mib=_i64([n.memory_mib for n in nodes]),
-            device_mask=np.array([(1 << n.devices) - 1 for n in nodes], dtype=np.uint64),
-            usable=_bool([n.up and not n.drained and n.id not in closed for n in nodes]),
-            idle_mw=_i64([n.idle_mw if n.up else 0 for n in nodes]),
-            device_mw=_i64([n.device_mw for n in nodes]),
-            core_mw=_i64([n.core_mw for n in nodes]),
-            closed_ptr=ptr,
-            closed_from_ms=from_ms,
-            closed_until_ms=until_ms,
-            shares=_bool([n.shares for n in nodes]),
-        )
+    def _power(self, rows: Sequence[Site], now_ms: int) -> tuple[I64Array, NDArray[np.int32], I64Array, I64Array]:
+        """As long as no envelope changes, and none comes to its next step."""
+        steps = tuple(row.power for row in rows)
+        began, until = in_force(steps, now_ms)
+        made_of = steps, tuple(row.pue_permille for row in rows), began, until
+        return self._once("power", made_of, lambda: power_columns(rows, now_ms))
+
+    def _nodes(self, farm: Farm, accelerators: tuple[str, ...], closed: frozenset[str], now_ms: int) -> Nodes:
+        sites = list(self._mirror.sites.values())
+        whole = self._once("nodes", (farm.at, accelerators), lambda: nodes_of(farm, accelerators))
+        changes: dict[str, Any] = {}
+        if closed:
+            changes["usable"] = whole.usable & flags([n.id not in closed for n in farm.nodes])
+        if any(site.maintenance for site in sites):
+            windows = closed_columns(farm.nodes, sites, now_ms)
+            changes |= dict(zip(("closed_ptr", "closed_from_ms", "closed_until_ms"), windows, strict=True))
+        return replace(whole, **changes) if changes else whole
 
     def _pending(
-        self,
-        now_ms: int,
-        project_row: dict[str, int],
-        site_row: dict[str, int],
-        accelerators: tuple[str, ...],
-        names: Sequence[str],
+        self, now_ms: int, tree: Tree, farm: Farm, accelerators: tuple[str, ...], data: tuple[str, ...]
     ) -> tuple[Pending, Alternatives]:
         ids, cells = self._waiting.ids(), self._waiting.take()
-        if self._mirror.quarantined:
+        forms_of = self._shaped, len(self._shape_types), farm.at, accelerators, data
+        forms = self._once("forms", forms_of, lambda: self._forms(farm, accelerators, data))
+        rows = self._project_rows(tree)
+        if self._mirror.quarantined:  # silence may set some of it free at any moment
             keep = np.array([not self._mirror.held_back(id, now_ms) for id in ids], dtype=np.bool_)
-            ids, cells = tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep]
-        number = np.array([project_row[p] for p in self._projects] or [0], dtype=np.int32)
-        shape = cells[:, _SHAPE]
-        site_runs = [[site_row[s] for s in sites if s in site_row] for sites in self._shape_sites]
-        site_ptr, site_at = _gather(site_runs, shape)
-        alt_ptr, alt_at = _gather(self._shape_types, shape)
-        known = {name: row for row, name in enumerate(names)}
-        data_runs = [[known.get(name, -1) for name in data] for data in self._shape_data]
-        data_ptr, data_at = _gather(data_runs, shape)
-        index = {a: i for i, a in enumerate(accelerators)}
-        types = _i32([index.get(t, -1) for t in chain.from_iterable(self._shape_types)])
-        holds = np.array(list(chain.from_iterable(self._shape_holds)), dtype=np.int64).reshape(-1, len(CURRENCIES))
-        pending = Pending(
-            ids=ids,
-            project=number[cells[:, _PROJECT]],
-            priority=cells[:, _PRIORITY].copy(),
-            preempts=cells[:, _PREEMPTS].astype(np.bool_),
-            preemptible=cells[:, _PREEMPTIBLE].astype(np.bool_),
-            submitted_ms=cells[:, _SUBMITTED].copy(),
-            eligible_ms=cells[:, _ELIGIBLE].copy(),
-            dependency=cells[:, _DEPENDENCY].astype(np.int32),
-            workers=cells[:, _WORKERS].copy(),
-            cores_milli=cells[:, _CORES].copy(),
-            memory_mib=cells[:, _MEMORY].copy(),
-            devices=cells[:, _DEVICES].copy(),
-            limit_ms=cells[:, _LIMIT].copy(),
-            block=cells[:, _BLOCK].astype(np.bool_),
-            shape=_renumbered(shape),
-            site_ptr=site_ptr,
-            site_row=_i32(list(chain.from_iterable(site_runs)))[site_at],
-            alt_ptr=alt_ptr,
-            share_milli=cells[:, _SHARE].copy(),
-            data_ptr=data_ptr,
-            data_row=_i32(list(chain.from_iterable(data_runs)))[data_at],
-        )
-        return pending, Alternatives(accelerator=types[alt_at], hold=holds[alt_at])
+            return pending_of(tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep], forms, rows)
+        made_of = *forms_of, self._waiting.changes, tree.at, len(rows)
+        return self._once("pending", made_of, lambda: pending_of(ids, cells, forms, rows))
 
-    def _attempts(self, project_row: dict[str, int], node_row: dict[str, int]) -> Attempts:
-        m = self._mirror
-        live = [a for _, a in sorted(m.attempts.items()) if a.workload in m.placed]
-        claim_row = {a.workload: row for row, a in enumerate(live) if a.state == AttemptState.CLAIMED}
-        specs = [m.placed[a.workload].spec for a in live]
-        classes = [m.policy.class_of(s.priority) for s in specs]
-        workers = [[(node_row[w.node], _mask(w.devices)) for w in a.workers if w.node in node_row] for a in live]
-        flat = list(chain.from_iterable(workers))
-        return Attempts(
-            ids=tuple(a.id for a in live),
-            workloads=tuple(a.workload for a in live),
-            state=_i32([_STATE[a.state] for a in live]),
-            project=_i32([project_row[a.project] for a in live]),
-            priority=_i64([c.value for c in classes]),
-            preemptible=_bool([s.preemptible for s in specs]),
-            started_ms=_i64([_started(a) for a in live]),
-            ends_ms=_i64([_ends(a, s) for a, s in zip(live, specs, strict=True)]),
-            checkpoint_ms=_i64([max(_started(a), a.evidence.checkpoint_ms) for a in live]),
-            cores_milli=_i64([s.demand.cores_milli for s in specs]),
-            memory_mib=_i64([s.demand.memory_mib for s in specs]),
-            beneficiary=_i32([claim_row.get(a.beneficiary, -1) for a in live]),
-            worker_ptr=_i32(np.cumsum([0, *(len(w) for w in workers)])),
-            worker_node=_i32([n for n, _ in flat]),
-            worker_mask=np.array([mask for _, mask in flat], dtype=np.uint64),
-            share_milli=_i64([s.demand.share_milli for s in specs]),
-        )
+    def _forms(self, farm: Farm, accelerators: Sequence[str], data: Sequence[str]) -> Forms:
+        sites = [[farm.site_row[s] for s in sites if s in farm.site_row] for sites in self._shape_sites]
+        index = {a: i for i, a in enumerate(accelerators)}
+        known = {name: row for row, name in enumerate(data)}
+        return Forms(
+            ptr(sites), i32(list(chain.from_iterable(sites))), ptr(self._shape_types),
+            i32([index.get(t, -1) for t in chain.from_iterable(self._shape_types)]),
+            i64(list(chain.from_iterable(self._shape_holds))).reshape(-1, len(CURRENCIES)),
+            ptr(self._shape_data), i32([known.get(name, -1) for name in chain.from_iterable(self._shape_data)]),
+        )  # fmt: skip
 
     def _strangers(self) -> list[Stranger]:
         m = self._mirror
@@ -286,139 +253,22 @@ class Columns:
         taken: dict[str, int] = {}
         whole = (a for a in m.attempts.values() if a.workload in m.placed and not m.placed[a.workload].spec.demand.share_milli)
         for worker in chain.from_iterable(a.workers for a in whole):
-            taken[worker.node] = taken.get(worker.node, 0) | _mask(worker.devices)
+            taken[worker.node] = taken.get(worker.node, 0) | mask(worker.devices)
         return strangers(rows, m.nodes, taken)
 
-    def _shares(self, now_ms: int, projects: Sequence[str]) -> tuple[Shares, list[int]]:
-        """The tree, parents first: the root, organisations by depth, then the projects."""
+    def _shares(self, now_ms: int, tree: Tree, rows: I64Array) -> Shares:
+        """What was used: decayed past use, and what runs now for as long as it has run."""
+        half_life, projects = self._mirror.policy.half_life_ms, self._mirror.projects
+        use = np.zeros(len(tree.ids))
+        past = [decayed(p.use, now_ms - p.use_ms, half_life) if p.use else 0.0 for p in map(projects.__getitem__, tree.projects)]
+        use[len(tree.ids) - len(past) :] = past
+        use[len(tree.ids) - len(past) :] += self._live.use(now_ms, rows, len(past))
+        return Shares(ids=tree.ids, parent=tree.parent, weight=tree.weight, use=use)
+
+    def _awards(self, now_ms: int, tree: Tree, farm: Farm, accelerators: tuple[str, ...]) -> Awards:
         m = self._mirror
-        row = {ROOT: 0}
-        ids, parents, weights = [ROOT], [-1], [1]
-        layer = [o for o in sorted(m.organisations.values(), key=lambda o: o.id) if not o.parent]
-        while layer:
-            for organisation in layer:
-                row[organisation.id] = len(ids)
-                ids.append(organisation.id)
-                parents.append(row.get(organisation.parent, 0))
-                weights.append(organisation.weight)
-            known = {o.id for o in layer}
-            layer = [o for o in sorted(m.organisations.values(), key=lambda o: o.id) if o.parent in known]
-        inner = len(ids)
-        for id in projects:
-            parents.append(row.get(m.projects[id].organisation, 0))
-            weights.append(m.projects[id].weight)
-        use = np.zeros(inner + len(projects), dtype=np.float64)
-        use[inner:] = self._use(now_ms, projects)
-        shares = Shares(ids=(*ids, *projects), parent=_i32(parents), weight=_i64(weights), use=use)
-        return shares, list(range(inner, inner + len(projects)))
-
-    def _use(self, now_ms: int, projects: Sequence[str]) -> NDArray[np.float64]:
-        """Decayed past use, and what runs now for as long as it has run."""
-        m = self._mirror
-        rows = [m.projects[id] for id in projects]
-        use = np.array([decayed(p.use, now_ms - p.use_ms, m.policy.half_life_ms) for p in rows], dtype=np.float64)
-        at = {id: i for i, id in enumerate(projects)}
-        for attempt in m.attempts.values():
-            workload = m.placed.get(attempt.workload)
-            if workload is not None and attempt.running_ms:
-                seconds = max(0, now_ms - attempt.running_ms) / 1000
-                use[at[attempt.project]] += normalised_cores(workload, attempt.accelerator) * seconds
-        return use
-
-    def _awards(self, now_ms: int, project_row: dict[str, int], sites: Sequence[str], accelerators: Sequence[str]) -> Awards:
-        m = self._mirror
-        open_ = [a for a in m.awards.values() if a.starts_ms <= now_ms < a.expires_ms and a.project in project_row]
-        currency = {c.value: i for i, c in enumerate(CURRENCIES)}
-        open_.sort(key=lambda a: (project_row[a.project], currency[a.currency], a.expires_ms, a.id))
-        accounts = [m.accounts[award_account(a.id)] for a in open_]
-        types = (*accelerators, "")
-        return Awards(
-            ids=tuple(a.id for a in open_),
-            project=_i32([project_row[a.project] for a in open_]),
-            currency=_i32([currency[a.currency] for a in open_]),
-            available=_i64([available(c) for c in accounts]),
-            expires_ms=_i64([a.expires_ms for a in open_]),
-            site_ok=_grid([[not a.sites or s in a.sites for s in sites] for a in open_], len(sites)),
-            accelerator_ok=_grid([[not a.accelerators or t in a.accelerators for t in types] for a in open_], len(types)),
-        )
-
-
-def _renumbered(shape: I64Array) -> NDArray[np.int32]:
-    """The same shapes, numbered in the order of their first rows: the numbers say nothing of what was met before."""
-    heads = first_rows(shape)
-    number = np.zeros(int(shape.max(initial=-1)) + 1, np.int32)
-    number[shape[heads]] = np.arange(len(heads))
-    return number[shape]
-
-
-def _with(
-    live: Attempts, strange: Sequence[Stranger], project_row: dict[str, int], node_row: dict[str, int], policy: Policy
-) -> Attempts:
-    """The attempts, and behind them those of which only their sites know: they run, and nobody may ask them to leave."""
-    if not strange:
-        return live
-    flat = list(chain.from_iterable(s.workers for s in strange))
-    ends = live.worker_ptr[-1] + np.cumsum([len(s.workers) for s in strange])
-    none = [-1] * len(strange)
-    return Attempts(
-        ids=(*live.ids, *(s.id for s in strange)),
-        workloads=(*live.workloads, *(s.workload for s in strange)),
-        state=_i32([*live.state, *(RUNNING for _ in strange)]),
-        project=_i32([*live.project, *(project_row.get(s.project, -1) for s in strange)]),
-        priority=_i64([*live.priority, *(policy.classes[0].value for _ in strange)]),
-        preemptible=_bool([*live.preemptible, *(False for _ in strange)]),
-        started_ms=_i64([*live.started_ms, *(s.started_ms for s in strange)]),
-        ends_ms=_i64([*live.ends_ms, *(s.ends_ms for s in strange)]),
-        checkpoint_ms=_i64([*live.checkpoint_ms, *(s.started_ms for s in strange)]),
-        cores_milli=_i64([*live.cores_milli, *(s.cores_milli for s in strange)]),
-        memory_mib=_i64([*live.memory_mib, *(s.memory_mib for s in strange)]),
-        beneficiary=_i32([*live.beneficiary, *none]),
-        worker_ptr=_i32([*live.worker_ptr, *ends]),
-        worker_node=_i32([*live.worker_node, *(node_row[node] for node, _ in flat)]),
-        worker_mask=np.array([*live.worker_mask, *(mask for _, mask in flat)], dtype=np.uint64),
-        share_milli=_i64([*live.share_milli, *(0 for _ in strange)]),
-    )
-
-
-def _blocks(nodes: Sequence[Node]) -> NDArray[np.int32]:
-    """Numbers of topology blocks, in the order of their first nodes. Nodes of another accelerator that tell of the same block are
-    another block: gangs are of one type."""
-    known: dict[tuple[str, str, str], int] = {}
-    return _i32([known.setdefault((n.site, n.accelerator, n.block), len(known)) if n.block else -1 for n in nodes])
-
-
-def _started(attempt: Attempt) -> int:
-    return attempt.running_ms or attempt.placed_ms
-
-
-def _ends(attempt: Attempt, spec: WorkloadSpec) -> int:
-    """Latest end by its limit. One that was told to stop ends within its grace; a claim has not begun to count."""
-    if attempt.state == AttemptState.STOPPING:
-        return min(attempt.stop_asked_ms, _started(attempt) + attempt.limit_ms) + spec.grace_ms
-    return min(_started(attempt) + attempt.limit_ms + spec.grace_ms, int(FOREVER_MS))
-
-
-def _mask(devices: Sequence[int]) -> int:
-    return sum(1 << d for d in devices)
-
-
-def _gather(runs: Sequence[Sequence[Any]], shape: I64Array) -> tuple[NDArray[np.int32], I64Array]:
-    """CSR of the runs of each row's shape: (row pointer, index into the runs laid end to end)."""
-    ptr, at = gather(np.cumsum([0, *(len(r) for r in runs)]), shape)
-    return ptr.astype(np.int32), at
-
-
-def _i32(values: Any) -> NDArray[np.int32]:
-    return np.array(values, dtype=np.int32)
-
-
-def _i64(values: Any) -> I64Array:
-    return np.array(values, dtype=np.int64)
-
-
-def _bool(values: Any) -> NDArray[np.bool_]:
-    return np.array(values, dtype=np.bool_)
-
-
-def _grid(rows: Sequence[Sequence[bool]], width: int) -> NDArray[np.bool_]:
-    return np.array(rows, dtype=np.bool_).reshape(len(rows), width)
+        open_ = [a for a in m.awards.values() if a.starts_ms <= now_ms < a.expires_ms and a.project in tree.project_row]
+        made_of = m.grants, tree.at, farm.at, accelerators, len(open_), tuple(a.id for a in open_)
+        awards, rows = self._once("awards", made_of, lambda: awards_of(open_, tree, farm, accelerators))
+        left = [available(m.accounts[award_account(a.id)]) for a in rows]
+        return replace(awards, available=i64(left))

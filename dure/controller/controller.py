@@ -44,6 +44,7 @@ class ControllerSettings:
     head_every_ms: int = 1_000  # how often a newer head of the event chain is given out, at most
     answer_wait_ms: int = 3_000  # how long a question waits for the first plan that knows what it asks about
     courtesy_ms: int = 2_000  # how long a question that plans lets a step go first, each time that it looks up
+    drift_every_ms: int = stepping.DRIFT_EVERY_MS  # how often the followed state is compared with a rebuilt one
     why_plans_max: int = PLANS_MAX  # plans of the whole queue that the search for a smallest change may make, per question
 
 
@@ -175,7 +176,7 @@ class Controller:
             self._follow()
             return None
         if self._memory is None:
-            self._memory = stepping.load(self.store)
+            self._memory = stepping.load(self.store, self._settings.drift_every_ms)
         require(self._epoch is not None, "a step is made by a controller that leads")
         assert self._epoch is not None  # as just required; for the type checker
         try:
@@ -224,7 +225,7 @@ class Controller:
         now_ms = self._clock.now_ms()
         fresh = self._memory is None
         if self._memory is None:
-            self._memory = stepping.load(self.store)
+            self._memory = stepping.load(self.store, self._settings.drift_every_ms)
         mirror = self._memory.mirror
         changed = self.store.read(mirror.follow)
         if fresh or changed or self._view is None or now_ms - self._view.snapshot.now_ms >= self._settings.view_ms_max:

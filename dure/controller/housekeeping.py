@@ -12,6 +12,7 @@ from dure.controller.commands.idempotency import KEPT_MS
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_workload
 from dure.controller.mirror import Mirror, Waiting
+from dure.controller.rates import occupy_ms
 from dure.ledger import award_account
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle, Idempotency, WaitNote
@@ -33,6 +34,24 @@ NOTE_EVERY_MS = 10_000  # a note whose numbers alone have changed is written aga
 def each(items: Iterable[T], do: Callable[[T], None]) -> None:
     for item in items:
         do(item)
+
+
+def fail_late(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
+    """End the waiting workloads that could not be over by their deadlines any more, if they started now."""
+    late = [id for id, latest_ms in mirror.latest.items() if latest_ms < deed.now_ms]
+    if late:
+        store.transact(lambda tx: each(late, lambda id: _fail_late(tx, deed, id)), fence=fence)
+    return len(late)
+
+
+def _fail_late(tx: Tx, deed: Deed, id: str) -> None:
+    row = tx.get(Workload, id)
+    if row is None or row.state != WorkloadState.WAITING:
+        return
+    reason = Reason.of(ReasonKind.TOO_LATE, deadline_ms=row.spec.deadline_ms, limit_ms=occupy_ms(row.spec))
+    failed = move_workload(tx, row, WorkloadState.FAILED, ended_ms=deed.now_ms, reason=reason.to_json())
+    data = {"deadline_ms": row.spec.deadline_ms}
+    record(tx, deed, "workload.failed", row.id, project=row.project, data=data, touched=touch(failed))
 
 
 def fail_dependents(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:

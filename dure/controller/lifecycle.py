@@ -11,6 +11,7 @@ from dure.controller.rules import policy_of
 from dure.errors import require
 from dure.ledger import energy_mwh, refund_nano, run_charge_nano
 from dure.model.accelerators import core_rate
+from dure.model.codec import changed
 from dure.model.money import NANO
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
@@ -46,7 +47,7 @@ def move_workload(tx: Tx, workload: Workload, state: WorkloadState, **changes: A
     )
     if workload.state == WorkloadState.WAITING and state != WorkloadState.WAITING:
         tx.delete(WaitNote, workload.id)
-    moved: Workload = tx.update(replace(workload, state=state, **changes))
+    moved: Workload = tx.update(changed(workload, state=state, **changes))
     return moved
 
 
@@ -55,7 +56,7 @@ def move_attempt(tx: Tx, attempt: Attempt, state: AttemptState, **changes: Any) 
         state == attempt.state or state in ATTEMPT_NEXT[attempt.state],
         f"attempt {attempt.id}: {attempt.state} may not become {state}",
     )
-    moved: Attempt = tx.update(replace(attempt, state=state, **changes))
+    moved: Attempt = tx.update(changed(attempt, state=state, **changes))
     return moved
 
 
@@ -88,8 +89,8 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     workload = tx.get(Workload, attempt.workload)
     require(workload is not None, f"attempt {attempt.id} has no workload")
     assert workload is not None  # as just required; for the type checker
-    ended = replace(attempt, outcome=outcome, evidence=evidence)
-    run_ms = billed_ms(policy, ended, harmed=_harmed_others(tx, ended))
+    ended = changed(attempt, outcome=outcome, evidence=evidence)
+    run_ms = billed_ms(policy, ended, harmed=_harmed_others(tx, policy, ended))
     charge, refund = bill(policy, ended, workload, run_ms)
     refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
     paid = money.settle(tx, ended, charge, refund, deed.now_ms)
@@ -140,7 +141,7 @@ def plausible(attempt: Attempt, evidence: Evidence, now_ms: int) -> Evidence:
 
     A site's clock or program may be wrong; what is billed and recorded is then the longest that is possible."""
     longest_ms = max(0, now_ms - attempt.placed_ms) + CLOCK_SLACK_MS
-    return replace(
+    return changed(
         evidence,
         run_ms=max(0, min(evidence.run_ms, longest_ms)),
         checkpoint_ms=max(0, min(evidence.checkpoint_ms, now_ms + CLOCK_SLACK_MS)),
@@ -219,12 +220,14 @@ def billed_ms(policy: Policy, attempt: Attempt, *, harmed: bool) -> int:
     return max(run_ms, policy.min_run_ms) if harmed and (given_up or refused or attempt.outcome in _OWN_ENDS) else run_ms
 
 
-def _harmed_others(tx: Tx, attempt: Attempt) -> bool:
-    """Whether work of another organisation was made to stop for it."""
+def _harmed_others(tx: Tx, policy: Policy, attempt: Attempt) -> bool:
+    """Whether work of another organisation was made to stop for it that is guaranteed a run: of a class that does not yield."""
     if not attempt.victims:
         return False
-    victims = tx.get_many(Attempt, set(attempt.victims)).values()
-    return not _of_one_organisation(tx, {attempt.project, *(v.project for v in victims)})
+    asked = tx.get_many(Attempt, set(attempt.victims)).values()
+    workloads = tx.get_many(Workload, {v.workload for v in asked})
+    victims = [v for v in asked if not policy.class_of(workloads[v.workload].spec.priority).yields]
+    return bool(victims) and not _of_one_organisation(tx, {attempt.project, *(v.project for v in victims)})
 
 
 def _of_one_organisation(tx: Tx, projects: set[str]) -> bool:
@@ -282,7 +285,7 @@ def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: 
     assert project is not None  # as just required; for the type checker
     used = normalised_cores(workload, attempt.accelerator) * run_ms / 1000
     past = decayed(project.use, deed.now_ms - project.use_ms, policy.half_life_ms)
-    charged: Project = tx.update(replace(project, use=past + used, use_ms=max(deed.now_ms, project.use_ms)))
+    charged: Project = tx.update(changed(project, use=past + used, use_ms=max(deed.now_ms, project.use_ms)))
     return charged
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dure.controller.rates import occupy_ms
 from dure.controller.rules import plane_of, policy_of
 from dure.ledger import award_account
 from dure.model.event import Event
@@ -49,6 +50,7 @@ class Mirror:
         self.awards: dict[str, Award] = {}
         self.accounts: dict[str, Account] = {}  # of the awards in `awards`
         self.waiting: dict[str, Waiting] = {}
+        self.latest: dict[str, int] = {}  # of those with a deadline: the last moment at which they could start
         self.attempts: dict[str, Attempt] = {}  # live ones
         self.placed: dict[str, Workload] = {}  # workloads of the live attempts, by workload id
         # workload → attempts that may keep it from starting, each with the site whose silence sets it free; "": none does
@@ -58,15 +60,20 @@ class Mirror:
         self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
         self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
+        self.moved: Callable[[str], None] = lambda id: None  # likewise of attempts, also where their workload has changed
+        # How often what snapshots are mostly made of has changed: the nodes, the tree of shares, the awards.
+        self.farm, self.tree, self.grants = 0, 0, 0
         self.reset: Callable[[], None] = lambda: None  # told when all that was derived has to be made anew
 
     # -- loading -------------------------------------------------------------------------------------------------
 
     def load(self, reader: Reader) -> None:
         """Forget everything and read what is live."""
-        listeners = self.changed, self.reset
+        listeners = self.changed, self.moved, self.reset
+        counts = self.farm, self.tree, self.grants
         self.__init__()  # type: ignore[misc]
-        self.changed, self.reset = listeners
+        self.changed, self.moved, self.reset = listeners
+        self.farm, self.tree, self.grants = (count + 1 for count in counts)
         self.plane, self.policy = plane_of(reader), policy_of(reader)
         self.seq = self.plane.sealed_seq
         self.reset()
@@ -96,8 +103,7 @@ class Mirror:
     def _next_events(self, reader: Reader) -> list[Event]:
         # the plane's row is read here for everybody: how far to follow, and the signed head, which no event tells of
         self.plane = plane_of(reader)
-        numbers = range(self.seq + 1, self.seq + 1 + FOLLOW_MAX)
-        wanted = [n for n in numbers if n <= self.plane.sealed_seq]
+        wanted = list(range(self.seq + 1, min(self.plane.sealed_seq, self.seq + FOLLOW_MAX) + 1))
         return reader.find(Event, {"seq": wanted}, order="seq") if wanted else []
 
     def refresh(self, reader: Reader, events: Iterable[Event]) -> None:
@@ -129,7 +135,9 @@ class Mirror:
 
     def refresh_sites(self, reader: Reader) -> None:
         """Heartbeats are no events: read the sites' rows for when they were last heard of."""
-        self.sites = {s.id: s for s in reader.find(Site)}
+        found = {s.id: s for s in reader.find(Site)}
+        self.farm += found.keys() != self.sites.keys()
+        self.sites = found
 
     # -- what keeps work from starting ---------------------------------------------------------------------------
 
@@ -164,8 +172,28 @@ class Mirror:
             self.reset()  # limits and prices may have changed for everything that waits
             for id, waiting in self.waiting.items():
                 self.changed(id, waiting)
+            for attempt in self.attempts:
+                self.moved(attempt)
+
+    def _take_site(self, _: Reader, row: Site) -> None:
+        self.farm += row.id not in self.sites
+        self.sites[row.id] = row
+
+    def _take_node(self, _: Reader, row: Node) -> None:
+        self.farm += 1
+        self.nodes[row.id] = row
+
+    def _take_organisation(self, _: Reader, row: Organisation) -> None:
+        self.tree += 1
+        self.organisations[row.id] = row
+
+    def _take_project(self, _: Reader, row: Project) -> None:
+        old = self.projects.get(row.id)
+        self.tree += old is None or (old.organisation, old.weight) != (row.organisation, row.weight)
+        self.projects[row.id] = row
 
     def _take_award(self, _: Reader, row: Award) -> None:
+        self.grants += 1
         if row.expired:
             self.awards.pop(row.id, None)
             self.accounts.pop(award_account(row.id), None)
@@ -188,6 +216,7 @@ class Mirror:
                 del self.quarantined[row.workload]
 
     def _take_attempt(self, reader: Reader, row: Attempt) -> None:
+        self.moved(row.id)
         if row.state != AttemptState.ENDED:
             self.attempts[row.id] = row
             return
@@ -197,6 +226,11 @@ class Mirror:
                 del self.placed[row.workload]
 
     def _take_workload(self, reader: Reader, row: Workload) -> None:
+        placed = self.placed.get(row.id)
+        if placed is not None:
+            self.moved(placed.attempt)
+        if row.attempt:
+            self.moved(row.attempt)
         if row.state == WorkloadState.WAITING:
             self.placed.pop(row.id, None)
             self._note_waiting(reader, row)
@@ -224,10 +258,13 @@ class Mirror:
         code = DEPENDENCY_FAILED if failed_on else DEPENDENCY_WAITS if waits else DEPENDENCY_MET
         waiting = Waiting(row, code, failed_on)
         self.waiting[row.id] = waiting
+        if row.spec.deadline_ms:
+            self.latest[row.id] = row.spec.deadline_ms - occupy_ms(row.spec)
         self.changed(row.id, waiting)
 
     def _forget_waiting(self, id: str) -> None:
         waiting = self.waiting.pop(id, None)
+        self.latest.pop(id, None)
         if waiting is None:
             return
         for dependency in waiting.workload.spec.depends_on:
@@ -250,10 +287,10 @@ class Mirror:
 
 
 _TAKERS: dict[type, Callable[[Mirror, Reader, Any], None]] = {
-    Site: lambda m, _, row: m.sites.__setitem__(row.id, row),
-    Node: lambda m, _, row: m.nodes.__setitem__(row.id, row),
-    Organisation: lambda m, _, row: m.organisations.__setitem__(row.id, row),
-    Project: lambda m, _, row: m.projects.__setitem__(row.id, row),
+    Site: Mirror._take_site,
+    Node: Mirror._take_node,
+    Organisation: Mirror._take_organisation,
+    Project: Mirror._take_project,
     Account: Mirror._take_account,
     Award: Mirror._take_award,
     Plane: Mirror._take_plane,

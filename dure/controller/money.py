@@ -25,6 +25,7 @@ from dure.ledger import (
     transfer_digest,
     transfer_id,
 )
+from dure.model.codec import changed
 from dure.model.funding import Account, Award, Remainder, Transfer, TransferKind, TransferState
 from dure.model.money import NANO
 from dure.model.reason import Reason
@@ -162,7 +163,7 @@ def settle(tx: Tx, attempt: Attempt, charge_nano: int, refund_nano: int, now_ms:
     if made.refunded:
         transfers += _refunds(attempt, holds, transfers, made.refunded, now_ms)
     posted = must(book(tx, transfers))
-    carried: Remainder = tx.update(replace(left, nano=made.carry_nano, ends=left.ends + 1))
+    carried: Remainder = tx.update(changed(left, nano=made.carry_nano, ends=left.ends + 1))
     return Paid(
         settled=made.settled,
         refunded=made.refunded,

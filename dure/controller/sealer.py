@@ -14,6 +14,7 @@ from dure.controller.forms import forged
 from dure.controller.rules import plane_of
 from dure.errors import ChainContradicted
 from dure.model.chain import ChainProver
+from dure.model.codec import changed
 from dure.model.event import NO_HEAD, RESTORED, ChainFault, Event, Head, head_bytes, seal
 from dure.model.records import Plane
 from dure.ports import Reader, Store, Tx
@@ -83,7 +84,7 @@ class Sealer:
             return plane, 0
         sealed = seal(plane.sealed_seq, plane.sealed_hash, fresh)
         for before, after in zip(fresh, sealed, strict=True):
-            tx.update(replace(after, version=before.version))
+            tx.update(changed(after, version=before.version))
         if sealed:
             plane = replace(plane, sealed_seq=sealed[-1].seq, sealed_hash=sealed[-1].hash)
         return tx.update(replace(plane, head=self.signer.head(plane, now_ms))), len(sealed)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from dure.controller import housekeeping
 from dure.controller.apply import apply_groups, groups_of
 from dure.controller.columns import Columns
@@ -21,6 +23,13 @@ from dure.scheduler import Plan, Snapshot, check, plan
 SITES_EVERY_MS = 2_000  # how often the sites' heartbeats are read
 SWEEP_EVERY_MS = 60_000  # how often what is rarely due is looked for
 BUNDLES_EVERY_MS = 3_600_000  # how often code archives that nothing names are looked for
+# What there is to decide where nobody waits.
+_NONE = np.zeros(0, np.int32)
+_NO_RUNS = np.zeros(1, np.int32)
+NOTHING = Plan(
+    _NONE, _NONE, _NONE, _NONE, _NO_RUNS, _NONE, np.zeros(0, np.uint64), _NO_RUNS, _NONE, _NONE, np.zeros(0, np.int64),
+    _NONE, _NONE, np.zeros((0, 4), np.int64),
+)  # fmt: skip
 DRIFT_EVERY_MS = 600_000  # how often the followed state is compared with a rebuilt one: rare, as it reads everything that is live
 
 
@@ -50,15 +59,16 @@ class Memory:
     sweep_ms: int = 0
     drift_ms: int = 0
     bundles_ms: int = 0
+    drift_every_ms: int = DRIFT_EVERY_MS
     reachable: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.columns = Columns(self.mirror)
 
 
-def load(store: Store) -> Memory:
+def load(store: Store, drift_every_ms: int = DRIFT_EVERY_MS) -> Memory:
     """Read the whole live state, at one moment."""
-    memory = Memory()
+    memory = Memory(drift_every_ms=drift_every_ms)
     store.read(memory.mirror.load)
     return memory
 
@@ -74,8 +84,8 @@ def step(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Sealer) -
     _watch_drift(store, memory, deed.now_ms, epoch)
     # 3. snapshot → plan → check
     snapshot = memory.columns.snapshot(deed.now_ms, epoch)
-    decided = plan(snapshot)
-    faults = check(snapshot, decided)
+    decided = plan(snapshot) if snapshot.pending.ids else NOTHING
+    faults = check(snapshot, decided) if snapshot.pending.ids else ()
     if faults:
         raise InvariantViolated(f"a plan failed its check and was not applied: {'; '.join(faults[:5])}")
     _tell_silence(store, memory, deed, snapshot, epoch)
@@ -96,6 +106,7 @@ def _follow(store: Store, memory: Memory, now_ms: int) -> None:
 
 def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Sealer) -> None:
     changed = housekeeping.fail_dependents(store, deed, memory.mirror, epoch)
+    changed += housekeeping.fail_late(store, deed, memory.mirror, epoch)
     changed += housekeeping.expire_awards(store, deed, memory.mirror, epoch)
     if deed.now_ms - memory.sweep_ms >= SWEEP_EVERY_MS:
         memory.sweep_ms = deed.now_ms
@@ -111,7 +122,7 @@ def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Se
 
 def _watch_drift(store: Store, memory: Memory, now_ms: int, epoch: int) -> None:
     """A followed state that has drifted is a bug; it is said, and the state is read anew."""
-    if now_ms - (memory.drift_ms or now_ms) >= DRIFT_EVERY_MS:
+    if now_ms - (memory.drift_ms or now_ms) >= memory.drift_every_ms:
         column = store.read(lambda reader: drift(reader, memory.mirror, memory.columns, now_ms, epoch))
         require(not column, f"the followed state differs from the stored one in {column}")
         memory.drift_ms = memory.drift_ms if column is None else now_ms  # not comparable now: at the next step

@@ -1,62 +1,92 @@
-"""A growable table of integers with named columns, kept in key order: how the waiting workloads stay columnar between steps."""
+"""A table of integers with named columns, kept in key order: how the waiting workloads stay columnar between steps."""
 
 from __future__ import annotations
 
-import bisect
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Key = tuple[int, str]
+I64 = NDArray[np.int64]
 
 
 class SlotTable:
-    """Rows of `width` int64 by id. `put` and `drop` cost O(log n) and a memory move; `take` hands out everything in key order."""
+    """Rows of `width` int64 by id, in order of (key, id). `put` and `drop` only take note; what was noted is done at once when
+    somebody looks, for as little as it takes to move the rows behind it."""
 
-    def __init__(self, width: int, capacity: int = 256) -> None:
-        self._cells: NDArray[np.int64] = np.zeros((capacity, width), dtype=np.int64)
-        self._slot: dict[str, int] = {}
-        self._key: dict[str, Key] = {}
-        self._free = list(range(capacity - 1, -1, -1))
-        self._order: list[tuple[int, str, int]] = []  # (key, id, slot), sorted
+    def __init__(self, width: int) -> None:
+        self._cells: I64 = np.zeros((0, width), dtype=np.int64)
+        self._order: list[Key] = []  # by row
+        self._key: dict[str, int] = {}  # of every id that is in
+        self._noted: dict[str, tuple[int, Sequence[int]] | None] = {}  # key and row; None: it goes
+        self._ids: tuple[str, ...] | None = ()  # None: not made yet
+        self.changes = 0  # how often it has changed
 
     def __len__(self) -> int:
-        return len(self._slot)
+        self._settle()
+        return len(self._order)
 
     def __contains__(self, id: str) -> bool:
-        return id in self._slot
+        return self._noted[id] is not None if id in self._noted else id in self._key
 
     def put(self, id: str, key: int, row: Sequence[int]) -> None:
         """Insert the row, or replace the one with this id."""
-        if id in self._slot:
-            self.drop(id)
-        if not self._free:
-            self._grow()
-        slot = self._free.pop()
-        self._cells[slot] = row
-        self._slot[id] = slot
-        self._key[id] = (key, id)
-        bisect.insort(self._order, (key, id, slot))
+        self._noted[id] = key, row
 
     def drop(self, id: str) -> None:
         """Remove the row; nothing happens when there is none."""
-        slot = self._slot.pop(id, None)
-        if slot is None:
-            return
-        key = self._key.pop(id)
-        del self._order[bisect.bisect_left(self._order, (*key, slot))]
-        self._free.append(slot)
-
-    def _grow(self) -> None:
-        capacity = len(self._cells)
-        self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)])
-        self._free = list(range(2 * capacity - 1, capacity - 1, -1))
+        self._noted[id] = None
 
     def ids(self) -> tuple[str, ...]:
-        return tuple(entry[1] for entry in self._order)
+        self._settle()
+        if self._ids is None:
+            self._ids = tuple([id for _, id in self._order])
+        return self._ids
 
-    def take(self) -> NDArray[np.int64]:
-        """A copy of all rows in key order, shape (n, width)."""
-        slots = np.fromiter((entry[2] for entry in self._order), dtype=np.int64, count=len(self._order))
-        return self._cells[slots]
+    def take(self) -> I64:
+        """All rows in key order, shape (n, width): not to be changed, and good until the next change."""
+        self._settle()
+        return self._cells
+
+    def _settle(self) -> None:
+        if not self._noted:
+            return
+        noted, self._noted = self._noted, {}
+        self.changes += 1
+        gone, fresh = [], []
+        for id, told in noted.items():
+            known = self._key.get(id)
+            at = bisect_left(self._order, (known, id)) if known is not None else -1
+            if told is not None and told[0] == known:
+                self._cells[at] = told[1]
+                continue
+            if at >= 0:
+                gone.append(at)
+                del self._key[id]
+            if told is not None:
+                fresh.append((told[0], id, told[1]))
+        self._drop(gone)
+        self._add(sorted(fresh))
+
+    def _drop(self, rows: Sequence[int]) -> None:
+        if not rows:
+            return
+        self._cells = np.delete(self._cells, rows, axis=0)
+        for row in sorted(rows, reverse=True):
+            del self._order[row]
+        self._ids = None
+
+    def _add(self, rows: Sequence[tuple[int, str, Sequence[int]]]) -> None:
+        if not rows:
+            return
+        at = [bisect_left(self._order, (key, id)) for key, id, _ in rows]
+        self._cells = np.insert(self._cells, at, [row for _, _, row in rows], axis=0)
+        for key, id, _ in rows:
+            self._key[id] = key
+        if at[0] == len(self._order):
+            self._order += [(key, id) for key, id, _ in rows]
+        else:
+            self._order = sorted([*self._order, *((key, id) for key, id, _ in rows)])
+        self._ids = None

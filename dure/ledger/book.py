@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dure.errors import require
+from dure.model.codec import changed
 from dure.model.funding import Account, Transfer, TransferKind, TransferState
 from dure.model.reason import Reason, ReasonKind
 
@@ -164,7 +165,7 @@ def _end_hold(accounts: Mapping[str, Account], transfers: Mapping[str, Transfer]
     posted = new.amount if settles else 0
     moved = _move(accounts, new, posted=posted, pending=-hold.amount)
     state = TransferState.SETTLED if settles else TransferState.RELEASED
-    return moved if isinstance(moved, Reason) else Posting(moved, (new, replace(hold, state=state, settled=posted)))
+    return moved if isinstance(moved, Reason) else Posting(moved, (new, changed(hold, state=state, settled=posted)))
 
 
 def _move(accounts: Mapping[str, Account], new: Transfer, *, posted: int, pending: int) -> tuple[Account, Account] | Reason:
@@ -175,8 +176,8 @@ def _move(accounts: Mapping[str, Account], new: Transfer, *, posted: int, pendin
     if debit.normal == "credit" and asked > 0 and asked > available(debit):
         facts = {"account": debit.id, "asked": asked, "available": available(debit), "currency": new.currency}
         return Reason(ReasonKind.BALANCE_SHORT, facts)
-    debit = replace(debit, debits_posted=debit.debits_posted + posted, debits_pending=debit.debits_pending + pending)
-    credit = replace(credit, credits_posted=credit.credits_posted + posted, credits_pending=credit.credits_pending + pending)
+    debit = changed(debit, debits_posted=debit.debits_posted + posted, debits_pending=debit.debits_pending + pending)
+    credit = changed(credit, credits_posted=credit.credits_posted + posted, credits_pending=credit.credits_pending + pending)
     require(debit.debits_pending >= 0 and credit.credits_pending >= 0, f"{new.id}: more was held than the accounts say")
     largest = max(debit.debits_posted, debit.debits_pending, credit.credits_posted, credit.credits_pending)
     if largest > SUM_MAX:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from dure.errors import require
 from dure.ledger.book import account_kind, award_account, programme_account, site_account, treasury_account
+from dure.model.codec import changed
 from dure.model.funding import Award, Programme, Transfer, TransferKind, TransferState
 from dure.model.reason import Reason, ReasonKind
 from dure.model.workload import Attempt
@@ -86,7 +87,7 @@ def settle_transfers(holds: Sequence[Transfer], amount: int, *, at_ms: int) -> t
         part = min(amount, hold.amount)
         amount -= part
         kind, of = (TransferKind.SETTLE, part) if part else (TransferKind.RELEASE, hold.amount)
-        made.append(replace(_follows(hold, kind, of, at_ms), hold=hold.id))
+        made.append(changed(_follows(hold, kind, of, at_ms), hold=hold.id))
     return tuple(made)
 
 
@@ -143,5 +144,5 @@ def _number(hold: Transfer) -> int:
 
 def _follows(hold: Transfer, kind: TransferKind, amount: int, at_ms: int) -> Transfer:
     """A transfer between the hold's accounts, for the same work under the same rules."""
-    return replace(hold, id=transfer_id(kind, hold.attempt, _number(hold)), kind=kind, amount=amount,
+    return changed(hold, id=transfer_id(kind, hold.attempt, _number(hold)), kind=kind, amount=amount,
                    at_ms=at_ms, state=TransferState.POSTED, settled=0, version=1)  # fmt: skip

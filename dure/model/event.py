@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from dure.model.codec import changed
 
 GENESIS = "0" * 64
 EVENT_FORMAT = 1  # version of the canonical bytes; a new one never changes how old events are hashed
@@ -60,13 +62,17 @@ class ChainFault:
     fault: str
 
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def canonical(value: Any) -> bytes:
     """One byte string per value: JSON, keys sorted, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _JSON.encode(value).encode()
 
 
-def event_hash(previous: str, event: Event) -> str:
-    body = [event.format, event.seq, event.id, event.at_ms, event.actor, event.kind, event.subject, event.project,
+def event_hash(previous: str, event: Event, seq: int = 0) -> str:
+    """seq: the number that it gets, where it has none yet."""
+    body = [event.format, seq or event.seq, event.id, event.at_ms, event.actor, event.kind, event.subject, event.project,
             event.site, dict(event.data), list(event.touched)]  # fmt: skip
     return hashlib.sha256(previous.encode() + canonical(body)).hexdigest()
 
@@ -76,9 +82,8 @@ def seal(previous_seq: int, previous_hash: str, events: Iterable[Event]) -> tupl
     sealed = []
     for event in events:
         previous_seq += 1
-        numbered = replace(event, seq=previous_seq, version=event.version + 1)
-        previous_hash = event_hash(previous_hash, numbered)
-        sealed.append(replace(numbered, hash=previous_hash))
+        previous_hash = event_hash(previous_hash, event, previous_seq)
+        sealed.append(changed(event, seq=previous_seq, hash=previous_hash, version=event.version + 1))
     return tuple(sealed)
 
 

@@ -20,6 +20,7 @@ class PriorityClass:
     name: str
     value: int  # higher goes first
     preempts: bool = False  # may take the place of preemptible work of a lower value
+    yields: bool = False  # its preemptible work makes room for any work of a higher value, at once: without a guaranteed run
     # Of its price, in thousandths. Priority goes strictly before fair share, so a place in front of everybody has to cost.
     price_permille: int = 1000
 
@@ -74,7 +75,7 @@ class Policy:
 
     id: str = "policy:1"
     classes: tuple[PriorityClass, ...] = (
-        PriorityClass(name="background", value=0, price_permille=500),
+        PriorityClass(name="background", value=0, yields=True, price_permille=500),
         PriorityClass(name="low", value=100, price_permille=800),
         PriorityClass(name="normal", value=200),
         PriorityClass(name="high", value=300, price_permille=1500),
@@ -85,7 +86,7 @@ class Policy:
     preferences: tuple[Preference, ...] = (Preference(taste=Taste.DATA, weight=1000),)
     limit_ms_default: int = HOUR_MS  # what a job gets that names no limit
     limit_ms_max: int = 14 * 24 * HOUR_MS
-    min_run_ms: int = 60_000  # nobody is preempted before having run this long
+    min_run_ms: int = 60_000  # nobody is preempted before having run this long, but work of a class that yields
     half_life_ms: int = 7 * 24 * HOUR_MS  # of past use in fair share, as Slurm's PriorityDecayHalfLife
     backfill_depth: int = 1000  # waiting workloads looked at behind the first reservation, per plan
     reservations_max: int = 16  # blocked workloads that get a promised start, per plan
@@ -153,6 +154,8 @@ def _leaves(policy: Policy) -> Iterator[tuple[str, int | str | None]]:
                     (f"{of}.preempts", int(c.preempts)),
                     (f"{of}.price_permille", c.price_permille),
                 )
+                if c.yields:  # told where it comes or goes
+                    yield f"{of}.yields", 1
         elif field.name == "prices":
             yield from ((f"prices.{p.resource}.{p.currency}", p.nano) for p in policy.prices)
         elif field.name == "quotas":

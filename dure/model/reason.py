@@ -30,6 +30,7 @@ class ReasonKind(StrEnum):
     WAITS_CORES = "waits_cores"
     WAITS_MEMORY = "waits_memory"
     WAITS_DEVICES = "waits_devices"
+    TOO_LATE = "too_late"  # to be over by its deadline
     WAITS_SHARE = "waits_share"  # of a device
     WAITS_BLOCK = "waits_block"  # a site has room, but no topology block of it
     WAITS_RESERVED = "waits_reserved"

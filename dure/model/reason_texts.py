@@ -169,6 +169,11 @@ _WAITING: dict[K, ReasonText] = {
         "가속기의 일부를 요청했지만, 실행할 수 있는 사이트 가운데 받아들이는 종류의 가속기를 나누어 쓰는 곳이 "
         "없습니다.",
         "가속기를 통째로 요청하거나 다른 종류나 사이트를 허용하십시오.")),
+    K.TOO_LATE: _text("deadline_ms limit_ms", _SELF, (
+        "Too late for its deadline", "It would not be over by {deadline_ms}: by its limit it may take {limit_ms}.",
+        "Shorten its limit, or submit it again with a later deadline or none."), (
+        "마감에 늦음", "제한 시간({limit_ms}) 때문에 {deadline_ms}까지 끝낼 수 없습니다.",
+        "제한 시간을 줄이거나, 더 늦은 마감으로 또는 마감 없이 다시 제출하십시오.")),
     K.RULED_OUT: _text("taste", _WAIT, (
         "Kept off by the policy", "Wherever it could run, the policy keeps work off: {taste}.",
         "Wait until that changes, or allow other sites or types."), (
@@ -179,10 +184,12 @@ _WAITING: dict[K, ReasonText] = {
         "Wait, or ask for so little time that it ends before then."), (
         "예약된 자리", "자리가 있지만 {until_ms}까지 시작할 {for_workload|을/를} 위해 비워 두었습니다.",
         "기다리거나, 그 전에 끝나도록 제한 시간을 줄이십시오.")),
-    K.WAITS_VICTIMS: _text("victims", _WAIT, (
-        "Others are making room", "{victims} running attempts were asked to stop for it.",
+    K.WAITS_VICTIMS: _text("victims yielding", _WAIT, (
+        "Others are making room",
+        "{victims} running attempts were asked to stop for it[; {yielding} of them are background work].",
         "Wait: it starts when they are gone."), (
-        "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다.", "비워지는 대로 시작합니다.")),
+        "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다[ (그중 배경 작업 {yielding}개)].",
+        "비워지는 대로 시작합니다.")),
     K.POWER_SHORT: _text("wanted_mw free_mw from_ms", _WAIT, (
         "Waits for power", "It would draw {wanted_mw} (cooling included), but of what its site may draw from {from_ms} on, "
         "{free_mw} is left.",

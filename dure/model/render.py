@@ -25,7 +25,7 @@ _TEXT_MAX = 500  # of one fact: who asks gets an answer, not an echo of everythi
 _LIST_MAX = 50
 _CODE_MAX = 16  # of a currency
 
-_MOMENTS = frozenset({"from_ms", "until_ms", "at_ms", "starts_ms", "expires_ms", "ends_ms", "promised_ms"})
+_MOMENTS = frozenset({"from_ms", "until_ms", "at_ms", "starts_ms", "expires_ms", "ends_ms", "promised_ms", "deadline_ms"})
 _MONEY = frozenset({"hold", "held", "available", "asked", "amount", "settled"})
 _PLAIN = frozenset({"exit_code", "epoch", "current", "protocol", "oldest", "newest"})  # numbers that are names: no separators
 _WORDS: Mapping[str, Pairs] = {

@@ -107,6 +107,7 @@ class WorkloadSpec:
     demand: Demand = field(default_factory=Demand)
     workers: int = 1  # > 1 is a gang: whole or absent
     limit_ms: int = 0  # wall time; 0 takes the policy's default
+    deadline_ms: int = 0  # by when it has to be over, by its limit and grace; 0: any time will do
     priority: str = "normal"  # name of a priority class of the policy
     preemptible: bool = True
     checkpoint_interval_ms: int = 0  # 0: writes no checkpoints

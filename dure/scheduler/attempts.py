@@ -2,9 +2,10 @@
 work they would lose by it.
 
 Only RUNNING, preemptible attempts of strictly lower priority that have run their guaranteed time and make room for nobody yet
-are victims; strictly lower, so no chain of preemptions comes back to its beginning. Cheapest first, by the work that would be
-lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in normalised core-seconds; then lowest
-priority, then youngest, then id."""
+are victims; strictly lower, so no chain of preemptions comes back to its beginning. Work of a class that yields is guaranteed
+none, and makes room for all work of a higher priority; other work only for what preempts. Those that yield go first. Then
+cheapest first, by the work that would be lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in
+normalised core-seconds; then lowest priority, then youngest, then id."""
 
 from __future__ import annotations
 
@@ -39,8 +40,8 @@ def preemptible(s: Snapshot) -> Bool:
 
 
 def guaranteed_until(s: Snapshot) -> I64:
-    """By attempt: until when it is left alone."""
-    until: I64 = s.attempts.started_ms + s.policy.min_run_ms
+    """By attempt: until when it is left alone; 0: one that yields never is."""
+    until: I64 = np.where(s.attempts.yields, 0, s.attempts.started_ms + s.policy.min_run_ms)
     return until
 
 
@@ -55,9 +56,10 @@ def lost_work(s: Snapshot, at_ms: int) -> F64:
 
 
 def victims_first(s: Snapshot, at_ms: int, lost: F64) -> I32:
-    """Rows of those that may be asked at a moment, if nothing but time changes until then: the cheapest first."""
+    """Rows of those that may be asked at a moment, if nothing but time changes until then: first those
+    that yield, of either the cheapest first."""
     a = s.attempts
     rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= at_ms) & (latest_ends(s) > at_ms))
     # the order of rows is that of ids, among those that may be asked
-    ranked = np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows]))
+    ranked = np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows], ~a.yields[rows]))
     return rows[ranked].astype(np.int32)

@@ -14,7 +14,7 @@ from dure.model.policy import Taste
 from dure.scheduler.check_power import power_faults
 from dure.scheduler.check_quota import over_quota
 from dure.scheduler.plan import WAIT_CODES, Plan
-from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, RUNNING, STOPPING, Snapshot
+from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, FOREVER_MS, RUNNING, STOPPING, Snapshot
 
 OVERDUE_MS = 1_000  # an attempt past its latest end counts as gone a second from now, as in the plan
 WHOLE = 1000  # thousandths of a device
@@ -51,6 +51,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
     return (
         *_decided_once(snapshot, plan),
         *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
+        *_deadlines(snapshot, plan),
         *_victims(snapshot, plan),
         *_funds(snapshot, plan),
         *over_quota(snapshot, plan),
@@ -143,6 +144,21 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
             yield f"{name} gets a share of a device of {s.nodes.ids[node]}, which divides none"
 
 
+def _deadlines(s: Snapshot, p: Plan) -> Iterator[str]:
+    """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
+    limit, deadline = s.pending.limit_ms.tolist(), s.pending.deadline_ms.tolist()
+    if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
+        return
+    ends = _ends(s)
+    for i, row in enumerate(p.start_pending.tolist()):
+        leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        if max(leave, default=s.now_ms) + limit[row] > deadline[row]:
+            yield f"{s.pending.ids[row]} starts too late to be over by its deadline"
+    for row, at_ms in zip(p.reserve_pending.tolist(), p.reserve_ms.tolist(), strict=True):
+        if at_ms + limit[row] > deadline[row]:
+            yield f"{s.pending.ids[row]} is promised a moment that is too late for its deadline"
+
+
 def _bounds(s: Snapshot, row: int, site: int, accelerator: int) -> Iterator[str]:
     """What the policy never takes."""
     reads = _run(s.pending.data_ptr, s.pending.data_row, row)
@@ -188,14 +204,14 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
     yield from (f"{a.ids[v]} is a victim {n} times" for v, n in sorted(taken.items()) if n > 1)
     for i, row in enumerate(p.start_pending.tolist()):
         victims, nodes = _run(p.start_victim_ptr, p.victim_attempt, i), set(_run(p.start_worker_ptr, p.start_node, i))
-        if victims and not s.pending.preempts[row]:
-            yield f"{s.pending.ids[row]} may not preempt, but has victims"
+        if not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
+            yield f"{s.pending.ids[row]} may not preempt, but has victims that do not yield"
         for v in victims:
             if a.state[v] != RUNNING or not a.preemptible[v] or a.beneficiary[v] >= 0:
                 yield f"{a.ids[v]} may not be preempted"
             if a.priority[v] >= s.pending.priority[row]:
                 yield f"{a.ids[v]} has no lower priority than {s.pending.ids[row]}"
-            if s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
+            if not a.yields[v] and s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
                 yield f"{a.ids[v]} has not had its guaranteed run"
             if not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
                 yield f"{a.ids[v]} makes no room for {s.pending.ids[row]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from dure.model.policy import Policy, PriorityClass
 from dure.scheduler.change import NUMBERS, Rater
 from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import quotas_of
-from dure.scheduler.snapshot import I64, Snapshot, freeze
+from dure.scheduler.snapshot import I64, Attempts, Snapshot, freeze
 
 # What a snapshot has already been made with, so that another value changes no plan of it: how past use has decayed, which sites
 # were still taken to answer, and the bounds on what may be submitted.
@@ -66,7 +67,7 @@ def under_policy(snapshot: Snapshot, policy: Policy, rater: RaterOf) -> Snapshot
         priority[row], preempts[row] = new.value, new.preempts
         if rated:
             holds[p.alt_ptr[row] : p.alt_ptr[row + 1]] = _holds(snapshot, row, rater(policy, new.name), names)
-    attempts = replace(snapshot.attempts, priority=_values(snapshot.attempts.priority, old, policy))
+    attempts = replace(snapshot.attempts, **_classed(snapshot.attempts, old, policy))
     alternatives = replace(snapshot.alternatives, hold=holds)
     pending = replace(p, priority=priority, preempts=preempts)
     quotas = quotas_of(policy.quotas, snapshot.shares, snapshot.projects, snapshot.accelerators, snapshot.quotas.used)
@@ -121,10 +122,13 @@ def _holds(s: Snapshot, row: int, rate: Rater, names: tuple[str, ...]) -> I64:
     return np.array([rate(names[a], *demand, "") for a in types], np.int64)
 
 
-def _values(values: I64, old: Policy, new: Policy) -> I64:
-    """The values of running work under the new rules; which class it has is known by its old value alone."""
-    changed = values.copy()
+def _classed(attempts: Attempts, old: Policy, new: Policy) -> dict[str, Any]:
+    """What running work has of its class under the new rules; which class that is is known by its old value alone."""
+    values = attempts.priority
+    priority, yields = values.copy(), attempts.yields.copy()
     for value in np.unique(values).tolist():
         own = class_of(old, value, preempts=False)
-        changed[values == value] = new.class_of(own.name).value if own else value
-    return changed
+        if own is not None:
+            given = new.class_of(own.name)
+            priority[values == value], yields[values == value] = given.value, given.yields
+    return {"priority": priority, "yields": yields}

@@ -41,7 +41,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.FUNDS_SHORT, ("hold", "available", "currency")),
     (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
     # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
-    (ReasonKind.WAITS_VICTIMS, ("victims",)),
+    (ReasonKind.WAITS_VICTIMS, ("victims", "yielding")),
     # what it would draw at the meter; what its site may still draw, and from which moment on (now, or when the cap falls)
     (ReasonKind.POWER_SHORT, ("wanted_mw", "free_mw", "from_ms")),
     # the window in which nothing may run there, and before which it would not end
@@ -57,6 +57,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.BLOCK_TOO_SMALL, ("workers", "workers_fit_block")),
     # a site would take all of them now, but no block has room: what that takes which has most
     (ReasonKind.WAITS_BLOCK, ("workers", "workers_fit_now")),
+    (ReasonKind.TOO_LATE, ("deadline_ms", "limit_ms")),  # by its limit, it would not be over by its deadline
 )
 WAIT_CODE: dict[ReasonKind, int] = {kind: i for i, (kind, _) in enumerate(WAIT_CODES)}
 # too much is in use, by dimension: cores, memory, devices, shares of one

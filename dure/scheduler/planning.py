@@ -215,6 +215,13 @@ class Question:
             code = barred(board, cycle.power, cycle.low, cycle.high, own, c, sites, end, facts)
         return int(code), tuple(facts.tolist())
 
+    @property
+    def late(self) -> Verdict | None:
+        """That it could not be over by its deadline any more."""
+        queue = self.cycle.queue
+        latest, limit = int(queue.latest[0]), int(queue.limit[0])
+        return (WAIT_CODE[ReasonKind.TOO_LATE], (latest + limit, limit)) if latest < self.cycle.board.now else None
+
     def beyond(self, sites: Bool) -> Verdict | None:
         """What of its project's quotas keeps it from these sites."""
         facts = np.zeros(FACTS, np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 
 from dure.model.reason import Reason
 from dure.scheduler.plan import Plan, reason_of
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Alternatives, Snapshot, freeze, unused_shape
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, Alternatives, Snapshot, freeze, unused_shape
 
 _OF_NO_COLUMN = ("ids", "shape", "site_ptr", "site_row", "alt_ptr", "data_ptr", "data_row")
 
@@ -33,6 +33,7 @@ class Hypothetical:
     preempts: bool = False
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
+    deadline_ms: int = int(FOREVER_MS)
     data: tuple[int, ...] = ()  # data sets; -1: one that is nowhere
     block: bool = False
 
@@ -43,6 +44,7 @@ class Outlook:
 
     starts: bool
     claims: bool = False  # it starts when victims have left
+    forced: bool = False  # and not all of these are of classes that yield
     site: str = ""  # where it starts, or is promised to
     promised_ms: int = 0  # 0: nothing is promised
     reason: Reason | None = None  # why it waits
@@ -84,8 +86,9 @@ def outlook(snapshot: Snapshot, plan: Plan, row: int) -> Outlook:
     """What `plan`, of `snapshot`, holds for the workload in `row`."""
     started = np.flatnonzero(plan.start_pending == row).tolist()
     if started:
-        claims = bool(plan.start_victim_ptr[started[0]] < plan.start_victim_ptr[started[0] + 1])
-        return Outlook(starts=True, claims=claims, site=snapshot.sites.ids[plan.start_site[started[0]]])
+        victims = plan.victim_attempt[plan.start_victim_ptr[started[0]] : plan.start_victim_ptr[started[0] + 1]]
+        forced = bool((~snapshot.attempts.yields[victims]).any())
+        return Outlook(starts=True, claims=len(victims) > 0, forced=forced, site=snapshot.sites.ids[plan.start_site[started[0]]])
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     reason = reason_of(snapshot, plan, row)
     if not promised:

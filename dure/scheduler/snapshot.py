@@ -74,6 +74,7 @@ class Attempts:
     project: I32
     priority: I64  # value of its priority class
     preemptible: Bool
+    yields: Bool  # its class does: if it is preemptible, it makes room for any higher priority, at once
     started_ms: I64  # when it ran first as far as known, else when placed
     ends_ms: I64  # latest end by its limit and grace: what promises rest on
     checkpoint_ms: I64  # last known moment from which no work would be lost; started_ms when there is no checkpoint
@@ -109,6 +110,7 @@ class Pending:
     site_row: I32
     alt_ptr: I32  # CSR into Alternatives: at least one each, best first
     share_milli: I64  # per worker, thousandths of one device, below 1000; then `devices` is 0
+    deadline_ms: I64  # by when it has to be over, by its limit; FOREVER_MS: any time will do
     data_ptr: I32  # CSR into data_row: what it reads
     data_row: I32  # index into Snapshot.data
 

@@ -33,12 +33,12 @@ from dure.scheduler.kernels.state import (
     Rules,
 )
 from dure.scheduler.kernels.turns import make_turns
-from dure.scheduler.kernels.victims import Candidates
+from dure.scheduler.kernels.victims import GENTLY, Candidates, some_yield
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import DEPENDENCY_MET, I32, I64, Snapshot, unused_shape
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, I64, Pending, Snapshot, unused_shape
 
 
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
@@ -49,17 +49,18 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     queue = _queue(s, of)
     turns = make_turns(
         s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
-        _in_turn(s, standings.code[of], also),
+        _in_turn(s, standings.code[of], also), queue.latest,
     )  # fmt: skip
     most = int(demands.each.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     ends = latest_ends(s)
+    candidates = candidates_of(s, s.now_ms)
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
     made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
         low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=_quota(s),
-        power=power_of(s, ends, promises), turns=turns, candidates=candidates_of(s, s.now_ms), rules=_rules(s),
-        memory=_memory(standings, len(demands.sites), s.quotas.used.shape),
+        power=power_of(s, ends, promises), turns=turns, candidates=candidates, rules=_rules(s),
+        memory=_memory(standings, len(demands.sites), s.quotas.used.shape, candidates),
         found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
@@ -87,7 +88,8 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     seats = max(1, min(int(demands.each.workers.max(initial=1)), len(s.nodes.ids)))
     more = seats > len(cycle.node)
     return cycle._replace(
-        queue=_queue(s, of), demands=demands, standings=standings, memory=_memory(standings, 1, s.quotas.used.shape), found=found,
+        queue=_queue(s, of), demands=demands, standings=standings, found=found,
+        memory=_memory(standings, 1, s.quotas.used.shape, cycle.candidates),
         node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
     )  # fmt: skip
 
@@ -142,11 +144,17 @@ def node_models(s: Snapshot) -> Models:
     return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
 
 
+def latest_starts(p: Pending) -> I64:
+    """The last moment at which each may start and be over by its deadline; `NEVER`: at any."""
+    latest: I64 = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - p.limit_ms, NEVER)
+    return latest
+
+
 def _queue(s: Snapshot, of: I32) -> Queue:
     p = s.pending
     return Queue(
-        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, p.alt_ptr.astype(np.int64),
-        s.alternatives.hold,
+        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, latest_starts(p),
+        p.alt_ptr.astype(np.int64), s.alternatives.hold,
     )  # fmt: skip
 
 
@@ -176,9 +184,11 @@ def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
     site = s.nodes.site[a.worker_node[a.worker_ptr[rows]]] if len(rows) else np.zeros(0, np.int32)
     by_site = np.argsort(site, kind="stable")
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
+    firm = ptr[:-1] + np.bincount(site[a.yields[rows]], minlength=len(s.sites.ids))
     return Candidates(
-        ptr, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_), a.worker_ptr.astype(np.int64),
-        np.zeros((3, len(s.nodes.ids)), np.int64), np.zeros(int(device_widths(s.nodes.device_mask).sum()), np.int64),
+        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_),
+        a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
+        np.zeros(int(device_widths(s.nodes.device_mask).sum()), np.int64),
     )  # fmt: skip
 
 
@@ -186,12 +196,15 @@ def _rules(s: Snapshot) -> Rules:
     return Rules(s.policy.backfill_depth, s.policy.reservations_max, np.array(PAY_ORDER, np.int64), s.core_rate)
 
 
-def _memory(standings: Standings, count: int, quotas: tuple[int, ...]) -> Memory:
+def _memory(standings: Standings, count: int, quotas: tuple[int, ...], candidates: Candidates) -> Memory:
     shape = standings.sites.shape
-    return Memory(
-        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full(shape, -NEVER, np.int64),
-        np.full(count, NEVER, np.int64), np.full(count, -NEVER, np.int64), np.full(quotas, NEVER, np.int64),
+    memory = Memory(
+        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full((2, *shape), -NEVER, np.int64),
+        np.full(count, NEVER, np.int64), np.full((2, count), -NEVER, np.int64), np.full(quotas, NEVER, np.int64),
     )  # fmt: skip
+    if not some_yield(candidates):
+        memory.calm[GENTLY] = NEVER
+    return memory
 
 
 def _found(waiting: int, workers: int, promises: int, attempts: int, standings: Standings, demands: Demands) -> Found:

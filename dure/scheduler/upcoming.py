@@ -15,7 +15,7 @@ from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
-from dure.scheduler.kernels.victims import Candidates, choose, fit_now
+from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
 from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, STOPPING, Bool, Snapshot
@@ -44,6 +44,7 @@ class Basis(StrEnum):
     LIMIT = "limit"  # of the attempt that ends, its grace included
     GRACE = "grace"  # it was told to stop
     GUARANTEED_RUN = "guaranteed_run"  # until its end nobody may take its place
+    YIELDS = "yields"  # it is of a class that makes room whenever anybody of a higher one needs it
     AWARD = "award"  # its first moment
 
 
@@ -57,6 +58,7 @@ class NextEvent:
     basis: Basis
     workload: str = ""  # whose attempt the subject is
     victims: int = 0  # how many make room, the subject among them
+    yielding: int = 0  # and how many of these are of a class that yields
 
 
 def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> NextEvent | None:
@@ -103,14 +105,15 @@ def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[Ne
 
 
 def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> NextEvent | None:
-    """For a waiting workload that may preempt: the event with which it can, if nothing else happens until then than that
-    guaranteed runs end and attempts reach their limits. Mostly the end of a guaranteed run; or of an attempt beside which too few
-    others could be asked. None when neither comes before `before_ms`."""
+    """For a waiting workload that may make others stop, as it preempts or as some yield: the event with which it can, if nothing
+    else happens until then than that guaranteed runs end and attempts reach their limits. Mostly the end of a guaranteed run; or
+    of an attempt beside which too few others could be asked. None when neither comes before `before_ms`."""
     s, sites = planning.s, asked.payable(asked.sites)
-    if not (s.pending.preempts[row] and planning.ahead(row) >= 0 and sites.any()):
+    guaranteed, may = guaranteed_until(s), preemptible(s)
+    may &= s.attempts.yields | s.pending.preempts[row]
+    if not ((s.pending.preempts[row] or may.any()) and planning.ahead(row) >= 0 and sites.any()):
         return None
-    guaranteed = guaranteed_until(s)
-    moments = np.unique(np.concatenate([guaranteed[preemptible(s)], latest_ends(s)]))
+    moments = np.unique(np.concatenate([guaranteed[may], latest_ends(s)]))
     moments = moments[(moments > s.now_ms) & (moments < before_ms)]
     board = _without_later(planning, row)
     at = bisect_left(moments.tolist(), True, key=lambda at_ms: Later(planning, asked, board, at_ms).suffice(sites))
@@ -120,7 +123,7 @@ def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> N
     victims = Later(planning, asked, board, at_ms).cheapest(sites)
     due = [v for v in victims if guaranteed[v] == at_ms]
     if due:
-        return _asked(s, due[0], at_ms, len(victims))
+        return _asked(s, due[0], at_ms, victims)
     return next((e for e in _endings(s, _nodes(asked, sites, board)) if e.at_ms == at_ms), None)
 
 
@@ -166,23 +169,25 @@ class Later:
         self._board = board._replace(used=used, ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
+        self._hows = (GENTLY, FORCE) if asked.cycle.queue.preempts[0] else (GENTLY,)
 
     def suffice(self, sites: Bool) -> bool:
         """Whether there is room at one of the sites if all who may be asked leave."""
         return any(
-            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers or len(self._choose(site, part))
+            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers
+            or len(self._choose(site, part, self._hows[-1]))
             for alt, site in np.argwhere(sites).tolist()
             for part in self._parts(alt, site)
         )
 
     def cheapest(self, sites: Bool) -> list[int]:
         """Whose place it would take: that of the cheapest victims, on the best of its alternatives that has any."""
-        ranked = (self._ranked(alt, sites[alt]) for alt in range(len(sites)))
+        ranked = (self._ranked(alt, sites[alt], how) for how in self._hows for alt in range(len(sites)))
         return next((found[0][3] for found in ranked if found), [])
 
-    def _ranked(self, alt: int, sites: Bool) -> list[tuple[float, int, int, list[int]]]:
+    def _ranked(self, alt: int, sites: Bool, how: int) -> list[tuple[float, int, int, list[int]]]:
         """What is lost, how many make room, where, and who: the least first."""
-        found = [(self._choose(at, part), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
+        found = [(self._choose(at, part, how), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
         lost = self._candidates.lost
         return sorted((sum(lost[v] for v in victims), len(victims), site, victims) for victims, site in found if victims)
 
@@ -193,23 +198,28 @@ class Later:
         step = parts(self._gang, low, high)
         return ((part, part + step) for part in range(low, high, step))
 
-    def _choose(self, site: int, part: tuple[int, int]) -> list[int]:
+    def _choose(self, site: int, part: tuple[int, int], how: int) -> list[int]:
         victims = np.zeros(len(self._candidates.attempt), np.int32)
         priority = int(self._asked.cycle.queue.priority[0])
-        count = choose(self._board, self._candidates, site, *part, self._gang, priority, victims)
+        count = choose(self._board, self._candidates, site, *part, self._gang, priority, how, victims)
         chosen: list[int] = victims[:count].tolist()
         return chosen
 
 
-def _asked(s: Snapshot, victim: int, at_ms: int, victims: int) -> NextEvent:
+def _asked(s: Snapshot, victim: int, at_ms: int, victims: list[int]) -> NextEvent:
     a = s.attempts
-    return NextEvent(NextKind.PREEMPTION, a.ids[victim], at_ms, Basis.GUARANTEED_RUN, a.workloads[victim], victims)
+    basis = Basis.YIELDS if a.yields[victim] else Basis.GUARANTEED_RUN
+    return NextEvent(NextKind.PREEMPTION, a.ids[victim], at_ms, basis, a.workloads[victim], len(victims), _yielding(s, victims))
+
+
+def _yielding(s: Snapshot, victims: list[int]) -> int:
+    return int(np.count_nonzero(s.attempts.yields[victims]))
 
 
 def asked_now(s: Snapshot, plan: Plan, start: int) -> NextEvent | None:
     """Whom a plan asks to make room for its start number `start`; None when that one starts at once."""
     victims = plan.victim_attempt[plan.start_victim_ptr[start] : plan.start_victim_ptr[start + 1]].tolist()
-    return _asked(s, victims[0], s.now_ms, len(victims)) if victims else None
+    return _asked(s, victims[0], s.now_ms, victims) if victims else None
 
 
 def leaving(s: Snapshot, workload: str) -> NextEvent | None:
@@ -222,4 +232,5 @@ def leaving(s: Snapshot, workload: str) -> NextEvent | None:
         return None
     ends = latest_ends(s)
     last = max(victims, key=lambda v: (ends[v], a.ids[v]))
-    return NextEvent(NextKind.VICTIM_LEAVES, a.ids[last], int(ends[last]), Basis.GRACE, a.workloads[last], len(victims))
+    told = (len(victims), _yielding(s, victims))
+    return NextEvent(NextKind.VICTIM_LEAVES, a.ids[last], int(ends[last]), Basis.GRACE, a.workloads[last], *told)

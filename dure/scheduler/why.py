@@ -86,7 +86,8 @@ def _starts(s: Snapshot, plan: Plan, row: int) -> Why:
 
 
 def _victims(event: NextEvent) -> Reason:
-    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims)
+    background = {"yielding": event.yielding} if event.yielding else {}
+    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims, **background)
 
 
 def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:
@@ -98,7 +99,9 @@ def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:
         yield asked.unpaid(asked.sites)
     if early is not None:
         yield early
-    if asked.standing is None:
+    if asked.standing is None and asked.late is not None:
+        yield asked.late
+    elif asked.standing is None:
         beyond = asked.beyond(asked.sites)
         if beyond is not None:
             yield beyond
@@ -133,4 +136,4 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
         elif not asked.payable(sites).any():
             yield asked.unpaid(sites)
         else:
-            yield early or asked.beyond(sites) or _others(asked.blocked(sites, alone, site), row)
+            yield early or asked.late or asked.beyond(sites) or _others(asked.blocked(sites, alone, site), row)

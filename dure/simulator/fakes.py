@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ class SeededEntropy:
 
     def new_id(self, prefix: str, now_ms: int) -> str:
         self._count += 1
-        return f"{prefix}_{_base32(now_ms, 10)}{_base32(self._count, 16)}"
+        return f"{prefix}_{_moment(now_ms)}{_block(self._count >> _BLOCK)}{_LAST[self._count & _BLOCK_MASK]}"
 
     def secret(self, n_bytes: int) -> str:
         return self._random.randbytes(n_bytes).hex()
@@ -50,6 +51,22 @@ def _base32(number: int, width: int) -> str:
         number, digit = divmod(number, 32)
         digits.append(_ALPHABET[digit])
     return "".join(reversed(digits))
+
+
+# Many ids are made in a moment, and a thousand with all but the last two digits alike.
+_BLOCK = 10
+_BLOCK_MASK = (1 << _BLOCK) - 1
+_LAST = tuple(_base32(number, 2) for number in range(1 << _BLOCK))
+
+
+@lru_cache(maxsize=16)
+def _moment(now_ms: int) -> str:
+    return _base32(now_ms, 10)
+
+
+@lru_cache(maxsize=16)
+def _block(number: int) -> str:
+    return _base32(number, 14)
 
 
 class WorldLink:

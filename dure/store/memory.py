@@ -6,11 +6,11 @@ import heapq
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from dure.errors import Conflict, DuplicateKey, StoreError
+from dure.model.codec import changed
 from dure.model.records import Plane
 from dure.ports import Reader, Tx, Where
 from dure.store.kinds import INDEXES, KINDS, SEQUENCES, shape
@@ -103,11 +103,13 @@ class _MemoryReader:
         self._shared = shared
 
     def get(self, kind: type[R], id: str) -> R | None:
-        return cast("R | None", self._shared.table(kind).rows.get(id))
+        table = self._shared.tables.get(kind) or self._shared.table(kind)
+        return cast("R | None", table.rows.get(id))
 
     def get_many(self, kind: type[R], ids: Collection[str]) -> dict[str, R]:
-        found = ((id, self.get(kind, id)) for id in sorted(set(ids)))
-        return {id: record for id, record in found if record is not None}
+        get = self.get
+        wanted = sorted(set(ids)) if len(ids) > 1 else ids
+        return {id: record for id in wanted if (record := get(kind, id)) is not None}
 
     def find(
         self, kind: type[R], where: Where = ALL, *, after: str = "", limit: int = 0, order: str = "id", descending: bool = False
@@ -153,10 +155,12 @@ class _MemoryTx(_MemoryReader):
 
     def get(self, kind: type[R], id: str) -> R | None:
         self._require_live()
-        record = self._overlay.get(kind, {}).get(id)
-        if record is None:
-            return super().get(kind, id)
-        return None if record is _GONE else cast(R, record)
+        written = self._overlay.get(kind)
+        record = written.get(id) if written else None
+        if record is not None:
+            return None if record is _GONE else cast(R, record)
+        table = self._shared.tables.get(kind) or self._shared.table(kind)
+        return cast("R | None", table.rows.get(id))
 
     def insert(self, record: Any) -> None:
         kind = type(record)
@@ -170,7 +174,7 @@ class _MemoryTx(_MemoryReader):
             raise Conflict(f"{type(record).__name__} {record.id!r} is gone")
         if stored.version != record.version:
             raise Conflict(f"{type(record).__name__} {record.id!r} is at version {stored.version}, not {record.version}")
-        raised = replace(record, version=record.version + 1)
+        raised = changed(record, version=record.version + 1)
         self._write(raised)
         return raised
 
@@ -212,10 +216,18 @@ class _MemoryTx(_MemoryReader):
         return _filter((*below, *above), where)
 
     def _require_unique(self, kind: type[Any], name: str) -> None:
-        given = [r for r in self._overlay.get(kind, {}).values() if r is not _GONE and getattr(r, name) > 0]
-        for record in given:
-            if len(list(self._matching(kind, {name: getattr(record, name)}))) > 1:
-                raise DuplicateKey(f"{kind.__name__}.{name} {getattr(record, name)} is taken")
+        written = self._overlay.get(kind)
+        if not written:
+            return
+        stored, given = self._shared.table(kind).indexes[name], set()
+        for id, record in written.items():
+            value = getattr(record, name) if record is not _GONE else 0
+            if value <= 0:
+                continue
+            others = [other for other in stored.get(value, ()) if other != id and other not in written]
+            if value in given or others:
+                raise DuplicateKey(f"{kind.__name__}.{name} {value} is taken")
+            given.add(value)
 
     def _require_live(self) -> None:
         if not self._live:

@@ -37,7 +37,7 @@ def test_an_urgent_job_is_told_who_will_make_room_when_its_guaranteed_run_ends(p
     guaranteed_ms = attempt_of(plane, "alice", victim)["running_ms"] + MIN_RUN_MS
     assert event == {
         "kind": "preemption", "subject": attempt, "workload": victim, "at_ms": guaranteed_ms, "basis": "guaranteed_run",
-        "victims": 1,
+        "victims": 1, "yielding": 0,
     }  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def test_while_others_make_room_it_is_told_until_when_their_grace_runs(plane: Ap
     ends_ms = attempt_of(plane, "alice", victim)["stop_asked_ms"] + 7_000
     assert answer["why"]["next_event"] == {
         "kind": "victim_leaves", "subject": attempt, "workload": victim, "at_ms": ends_ms, "basis": "grace", "victims": 1,
+        "yielding": 0,
     }  # fmt: skip
     assert answer["why"]["change"] is None and answer["change"] == {}
 
@@ -69,6 +70,41 @@ def test_a_quote_tells_what_is_charged_at_least_for_making_others_stop(plane: Ap
     plane.controller.step()
     quote = plane.post("manager", "/quotes", {"project": "alpha", "job": job})
     assert (quote["claims"], quote["least_ms"]) == (True, MIN_RUN_MS)
+
+
+def background_of(plane: ApiPlane, who: str, project: str) -> str:
+    """A job of the class that yields, on the whole node, that has only just begun."""
+    epoch = plane.join()
+    plane.controller.step()
+    job = {**JOB, "resources": WHOLE, "limit": "1h", "priority": "background"}
+    id: str = plane.submit(who, project, job=job)["ids"][0]
+    plane.controller.step()
+    (order,) = plane.post("agent", "/agent/poll", {"epoch": epoch})["orders"]
+    plane.report(epoch, order["attempt"], order["epoch"], id, "running")
+    plane.controller.step()
+    return id
+
+
+def test_normal_work_starts_behind_background_work_and_owes_it_nothing(plane: ApiPlane) -> None:
+    background = background_of(plane, "bob", "beta")
+    job = {**JOB, "resources": WHOLE, "limit": "30s"}  # shorter than any guaranteed run
+    quote = plane.post("alice", "/quotes", {"project": "alpha", "job": job})
+    assert (quote["claims"], quote["starts_now"], quote["least_ms"]) == (True, False, 0)
+    id = plane.submit("alice", "alpha", job=job)["ids"][0]
+    plane.controller.step()
+    plane.controller.step()
+    answer = plane.get("alice", f"/workloads/{id}/why")
+    assert answer["reason"]["facts"] == {"victims": 1, "yielding": 1}
+    assert answer["why"]["next_event"]["yielding"] == 1
+    assert attempt_of(plane, "bob", background)["stop_cause"] == "preempted"
+    plane.post("alice", f"/workloads/{id}/cancel")
+    (tried,) = plane.get("alice", f"/workloads/{id}/attempts")["items"]
+    assert (tried["outcome"], tried["settled"], tried["charge_rest_nano"]) == ("withdrawn", 0, 0)
+
+
+def test_a_policy_says_which_classes_yield(plane: ApiPlane) -> None:
+    policy = plane.get("admin", "/policy")
+    assert {c["name"] for c in policy["classes"] if c["yields"]} == {"background"}
 
 
 def test_work_that_may_make_others_stop_has_at_least_the_limit_that_it_is_charged_for(plane: ApiPlane) -> None:

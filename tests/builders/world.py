@@ -96,14 +96,15 @@ class World:
     def attempt(
         self, id: str, seats: Sequence[tuple[str, int]], *, project: str = "lab", priority: str = "normal", cores: float = 1,
         memory: int = 512, state: int = RUNNING, preemptible: bool = True, started: float = -600, ends: float | None = HOUR_S,
-        checkpoint: float | None = None, beneficiary: str = "", workload: str = "", share: int = 0,
+        checkpoint: float | None = None, beneficiary: str = "", workload: str = "", share: int = 0, yields: bool = False,
     ) -> World:  # fmt: skip
-        """seats: (node id, device mask) of each worker. ends None: nobody knows. share: thousandths of the device in its mask."""
+        """seats: (node id, device mask) of each worker. ends None: nobody knows. share: thousandths of the device in its mask.
+        yields: its class does, whatever that is."""
         self._known(project)
         self.attempts.append({
             "id": id, "workload": workload or f"w-{id}", "seats": tuple(seats), "project": project,
             "priority": PRIORITY[priority].value, "cores_milli": int(cores * 1000), "memory": memory, "state": state,
-            "preemptible": preemptible, "started_ms": self._at(started),
+            "preemptible": preemptible, "yields": yields, "started_ms": self._at(started),
             "ends_ms": int(FOREVER_MS) if ends is None else self._at(ends),
             "checkpoint_ms": self._at(started if checkpoint is None else checkpoint), "beneficiary": beneficiary,
             "share": share,
@@ -122,7 +123,7 @@ class World:
         devices: int = 0, accelerators: Sequence[str] | None = None, limit: float = HOUR_S, sites: Sequence[str] = (),
         hold: int | Sequence[int] = 0, merit: int = -1, preemptible: bool = True, submitted: float | None = None,
         eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0, data: Sequence[str] = (),
-        block: bool = False,
+        block: bool = False, deadline: float | None = None,
     ) -> World:  # fmt: skip
         """accelerators: best first; none named: any type there is when devices are wanted. hold: won, one for all
         alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them."""
@@ -133,6 +134,7 @@ class World:
             "sites": tuple(sites), "hold": hold, "merit": merit, "preemptible": preemptible,
             "submitted_ms": self._at(-1000 + len(self.waiting) if submitted is None else submitted),
             "eligible_ms": self._at(eligible), "dependency": dependency, "share": share, "data": tuple(data), "block": block,
+            "deadline_ms": int(FOREVER_MS) if deadline is None else self._at(deadline),
         })  # fmt: skip
         return self
 
@@ -232,6 +234,7 @@ class World:
             _i32(projects.index(a["project"]) for a in rows),
             _i64(a["priority"] for a in rows),
             np.array([a["preemptible"] for a in rows], np.bool_),
+            np.array([a["yields"] for a in rows], np.bool_),
             *(_i64(a[name] for a in rows) for name in ("started_ms", "ends_ms", "checkpoint_ms", "cores_milli", "memory")),
             _i32(ids.index(a["beneficiary"]) if a["beneficiary"] else -1 for a in rows),
             _ptr(len(a["seats"]) for a in rows),
@@ -261,6 +264,7 @@ class World:
             _i32(sites.index(s) if s in sites else -1 for p in rows for s in p["sites"]),
             _ptr(len(_types(p, types)) for p in rows),
             _i64(p["share"] for p in rows),
+            _i64(p["deadline_ms"] for p in rows),
             _ptr(len(p["data"]) for p in rows),
             _i32(self._data().index(name) if name in self._data() else -1 for p in rows for name in p["data"]),
         )

@@ -14,6 +14,7 @@ from dure.scheduler.snapshot import DEPENDENCY_MET, DEPENDENCY_WAITS, LAUNCHING,
 from tests.builders.world import World
 
 PROJECTS = ("ant", "bee", "cat")
+FIRM = tuple(replace(c, yields=False) for c in Policy().classes)  # who yields is drawn by itself
 PRIORITIES = ("background", "low", "normal", "high", "urgent")
 
 
@@ -40,13 +41,15 @@ class Left:
 @st.composite
 def worlds(
     draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False,
-    shares: bool = False, tastes: bool = False, blocks: bool = False,
+    shares: bool = False, tastes: bool = False, blocks: bool = False, yields: bool = False,
 ) -> World:  # fmt: skip
     """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
-    cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes:
-    what sites are preferred for, and how much; blocks: nodes stand in some, and work asks for one. None is drawn unless asked
-    for, so that a world without them is the same as it always was."""
-    world = World(policy=replace(Policy(), reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12))))
+    cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes: what sites
+    are preferred for, and how much; blocks: nodes stand in some, and work asks for one; yields: some of what runs is of a class
+    that does. None is drawn unless asked for, so that a world without them is the same as it always was."""
+    world = World(
+        policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12)))
+    )
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
     for site in sites:
@@ -75,6 +78,9 @@ def worlds(
         _quotas(draw, world)
     if blocks:
         _blocks(draw, world)
+    if yields:
+        for attempt in world.attempts:
+            attempt["yields"] = draw(st.booleans())
     return world
 
 
@@ -95,6 +101,7 @@ def _tastes(draw: st.DrawFn, world: World) -> None:
         ),
     )  # fmt: skip
     for waiting in world.waiting:
+        waiting["deadline_ms"] = world.now_ms + 1000 * draw(st.sampled_from((200, 700, 4000, 10**9, 10**9)))
         waiting["data"] = draw(st.sampled_from(((), (), ("kcc",), ("kcc", "weather"), ("nowhere",))))
 
 

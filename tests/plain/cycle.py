@@ -92,7 +92,7 @@ class Cycle:
             return Chance.WAITS
         if self._spot(group) is not None:
             return Chance.STARTS
-        return Chance.CLAIMS if group.preempts and self._forced(group) is not None else Chance.WAITS
+        return Chance.CLAIMS if self._forced(group) is not None else Chance.WAITS
 
     def _turn(self, turns: Turns, row: int) -> None:
         if len(self.done.ahead) % PACE_EVERY == 0:
@@ -123,7 +123,7 @@ class Cycle:
             return False
         if self._start(row, group):
             return True
-        if group.preempts and self._preempt(row, group):
+        if self._preempt(row, group):
             return True
         return len(self.done.promises) < self.s.policy.reservations_max and not group.hopeless and self._promise(row, group)
 
@@ -214,7 +214,7 @@ class Cycle:
     def _preempt(self, row: int, group: Group) -> bool:
         found = self._forced(group)
         if found is None:
-            self._spared.add((group.priority, *group.key))
+            self._spared.add((group.priority, group.preempts, *group.key))
             return False
         self._claim(row, group.shape, *found)
         return True
@@ -222,7 +222,7 @@ class Cycle:
     def _forced(self, group: Group) -> Taking | None:
         """Whose place it could take. Claims keep off the nodes of every promise: how soon a victim leaves is not known well
         enough to go below one."""
-        if (group.priority, *group.key) in self._spared:
+        if (group.priority, group.preempts, *group.key) in self._spared:
             return None
         promised = [node for p in self.done.promises.values() for node in p.seats.nodes]
         return cheapest(self.candidates, self.ground, group, promised)

@@ -1,7 +1,8 @@
 """Who makes room for work that preempts.
 
 Only RUNNING, preemptible attempts of strictly lower priority that have run their guaranteed time and make room for nobody
-yet; strictly lower, so no chain of preemptions comes back to its beginning. Cheapest first, by the work that would be
+yet; strictly lower, so no chain of preemptions comes back to its beginning. Those of classes that yield are guaranteed none, go
+first, and make room for whoever has a higher priority, by themselves if they suffice. Cheapest first, by the work that would be
 lost: workers x (cores + devices x core_rate) x time since the last checkpoint, in normalised core-seconds; then lowest
 priority, then youngest, then id. As many are taken as are needed, and then, dearest first, each one is let go without whom the
 rest still suffice, so no victim could be spared.
@@ -29,13 +30,13 @@ class Candidates:
 
     def __init__(self, s: Snapshot, ground: Ground, at_ms: int | None = None, taken: Collection[int] = ()) -> None:
         a = s.attempts
-        self._ground, self._priority = ground, a.priority
+        self._ground, self._priority, self._yields = ground, a.priority, a.yields
         self._at_ms = s.now_ms if at_ms is None else at_ms
         self._later = self._at_ms > s.now_ms
         self.lost: list[float] = lost_work(s, self._at_ms).tolist()
         legal = preemptible(s) & (guaranteed_until(s) <= self._at_ms) & (latest_ends(s) > self._at_ms)
         rows = np.flatnonzero(legal).tolist()
-        rows.sort(key=lambda i: (self.lost[i], a.priority[i], -a.started_ms[i], a.ids[i]))
+        rows.sort(key=lambda i: (not a.yields[i], self.lost[i], a.priority[i], -a.started_ms[i], a.ids[i]))
         self._order: list[int] = rows
         self._ptr = a.worker_ptr
         self._node = a.worker_node
@@ -60,9 +61,11 @@ class Candidates:
             for way in group.ways
         )
 
-    def choose(self, need: Need, workers: int, priority: int, site: int, usable: Bool) -> list[int]:
-        """Victims at a site, dearest first, whose leaving makes room on its `usable` nodes; empty when none suffice."""
+    def choose(self, need: Need, workers: int, priority: int, force: bool, site: int, usable: Bool) -> list[int]:
+        """Victims at a site, dearest first, whose leaving makes room on its `usable` nodes; empty when none suffice. force:
+        also of those that do not yield."""
         ranked = [i for i in self._order if self._site[i] == site and self._priority[i] < priority and i not in self.taken]
+        ranked = [i for i in ranked if force or self._yields[i]]
 
         def enough(chosen: list[int]) -> bool:
             return int((workers_in(self.room(chosen), need) * usable).sum()) >= workers
@@ -94,15 +97,16 @@ class Candidates:
 def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[int]) -> Taking | None:
     """Whose place a workload takes: that of the cheapest victims, on the best of its ways that has any. `kept` are nodes that it
     has to keep off."""
-    for way in group.ways:
-        usable = ground.usable(way.accelerator).copy()
-        usable[kept] = False
-        found = []
-        for site in np.flatnonzero(way.sites).tolist():
-            victims = candidates.choose(group.shape.need, group.shape.workers, group.priority, site, usable)
-            if victims:
-                found.append((sum(candidates.lost[v] for v in victims), len(victims), site, victims))
-        if found:
-            _, _, site, victims = min(found)
-            return way, site, victims, usable
+    for force in (False, True) if group.preempts else (False,):
+        for way in group.ways:
+            usable = ground.usable(way.accelerator).copy()
+            usable[kept] = False
+            found = []
+            for site in np.flatnonzero(way.sites).tolist():
+                victims = candidates.choose(group.shape.need, group.shape.workers, group.priority, force, site, usable)
+                if victims:
+                    found.append((sum(candidates.lost[v] for v in victims), len(victims), site, victims))
+            if found:
+                _, _, site, victims = min(found)
+                return way, site, victims, usable
     return None

@@ -258,13 +258,14 @@ def test_a_trace_without_jobs_is_over_at_once() -> None:
     assert (len(run), run.until_ms) == (0, 0)
 
 
-def test_progress_is_told_on_the_way() -> None:
+@pytest.mark.parametrize(("compiled", "jobs"), [(False, 250), (True, 2500)])
+def test_progress_is_told_on_the_way(compiled: bool, jobs: int) -> None:
     told: list[Progress] = []
-    rows = [(10 * n, 5, 1, 4) for n in range(250)]
-    trial(trace_of(rows), fleet(1), rules_of("fifo"), say=told.append)
-    assert [(p.policy, p.jobs) for p in told] == [("fifo", 250)] * 2
+    rows = [(10 * n, 5, 1, 4) for n in range(jobs)]
+    trial(trace_of(rows), fleet(1), rules_of("fifo"), compiled=compiled, say=told.append)
+    assert [(p.policy, p.jobs) for p in told] == [("fifo", jobs)] * 2
     assert [p.ended for p in told] == sorted(p.ended for p in told)
-    assert 0 < told[0].ended < 250
+    assert 0 < told[0].ended < jobs
 
 
 # -- power ---------------------------------------------------------------------------------------------------------------------

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import heapq
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import dure
-from dure.backends.fake.script import FOREVER_MS, Record, Script, fate, next_change_ms, progress_ms
+from dure.backends.fake.script import FOREVER_MS, Record, Script, fate, has_ended, next_change_ms, progress_ms
 from dure.errors import BackendError
 from dure.model.workload import Outcome
 from dure.ports import Clock, LaunchOrder, Observation
@@ -36,7 +37,8 @@ class FakeDriver:
     """Driver, LogReader and Forgetter. Deterministic: what it answers follows from its calls and the clock.
 
     nodes: as `inventory` gives them. durations: milliseconds of work by workload id or spec name; scripts: the same for whole
-    Scripts, and looked at first; default: for what neither names."""
+    Scripts, and looked at first; default: for what neither names. saved: work in checkpoints of forgotten attempts, by project
+    and workload; several drivers with one of these have common storage."""
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class FakeDriver:
         durations: Mapping[str, int] | None = None,
         scripts: Mapping[str, Script] | None = None,
         default: Script = Script(),
+        saved: dict[tuple[str, str], int] | None = None,
     ) -> None:
         self._clock = clock
         self._nodes = {str(n["name"]): dict(n) for n in nodes}
@@ -53,8 +56,11 @@ class FakeDriver:
         self._scripts = dict(scripts or {})
         self._default = default
         self._records: dict[str, Record] = {}
+        self._of: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)  # project, workload → its attempts in `_records`
+        self._due: list[tuple[int, str]] = []  # a heap: when attempts change their phase, and what has since turned out otherwise
+        self._changed: dict[str, None] = {}  # did so by themselves, and nobody has asked since
         self._forgotten: set[str] = set()
-        self._saved: dict[tuple[str, str], int] = {}  # project, workload → work in its checkpoints, of forgotten attempts
+        self._saved = saved if saved is not None else {}
         self._rejections: deque[str] = deque()
         self._lost_requests: Counter[str] = Counter()
         self._lost_replies: Counter[str] = Counter()
@@ -83,7 +89,8 @@ class FakeDriver:
                 record = Record(order=order, script=Script(), launched_ms=self._clock.now_ms(), rejected="forgotten")
                 return fate(record, record.launched_ms)
             if order.attempt not in self._records:
-                self._records[order.attempt] = self._record(order)
+                self._keep(self._record(order))
+                self._of[order.project, order.workload][order.attempt] = None
             return fate(self._records[order.attempt], self._clock.now_ms())
 
     def stop(self, attempt: str, cause: Outcome, grace_ms: int) -> None:
@@ -92,8 +99,8 @@ class FakeDriver:
             if record is None or record.stop_cause is not Outcome.NONE:
                 return
             now_ms = self._clock.now_ms()
-            if fate(record, now_ms).phase != "ended":
-                self._records[attempt] = replace(record, stop_ms=now_ms, stop_cause=cause, stop_grace_ms=max(0, grace_ms))
+            if not has_ended(record, now_ms):
+                self._keep(replace(record, stop_ms=now_ms, stop_cause=cause, stop_grace_ms=max(0, grace_ms)))
 
     def observe(self, attempts: Collection[str] | None = None) -> Sequence[Observation]:
         with self._called("observe"):
@@ -115,12 +122,17 @@ class FakeDriver:
         with self._called("forget"):
             record = self._records.get(attempt)
             now_ms = self._clock.now_ms()
-            if record is None or fate(record, now_ms).phase != "ended":
+            if record is None or not has_ended(record, now_ms):
                 return
             key = (record.order.project, record.order.workload)
-            self._saved[key] = max(self._saved.get(key, 0), progress_ms(record, now_ms))
+            if saved_ms := progress_ms(record, now_ms):
+                self._saved[key] = max(self._saved.get(key, 0), saved_ms)
             self._forgotten.add(attempt)
+            self._changed.pop(attempt, None)
             del self._records[attempt]
+            del self._of[key][attempt]
+            if not self._of[key]:
+                del self._of[key]
 
     # -- hooks ----------------------------------------------------------------------------------------------------------------
 
@@ -144,9 +156,9 @@ class FakeDriver:
         """The node dies now, and every attempt on it is lost (a gang as a whole)."""
         self._nodes[name]["up"] = False
         now_ms = self._clock.now_ms()
-        for attempt, record in self._records.items():
+        for record in tuple(self._records.values()):
             if name in map(node_name, record.order.workers) and record.died_ms == FOREVER_MS:
-                self._records[attempt] = replace(record, died_ms=now_ms)
+                self._keep(replace(record, died_ms=now_ms))
 
     def revive_node(self, name: str) -> None:
         """The node is back, empty."""
@@ -154,9 +166,36 @@ class FakeDriver:
 
     def next_change_ms(self) -> int | None:
         """The next moment after now at which an attempt here changes its phase by itself; None when none will."""
+        self._pass_by()
+        return self._due[0][0] if self._due else None
+
+    def changed(self) -> list[str]:
+        """Attempts here that have changed their phase by themselves since this was last asked."""
+        self._pass_by()
+        changed, self._changed = list(self._changed), {}
+        return changed
+
+    def _keep(self, record: Record) -> None:
+        self._records[record.order.attempt] = record
+        self._await(record)
+
+    def _await(self, record: Record) -> None:
+        at_ms = next_change_ms(record, self._clock.now_ms())
+        if at_ms is not None:
+            heapq.heappush(self._due, (at_ms, record.order.attempt))
+
+    def _pass_by(self) -> None:
+        """Let the first that is due be one that is to come, and is still so."""
         now_ms = self._clock.now_ms()
-        due = (next_change_ms(record, now_ms) for record in self._records.values())
-        return min((at_ms for at_ms in due if at_ms is not None), default=None)
+        while self._due:
+            at_ms, attempt = self._due[0]
+            record = self._records.get(attempt)
+            if record is not None and at_ms > now_ms and next_change_ms(record, now_ms) == at_ms:
+                return
+            heapq.heappop(self._due)
+            if record is not None and at_ms <= now_ms:
+                self._changed[attempt] = None
+                self._await(record)
 
     @contextmanager
     def _called(self, verb: str) -> Iterator[None]:
@@ -188,7 +227,7 @@ class FakeDriver:
 
     def _saved_ms(self, order: LaunchOrder, now_ms: int) -> int:
         names = {order.workload, order.origin} if order.spec.checkpoint_interval_ms else {order.workload}
-        mine = [r for r in self._records.values() if r.order.workload in names and r.order.project == order.project]
+        mine = [self._records[attempt] for name in names for attempt in self._of.get((order.project, name), ())]
         forgotten = [self._saved.get((order.project, name), 0) for name in names]
         return max([*forgotten, *(progress_ms(r, now_ms) for r in mine)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dure.model.codec import changed
 from dure.model.workload import Evidence, Outcome
 from dure.ports import LaunchOrder, Observation
 
@@ -21,6 +22,7 @@ class Script:
     signal: int = 0  # it dies of this signal; the exit code is then 128 + signal
     detail: str = ""
     term_ms: int | None = 0  # how long it takes to end after a polite signal; None: ignores it, and is killed after the grace
+    overstays: bool = False  # its backend does not end it at its limit: work of a trace that ran longer did so
     cpu_permille: int = 1000  # CPU time per run time and worker
     rss_max_mib: int = 1
     reject: str = ""  # not empty: the launch is rejected with this detail
@@ -63,7 +65,7 @@ def fate(record: Record, now_ms: int) -> Observation:
     if end.at_ms > now_ms:
         phase = "running" if now_ms >= record.started_ms else "launching"
         return _observation(record, phase, Outcome.NONE, _evidence(record, now_ms))
-    evidence = replace(
+    evidence = changed(
         _evidence(record, end.at_ms),
         started_ms=min(record.started_ms, end.at_ms),
         ended_ms=end.at_ms,
@@ -76,9 +78,14 @@ def fate(record: Record, now_ms: int) -> Observation:
 
 def next_change_ms(record: Record, now_ms: int) -> int | None:
     """When the phase of this attempt changes next; None when it has ended."""
-    if fate(record, now_ms).phase == "ended":
+    end_ms = FOREVER_MS if record.rejected else _end_of(record).at_ms
+    if record.rejected or end_ms <= now_ms:
         return None
-    return record.started_ms if now_ms < record.started_ms else min(_end_of(record).at_ms, record.died_ms)
+    return record.started_ms if now_ms < record.started_ms else min(end_ms, record.died_ms)
+
+
+def has_ended(record: Record, now_ms: int) -> bool:
+    return bool(record.rejected) or _end_of(record).at_ms <= now_ms
 
 
 def progress_ms(record: Record, now_ms: int) -> int:
@@ -97,7 +104,7 @@ def _end_of(record: Record) -> _End:
     limit_ms = record.started_ms + record.order.limit_ms
     causes = [
         natural,
-        _stopped(record, limit_ms, Outcome.TIMED_OUT, record.order.spec.grace_ms, natural),
+        None if script.overstays else _stopped(record, limit_ms, Outcome.TIMED_OUT, record.order.spec.grace_ms, natural),
         _stopped(record, record.stop_ms, record.stop_cause, record.stop_grace_ms, natural),
     ]
     first = min((c for c in causes if c is not None), key=lambda c: c.at_ms)

@@ -47,6 +47,7 @@ Accelerators = Annotated[list[str] | None, typer.Option("--accelerator", help="o
 Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
 Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
 TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
+Deadline = Annotated[str, typer.Option("--deadline", help="opt.deadline", metavar="MOMENT")]
 Priority = Annotated[str, typer.Option("--priority", help="opt.priority")]
 Topology = Annotated[str, typer.Option("--topology", help="opt.topology", metavar="any|block")]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="opt.checkpoint", metavar="TIME")]
@@ -65,6 +66,7 @@ def _declared(
     workers: Workers = 0,
     array: Array = 0,
     limit: TimeLimit = "",
+    deadline: Deadline = "",
     priority: Priority = "",
     topology: Topology = "",
     checkpoint: Checkpoint = "",

@@ -38,8 +38,13 @@ def policy_show(
         Column(run.t("col.value"), right=True),
         Column(run.t("col.price_factor"), right=True),
         Column(run.t("col.preempts")),
+        Column(run.t("col.yields")),
     ]
-    lines = [[c["name"], str(c["value"]), factor(c), run.t("word.yes") if c["preempts"] else ""] for c in row["classes"]]
+    said = run.t("word.yes")
+    lines = [
+        [c["name"], str(c["value"]), factor(c), said if c["preempts"] else "", said if c.get("yields") else ""]
+        for c in row["classes"]
+    ]
     run.console.table(classes, lines)
     tell_quotas(run, row["quotas"])
     _tell_preferences(run, row.get("preferences") or ())

@@ -34,6 +34,7 @@ class Asked:
     exact_limits: bool
     learned_limits: bool
     limit_days: float
+    whole_plane: bool
 
 
 def simulate(
@@ -52,6 +53,7 @@ def simulate(
     exact_limits: Annotated[bool, typer.Option("--exact-limits", help="opt.exact_limits")] = False,
     learned_limits: Annotated[bool, typer.Option("--learned-limits", help="opt.learned_limits")] = False,
     limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001)] = 7,
+    whole_plane: Annotated[bool, typer.Option("--whole-plane", help="opt.whole_plane")] = False,
 ) -> int:
     """A scenario tells its own fleet; a trace is told which one."""
     made = str(file) == MADE
@@ -72,6 +74,7 @@ def simulate(
         trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), out=out, seed=seed, format=format,
         every_s=every if every is not None else EVERY_S * made, jobs=jobs or (JOBS if made else 0), skip_bad=skip_bad,
         whole_shares=whole_shares, exact_limits=exact_limits, learned_limits=learned_limits, limit_days=limit_days,
+        whole_plane=whole_plane,
     )  # fmt: skip
     return int(trials.compare_policies(run, asked))
 

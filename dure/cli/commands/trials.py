@@ -17,6 +17,7 @@ from dure.cli.farm.compiling import compiled
 from dure.cli.run import Refusal, Run
 from dure.errors import ConfigError
 from dure.model.calendar import DAY_MS
+from dure.simulator.plane import refusal, whole_plane
 from dure.simulator.report import Run as Outcome
 from dure.simulator.report import compare, write_html, write_parquet
 from dure.simulator.report.words import Words
@@ -32,9 +33,10 @@ from dure.simulator.traces import (
     read_fleet,
     read_trace,
 )  # fmt: skip
-from dure.simulator.trial import POLICIES, Assumptions, Rules, rules_of, trial
+from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_of, trial
 from dure.simulator.trial import Progress as Step
 from dure.simulator.trial.asks import asks_of
+from dure.simulator.trial.warm import warm
 
 
 def compare_policies(run: Run, asked: Asked) -> int:
@@ -47,6 +49,8 @@ def compare_policies(run: Run, asked: Asked) -> int:
         if asked.out is not None:
             asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
         compiled(run)
+        if any(covered(trace, fleet, each, _assumptions(asked)) for each in rules):
+            compiled(run, warm, "trial.compiles")
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
     except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
         raise Refusal(str(wrong).replace("with skip_bad.", "with --skip-bad."), Exit.USAGE) from wrong
@@ -75,6 +79,11 @@ def _show(run: Run, asked: Asked, runs: list[Outcome]) -> None:
             run.note("trial.never_started", policy=name, count=count)
     if not any(rows["wait.longest"].values()):
         run.note("trial.nobody_waited")
+    for name, notes in told.items():
+        if asked.whole_plane:
+            run.note("trial.proved", policy=name, events=int(notes["events"].replace(",", "")))
+        if "refused" in notes:
+            run.note("trial.refused", policy=name, count=int(notes["refused"].replace(",", "")))
     for word, count in _assumed(runs[0]).items():
         run.note(f"trial.assumed.{word}", count=count, days=asked.limit_days)
 
@@ -83,7 +92,12 @@ def _rules(run: Run, asked: Asked) -> list[Rules]:
     for name in asked.policies:
         if name not in POLICIES:
             raise run.refusal("trial.unknown_policy", Exit.USAGE, name=name, known=", ".join(POLICIES))
-    return [rules_of(name) for name in asked.policies]
+    rules = [rules_of(name) for name in asked.policies]
+    strange = next((each for each in rules if asked.whole_plane and refusal(each)), None)
+    if strange is not None:
+        known = ", ".join(name for name, each in POLICIES.items() if not refusal(each))
+        raise run.refusal("trial.not_a_planes", Exit.USAGE, name=strange.name, known=known)
+    return rules
 
 
 def _fleet(run: Run, asked: Asked) -> Fleet:
@@ -144,8 +158,9 @@ def _tell_skipped(run: Run, reading: Reading) -> None:
 
 def _one(run: Run, asked: Asked, rules: Rules, trace: Trace, fleet: Fleet, notes: Mapping[str, str]) -> Outcome:
     given, every_ms = _assumptions(asked), round(asked.every_s * 1000)
+    way = whole_plane if asked.whole_plane else trial
     with _shown(run, rules.name, len(trace)) as bar:
-        return trial(trace, fleet, rules, name=asked.trace.name, every_ms=every_ms, assumptions=given, notes=notes, say=bar.tell)
+        return way(trace, fleet, rules, name=asked.trace.name, every_ms=every_ms, assumptions=given, notes=notes, say=bar.tell)
 
 
 class _Bar:

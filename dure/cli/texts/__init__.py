@@ -21,18 +21,48 @@ from dure.cli.texts.findings_ko import TEXTS as FINDINGS_KO
 from dure.cli.texts.help_en import TEXTS as HELP_EN
 from dure.cli.texts.help_ko import TEXTS as HELP_KO
 from dure.cli.texts.ko import TEXTS as KO
+from dure.cli.texts.placing_en import TEXTS as PLACING_EN
+from dure.cli.texts.placing_ko import TEXTS as PLACING_KO
 from dure.cli.texts.quotas_en import TEXTS as QUOTAS_EN
 from dure.cli.texts.quotas_ko import TEXTS as QUOTAS_KO
 from dure.cli.texts.traits_en import TEXTS as TRAITS_EN
 from dure.cli.texts.traits_ko import TEXTS as TRAITS_KO
+from dure.cli.texts.trials_en import TEXTS as TRIALS_EN
+from dure.cli.texts.trials_ko import TEXTS as TRIALS_KO
 from dure.cli.texts.whatif_en import TEXTS as WHATIF_EN
 from dure.cli.texts.whatif_ko import TEXTS as WHATIF_KO
+from dure.cli.texts.whole_en import TEXTS as WHOLE_EN
+from dure.cli.texts.whole_ko import TEXTS as WHOLE_KO
 from dure.model.money import nano_text
 from dure.model.render import particle
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {
-    "en": {**EN, **HELP_EN, **DEMO_EN, **FINDINGS_EN, **ENVELOPES_EN, **QUOTAS_EN, **TRAITS_EN, **WHATIF_EN},
-    "ko": {**KO, **HELP_KO, **DEMO_KO, **FINDINGS_KO, **ENVELOPES_KO, **QUOTAS_KO, **TRAITS_KO, **WHATIF_KO},
+    "en": {
+        **EN,
+        **HELP_EN,
+        **DEMO_EN,
+        **FINDINGS_EN,
+        **ENVELOPES_EN,
+        **PLACING_EN,
+        **QUOTAS_EN,
+        **TRAITS_EN,
+        **TRIALS_EN,
+        **WHATIF_EN,
+        **WHOLE_EN,
+    },
+    "ko": {
+        **KO,
+        **HELP_KO,
+        **DEMO_KO,
+        **FINDINGS_KO,
+        **ENVELOPES_KO,
+        **PLACING_KO,
+        **QUOTAS_KO,
+        **TRAITS_KO,
+        **TRIALS_KO,
+        **WHATIF_KO,
+        **WHOLE_KO,
+    },
 }
 
 

@@ -37,7 +37,6 @@ TEXTS: Mapping[str, str] = {
     "plans.victims": "are asked to make room",
     "plans.waits": "wait",
     "plans.promised": "of these, with a promised start",
-    "change.topology.any": "let the workers sit in several topology blocks",
     "plans.same": "Both start the same, at the same sites.",
     "plans.only_first": "Start as saved, and not otherwise ({n:,}): {ids}",
     "plans.only_second": "Start otherwise, and not as saved ({n:,}): {ids}",

@@ -37,7 +37,6 @@ TEXTS: Mapping[str, str] = {
     "plans.victims": "비켜 달라고 요청받음",
     "plans.waits": "대기",
     "plans.promised": "그 가운데 시작이 약속됨",
-    "change.topology.any": "워커를 여러 토폴로지 블록에 나누어 앉히기",
     "plans.same": "두 계획은 같은 작업을 같은 사이트에서 시작합니다.",
     "plans.only_first": "저장된 대로일 때만 시작({n:,}개): {ids}",
     "plans.only_second": "달리했을 때만 시작({n:,}개): {ids}",

@@ -66,7 +66,7 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     policy = policy_of(tx)
     if spec.bundle and use_bundle(tx, deed, project=project, sha256=spec.bundle) is None and origin:
         return bundle_gone(spec.bundle)
-    fault = spec_fault(tx, policy, project, spec, array)
+    fault = spec_fault(tx, policy, project, spec, array) or _late(policy, spec, deed.now_ms)
     if fault is not None:
         return fault
     origins = origins_of(tx, project, origin)
@@ -76,7 +76,7 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     if waiting > policy.waiting_max:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="waiting", limit=policy.waiting_max, asked=waiting)
     spec = replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
-    size = len(canonical(to_plain(spec))) * array
+    size = len(canonical(to_plain(spec))) * array if array else 0
     if size > ARRAY_BYTES_MAX:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="array_bytes", limit=ARRAY_BYTES_MAX, asked=size)
     quote = quoted_won(policy, spec)
@@ -115,6 +115,14 @@ def element_ids(array: str, elements: int) -> list[str]:
 def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> Reason | None:
     """The first thing that is wrong with a job, or None."""
     return next(_faults(reader, policy, project, spec, array), None)
+
+
+def _late(policy: Policy, spec: WorkloadSpec, now_ms: int) -> Reason | None:
+    """A deadline that could not be kept even if it started at once."""
+    soonest_ms = now_ms + (spec.limit_ms or policy.limit_ms_default) + spec.grace_ms
+    if spec.deadline_ms and spec.deadline_ms < soonest_ms:
+        return bad("deadline", "too_early", limit=soonest_ms)
+    return None
 
 
 def spec_faults(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> list[Reason]:

@@ -223,6 +223,15 @@ def empty_board(ground: Ground, index: Index) -> Board:
     )  # fmt: skip
 
 
+@inner
+def board_at(board: Board, now: int) -> Board:
+    """The same board at another moment."""
+    return Board(
+        now, board.ground, board.cells, board.here, board.tenures, board.promises, board.seats, board.used, board.order,
+        board.settled, board.closed,
+    )  # fmt: skip
+
+
 @kernel
 def _seat_all(board: Board, node: I32, role: I32, end: I64, mask: U64, share: I64, cores: I64, memory: I64) -> None:
     for i in range(len(node)):

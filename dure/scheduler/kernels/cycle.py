@@ -49,7 +49,7 @@ from dure.scheduler.kernels.state import (
     Memory,
 )
 from dure.scheduler.kernels.turns import charge, next_row
-from dure.scheduler.kernels.victims import Candidates, choose, seat_behind
+from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, seat_behind, some_yield
 from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
@@ -79,7 +79,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
                 used[ROW] = row
                 return REACHED
         c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
-        over = closed[c] <= limit[row] and (not preempts[row] or calm[c] >= priority[row])
+        over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
+        over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
         beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
         if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
@@ -111,32 +112,51 @@ def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> b
 def _turn(cycle: Cycle, row: int) -> None:
     """A turn that is more than a look: start, or make others leave, or promise; and charge the project for what it got."""
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
-    turns, rules, memory = cycle.turns, cycle.rules, cycle.memory
-    found = cycle.found
+    rules, memory, found = cycle.rules, cycle.memory, cycle.found
     c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
-    if memory.closed[c] > limit:
-        alt = _start(cycle, row)
+    in_time = queue.latest[row] >= board.now
+    if in_time and memory.closed[c] > limit:
+        alt = start_now(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
-    if charged < NOTHING and queue.preempts[row]:
-        alt = _preempt(cycle, row)
-        if alt >= 0:
-            charged = demands.kind[alt]
+    for how in (GENTLY, FORCE):  # the least disruptive first
+        may = in_time and (how == GENTLY or queue.preempts[row])
+        if charged < NOTHING and may and memory.calm[how, c] < queue.priority[row]:
+            alt = displace(cycle, row, how)
+            if alt >= 0:
+                charged = demands.kind[alt]
     if found.used[ASKING] != 0:
         return
-    if charged < NOTHING and board.used[PROMISES] < rules.promises and _promise(cycle, row):
+    if charged < NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.each.kind_ptr[c]]
-    if charged >= NOTHING:  # in normalised core-seconds, by its limit
-        rate = demands.each.cores[c] / 1000 + (demands.each.devices[c] + demands.each.share[c] / WHOLE) * rules.core_rate[charged]
-        charge(turns, queue.leaf[row], demands.each.workers[c] * rate * limit / 1000)
+    if charged >= NOTHING:
+        charge_for(cycle, row, int(charged))
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
         found.used[TRIED] += 1
 
 
+@inner
+def charge_for(cycle: Cycle, row: int, kind: int) -> None:
+    """Charge the project for what a workload gets on a type."""
+    each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
+    charge(
+        cycle.turns, queue.leaf[row],
+        due(
+            each.workers[c], each.cores[c], each.devices[c] + each.share[c] / WHOLE, cycle.rules.core_rate[kind], queue.limit[row]
+        ),
+    )  # fmt: skip
+
+
+@inner
+def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
+    """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
+    return workers * (cores / 1000 + devices * core_rate) * limit / 1000
+
+
 @inlined
-def _start(cycle: Cycle, row: int) -> int:
+def start_now(cycle: Cycle, row: int) -> int:
     """The alternative on which it starts now, -1: none has room."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
@@ -244,7 +264,7 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
 
 
 @inner
-def _preempt(cycle: Cycle, row: int) -> int:
+def displace(cycle: Cycle, row: int, how: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
@@ -258,7 +278,7 @@ def _preempt(cycle: Cycle, row: int) -> int:
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
-            site, low, victims = _cheapest(cycle, row, alt, currency)
+            site, low, victims = _cheapest(cycle, row, alt, currency, how)
             if site < 0:
                 continue
             if found.used[ASKING] != 0:
@@ -272,15 +292,15 @@ def _preempt(cycle: Cycle, row: int) -> int:
                 board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
-            _forget(memory)
+            _forget(memory, some_yield(candidates))
             return int(alt)
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
-    memory.calm[c] = lowest_of(standings.sites[first:last], memory.spared[first:last])
+    memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
     return -1
 
 
 @inner
-def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int, int]:
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tuple[int, int, int]:
     """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
     -1: there are none anywhere."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
@@ -295,17 +315,19 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
     funds = held(purse, queue.project[row], demands.kind[alt], currency)
     for site in range(lows.shape[0]):
         payable = hold >= 0 and funds[site] >= hold
-        if memory.spared[alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
+        if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
             board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
-            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], displaced)
+            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], how, displaced)
             if chosen == 0:
                 continue
             some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
+            if gone - queue.limit[row] > queue.latest[row]:  # they may leave too late
+                continue
             if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
                 continue
             lost = 0.0
@@ -315,7 +337,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int, int
                 best, start, count, least = site, part, chosen, lost
                 _copy(displaced, kept, chosen)
         if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
-            memory.spared[alt, site] = queue.priority[row]
+            memory.spared[how, alt, site] = queue.priority[row]
     _copy(kept, displaced, count)
     return best, start, count
 
@@ -344,24 +366,39 @@ def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
 
 
 @inner
-def _forget(memory: Memory) -> None:
+def _forget(memory: Memory, some: bool) -> None:
+    """some: yield."""
     memory.full[:] = NEVER
     memory.hopeless[:] = NEVER
     memory.spared[:] = -NEVER
     memory.closed[:] = NEVER
     memory.calm[:] = -NEVER
+    if not some:
+        memory.calm[GENTLY] = NEVER
 
 
 @inner
 def _promise(cycle: Cycle, row: int) -> bool:
-    """Keep the earliest moment for it, on the best alternative among equals, at the site with the least to spare."""
+    """Keep the earliest moment for it; whether there is any."""
+    at, alt, site = soonest(cycle, row)
+    if site < 0:
+        return False
+    _explain(cycle, row)
+    keep(cycle, row, alt, site, at)
+    return True
+
+
+@inner
+def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
+    """The earliest moment at which it could start, on the best alternative among equals, and the site with the least to spare;
+    site -1: there is none."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
     rules, memory = cycle.rules, cycle.memory
     c = queue.klass[row]
     limit, gang = queue.limit[row], gang_of(demands, c)
-    best_at, best_alt, best_site = NEVER, -1, -1
+    best_at, best_alt, best_site = min(NEVER, queue.latest[row] + 1), -1, -1  # no later than that
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
@@ -389,11 +426,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
                 best_at, best_alt, best_site = way_at, alt, way_site
-    if best_site < 0:
-        return False
-    _explain(cycle, row)
-    _keep(cycle, row, int(best_alt), int(best_site), int(best_at))
-    return True
+    return int(best_at), int(best_alt), int(best_site)
 
 
 @inner
@@ -420,7 +453,8 @@ def _explain(cycle: Cycle, row: int) -> None:
 
 
 @inner
-def _keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
+def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
+    """Promise it this moment."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, power = cycle.queue, cycle.demands, cycle.power
     found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers

@@ -17,6 +17,7 @@ from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, worke
 from dure.scheduler.kernels.slots import slots, tightest, usable
 
 FOREVER = 1 << 62
+FEW = 64  # moments: to put each in its place is quicker than to sort all
 ONE = constant(1)  # worker
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -56,8 +57,22 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
             if power.more[i, SITE] == site:
                 end[found], who[found] = power.more[i, UNTIL], -1
                 found += 1
+    if high - low == 1 and found - (last - first) <= FEW:
+        _put_in(end, who, last - first, found)
+        return end[:found], who[:found]
     order = np.argsort(end[:found], kind="mergesort")
     return end[:found][order], who[:found][order]
+
+
+@inner
+def _put_in(end: I64, who: I32, ordered: int, count: int) -> None:
+    """Sort moments of which the first `ordered` are in order, as those of a cell are that were there from the beginning."""
+    for i in range(ordered, count):
+        moment, tenure, at = end[i], who[i], i
+        while at > 0 and end[at - 1] > moment:
+            end[at], who[at] = end[at - 1], who[at - 1]
+            at -= 1
+        end[at], who[at] = moment, tenure
 
 
 @kernel

@@ -151,20 +151,26 @@ def _look_again(board: Board, node: int) -> None:
 @kernel
 def settle(board: Board) -> None:
     """Write into the ground what others may use now, by the tenures that are there."""
-    ground, tenures = board.ground, board.tenures
     board.cells.cell.cores[:] = 0
     for node in range(len(board.cells.node)):
-        ground.nodes.cores_free[node] = 0
-        held, tenure, first = _ZERO, board.here.tenure[node], ground.device_ptr[node]
-        devices = ground.device_ptr[node + 1] - first
-        for device in range(devices):
-            exists = board.here.exists[node] & (_ONE << np.uint64(device)) != _ZERO
-            ground.share_free[first + device] = WHOLE if exists else 0
-        while tenure >= 0:
-            held |= tenures.mask[tenure]
-            amount = tenures.share[tenure] if tenures.share[tenure] > 0 else WHOLE
-            take_off(ground.share_free, first, devices, tenures.mask[tenure], amount)
-            tenure = tenures.next[tenure]
-        ground.nodes.whole_free[node] = board.here.exists[node] & ~held
-        move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
-        _look_again(board, node)
+        board.ground.nodes.cores_free[node] = 0
+        settle_node(board, node)
+
+
+@inner
+def settle_node(board: Board, node: int) -> None:
+    """The same of one node."""
+    ground, tenures = board.ground, board.tenures
+    held, tenure, first = _ZERO, board.here.tenure[node], ground.device_ptr[node]
+    devices = ground.device_ptr[node + 1] - first
+    for device in range(devices):
+        exists = board.here.exists[node] & (_ONE << np.uint64(device)) != _ZERO
+        ground.share_free[first + device] = WHOLE if exists else 0
+    while tenure >= 0:
+        held |= tenures.mask[tenure]
+        amount = tenures.share[tenure] if tenures.share[tenure] > 0 else WHOLE
+        take_off(ground.share_free, first, devices, tenures.mask[tenure], amount)
+        tenure = tenures.next[tenure]
+    ground.nodes.whole_free[node] = board.here.exists[node] & ~held
+    move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
+    _look_again(board, node)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, Columns, Table
+from dure.scheduler.kernels.jit import inner
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
@@ -44,6 +45,7 @@ class Queue(NamedTuple):
     priority: I64
     preempts: Bool
     limit: I64
+    latest: I64  # the last moment at which it may start, `NEVER` for any
     alt_ptr: I64
     hold: I64  # shape (alternatives, currencies), -1: not payable so
 
@@ -60,7 +62,7 @@ class Memory(NamedTuple):
 
     full: I64
     hopeless: I64
-    spared: I64  # the highest priority for which nobody could make room
+    spared: I64  # the highest priority for which nobody could make room, GENTLY and by FORCE
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
@@ -114,3 +116,12 @@ class Cycle(NamedTuple):
     workers: I64
     victims: I32  # scratch
     free: I64  # scratch, by site
+
+
+@inner
+def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
+    """The same state with another board, other turns, and scratch for victims of another length."""
+    return Cycle(
+        board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.power, turns,
+        cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers, victims, cycle.free,
+    )  # fmt: skip

@@ -63,17 +63,21 @@ class Turns(NamedTuple):
     use: F64  # by share, with all below it
     key: I64  # heaps of siblings: what they are worth,
     entry: I64  # and oldest row above share, in one integer, to be compared in this order
-    rows: I64  # of workloads: by class, highest first, then by leaf, then as they were given
+    rows: I64  # of workloads: by class, highest first, then by leaf, then by who has to start first, then as they were given
     group: I64  # shape (groups, columns), in that order
     state: I64
 
 
-def make_turns(parent: I64, weight: I64, use: F64, leaf: I64, priority: I64, rows: I64) -> Turns:
+def make_turns(
+    parent: I64, weight: I64, use: F64, leaf: I64, priority: I64, rows: I64, latest: I64 | None = None
+) -> Turns:  # fmt: skip
     """parent, weight, use: by share, use of leaves (what an inner row is given counts as its own). leaf, priority: by workload.
-    rows: the workloads that get a turn, ascending. Nothing that is given is changed or kept."""
+    rows: the workloads that get a turn, ascending; of one leaf and class those go first that have to start first. latest: by
+    when, by workload; None: nobody has to. Nothing that is given is changed or kept."""
     _check(parent, use, leaf, rows)
     own, below_top = leaf[rows].astype(np.int64), _below_top(priority[rows])
-    order = _in_order(own, len(parent), below_top)
+    urgent = np.arange(len(rows)) if latest is None else np.argsort(latest[rows], kind="stable")
+    order = _in_order(own, len(parent), below_top, urgent)
     own, below_top = own[order], below_top[order]
     first = np.flatnonzero((np.diff(own, prepend=NOBODY) != 0) | (np.diff(below_top, prepend=NOBODY) != 0))
     group = np.stack([own[first], first, np.append(first, len(rows))[1:], below_top[first]], axis=1)
@@ -116,9 +120,10 @@ def _shares(parent: I64, weight: I64) -> I64:
     return share
 
 
-def _in_order(leaf: I64, shares: int, below_top: I64) -> I64:
-    """By class, then by leaf, then as they stand: sorted digit by digit, the last first, in time that grows with their number."""
-    order = _sort(leaf, shares, np.arange(len(leaf)))
+def _in_order(leaf: I64, shares: int, below_top: I64, order: I64) -> I64:
+    """By class, then by leaf, then in the order that is given: sorted digit by digit, the last first, in time that grows with
+    their number."""
+    order = _sort(leaf, shares, order)
     span = int(below_top.max(initial=0))
     while span > 0:
         order = _sort(below_top & _DIGIT, min(span, _DIGIT) + 1, order)
@@ -144,6 +149,24 @@ def _sort(digit: I64, digits: int, order: I64) -> I64:
 def _sum_up(turns: Turns) -> None:
     for share in range(len(turns.use) - 1, 0, -1):
         turns.use[turns.share[share, PARENT]] += turns.use[share]
+
+
+@inner
+def again(turns: Turns, groups: int) -> Turns:
+    """The same tree before anybody had a turn, with the first so many of the groups. The caller has written these anew
+    (`line_up`), and `rows` and `use`: a step of a simulation costs no more than what waits in it."""
+    for share in range(len(turns.use)):
+        turns.share[share, SIZE] = turns.share[share, HEAD] = turns.share[share, END] = 0
+        turns.share[share, ENTERED] = NOBODY
+    turns.state[_NEXT], turns.state[_TURN], turns.state[_CHARGED] = 0, NOBODY, 0
+    return Turns(turns.share, turns.use, turns.key, turns.entry, turns.rows, turns.group[:groups], turns.state)
+
+
+@inner
+def line_up(turns: Turns, group: int, leaf: int, first: int, behind: int, below_top: int) -> None:
+    """The workloads of a class and leaf are this stretch of `rows`. Groups stand by class, the highest first, then by leaf."""
+    own = turns.group[group]
+    own[_LEAF], own[_FIRST], own[_BEHIND], own[_CLASS] = leaf, first, behind, below_top
 
 
 @kernel

@@ -22,6 +22,7 @@ from dure.scheduler.kernels.waits import (
     RESERVED,
     SHARES,
     STARTS,
+    TOO_LATE,
     TURN,
 )  # fmt: skip
 
@@ -68,6 +69,8 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
                 continue
             sites = found
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
+        if code[row] == TURN and queue.latest[row] < board.now:
+            code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.limit[row], queue.limit[row]
         if code[row] == TURN and limits(cycle.quota):
             code[row] = over_quota(cycle.quota, wide(queue.leaf[row]), demands, wide(c), sites, told)
         if code[row] != TURN:

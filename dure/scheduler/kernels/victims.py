@@ -1,7 +1,8 @@
-"""Who makes room for work that preempts, at one site.
+"""Who makes room for other work, at one site.
 
-Attempts that may be preempted stand by site, cheapest first. As many are taken as are needed, and then, dearest first, each one
-is let go without whom the rest still suffice, so no victim could be spared."""
+Attempts that may be asked stand by site: first those of classes that yield, which make room for all work of a higher priority
+(GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. As many are taken as
+are needed, and then, dearest first, each one is let go without whom the rest still suffice, so no victim could be spared."""
 
 from __future__ import annotations
 
@@ -18,11 +19,13 @@ from dure.scheduler.kernels.seat import emptiness, place, workers_of
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 AWAY, BACK = constant(1), constant(-1)
+GENTLY, FORCE = constant(0), constant(1)
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 class Candidates(NamedTuple):
     ptr: I64  # by site, into `attempt`
+    firm: I64  # by site: where those begin that do not yield
     attempt: I32  # cheapest first
     lost: F64  # by attempt: work that would be lost
     priority: I64  # by attempt
@@ -33,14 +36,20 @@ class Candidates(NamedTuple):
 
 
 @kernel
+def some_yield(candidates: Candidates) -> bool:
+    """Whether anybody may be asked GENTLY."""
+    return bool((candidates.firm > candidates.ptr[:-1]).any())
+
+
+@kernel
 def choose(
-    board: Board, candidates: Candidates, site: int, low: int, high: int, gang: Gang, priority: int, victims: I32
+    board: Board, candidates: Candidates, site: int, low: int, high: int, gang: Gang, priority: int, how: int, victims: I32
 ) -> int:  # fmt: skip
     """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
-    0: none suffice. See `kept_off`."""
+    0: none suffice. how: GENTLY or by FORCE. See `kept_off`."""
     total = fit_now(board, candidates, low, high, gang)
     chosen = 0
-    for at in range(candidates.ptr[site], candidates.ptr[site + 1]):
+    for at in range(candidates.ptr[site], candidates.ptr[site + 1] if how == FORCE else candidates.firm[site]):
         attempt = candidates.attempt[at]
         if candidates.priority[attempt] >= priority or candidates.taken[attempt]:
             continue

@@ -38,4 +38,5 @@ FACTS = 4  # columns of Plan.wait_facts
     RULED_OUT,
     BLOCK_TOO_SMALL,
     NO_BLOCK,
-) = (constant(code) for code in range(28))
+    TOO_LATE,
+) = (constant(code) for code in range(29))

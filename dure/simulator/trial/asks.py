@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dure.model.calendar import DAY_MS
 from dure.model.policy import Policy
+from dure.model.workload import LIMIT_MS_MIN
 from dure.scheduler.runs import gather
 from dure.simulator.traces.faults import Fault, FaultKind, TraceError
 from dure.simulator.traces.fleet import Fleet
@@ -86,8 +87,8 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     most = np.array([_most(fleet, choice) for choice in kinds], np.int64)[kind_choice]
     workers, equal_devices, split = _equal_workers(trace.workers, devices, trace.rest, most)
     assumed["equal_workers"] = int(split.sum())
-    cores, memory = (
-        np.where(split, np.maximum(column, 0) * equal_devices // np.maximum(devices, 1), np.maximum(column, 0))
+    cores, memory = (  # a plane takes no job that asks for none
+        np.maximum(np.where(split, np.maximum(column, 0) * equal_devices // np.maximum(devices, 1), column), 1)
         for column in (trace.cores_milli, trace.memory_mib)
     )
     devices = equal_devices
@@ -96,12 +97,14 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     unlimited = trace.limit_ms <= 0
     limit = np.where(unlimited, given.limit_ms, trace.limit_ms)
     if given.exact_limits:
-        limit = np.maximum(trace.duration_ms, 1)
+        limit = trace.duration_ms
     else:
         assumed["limit_learned" if given.learned_limits else "limit_unknown"] = int(unlimited.sum())
         assumed["longer_than_limit"] = int((trace.duration_ms > limit).sum())
+    limit = np.maximum(limit, LIMIT_MS_MIN)  # the least that a plane takes
     site_choice, sites = _sites(trace, fleet, assumed)
     assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
+    assumed["deadline_ignored"] = int((trace.deadline_ms > 0).sum())
     priority = _priority(trace, assumed)
     return Asks(
         workers=workers, cores_milli=cores, memory_mib=memory, devices=devices, share_milli=share, block=trace.block,

@@ -30,7 +30,7 @@ class History:
         self._user, self._size = trace.user.tolist(), trace.devices_milli.tolist()
         self._ran: dict[Hashable, deque[int]] = {}
 
-    def _kinds(self, job: int) -> Iterator[Hashable]:
+    def kinds(self, job: int) -> Iterator[Hashable]:
         """From what is most like it to what is least."""
         user, tenant = self._user[job], self._tenant[job]
         if user >= 0:
@@ -41,11 +41,11 @@ class History:
         yield "any"
 
     def learn(self, job: int, ran_ms: int) -> None:
-        for kind in self._kinds(job):
+        for kind in self.kinds(job):
             self._ran.setdefault(kind, deque(maxlen=KEPT)).append(ran_ms)
 
     def _like(self, job: int) -> list[int]:
-        return next((list(self._ran[kind]) for kind in self._kinds(job) if kind in self._ran), [])
+        return next((list(self._ran[kind]) for kind in self.kinds(job) if kind in self._ran), [])
 
     def expected_ms(self, job: int, unknown_ms: int) -> int:
         """What it will take, most likely. unknown_ms: where nothing has ended yet."""

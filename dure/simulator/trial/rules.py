@@ -28,6 +28,9 @@ class Order(StrEnum):
     ATTAINED = "attained"  # least attained service in steps (Tiresias, NSDI'19): takes the place of those that had more
 
 
+ORDERS = tuple(Order)  # by number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """promises: how many of those that wait are promised a moment; depth: tries behind the first promise.

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
-from dure.model.policy import Taste
+from dure.model.policy import Policy, Taste
 from dure.model.site import UNTOLD
 from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import no_quotas
 from dure.scheduler.snapshot import (
     DEPENDENCY_MET,
+    FOREVER_MS,
     RUNNING,
     Alternatives,
     Attempts,
@@ -82,6 +83,11 @@ def _known(nodes: FleetNodes, column: I64) -> I64:
     return np.where((column == 0) & (nodes.devices > 0), PLENTY, column)
 
 
+def urgent(priority: I64) -> Bool:
+    """Which of these are of a class that may take the place of others."""
+    return np.isin(priority, [c.value for c in Policy().classes if c.preempts])
+
+
 def _blocks(nodes: FleetNodes) -> I32:
     """The topology block of each node; a pool that names none is one."""
     return np.where(nodes.block < 0, nodes.block.max(initial=-1) + 1 + nodes.pool, nodes.block).astype(np.int32)
@@ -93,7 +99,10 @@ class Farm:
     def __init__(self, trace: Trace, fleet: Fleet, asks: Asks, rules: Rules) -> None:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
-        self.limit_ms = asks.limit_ms.copy()  # by job; learned ones when it comes
+        yielding = [c.value for c in self.policy.classes if c.yields]
+        self._yields: Bool = np.isin(asks.priority, yielding) & fair  # by job; other orders make priorities of their own
+        # By job; learned ones when it comes. What may preempt asks for the run that others are guaranteed, as a plane demands.
+        self.limit_ms = np.maximum(asks.limit_ms, np.where(urgent(asks.priority) & fair, rules.min_run_ms, 0))
         tenant, names = trace.owners
         count = len(names) + 1 if fair else 1  # the last one: those of whom nothing is known
         self.tenant = (np.where(tenant < 0, count - 1, tenant) if fair else np.zeros(len(trace))).astype(np.int32)
@@ -140,6 +149,11 @@ class Farm:
 
         self._quotas = no_quotas(count + 1, len(fleet.accelerators))
 
+    @property
+    def yielding(self) -> bool:
+        """Whether there is work that makes room for any other."""
+        return bool(self._yields.any())
+
     def weight_of(self, job: I64, kind: I32) -> F64:
         """What jobs weigh in fair share while they run on a type, in normalised cores."""
         a = self.asks
@@ -178,7 +192,7 @@ class Farm:
         job, count, a = live.job, len(live.job), self.asks
         return Attempts(
             ("",) * count, ("",) * count, np.full(count, RUNNING, np.int32), self.tenant[job], priority[job],
-            self.trace.preemptible[job] | self.rules.preempts, live.started_ms.copy(),
+            self.trace.preemptible[job] | self.rules.preempts, self._yields[job], live.started_ms.copy(),
             live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
             a.share_milli[job],
@@ -192,7 +206,7 @@ class Farm:
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
             self.limit_ms[job], a.block[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
-            np.zeros(count + 1, np.int32), np.zeros(0, np.int32),
+            np.full(count, FOREVER_MS), np.zeros(count + 1, np.int32), np.zeros(0, np.int32),
         )  # fmt: skip
 
     def _alternatives(self, job: I64) -> Alternatives:

@@ -1,7 +1,7 @@
 """The loop over time: jobs arrive and end when the trace says; at every event, or every so many seconds, the plan decides.
 
-What is preempted leaves at once and waits again; what it has not saved it does again. Nothing costs money, and power limits are
-not looked at (yet): the notes of the run say so."""
+What is preempted leaves at once and waits again; what it has not saved it does again. Nothing costs money. The loop here makes a
+snapshot and a plan for each step; `fast` makes the same run much quicker, where it can."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from dure.simulator.report.run import Run, Stretches, run_of
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
+from dure.simulator.trial.columns import NOW
+from dure.simulator.trial.fast import Fast, uncovered
 from dure.simulator.trial.history import History
 from dure.simulator.trial.rules import ALL, Order, Rules
 from dure.simulator.trial.state import Farm, Live
@@ -34,7 +36,9 @@ Bool = NDArray[np.bool_]
 EVERY_EVENT = 0
 NEVER = np.int64(1 << 62)
 AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhere
-SAY_EVERY = 200  # steps
+SAY_EVERY, SAY_EVERY_FAST = 200, 2000  # steps: every few tenths of a second
+COMPILED, STEPPED = "compiled", "a plan for each step"  # in the notes of a run
+UNKEPT = "a promise could not be made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +53,37 @@ class Progress:
 
 def trial(
     trace: Trace, fleet: Fleet, rules: Rules, *, name: str = "", every_ms: int = EVERY_EVENT,
-    assumptions: Assumptions | None = None, notes: Mapping[str, str] | None = None,
+    assumptions: Assumptions | None = None, notes: Mapping[str, str] | None = None, compiled: bool = True,
     say: Callable[[Progress], None] = lambda _: None,
 ) -> Run:  # fmt: skip
     """Run a trace on a fleet. name: of the trace, as a report calls it. every_ms: decisions are made at multiples of this;
-    EVERY_EVENT: whenever a job arrives or ends.
+    EVERY_EVENT: whenever a job arrives or ends. compiled: as one compiled loop where that can be (`fast`), which makes the same
+    run as a snapshot and a plan at each step; the notes say which it was.
 
     Pure: the same trace, fleet and rules give the same run. Raises TraceError for what cannot be simulated (`asks_of`)."""
     require(every_ms >= 0, "a cadence is not negative")
     given = assumptions or Assumptions()
     asks = asks_of(trace, fleet, given, name or "trace")
-    made = _Trial(trace, fleet, asks, rules, learns=given.learned_limits and not given.exact_limits)
-    steps = made.run(every_ms, say)
+    learns = given.learned_limits and not given.exact_limits
+    farm = Farm(trace, fleet, asks, rules)
+    why = uncovered(farm, asks, rules) if compiled else "asked for"
+    made = None if why else _fast(trace, farm, asks, rules, say, learns=learns, every_ms=every_ms)
+    if made is None:
+        made = _stepped(trace, fleet, asks, rules, say, learns=learns, every_ms=every_ms)
     told = {
-        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
+        "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps),
+        "loop": COMPILED if made.compiled else f"{STEPPED}: {why or UNKEPT}",
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
-        "preempted": "leave at once", "power": "limits kept" if made.farm.envelopes.capped else "no limits",
+        "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
         **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
     }  # fmt: skip
-    return made.outcome(name, told)
+    return _outcome(trace, fleet, asks, rules, made, name, told)
+
+
+def covered(trace: Trace, fleet: Fleet, rules: Rules, assumptions: Assumptions) -> bool:
+    """Whether the compiled loop knows how to decide this."""
+    asks = asks_of(trace, fleet, assumptions)
+    return not uncovered(Farm(trace, fleet, asks, rules), asks, rules)
 
 
 class _Trial:
@@ -87,9 +103,8 @@ class _Trial:
         self._history = History(trace) if learns or rules.order == Order.EXPECTED else None
         tenants = len(self.farm.projects.ids)
         self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
-        self._stretches: list[tuple[I64, I64, I64, I32, I32]] = []
-        urgent = min((c.value for c in Policy().classes if c.preempts), default=int(NEVER))
-        self._preempts: Bool = rules.preempts | ((rules.order == Order.FAIR) & (asks.priority >= urgent))
+        self.parts: list[tuple[I64, I64, I64, I32, I32]] = []  # stretches
+        self._preempts = preempting(asks, rules)
 
     # -- time -----------------------------------------------------------------------------------------------------------
 
@@ -173,7 +188,7 @@ class _Trial:
         live = self.live
         job, kind, ran = live.job[rows], live.kind[rows], at - live.started_ms[rows]
         sat = (at > live.started_ms[rows]) | (live.finish_ms[rows] == live.started_ms[rows])  # a job of no length has been there
-        self._stretches.append((job[sat], live.started_ms[rows][sat], at[sat], live.site[rows][sat], kind[sat]))
+        self.parts.append((job[sat], live.started_ms[rows][sat], at[sat], live.site[rows][sat], kind[sat]))
         self.attained[job] += ran * self.width[job]
         order = np.argsort(at, kind="stable")
         weight = self.farm.weight_of(job, kind) * ran / 1000
@@ -269,20 +284,73 @@ class _Trial:
         self.start_ms[job] = np.where(self.start_ms[job] < 0, self.now_ms, self.start_ms[job])
         self.waiting = self.waiting[~np.isin(self.waiting, job)]
 
-    # -- the end --------------------------------------------------------------------------------------------------------
 
-    def outcome(self, name: str, notes: Mapping[str, str]) -> Run:
-        none = np.zeros(0, np.int64)
-        parts = self._stretches or [(none, none, none, none.astype(np.int32), none.astype(np.int32))]
-        job, since, until, site, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
-        facts = facts_of(self.farm.fleet)
-        a = self.asks
-        devices = a.workers * a.devices_milli
-        held = devices if facts.measured == "devices" else a.workers * a.cores_milli
-        stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
-        tenant, tenants = self.trace.owners
-        return run_of(
-            self.trace, self.start_ms, facts, end_ms=self.end_ms, devices_milli=devices, policy=self.rules.name, trace=name,
-            stretches=stretches, preemptions=self.preemptions, lost_ms=self.lost_ms, until_ms=self.now_ms, tenant=tenant,
-            tenants=tenants, notes=notes,
-        )  # fmt: skip
+# -- both ways -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What became of every job."""
+
+    start_ms: I64
+    end_ms: I64
+    preemptions: I64
+    lost_ms: I64
+    stretches: tuple[I64, I64, I64, I32, I32]  # job, from, until, site, accelerator
+    until_ms: int
+    steps: int
+    capped: bool
+    compiled: bool
+
+
+def _stepped(
+    trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, say: Callable[[Progress], None], *, learns: bool, every_ms: int
+) -> _Made:
+    t = _Trial(trace, fleet, asks, rules, learns=learns)
+    steps = t.run(every_ms, say)
+    none = np.zeros(0, np.int64)
+    parts = t.parts or [(none, none, none, none.astype(np.int32), none.astype(np.int32))]
+    job, since, until, site, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Made(
+        start_ms=t.start_ms, end_ms=t.end_ms, preemptions=t.preemptions, lost_ms=t.lost_ms,
+        stretches=(job, since, until, site, kind), until_ms=t.now_ms, steps=steps, capped=bool(t.farm.envelopes.capped),
+        compiled=False,
+    )  # fmt: skip
+
+
+def _fast(
+    trace: Trace, farm: Farm, asks: Asks, rules: Rules, say: Callable[[Progress], None], *, learns: bool, every_ms: int
+) -> _Made | None:
+    """None where it came to what the fast path does not know how to decide."""
+    t = Fast(trace, farm, asks, rules, preempting(asks, rules), learns=learns, every_ms=every_ms)
+    steps = t.run(SAY_EVERY_FAST, lambda ended, now_ms: say(Progress(rules.name, ended, len(trace), now_ms)))
+    if not t.sure:
+        return None
+    jobs, s = t.track.jobs, t.stretches
+    start, end, preemptions, lost = (np.ascontiguousarray(jobs[name]) for name in ("start", "end", "preemptions", "lost"))
+    job, since, until, site, kind = (np.ascontiguousarray(s[name]) for name in ("job", "since", "until", "site", "kind"))
+    return _Made(
+        start_ms=start, end_ms=end, preemptions=preemptions, lost_ms=lost, stretches=(job, since, until, site, kind),
+        until_ms=int(t.track.tally[NOW]), steps=steps, capped=False, compiled=True,
+    )  # fmt: skip
+
+
+def preempting(asks: Asks, rules: Rules) -> Bool:
+    """By job: whether it may take others' places."""
+    urgent = min((c.value for c in Policy().classes if c.preempts), default=int(NEVER))
+    found: Bool = rules.preempts | ((rules.order == Order.FAIR) & (asks.priority >= urgent))
+    return found
+
+
+def _outcome(trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, made: _Made, name: str, notes: Mapping[str, str]) -> Run:
+    facts = facts_of(fleet)
+    job, since, until, site, kind = made.stretches
+    devices = asks.workers * asks.devices_milli
+    held = devices if facts.measured == "devices" else asks.workers * asks.cores_milli
+    stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
+    tenant, tenants = trace.owners
+    return run_of(
+        trace, made.start_ms, facts, end_ms=made.end_ms, devices_milli=devices, policy=rules.name, trace=name,
+        stretches=stretches, preemptions=made.preemptions, lost_ms=made.lost_ms, until_ms=made.until_ms, tenant=tenant,
+        tenants=tenants, notes=notes,
+    )  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
 from dure.errors import Conflict, StoreError
+from dure.model.codec import changed
 from dure.model.records import Plane
 from dure.ports import Where
 from dure.store.kinds import KINDS, Form, shape
@@ -323,7 +323,7 @@ class SqlTx:
             raise Conflict(f"{type(record).__name__} {record.id!r} is gone")
         if stored.version != record.version:
             raise Conflict(f"{type(record).__name__} {record.id!r} is at version {stored.version}, not {record.version}")
-        raised = replace(record, version=record.version + 1)
+        raised = changed(record, version=record.version + 1)
         self._live().update(stored, raised)
         return raised
 

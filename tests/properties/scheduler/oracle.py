@@ -129,6 +129,7 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
         project=column(a.project, w.project[rows]),
         priority=column(a.priority, w.priority[rows]),
         preemptible=column(a.preemptible, w.preemptible[rows]),
+        yields=column(a.yields, [False] * len(new)),
         started_ms=column(a.started_ms, now),
         ends_ms=column(a.ends_ms, s.now_ms + w.limit_ms[rows]),
         checkpoint_ms=column(a.checkpoint_ms, now),

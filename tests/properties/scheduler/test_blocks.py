@@ -24,7 +24,7 @@ def blocked(waiting_max: int = 8) -> st.SearchStrategy[World]:
     return worlds(waiting_max=waiting_max, money=False, blocks=True)
 
 
-@given(worlds(blocks=True, power=True, windows=True, quotas=True))
+@given(worlds(blocks=True, power=True, windows=True, quotas=True, shares=True, tastes=True))
 @examples(150)
 def test_every_plan_keeps_gangs_within_the_blocks_that_they_ask_for(world: World) -> None:
     s = world.snapshot()

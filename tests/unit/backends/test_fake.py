@@ -165,3 +165,46 @@ def test_scripted_and_counted_rejections(clock: ManualClock) -> None:
     seen = [driver.launch(order(f"a{n}", f"w{n}")) for n in (1, 2, 3, 9)]
     assert [o.evidence.detail for o in seen] == ["spawn_failed", "spawn_failed", "", "no_such_thing"]
     assert driver.launch(replace(order("a1", "w1"))) == seen[0]
+
+
+def test_what_changes_by_itself_is_told_once_and_only_when_it_has() -> None:
+    clock = ManualClock()
+    driver = FakeDriver(clock, NODES, durations={"w1": 100, "w2": 300})
+    for n in (1, 2):
+        driver.launch(order(f"a{n}", f"w{n}"))
+    assert (driver.changed(), driver.next_change_ms()) == ([], 1100)
+    clock.ms = 1100
+    assert (driver.changed(), driver.changed(), driver.next_change_ms()) == (["a1"], [], 1300)
+    driver.stop("a2", Outcome.CANCELLED, 50)  # its end is not its own any more
+    assert (driver.changed(), driver.next_change_ms()) == ([], None)
+
+
+def test_what_nobody_asked_about_is_forgotten_with_its_attempt() -> None:
+    clock = ManualClock()
+    driver = FakeDriver(clock, NODES, durations={"w1": 100})
+    driver.launch(order())
+    clock.ms = 1100
+    assert driver.next_change_ms() is None
+    driver.forget("a1")
+    assert driver.changed() == []
+
+
+def test_work_that_overstays_is_not_ended_at_its_limit() -> None:
+    clock = ManualClock()
+    driver = FakeDriver(clock, NODES, scripts={"w1": Script(run_ms=2500, overstays=True)})
+    driver.launch(order(limit_ms=1000))
+    assert driver.next_change_ms() == 3500
+    clock.ms = 3500
+    (seen,) = driver.observe(["a1"])
+    assert (seen.outcome, seen.evidence.run_ms) == (Outcome.SUCCEEDED, 2500)
+
+
+def test_with_common_storage_work_goes_on_at_another_site() -> None:
+    clock, saved = ManualClock(), dict[tuple[str, str], int]()
+    here, there = (FakeDriver(clock, NODES, durations={"w1": 1000}, saved=saved) for _ in range(2))
+    here.launch(order(limit_ms=5000, checkpoint_interval_ms=300))
+    clock.ms += 700
+    here.stop("a1", Outcome.PREEMPTED, 50)
+    here.forget("a1")
+    there.launch(order("a2", limit_ms=5000, checkpoint_interval_ms=300))
+    assert there.next_change_ms() == clock.ms + 400

@@ -51,6 +51,11 @@ def test_a_job_asks_for_a_share_and_for_its_data_on_the_command_line(shell: Shel
     row = shell.json("show", made["ids"][0])
     assert (row["spec"]["demand"]["devices"], row["spec"]["demand"]["share_milli"]) == (0, 250)
     assert row["spec"]["datasets"] == ["kcc"]
+    due = shell.json("submit", "-p", "alpha", "--deadline", "2030-01-01", "--", "true")
+    assert (
+        shell.json("show", due["ids"][0])["spec"]["deadline_ms"] == 1_893_510_000_000
+    )  # the day is in: until 2030-01-02 in Korea
+    assert "too early" in shell.run("submit", "-p", "alpha", "--deadline", "2020-01-01", "--", "true", expect=Exit.REFUSED)
     assert "0.25 device(s)" in shell.run("show", made["ids"][0])
     for wrong in ("1.5", "0.0001"):
         said = shell.run("submit", "-p", "alpha", "--devices", wrong, "--", "true", expect=Exit.REFUSED)

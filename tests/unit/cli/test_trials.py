@@ -310,3 +310,27 @@ def test_the_guide_names_every_policy_option_and_assumption() -> None:
     default = POLICIES["default"]
     assert f"up to {default.depth:,} tries behind the first of at most {default.promises} promises" in guide
     assert f"the first {POLICIES['conservative'].promises} in line" in guide and f"{simulate.JOBS:,} are made" in guide
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_through_the_whole_plane_it_decides_alike_and_says_what_was_proved(shell: Shell, lang: str) -> None:
+    both = [shell.json("--policy", "default", "--policy", "fifo", *way)["measures"] for way in ((), ("--whole-plane",))]
+    charged = both[1].pop("charged_krw")  # which a trial does not know
+    assert both[0] == both[1] and charged["default"] > 0
+    _, err = shell.compare("--whole-plane", "--policy", "default", "--lang", lang, "--out", "out")
+    assert {"en": "the chain and the books hold", "ko": "체인과 장부가 맞습니다"}[lang] in err
+    page = (shell.folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert {"en": "the whole plane", "ko": "제어면 전체"}[lang] in page
+    assert shell.json("--whole-plane")["notes"]["default"]["way"] == "whole plane"
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_what_the_plane_refuses_is_counted(shell: Shell, lang: str) -> None:
+    shell.write("odd,a,1,600,4,1,1,900,gaudi\n", header=HEADER.replace("\n", ",gpu_type\n"))
+    _, err = shell.compare("--whole-plane", "--lang", lang)
+    assert {"en": "jobs that the plane refused: 1", "ko": "제어면이 거절한 작업: 1개"}[lang] in err
+
+
+def test_a_policy_that_no_plane_has_is_refused_with_those_that_it_has(shell: Shell) -> None:
+    said = shell.refused("--whole-plane", "--policy", "default", "--policy", "srtf")
+    assert "No plane orders work as srtf does" in said and "default, fifo, best-effort-fifo, easy, conservative" in said

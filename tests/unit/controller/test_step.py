@@ -223,6 +223,7 @@ def drifted(world: World) -> None:
     memory = world.controller._memory
     assert memory is not None
     memory.mirror.projects["lab"] = replace(memory.mirror.projects["lab"], weight=7)
+    memory.mirror.tree += 1
     world.clock.ms += stepping.DRIFT_EVERY_MS
     world._agent_round(world.sites["north"])
 

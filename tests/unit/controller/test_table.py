@@ -13,7 +13,7 @@ DEEDS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3), st.on
 @settings(derandomize=True)
 @given(DEEDS)
 def test_it_holds_what_a_dictionary_would_in_order_of_key_and_id(deeds: list[tuple[str, int, int | None]]) -> None:
-    table, model = SlotTable(2, capacity=2), dict[str, tuple[int, int]]()
+    table, model = SlotTable(2), dict[str, tuple[int, int]]()
     for id, key, value in deeds:
         if value is None:
             table.drop(id)

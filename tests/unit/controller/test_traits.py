@@ -109,6 +109,21 @@ def test_work_goes_where_its_data_is(world: World) -> None:
     assert (sites[anywhere], sites[there]) == ("north", "south")
 
 
+def test_what_could_not_be_over_by_its_deadline_is_refused_at_once_and_fails_when_it_is_too_late(world: World) -> None:
+    refused = do(world, workloads.submit, project="lab", spec=replace(spec("serve"), deadline_ms=NOW_MS + 30 * MINUTE_MS))
+    assert isinstance(refused, Reason) and refused.facts["field"] == "deadline"
+    first = submit(world, "serve", devices=1, sites=("north",))
+    snapshot(world)
+    late = submit(world, "serve", devices=1, sites=("north",), deadline_ms=NOW_MS + 45 * MINUTE_MS)
+    soon = submit(world, "serve", devices=1, sites=("north",), deadline_ms=NOW_MS + 90 * MINUTE_MS)
+    snapshot(world)
+    world.run_out(NOW_MS + 60 * MINUTE_MS)
+    rows = {id: world.store.read(lambda r, id=id: r.get(Workload, id)) for id in (first, late, soon)}  # type: ignore[misc]
+    assert rows[late].state == WorkloadState.FAILED and rows[late].reason["kind"] == "too_late"
+    assert {rows[id].state for id in (first, soon)} == {WorkloadState.SUCCEEDED}
+    assert world.store.read(verify_store_books).findings == ()
+
+
 def test_four_quarters_share_one_device_and_each_pays_a_quarter(world: World) -> None:
     quarters = [submit(world, "serve", share=250, sites=("north",)) for _ in range(4)]
     whole, late = submit(world, "serve", devices=1, sites=("south",)), submit(world, "serve", share=100, sites=("north",))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from dure.model.codec import INFORMATIONAL, from_plain, nothing, one_by_one, to_plain
+from dure.model.codec import INFORMATIONAL, changed, from_plain, nothing, one_by_one, to_plain
 from dure.model.link import GRACE_MS, AttemptReport, Order, PollAnswer
 from dure.model.tenancy import Grant
 from dure.model.workload import Outcome, Worker
@@ -82,3 +82,11 @@ def test_the_marks_of_a_field_change_nothing_about_what_is_written() -> None:
     assert from_plain(Marked, to_plain(full)) == full
     with pytest.raises(TypeError):
         from_plain(Marked, {"workers": 7})
+
+
+def test_a_changed_record_is_what_replace_would_make() -> None:
+    worker = Worker(node="s/n", devices=(1, 2))
+    assert changed(worker, devices=()) == replace(worker, devices=()) and changed(worker) == worker
+    assert (worker.devices, type(changed(worker))) == ((1, 2), Worker)
+    with pytest.raises(KeyError, match="nodes"):
+        changed(worker, nodes="s/m")

@@ -25,6 +25,14 @@ def test_a_policy_is_told_apart_field_by_field_and_item_by_item() -> None:
     assert PolicyChange(field="prices.npu-second.KRW", old=7, new=None) in policy_changes(changed, POLICY)
 
 
+def test_that_a_class_yields_is_told_where_it_comes_or_goes() -> None:
+    first, *rest = POLICY.classes
+    firm = replace(POLICY, classes=(replace(first, yields=False), *rest))
+    assert first.yields and not any(c.yields for c in rest)
+    assert policy_changes(POLICY, firm) == (PolicyChange(field="classes.background.yields", old=1, new=None),)
+    assert policy_changes(firm, POLICY) == (PolicyChange(field="classes.background.yields", old=None, new=1),)
+
+
 def test_quotas_are_told_apart_by_whose_they_are_and_of_what_and_limits_only_where_there_are_any() -> None:
     lab = Quota(of="project:lab", resource="core", nominal_milli=8000, lend_max_milli=500)
     north = Quota(of="organisation:north", resource="device:h100", nominal_milli=4000, borrow_max_milli=0)

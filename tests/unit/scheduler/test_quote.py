@@ -46,7 +46,9 @@ def test_the_first_workload_of_all_can_be_asked_about() -> None:
 def test_it_starts_or_claims_or_is_promised_or_waits() -> None:
     busy = farm().attempt("a", [("pohang/n0", 0)], cores=4, ends=100)
     urgent = replace(ASKED, priority=400, preempts=True)
-    assert seen(busy, urgent) == Outlook(starts=True, claims=True, site="pohang")
+    assert seen(busy, urgent) == Outlook(starts=True, claims=True, forced=True, site="pohang")
+    idle = farm().attempt("a", [("pohang/n0", 0)], cores=4, ends=100, priority="background", yields=True)
+    assert seen(idle, ASKED) == seen(idle, urgent) == Outlook(starts=True, claims=True, site="pohang")
     promised = seen(busy, ASKED)
     assert (promised.site, promised.promised_ms) == ("pohang", NOW_MS + 100_000)
     assert promised.reason is not None and promised.reason.kind in CAPACITY

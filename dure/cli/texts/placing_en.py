@@ -1,0 +1,11 @@
+"""What people read about topology blocks and background work, in English."""
+
+from collections.abc import Mapping
+
+TEXTS: Mapping[str, str] = {
+    "change.topology.any": "let the workers sit in several topology blocks",
+    "col.yields": "Yields",
+    "why.next.preemption.yields": "Next: {subject} is asked to make room at {when}: it is background work, which yields.",
+    "why.next.preemption.yields.more": "Next: {subject} and {more} others are asked to make room at {when}; the first is "
+    "background work, which yields.",
+}

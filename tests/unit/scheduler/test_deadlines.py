@@ -1,0 +1,94 @@
+"""Work that has to be over by a moment: in time or not at all, and before mates that have time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dure.model.reason import ReasonKind
+from dure.scheduler import Plan, Snapshot, check, plan, reason_of, why
+from tests.builders.world import World
+
+
+def farm(**node: object) -> World:
+    return World().site("pohang", 1, **{"cores": 8, **node})  # type: ignore[arg-type]
+
+
+def made(world: World) -> tuple[Snapshot, Plan]:
+    s = world.snapshot()
+    p = plan(s)
+    assert check(s, p) == ()
+    return s, p
+
+
+def starts(world: World) -> list[str]:
+    s, p = made(world)
+    return [s.pending.ids[row] for row in p.start_pending.tolist()]
+
+
+def promised(world: World) -> dict[str, float]:
+    s, p = made(world)
+    moments = zip(p.reserve_pending.tolist(), p.reserve_ms.tolist(), strict=True)
+    return {s.pending.ids[row]: (at - s.now_ms) / 1000 for row, at in moments}
+
+
+def test_of_one_project_and_class_whoever_has_to_start_first_goes_first() -> None:
+    world = farm().pending("early", cores=8).pending("soon", cores=8, limit=100, deadline=500)
+    world.pending("sooner", cores=8, limit=300, deadline=600)
+    s, p = made(world)
+    assert starts(world) == ["sooner"]
+    assert [s.pending.ids[row] for row in p.reserve_pending] == ["soon", "early"]
+
+
+def test_a_deadline_passes_nobody_of_another_project_or_of_a_higher_class() -> None:
+    world = farm().project("ant", use=1.0).project("bee", use=2.0)
+    world.pending("first", project="ant", cores=8).pending("late", project="bee", cores=8, limit=100, deadline=150)
+    assert starts(world) == ["first"]
+    world.pending("high", project="ant", cores=8, priority="high")
+    assert starts(world) == ["high"]
+
+
+def test_what_cannot_be_over_in_time_neither_starts_nor_is_promised_anything() -> None:
+    world = farm().pending("job", limit=100, deadline=99)
+    s, p = made(world)
+    assert starts(world) == [] and promised(world) == {}
+    reason = reason_of(s, p, 0)
+    assert reason is not None and reason.kind == ReasonKind.TOO_LATE
+    assert dict(reason.facts) == {"deadline_ms": s.now_ms + 99_000, "limit_ms": 100_000}
+    assert starts(farm().pending("job", limit=100, deadline=100)) == ["job"]
+
+
+def test_a_promise_comes_in_time_or_not_at_all() -> None:
+    world = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=100)
+    assert promised(world.pending("job", cores=8, limit=50, deadline=150)) == {"job": 100}
+    late = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=101)
+    assert promised(late.pending("job", cores=8, limit=50, deadline=150)) == {}
+    s, p = made(late)
+    reason = reason_of(s, p, 0)
+    assert reason is not None and reason.kind == ReasonKind.WAITS_CORES  # others may end earlier than by their limits
+
+
+def test_nobody_makes_room_for_what_would_come_too_late() -> None:
+    world = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=1000)
+    assert starts(world.pending("job", cores=8, limit=50, deadline=1049, priority="urgent")) == []
+    assert made(world)[1].victim_attempt.tolist() == []
+    assert starts(world.pending("more", cores=8, limit=50, deadline=1050, priority="urgent")) == ["more"]
+
+
+def test_a_shorter_limit_may_be_the_smallest_change() -> None:
+    world = farm().pending("job", limit=200, deadline=150)
+    s, p = made(world)
+    answer = why(s, p, 0)
+    assert [r.kind for r in answer.reasons] == [ReasonKind.TOO_LATE]
+    assert answer.change is not None and answer.change.limit_ms == 150_000
+    assert [r.kind for _, r in answer.sites] == [ReasonKind.TOO_LATE]
+
+
+def test_check_finds_work_that_is_too_late() -> None:
+    free = farm().pending("job", limit=100).snapshot()
+    bound = replace(free, pending=replace(free.pending, deadline_ms=np.array([free.now_ms + 50_000])))
+    assert check(bound, plan(free)) == ("job starts too late to be over by its deadline",)
+    blocked = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=100).pending("job", cores=8, limit=50).snapshot()
+    bound = replace(blocked, pending=replace(blocked.pending, deadline_ms=np.array([blocked.now_ms + 120_000])))
+    assert check(bound, plan(blocked)) == ("job is promised a moment that is too late for its deadline",)
