@@ -24,7 +24,8 @@ pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes 
 @st.composite
 def twins(draw: st.DrawFn) -> World:
     """Anything that there may be, and for some of what waits just the same of other projects."""
-    world = draw(worlds(money=False, power=draw(st.booleans()), windows=True, shares=True, tastes=True, blocks=True))
+    power, yields = draw(st.booleans()), draw(st.booleans())
+    world = draw(worlds(money=False, power=power, windows=True, shares=True, tastes=True, blocks=True, yields=yields))
     for asked in list(world.waiting):
         for project in PROJECTS:
             if project != asked["project"] and draw(st.booleans()):
@@ -118,7 +119,7 @@ def more(draw: st.DrawFn, asked: dict[str, Any], world: World) -> dict[str, Any]
     return wants
 
 
-ANYTHING = worlds(power=True, windows=True, quotas=True, shares=True, blocks=True)
+ANYTHING = worlds(power=True, windows=True, quotas=True, shares=True, blocks=True, yields=True)
 
 
 @given(st.one_of(contests(), ANYTHING), st.data())
