@@ -75,7 +75,7 @@ def calm(world: World) -> None:
     world.draining = False
     world.attempts = [a for a in world.attempts if not a["id"].startswith("claim")]
     for attempt in world.attempts:
-        attempt.update(state=RUNNING, beneficiary="")
+        attempt.update(state=RUNNING, beneficiary="", yields=False)
         attempt["ends_ms"] = max(attempt["ends_ms"], world.now_ms + 1000)
     for waiting in world.waiting:
         waiting["class"] = NORMAL

@@ -25,7 +25,7 @@ def fingerprint() -> str:
     """Of some worlds with everything in them, always the same ones, and of their plans."""
     seen = hashlib.sha256()
 
-    @given(worlds(power=True, windows=True, quotas=True, shares=True, tastes=True, blocks=True))
+    @given(worlds(power=True, windows=True, quotas=True, shares=True, tastes=True, blocks=True, yields=True))
     @settings(examples(30, most=2000), derandomize=True, database=None)
     def look(world: World) -> None:
         s = world.snapshot()

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes 
 @st.composite
 def twins(draw: st.DrawFn) -> World:
     """Anything that there may be, and for some of what waits just the same of other projects."""
-    world = draw(worlds(money=False, power=draw(st.booleans()), windows=True, shares=True, tastes=True, blocks=True))
+    power, yields = draw(st.booleans()), draw(st.booleans())
+    world = draw(worlds(money=False, power=power, windows=True, shares=True, tastes=True, blocks=True, yields=yields))
     for asked in list(world.waiting):
         for project in PROJECTS:
             if project != asked["project"] and draw(st.booleans()):
@@ -113,12 +114,12 @@ def more(draw: st.DrawFn, asked: dict[str, Any], world: World) -> dict[str, Any]
             wants["block"] = True
         elif name == "devices":
             wants["devices"], wants["share"] = max(asked["devices"], asked["share"] > 0) + draw(st.integers(0, 2)), 0
-        elif name in MORE:
+        elif name in MORE and asked[name] >= 0:  # a hold of -1 cannot be paid at all
             wants[name] = asked[name] + draw(st.sampled_from(MORE[name]))
     return wants
 
 
-ANYTHING = worlds(power=True, windows=True, quotas=True, shares=True, blocks=True)
+ANYTHING = worlds(power=True, windows=True, quotas=True, shares=True, blocks=True, yields=True)
 
 
 @given(st.one_of(contests(), ANYTHING), st.data())
