@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
 from dure.scheduler import Plan, Snapshot, check, plan, reason_of, why
@@ -175,3 +179,43 @@ def test_half_a_device_weighs_half_in_fair_share_and_in_quotas() -> None:
     world.pending("a", share=600, cores=0.1).pending("b", share=500, cores=0.1).pending("c", share=400, cores=0.1)
     assert set(seats(world)) == {"a", "c"}
     assert waits(world, "b")[0] == ReasonKind.QUOTA_REACHED
+
+
+def test_a_node_without_cores_for_it_tells_nothing_of_its_devices() -> None:
+    world = farm(nodes=1, devices=1, cores=4).node(
+        "pohang/m", "pohang", cores=1, memory=64, devices=1, accelerator="h100", shares=True
+    )
+    world.attempt("x", [("pohang/n0", 1)], share=700, cores=1).attempt("y", [("pohang/m", 1)], share=100, cores=1, memory=0)
+    kind, facts = waits(world.pending("a", share=500, cores=1, memory=128), "a")
+    assert (kind, facts["free_share_milli"]) == (ReasonKind.WAITS_SHARE, 300)
+    small = farm(nodes=1, devices=1).node("pohang/m", "pohang", cores=8, memory=64, devices=1, accelerator="h100", shares=True)
+    small.attempt("x", [("pohang/n0", 1)], share=700, cores=1)
+    assert waits(small.pending("a", share=500, cores=1, memory=128), "a")[1]["free_share_milli"] == 300
+
+
+def test_whoever_preempts_finds_no_share_where_devices_are_not_divided() -> None:
+    world = World().site("pohang", nodes=1, cores=8, devices=1, accelerator="h100", shares=True)
+    world.node("pohang/m", "pohang", cores=8, devices=1, accelerator="h100")
+    world.attempt("x", [("pohang/n0", 1)], cores=1).attempt("y", [("pohang/m", 1)], cores=1)
+    s, p = made(world.pending("urgent", share=300, priority="urgent"))
+    assert [s.attempts.ids[v] for v in p.victim_attempt.tolist()] == ["x"]
+
+
+def test_check_finds_shares_that_are_not_divided_promised_twice_or_of_columns_that_differ() -> None:
+    s = farm(devices=1).pending("a", share=500).snapshot()
+    undivided = replace(s, nodes=replace(s.nodes, shares=np.zeros(1, np.bool_)))
+    assert check(undivided, plan(s)) == ("a gets a share of a device of pohang/n0, which divides none",)
+    waiting = farm(devices=1).attempt("x", [("pohang/n0", 1)], share=500, ends=100).pending("a", share=800).snapshot()
+    p = plan(waiting)
+    fuller = replace(waiting, attempts=replace(waiting.attempts, ends_ms=waiting.attempts.ends_ms + 10**6))
+    assert any("promised twice" in fault for fault in check(fuller, p))
+    assert check(waiting, replace(p, reserve_mask=p.reserve_mask[:0])) == ("columns of promised places differ in length",)
+
+
+def test_what_is_left_elsewhere_is_not_told_to_work_that_may_not_run_there() -> None:
+    world = (
+        farm(devices=1)
+        .attempt("x", [("pohang/n0", 1)], share=700)
+        .site("jeju", nodes=1, devices=1, accelerator="h100", shares=True)
+    )
+    assert waits(world.pending("a", share=500, sites=("pohang",)), "a")[1]["free_share_milli"] == 300
