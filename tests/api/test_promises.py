@@ -85,6 +85,7 @@ GET    /quarantine                            admin operator site officer call m
 POST   /quarantine/{id}/dismiss               admin operator site .       .    .       .      .       .     .
 POST   /quarantine/{id}/stop                  admin operator site .       .    .       .      .       .     .
 POST   /sites/{id}/power                      admin operator site .       .    .       .      .       .     .
+POST   /sites/{id}/traits                     admin operator site .       .    .       .      .       .     .
 POST   /sites/{id}/maintenance                admin operator site .       .    .       .      .       .     .
 DELETE /sites/{id}/maintenance/{window}       admin operator site .       .    .       .      .       .     .
 GET    /farm                                  admin operator site officer call manager member auditor agent other
