@@ -89,7 +89,8 @@ def test_every_operation_and_member_is_told_in_words() -> None:
 
 
 UNITS = {"_krw_mwh": "megawatt-hour", "_ms": "milliseconds", "_mib": "MiB", "_milli": "thousandths", "_mwh": "milliwatt",
-         "_mw": "milliwatt", "_permille": "thousandths", "_nano": "billionths", "nano": "billionths", "_won": "in won"}  # fmt: skip
+         "_mw": "milliwatt", "_permille": "thousandths", "_nano": "billionths", "nano": "billionths",
+         "_won": "in won"}  # fmt: skip
 
 
 def test_members_with_a_unit_say_it() -> None:
