@@ -212,9 +212,9 @@ def _members(call: ast.Call, function: ast.AST) -> set[str]:
             if isinstance(n, ast.Assign) and _name(n.targets[0]) == data.id and n.lineno < call.lineno
         ]
         data = named[-1] if named else None
-    if not isinstance(data, ast.Dict):
-        return set()
-    return {k.value for k in data.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
+    either = (data.body, data.orelse) if isinstance(data, ast.IfExp) else (data,)
+    keys = (key for each in either if isinstance(each, ast.Dict) for key in each.keys)
+    return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
 
 def _name(node: ast.expr) -> str:

@@ -192,8 +192,12 @@ class PowerIn(Body):
 class TraitsIn(Body):
     """What is known of a site now; what is left out stays as it is."""
 
-    carbon_g_kwh: int | None = Field(default=None, ge=UNTOLD, le=CARBON_MAX, description="of its power; -1: nobody knows")
-    power_krw_mwh: int | None = Field(default=None, ge=UNTOLD, le=POWER_PRICE_MAX, description="of its power; -1: nobody knows")
+    carbon_g_kwh: int | None = Field(
+        default=None, ge=UNTOLD, le=CARBON_MAX, description="grams of CO₂ in a kilowatt-hour of its power; -1: nobody knows"
+    )
+    power_krw_mwh: int | None = Field(
+        default=None, ge=UNTOLD, le=POWER_PRICE_MAX, description="won for a megawatt-hour of its power; -1: nobody knows"
+    )
     datasets: list[Slug] | None = Field(default=None, max_length=DATASETS_MAX, description="all data sets that are there")
 
 

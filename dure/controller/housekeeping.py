@@ -40,35 +40,33 @@ def fail_late(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
     """End the waiting workloads that could not be over by their deadlines any more, if they started now."""
     late = [id for id, latest_ms in mirror.latest.items() if latest_ms < deed.now_ms]
     if late:
-        store.transact(lambda tx: each(late, lambda id: _fail_late(tx, deed, id)), fence=fence)
+        store.transact(lambda tx: each(late, lambda id: _fail(tx, deed, id, _too_late(mirror.waiting[id].workload))), fence=fence)
     return len(late)
 
 
-def _fail_late(tx: Tx, deed: Deed, id: str) -> None:
-    row = tx.get(Workload, id)
-    if row is None or row.state != WorkloadState.WAITING:
-        return
-    reason = Reason.of(ReasonKind.TOO_LATE, deadline_ms=row.spec.deadline_ms, limit_ms=occupy_ms(row.spec))
-    failed = move_workload(tx, row, WorkloadState.FAILED, ended_ms=deed.now_ms, reason=reason.to_json())
-    data = {"deadline_ms": row.spec.deadline_ms}
-    record(tx, deed, "workload.failed", row.id, project=row.project, data=data, touched=touch(failed))
+def _too_late(workload: Workload) -> Reason:
+    return Reason.of(ReasonKind.TOO_LATE, deadline_ms=workload.spec.deadline_ms, limit_ms=occupy_ms(workload.spec))
 
 
 def fail_dependents(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
     """End the waiting workloads that depend on something which will never succeed."""
     failed = [w for w in mirror.waiting.values() if w.dependency == DEPENDENCY_FAILED]
     if failed:
-        store.transact(lambda tx: each(failed, lambda w: _fail(tx, deed, w)), fence=fence)
+        store.transact(lambda tx: each(failed, lambda w: _fail(tx, deed, w.workload.id, _depends(w))), fence=fence)
     return len(failed)
 
 
-def _fail(tx: Tx, deed: Deed, waiting: Waiting) -> None:
-    row = tx.get(Workload, waiting.workload.id)
+def _depends(waiting: Waiting) -> Reason:
+    return Reason.of(ReasonKind.DEPENDENCY_FAILED, on=waiting.failed_on)
+
+
+def _fail(tx: Tx, deed: Deed, id: str, reason: Reason) -> None:
+    """End a waiting workload that will never start; the event tells the facts that others are to be told by."""
+    row = tx.get(Workload, id)
     if row is None or row.state != WorkloadState.WAITING:
         return
-    reason = Reason.of(ReasonKind.DEPENDENCY_FAILED, on=waiting.failed_on)
     failed = move_workload(tx, row, WorkloadState.FAILED, ended_ms=deed.now_ms, reason=reason.to_json())
-    data = {"on": waiting.failed_on}
+    data = {"on": reason.facts["on"]} if "on" in reason.facts else {"deadline_ms": reason.facts["deadline_ms"]}
     record(tx, deed, "workload.failed", row.id, project=row.project, data=data, touched=touch(failed))
 
 

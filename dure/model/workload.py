@@ -10,6 +10,7 @@ from typing import Any
 # `WorkloadSpec.topology`, besides "", which asks for nothing
 BLOCK = "block"  # all workers in one topology block, or on one node
 ANYWHERE = "any"  # what "" is called where a word is needed
+WHOLE_MILLI = 1000  # thousandths of a device
 LIMIT_MS_MIN = 1000  # the shortest wall time that may be asked for: less is a slip, such as a unit left out
 
 
@@ -89,7 +90,7 @@ class Demand:
     @property
     def devices_milli(self) -> int:
         """Thousandths of devices, whole ones or a share."""
-        return 1000 * self.devices + self.share_milli
+        return WHOLE_MILLI * self.devices + self.share_milli
 
     @property
     def wants_devices(self) -> bool:

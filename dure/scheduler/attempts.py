@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, WHOLE_MILLI, Bool, Snapshot, devices_milli
+from dure.model.workload import WHOLE_MILLI
+from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Bool, Snapshot, devices_milli
 
 OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
 

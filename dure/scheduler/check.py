@@ -47,11 +47,12 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
     shape = list(_shape(snapshot, plan))
     if shape:  # the columns do not even belong together: the rest could not be read
         return tuple(shape)
-    world = _world(snapshot, plan)
+    ends = _ends(snapshot)
+    world = _world(snapshot, plan, ends)
     return (
         *_decided_once(snapshot, plan),
         *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
-        *_deadlines(snapshot, plan),
+        *_deadlines(snapshot, plan, ends),
         *_victims(snapshot, plan),
         *_funds(snapshot, plan),
         *over_quota(snapshot, plan),
@@ -59,7 +60,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *_promises(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
         *(fault for node, on in sorted(world.items()) for fault in _promised_devices(snapshot, node, on)),
-        *power_faults(snapshot, plan, _ends(snapshot)),
+        *power_faults(snapshot, plan, ends),
     )
 
 
@@ -144,12 +145,11 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
             yield f"{name} gets a share of a device of {s.nodes.ids[node]}, which divides none"
 
 
-def _deadlines(s: Snapshot, p: Plan) -> Iterator[str]:
+def _deadlines(s: Snapshot, p: Plan, ends: list[int]) -> Iterator[str]:
     """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
     limit, deadline = s.pending.limit_ms.tolist(), s.pending.deadline_ms.tolist()
     if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
         return
-    ends = _ends(s)
     for i, row in enumerate(p.start_pending.tolist()):
         leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
         if max(leave, default=s.now_ms) + limit[row] > deadline[row]:
@@ -240,11 +240,11 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
 # -- each node ------------------------------------------------------------------------------------------------------------
 
 
-def _world(s: Snapshot, p: Plan) -> dict[int, Node]:
+def _world(s: Snapshot, p: Plan, ends: list[int]) -> dict[int, Node]:
     """The nodes that the plan touches, with everything on them."""
     touched = {*p.start_node.tolist(), *p.reserve_node.tolist()}
     world = {node: Node() for node in sorted(touched)}
-    victims, ends = set(p.victim_attempt.tolist()), _ends(s)
+    victims = set(p.victim_attempt.tolist())
     for i, state in enumerate(s.attempts.state.tolist()):
         leaves = (state == STOPPING and s.attempts.beneficiary[i] >= 0) or i in victims
         kind = "claims" if state == CLAIMED else "leaves" if leaves else "holds"

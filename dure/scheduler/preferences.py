@@ -24,6 +24,8 @@ def preferred(s: Snapshot, demands: Demands, first: I32) -> tuple[I64, I32]:
     shape = (len(demands.kind), len(s.sites.ids))
     cost, barred = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
     for preference in s.policy.preferences:
+        if preference.taste == Taste.DATA and not len(s.pending.data_row):  # nobody reads any: nobody lacks any
+            continue
         lack, most = _lack(s, preference.taste, demands, first)
         if preference.most != NO_LIMIT:
             keeps_off = ((lack < 0) | (lack > preference.most)) & (barred == 0)

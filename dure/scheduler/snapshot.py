@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.model.policy import Policy
+from dure.model.workload import WHOLE_MILLI
 
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
@@ -21,7 +22,6 @@ F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 FOREVER_MS = np.int64(1 << 62)
-WHOLE_MILLI = 1000  # thousandths of a device
 
 # attempt state codes of `Attempts.state`
 CLAIMED, LAUNCHING, RUNNING, STOPPING = 0, 1, 2, 3

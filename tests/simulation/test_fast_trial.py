@@ -47,7 +47,7 @@ def told(run: Run) -> dict[str, Any]:
     """Everything that a run says, but by which loop."""
     columns = {name: column.tolist() for name, column in vars(run.stretches).items()}
     of_jobs = ("start_ms", "end_ms", "preemptions", "lost_ms", "devices_milli", "tenant")
-    notes = {name: text for name, text in run.notes.items() if name != "loop"}
+    notes = {name: text for name, text in run.notes.items() if name not in ("loop", "loop.why")}
     return {**columns, **{name: getattr(run, name).tolist() for name in of_jobs}, "until": run.until_ms, "notes": notes}
 
 
@@ -55,7 +55,7 @@ def both(trace: Trace, farm: Fleet, rules: Rules, every_ms: int = 0, given: Assu
     """The run, which is the same either way."""
     fast = trial(trace, farm, rules, every_ms=every_ms, assumptions=given)
     slow = trial(trace, farm, rules, every_ms=every_ms, assumptions=given, compiled=False)
-    assert (fast.notes["loop"], slow.notes["loop"]) == (COMPILED, f"{STEPPED}: asked for")
+    assert (fast.notes["loop"], slow.notes["loop"], slow.notes["loop.why"]) == (COMPILED, STEPPED, "asked for")
     assert told(fast) == told(slow)
     return fast
 
@@ -162,12 +162,12 @@ def cut(trace: Trace, first: int, count: int) -> Trace:
 
 def test_what_it_does_not_cover_gets_a_plan_for_each_step_and_the_notes_say_so() -> None:
     rows, default = [(0, 10, 1, 1)] * 3, rules_of("default")
-    assert trial(trace_of(rows), powered(1800), default).notes["loop"] == f"{STEPPED}: limits of power"
-    assert trial(trace_of(rows), fleet(1), rules_of("low-carbon")).notes["loop"] == f"{STEPPED}: preferences"
+    assert trial(trace_of(rows), powered(1800), default).notes["loop.why"] == "limits of power"
+    assert trial(trace_of(rows), fleet(1), rules_of("low-carbon")).notes["loop.why"] == "preferences"
     blocks = trace_of(rows, block=[True, False, False])
-    assert trial(blocks, fleet(1), default).notes["loop"] == f"{STEPPED}: topology blocks"
+    assert trial(blocks, fleet(1), default).notes["loop.why"] == "topology blocks"
     shares = make_trace(1, submit_ms=[0], duration_ms=[1000], share_milli=[500])
-    assert trial(shares, built_in("openb"), default).notes["loop"] == f"{STEPPED}: shares of devices"
+    assert trial(shares, built_in("openb"), default).notes["loop.why"] == "shares of devices"
     assert trial(shares, built_in("openb"), default, assumptions=Assumptions(whole_shares=True)).notes["loop"] == COMPILED
 
 

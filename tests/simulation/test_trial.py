@@ -199,7 +199,7 @@ def test_tenants_take_turns_by_what_they_used() -> None:
 
 def test_urgent_work_takes_a_place_and_what_was_not_saved_is_done_again() -> None:
     rows = [(0, 1000, 1, 4), (350, 100, 1, 4)]
-    given = {"priority": [0, 400], "preemptible": [True, True], "checkpoint_ms": [120_000, 0]}
+    given = {"priority": [200, 400], "preemptible": [True, True], "checkpoint_ms": [120_000, 0]}
     run = trial(trace_of(rows, **given), fleet(1), rules_of("default"))
     assert started_s(run) == [0, 350]
     assert ended_s(run) == [450 + 1000 - 240, 450]  # two checkpoints were written before 350 s

@@ -15,9 +15,9 @@ from dure.backends.local import cgroups, files, isolation
 from dure.backends.local.environment import SYSTEM_PATH, worker_env
 from dure.backends.local.isolation import Isolation, Places
 from dure.backends.local.settings import LocalSettings
+from dure.model.workload import WHOLE_MILLI
 from dure.ports import LaunchOrder
 
-WHOLE = 1000  # thousandths of a device
 FORMAT = 1  # of order.json; a shim reads only what the same release wrote, the driver reads also what an older one did
 INHERIT_MS_MAX = 300_000  # to copy an origin's checkpoint: as long as a bundle may take to unpack
 INHERIT_ENTRIES_MAX = 100_000
@@ -42,7 +42,7 @@ def fault_of(order: LaunchOrder, settings: LocalSettings, devices: int) -> str:
 
 def _apart(indices: list[int], share_milli: int) -> bool:
     """Whether no device is given to more workers than it has room for."""
-    return all(count * (share_milli or WHOLE) <= WHOLE for count in Counter(indices).values())
+    return all(count * (share_milli or WHOLE_MILLI) <= WHOLE_MILLI for count in Counter(indices).values())
 
 
 def is_name(text: str) -> bool:

@@ -24,6 +24,7 @@ from dure.model.workload import (
     BLOCK,
     LIMIT_MS_MIN,
     TERMINAL,
+    WHOLE_MILLI,
     Attempt,
     AttemptState,
     Outcome,
@@ -37,7 +38,6 @@ from dure.ports import Reader, Tx
 CORES_MILLI_MAX = 10_000_000
 MEMORY_MIB_MAX = 1 << 30
 DEVICES_MAX = 64  # as many as a node may tell of
-WHOLE_MILLI = 1000  # thousandths of a device
 GRACE_MS_MAX = 600_000
 CHECKPOINT_MS_MAX = 24 * 3_600_000
 DEPENDENCIES_MAX = 100

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import I32, I64, U64, Columns, Ground, Table, table
+from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Columns, Ground, Table, table
 from dure.scheduler.kernels.index import Index
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.room import count_whole
@@ -112,6 +112,13 @@ def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, sh
     board.here.tenure[node] = at
     board.here.claimed[node] += role != HOLDS
     board.used[TENURES] = at + 1
+
+
+@inner
+def has_of_each(board: Board, tenure: int) -> int:
+    """Thousandths that a tenure has of each device in its mask."""
+    share = board.tenures.share[tenure]
+    return int(share if share > 0 else WHOLE)
 
 
 @inner

@@ -12,9 +12,9 @@ from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
-from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
+from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
 from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
-from dure.scheduler.kernels.slots import slots, tightest, usable
+from dure.scheduler.kernels.slots import slots, usable
 
 FOREVER = 1 << 62
 FEW = 64  # moments: to put each in its place is quicker than to sort all
@@ -209,7 +209,7 @@ def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node
             continue
         devices = usable(board, node, gang.share, at, end, True, left)
         for _ in range(workers):
-            device = tightest(left, 0, devices, gang.share)
+            device = tightest_of(left, 0, devices, gang.share)
             left[device] -= gang.share
             _keep(board, node, _ONE << np.uint64(device), ONE)
 

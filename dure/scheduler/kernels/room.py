@@ -101,11 +101,17 @@ def fits(ground: Ground, node: int, demand: Demand) -> bool:
 @kernel
 def tightest(ground: Ground, node: int, share: int) -> int:
     """The device with the least left that has room for the share, the lowest of equals; -1: none has."""
-    first, best, least = ground.device_ptr[node], -1, WHOLE + 1
-    for at in range(first, ground.device_ptr[node + 1]):
-        left = ground.share_free[at]
-        if share <= left < least:
-            best, least = at - first, left
+    first = ground.device_ptr[node]
+    return tightest_of(ground.share_free, first, ground.device_ptr[node + 1] - first, share)
+
+
+@inner
+def tightest_of(left: I64 | I32, first: int, devices: int, share: int) -> int:
+    """The same of devices of which so much is left; `left[first]` is device 0."""
+    best, least = -1, WHOLE + 1
+    for device in range(devices):
+        if share <= left[first + device] < least:
+            best, least = device, left[first + device]
     return int(best)
 
 

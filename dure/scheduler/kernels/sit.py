@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, room_then, set_cores
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, has_of_each, room_then, set_cores
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import inner, kernel, wide
-from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
-from dure.scheduler.kernels.slots import take_off, tightest, usable
+from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
+from dure.scheduler.kernels.slots import take_off, usable
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -65,7 +65,7 @@ def _start_shares(
 @inner
 def _sit_share(board: Board, node: int, gang: Gang, role: int, end: int, left: I64, devices: int) -> np.uint64:
     """Seat one worker on the device with the least left that takes it; its bit."""
-    device = tightest(left, 0, devices, gang.share)
+    device = tightest_of(left, 0, devices, gang.share)
     mask = _ONE << np.uint64(device)
     left[device] -= gang.share
     _occupy(board, node, mask, gang.share)
@@ -117,7 +117,7 @@ def _behind(board: Board, node: int, victims: I32, left: I64) -> int:
         left[device] = ground.share_free[first + device]
     for victim in victims:
         if tenures.node[victim] == node:
-            take_off(left, 0, devices, tenures.mask[victim], -(tenures.share[victim] if tenures.share[victim] > 0 else WHOLE))
+            take_off(left, 0, devices, tenures.mask[victim], -has_of_each(board, victim))
     return int(devices)
 
 
@@ -168,8 +168,7 @@ def settle_node(board: Board, node: int) -> None:
         ground.share_free[first + device] = WHOLE if exists else 0
     while tenure >= 0:
         held |= tenures.mask[tenure]
-        amount = tenures.share[tenure] if tenures.share[tenure] > 0 else WHOLE
-        take_off(ground.share_free, first, devices, tenures.mask[tenure], amount)
+        take_off(ground.share_free, first, devices, tenures.mask[tenure], has_of_each(board, tenure))
         tenure = tenures.next[tenure]
     ground.nodes.whole_free[node] = board.here.exists[node] & ~held
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))

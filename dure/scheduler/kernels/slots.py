@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import Board, promised_then
+from dure.scheduler.kernels.board import Board, has_of_each, promised_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import inner, kernel
 from dure.scheduler.kernels.room import DEVICES_MAX
@@ -35,7 +35,7 @@ def left_then(board: Board, node: int, at: int, left: I64) -> int:
     tenure = board.here.tenure[node]
     while tenure >= 0:
         if t.end[tenure] > at:
-            take_off(left, 0, devices, t.mask[tenure], t.share[tenure] if t.share[tenure] > 0 else WHOLE)
+            take_off(left, 0, devices, t.mask[tenure], has_of_each(board, tenure))
         tenure = t.next[tenure]
     kept = board.here.kept[node]
     while kept >= 0:
@@ -115,13 +115,3 @@ def slots(board: Board, node: int, share: int, at: int, end: int, breaks: bool) 
     for device in range(usable(board, node, share, at, end, breaks, left)):
         count += max(left[device], 0) // share
     return int(count)
-
-
-@inner
-def tightest(left: I64, first: int, devices: int, share: int) -> int:
-    """The device with the least left that takes a share, the lowest of equals; -1: none does."""
-    best = -1
-    for device in range(devices):
-        if left[first + device] >= share and (best < 0 or left[first + device] < left[first + best]):
-            best = device
-    return best

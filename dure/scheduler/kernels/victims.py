@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import Board, kept_off
+from dure.scheduler.kernels.board import Board, has_of_each, kept_off
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, inner, kernel, wide
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
@@ -136,7 +136,7 @@ def _free_devices(board: Board, candidates: Candidates, tenure: int, sign: int) 
     """Count what a tenure leaves of its devices; how many more are whole then. One is when all who share it have left."""
     ground, t, change = board.ground, board.tenures, 0
     first = ground.device_ptr[t.node[tenure]]
-    amount = sign * (t.share[tenure] if t.share[tenure] > 0 else WHOLE)
+    amount = sign * has_of_each(board, tenure)
     for at in range(first, ground.device_ptr[t.node[tenure] + 1]):
         if t.mask[tenure] & (_ONE << np.uint64(at - first)) != _ZERO:
             change -= ground.share_free[at] + candidates.freed_share[at] >= WHOLE

@@ -31,9 +31,9 @@ class Words:
         return TEXTS[key][self.lang == "ko"] if key in TEXTS else key.rpartition(".")[2]
 
     def note(self, key: str, value: str) -> str:
-        """What a note says: in words where its value is one of ours, else as it is."""
-        text = TEXTS.get(f"note.{key}={value}")
-        return value if text is None else text[self.lang == "ko"]
+        """What a note says: in words where its value is one of ours or a list of them, else as it is."""
+        texts = [TEXTS.get(f"note.{key}={each}") for each in value.split(", ")]
+        return value if None in texts else ", ".join(text[self.lang == "ko"] for text in texts if text)
 
     def duration(self, seconds: float) -> str:
         _least, one, unit = next(step for step in _TIMES if seconds >= step[0] or step[0] == 0)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 import dure
 from dure.controller.lifecycle import decayed
 from dure.errors import require
-from dure.model.policy import Policy
 from dure.scheduler import plan
 from dure.scheduler.plan import Plan
 from dure.simulator.report.facts import facts_of
@@ -26,7 +25,7 @@ from dure.simulator.trial.columns import NOW
 from dure.simulator.trial.fast import Fast, uncovered
 from dure.simulator.trial.history import History
 from dure.simulator.trial.rules import ALL, Order, Rules
-from dure.simulator.trial.state import Farm, Live
+from dure.simulator.trial.state import Farm, Live, urgent
 
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
@@ -72,7 +71,7 @@ def trial(
         made = _stepped(trace, fleet, asks, rules, say, learns=learns, every_ms=every_ms)
     told = {
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps),
-        "loop": COMPILED if made.compiled else f"{STEPPED}: {why or UNKEPT}",
+        **({"loop": COMPILED} if made.compiled else {"loop": STEPPED, "loop.why": why or UNKEPT}),
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
         **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
@@ -337,8 +336,7 @@ def _fast(
 
 def preempting(asks: Asks, rules: Rules) -> Bool:
     """By job: whether it may take others' places."""
-    urgent = min((c.value for c in Policy().classes if c.preempts), default=int(NEVER))
-    found: Bool = rules.preempts | ((rules.order == Order.FAIR) & (asks.priority >= urgent))
+    found: Bool = rules.preempts | ((rules.order == Order.FAIR) & urgent(asks.priority))
     return found
 
 

@@ -11,7 +11,7 @@ from dure.model.workload import Outcome, Worker
 from dure.ports import Driver, Forgetter, LogReader
 
 NODE_MEMBERS = {
-    "name", "pool", "block", "cores_milli", "memory_mib", "accelerator", "devices", "core_mw", "device_mw", "idle_mw",
+    "name", "pool", "block", "cores_milli", "memory_mib", "accelerator", "devices", "shares", "core_mw", "device_mw", "idle_mw",
     "up",
 }  # fmt: skip
 
