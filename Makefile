@@ -50,6 +50,7 @@ test: lint postgres ## lint and all tests; LANE=long adds those that take minute
 	@$(BIN)/coverage erase
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PYTEST_ARGS) $(PURE) $(KERNELS)
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
+	@$(BIN)/python -c "from dure.simulator.trial.warm import warm; warm()" # else each process of the tests would compile it
 	DURE_REQUIRE_POSTGRES=1 $(BIN)/python -m pytest $(PYTEST_ARGS) $(PURE:%=--ignore=%)
 
 # One example of some properties takes a tenth of a second and more: those name a smaller number of their own (`examples(most=)`).

@@ -32,7 +32,6 @@ fi
 # Dependency groups need pip 25.1.
 "$venv/bin/python" -m pip install -q --upgrade 'pip>=25.1'
 "$venv/bin/python" -m pip install -q --group dev -e '.[demo,simulate]'
-echo "setup: compiling the planner and the fast path of trials, which takes two minutes"
+echo "setup: compiling the planner, which takes a minute"
 "$venv/bin/python" -c "from dure.scheduler.warm import warm; warm()"
-"$venv/bin/python" -c "from dure.simulator.trial.warm import warm; warm()"
 echo "setup: ready in $venv"

@@ -11,13 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.builders.kernels import forget_stale_kernels
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # once, before any worker starts
-        forget_stale_kernels()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite the right column of the scenarios")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I64, WHOLE
-from dure.scheduler.kernels.jit import inner, kernel, wide
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
 from dure.scheduler.kernels.seat import takes_all
@@ -23,14 +23,14 @@ def limits(quota: Quota) -> bool:
     return bool(quota.used.shape[0] > 0)
 
 
-@inner
+@kernel
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
     """What a gang uses of a type, as quotas count it."""
     each = demands.each
     return int((WHOLE * each.devices[c] + each.share[c]) * each.workers[c]) if kind >= 0 else 0
 
 
-@inner
+@kernel
 def within(quota: Quota, beyond: I64, leaf: int, demands: Demands, c: int, kind: int) -> bool:
     """Whether a project may use so much more on a type. Where not, `beyond` remembers the least amount that was."""
     last, devices, cores = (
@@ -47,7 +47,7 @@ def within(quota: Quota, beyond: I64, leaf: int, demands: Demands, c: int, kind:
     return True
 
 
-@inner
+@kernel
 def known_beyond(beyond: I64, leaf: int, demands: Demands, c: int) -> bool:
     """Whether it is remembered of every alternative that it is beyond the quota."""
     last = beyond.shape[1] - 1
@@ -60,7 +60,7 @@ def known_beyond(beyond: I64, leaf: int, demands: Demands, c: int) -> bool:
     return True
 
 
-@inner
+@kernel
 def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> None:
     """Count what starts."""
     if kind >= 0:
@@ -113,12 +113,12 @@ def barred(
     return code
 
 
-@inner
+@kernel
 def _metered(power: Power, site: int, mw: int) -> int:
     return int((mw * power.site.pue_permille[site] + WHOLE - 1) // WHOLE)
 
 
-@inner
+@kernel
 def _window(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> tuple[int, int]:
     """The first that begins before `end` on a node in question."""
     first, cells, closed = demands.each.kind_ptr[c], board.cells, board.closed

@@ -20,7 +20,7 @@ import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Columns, Ground, Table, table
 from dure.scheduler.kernels.index import Index
-from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 
 # roles: sits there; sits there and makes room for a claim; will sit there
@@ -86,7 +86,7 @@ class Board(NamedTuple):
     closed: Table  # WINDOW
 
 
-@inner
+@kernel
 def closed_within(board: Board, node: int, at: int, end: int) -> bool:
     """Whether nothing may run on a node at some moment from one until another."""
     closed = board.closed
@@ -96,14 +96,14 @@ def closed_within(board: Board, node: int, at: int, end: int) -> bool:
     return False
 
 
-@inner
+@kernel
 def kept_off(board: Board, node: int) -> bool:
     """Whether claims keep off a node: it is promised to somebody, or closed before they could be over. How soon a victim leaves
     is not known well enough for less."""
     return bool(board.here.kept[node] >= 0 or closed_within(board, node, board.now, board.used[LASTS]))
 
 
-@inner
+@kernel
 def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, share: int, cores: int, memory: int) -> None:
     t, at = board.tenures, board.used[TENURES]
     t.node[at], t.role[at], t.end[at], t.mask[at], t.cores[at], t.memory[at] = node, role, end, mask, cores, memory
@@ -114,14 +114,14 @@ def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, sh
     board.used[TENURES] = at + 1
 
 
-@inner
+@kernel
 def has_of_each(board: Board, tenure: int) -> int:
     """Thousandths that a tenure has of each device in its mask."""
     share = board.tenures.share[tenure]
     return int(share if share > 0 else WHOLE)
 
 
-@inner
+@kernel
 def set_cores(board: Board, node: int, free: int) -> None:
     """So many cores of a node are free for others now."""
     cell = board.cells.node.cell[node]
@@ -187,7 +187,7 @@ def promised_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
     return cores, memory, devices
 
 
-@inner
+@kernel
 def shortest_alike(board: Board, limit: int) -> int:
     """The shortest limit of work that starts now and would meet the same promises as with this one."""
     end, least = board.now + limit, 0
@@ -230,7 +230,7 @@ def empty_board(ground: Ground, index: Index) -> Board:
     )  # fmt: skip
 
 
-@inner
+@kernel
 def board_at(board: Board, now: int) -> Board:
     """The same board at another moment."""
     return Board(

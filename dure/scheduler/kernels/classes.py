@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, U64
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 
 # Mixing constants of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
 _GOLDEN, _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
-@inner
+@kernel
 def _mixed(hash: np.uint64, value: int) -> np.uint64:
     z = hash + _GOLDEN + np.uint64(value)
     z = (z ^ (z >> _30)) * _FIRST

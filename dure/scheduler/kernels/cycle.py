@@ -14,7 +14,7 @@ from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, wit
 from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE
-from dure.scheduler.kernels.jit import constant, inlined, inner, kernel, wide
+from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
 from dure.scheduler.kernels.seat import parts, seat
@@ -97,7 +97,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     return REACHED
 
 
-@inner
+@kernel
 def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
     """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
     room: as in `Found`."""
@@ -137,7 +137,7 @@ def _turn(cycle: Cycle, row: int) -> None:
         found.used[TRIED] += 1
 
 
-@inner
+@kernel
 def charge_for(cycle: Cycle, row: int, kind: int) -> None:
     """Charge the project for what a workload gets on a type."""
     each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
@@ -149,7 +149,7 @@ def charge_for(cycle: Cycle, row: int, kind: int) -> None:
     )  # fmt: skip
 
 
-@inner
+@kernel
 def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
     """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
     return workers * (cores / 1000 + devices * core_rate) * limit / 1000
@@ -207,7 +207,7 @@ def start_now(cycle: Cycle, row: int) -> int:
     return -1
 
 
-@inner
+@kernel
 def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int) -> None:
     """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down."""
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
@@ -249,7 +249,7 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
     found.each.state[row] = STARTED
 
 
-@inner
+@kernel
 def _tenures(ptr: I64, attempts: I32) -> I32:
     """Those of these attempts, which stand one behind the other."""
     count = 0
@@ -263,7 +263,7 @@ def _tenures(ptr: I64, attempts: I32) -> I32:
     return rows
 
 
-@inner
+@kernel
 def displace(cycle: Cycle, row: int, how: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
@@ -299,7 +299,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     return -1
 
 
-@inner
+@kernel
 def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tuple[int, int, int]:
     """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
     -1: there are none anywhere."""
@@ -342,7 +342,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     return best, start, count
 
 
-@inner
+@kernel
 def _copy(rows: I32, to: I32, count: int) -> None:
     """The first so many. Assigned as slices they would be compared, and the message for slices that differ takes seconds to
     compile."""
@@ -350,7 +350,7 @@ def _copy(rows: I32, to: I32, count: int) -> None:
         to[i] = rows[i]
 
 
-@inner
+@kernel
 def _gone(attempts: I32, ends: I64, limit: int) -> int:
     """When work that begins once these have left is gone at the latest."""
     last = np.int64(0)
@@ -359,13 +359,13 @@ def _gone(attempts: I32, ends: I64, limit: int) -> int:
     return min(int(last) + limit, NEVER)
 
 
-@inner
+@kernel
 def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
     """When a claim at a site is over at the latest, whoever makes room."""
     return _gone(candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], ends, limit)
 
 
-@inner
+@kernel
 def _forget(memory: Memory, some: bool) -> None:
     """some: yield."""
     memory.full[:] = NEVER
@@ -377,7 +377,7 @@ def _forget(memory: Memory, some: bool) -> None:
         memory.calm[GENTLY] = NEVER
 
 
-@inner
+@kernel
 def _promise(cycle: Cycle, row: int) -> bool:
     """Keep the earliest moment for it; whether there is any."""
     at, alt, site = soonest(cycle, row)
@@ -388,7 +388,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
     return True
 
 
-@inner
+@kernel
 def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
     """The earliest moment at which it could start, on the best alternative among equals, and the site with the least to spare;
     site -1: there is none."""
@@ -429,7 +429,7 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
     return int(best_at), int(best_alt), int(best_site)
 
 
-@inner
+@kernel
 def _explain(cycle: Cycle, row: int) -> None:
     """Write down why one that is to be promised a moment could not start at its turn."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
@@ -452,7 +452,7 @@ def _explain(cycle: Cycle, row: int) -> None:
         told[CODE] = barred(board, power, lows, highs, demands, c, sites, end, told[FACT:])
 
 
-@inner
+@kernel
 def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     """Promise it this moment."""
     board, lows, highs = cycle.board, cycle.low, cycle.high

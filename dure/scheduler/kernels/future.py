@@ -10,7 +10,7 @@ import numpy as np
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
-from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
 from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
@@ -22,7 +22,7 @@ ONE = constant(1)  # worker
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
-@inner
+@kernel
 def departures(board: Board, power: Power, site: int, low: int, high: int) -> tuple[I64, I32]:
     """Moments at which something leaves a run of cells of a site, in order, and the tenure that does; -1: the end of a promise or
     of maintenance, or the site may draw more."""
@@ -64,7 +64,7 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     return end[:found][order], who[:found][order]
 
 
-@inner
+@kernel
 def _put_in(end: I64, who: I32, ordered: int, count: int) -> None:
     """Sort moments of which the first `ordered` are in order, as those of a cell are that were there from the beginning."""
     for i in range(ordered, count):
@@ -89,7 +89,7 @@ def earliest(
     return int(best)
 
 
-@inner
+@kernel
 def _earliest(
     board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
 ) -> int:  # fmt: skip
@@ -129,7 +129,7 @@ def _earliest(
     return -1
 
 
-@inner
+@kernel
 def _grounds(board: Board, low: int, high: int, gang: Gang, lasts: int) -> tuple[I64, I64, I32, int]:
     """What is free now on the nodes of a run and how many workers each takes; -1 for mixed ones, whose future until `lasts` is
     not just growth; those; and no more than how many workers those take when they are empty."""
@@ -152,7 +152,7 @@ def _grounds(board: Board, low: int, high: int, gang: Gang, lasts: int) -> tuple
     return room, fits, mixed[:found], most
 
 
-@inner
+@kernel
 def room_from(board: Board, node: int, at: int, end: int, share: int) -> tuple[int, int, int]:
     """What work may use on a node that starts at a moment and delays no promise until `end`. share: of a device, that it
     wants, and then how many of these; 0: whole ones."""
@@ -170,7 +170,7 @@ def room_from(board: Board, node: int, at: int, end: int, share: int) -> tuple[i
     return cores, memory, slots(board, node, share, at, end, True) if share > 0 else devices
 
 
-@inner
+@kernel
 def takes_from(board: Board, node: int, at: int, end: int, gang: Gang) -> int:
     """How many workers of this need a node takes from a moment until another, delaying no promise."""
     if closed_within(board, node, at, end):
@@ -214,7 +214,7 @@ def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node
             _keep(board, node, _ONE << np.uint64(device), ONE)
 
 
-@inner
+@kernel
 def _keep(board: Board, node: int, mask: np.uint64, workers: int) -> None:
     """One seat more, of the promise made last."""
     seats, kept = board.seats, board.used[KEPT]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, U64, Columns, Ground, Table, table
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 
 WORD = 64
 LEVELS = 65  # 0 to 64 devices wholly free
@@ -81,7 +81,7 @@ def _fill(index: Index, level: I32) -> None:
         _set(index, node)
 
 
-@inner
+@kernel
 def _set(index: Index, node: int) -> None:
     cell, level, slot = index.node.cell[node], index.node.level[node], index.node.slot[node]
     word = index.cell.word[cell] + level * index.cell.words[cell] + slot // WORD
@@ -107,7 +107,7 @@ def move(index: Index, node: int, level: int) -> None:
     index.node.level[node] = level
 
 
-@inner
+@kernel
 def lowest_bit(word: np.uint64) -> int:
     """The place of the lowest bit that is set; `word` is not 0."""
     place = 0

@@ -6,17 +6,58 @@ No `fastmath` and no `parallel`: both may add floats in another order, and then 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, cached_property, update_wrapper
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import types
+from numba.extending import typeof_impl
+
+from dure.scheduler.kernels.linking import Part, Whole, compiler_of
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _njit: Any = numba.njit  # its types leave the options about doors out
+_config: Any = numba.config  # and those of these do not know what is read from the environment
 
 # Nobody calls a kernel from C: to compile a door for that would take a tenth of all the time again.
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_PART, _WHOLE = compiler_of(Part), compiler_of(Whole)
+_HERE = Path(__file__).parent
+
+
+class _Compiled:
+    """A function that is a part of each kernel that calls it, and whole when Python calls it: only then is it optimised, put into
+    machine code with all that it calls, and kept on disk."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self.part = _njit(**_OPTIONS, no_cpython_wrapper=True, pipeline_class=_PART)(function)
+
+    @cached_property
+    def whole(self) -> Any:
+        made = _njit(**_OPTIONS, cache=True, pipeline_class=_WHOLE)(self._function)
+        made._cache._cache_file._source_stamp = _stamp(Path(self._function.__code__.co_filename).parent)
+        return made
+
+    def __call__(self, *given: Any) -> Any:
+        return self.whole(*given)
+
+
+@cache
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """When what is kept on disk is out of date: numba looks at the file of a kernel alone, and not at those of what it calls."""
+    files = [file for each in sorted({_HERE, folder}) for file in sorted(each.glob("*.py"))]
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
+@typeof_impl.register(_Compiled)
+def _part_of(kernel: _Compiled, _: Any) -> Any:
+    """What a kernel is to the kernels that call it."""
+    return types.Dispatcher(kernel.part)
 
 
 def inlined(function: Kernel) -> Kernel:
@@ -24,15 +65,9 @@ def inlined(function: Kernel) -> Kernel:
     return cast("Kernel", _njit(**_OPTIONS, inline="always")(function))
 
 
-def inner(function: Kernel) -> Kernel:
-    """A kernel that only kernels call: without the door for Python, which takes every array apart and is compiled as well. A test
-    that wants to call one calls its `py_func`."""
-    return cast("Kernel", _njit(**_OPTIONS, no_cpython_wrapper=True)(function))
-
-
 def kernel(function: Kernel) -> Kernel:
-    """Compile on first call for the types that it is called with, and keep the result on disk."""
-    return cast("Kernel", _njit(**_OPTIONS)(function))
+    """Compile on the first call for the types that it is called with, and keep the result on disk."""
+    return function if _config.DISABLE_JIT else cast("Kernel", _Compiled(function))
 
 
 @kernel

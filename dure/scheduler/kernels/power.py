@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 
 SITE, FROM, UNTIL, MW = range(4)  # columns of `more`
 AT, DRAWN = 1, 2  # columns of `moments`, whose first is SITE
@@ -47,7 +47,7 @@ class Power(NamedTuple):
     used: I64
 
 
-@inner
+@kernel
 def wanted_mw(power: Power, site: int, kind: int, gang: Gang) -> int:
     """What a gang draws at a site."""
     devices = power.device[site, kind] * (WHOLE * gang.devices + gang.share)
@@ -55,12 +55,12 @@ def wanted_mw(power: Power, site: int, kind: int, gang: Gang) -> int:
     return int(gang.workers * ((devices + WHOLE - 1) // WHOLE + (busy + _MILLI - 1) // _MILLI))
 
 
-@inner
+@kernel
 def limited(power: Power, site: int) -> bool:
     return bool(power.site.step[site] < power.site.step[site + 1])
 
 
-@inner
+@kernel
 def cap_at(power: Power, site: int, at: int) -> int:
     """At the meter; -1: none."""
     found = UNCAPPED
@@ -70,13 +70,13 @@ def cap_at(power: Power, site: int, at: int) -> int:
     return int(found)
 
 
-@inner
+@kernel
 def free_mw(power: Power, site: int, at: int, drawn: int) -> int:
     """What may be drawn besides at a moment, before the overhead; negative where more is drawn than may be. Only under a cap."""
     return int(cap_at(power, site, at) * _MILLI // power.site.pue_permille[site] - drawn)
 
 
-@inner
+@kernel
 def draw_at(power: Power, site: int, at: int) -> int:
     """What is drawn at a moment, now or later."""
     low, high = power.site.gone[site], power.site.gone[site + 1]
@@ -93,7 +93,7 @@ def draw_at(power: Power, site: int, at: int) -> int:
     return int(drawn)
 
 
-@inner
+@kernel
 def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
     """The least that may be drawn besides from a moment until another, and when that is; -1 at -1 where nothing caps."""
     least, when, known = UNCAPPED, -1, False
@@ -113,7 +113,7 @@ def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
     return int(least), int(when)
 
 
-@inner
+@kernel
 def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
     """Whether so much more may be drawn from a moment until another. Nothing more always may."""
     if mw <= 0 or not limited(power, site):
@@ -122,7 +122,7 @@ def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
     return when < 0 or least >= mw
 
 
-@inner
+@kernel
 def draw(power: Power, site: int, since: int, until: int, mw: int) -> None:
     """Count what is drawn from a moment until another. What begins later is a moment at which the draw may rise."""
     if not limited(power, site) or mw == 0:
@@ -144,7 +144,7 @@ def note(power: Power, site: int, at: int) -> None:
         power.used[MOMENTS] = i + 1
 
 
-@inner
+@kernel
 def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> None:
     """Count a claim for those who make room for it. ends: of attempts."""
     theirs = 0
@@ -154,7 +154,7 @@ def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, m
     draw(power, site, now, end, max(mw, theirs))
 
 
-@inner
+@kernel
 def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> bool:
     """Whether a claim may take the place of these."""
     if not limited(power, site):

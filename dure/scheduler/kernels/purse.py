@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.waits import FUNDS_SHORT, NO_AWARD
 
 Bool = NDArray[np.bool_]
@@ -45,7 +45,7 @@ def _add_up(purse: Purse, project: I32, currency: I32) -> None:
         _change(purse, award, purse.row[project[award]], currency[award], purse.left[award])
 
 
-@inner
+@kernel
 def _change(purse: Purse, award: int, row: int, currency: int, by: int) -> None:
     for kind in range(purse.kind_ok.shape[1]):
         if purse.kind_ok[award, kind]:
@@ -54,14 +54,14 @@ def _change(purse: Purse, award: int, row: int, currency: int, by: int) -> None:
                     purse.held[row, currency, kind, site] += by
 
 
-@inner
+@kernel
 def held(purse: Purse, project: int, kind: int, currency: int) -> I64:
     """What may be held, by site. Nothing where a project has no award: what costs nothing needs none."""
     row = purse.row[project]
     return purse.held[row, currency, kind] if row >= 0 else np.zeros(purse.held.shape[3], np.int64)
 
 
-@inner
+@kernel
 def pay(purse: Purse, project: int, kind: int, currency: int, site: int, hold: int) -> None:
     """Hold an amount that may be held there."""
     for award in range(purse.ptr[project, currency], purse.ptr[project, currency + 1]):
@@ -113,7 +113,7 @@ def unpaid(purse: Purse, project: int, kinds: I32, holds: I64, sites: Bool, fact
     return code
 
 
-@inner
+@kernel
 def _awarded(purse: Purse, project: int, kind: int, currency: int, site: int) -> bool:
     """Whether there is an award for this, however empty."""
     for award in range(purse.ptr[project, currency], purse.ptr[project, currency + 1]):
@@ -122,7 +122,7 @@ def _awarded(purse: Purse, project: int, kind: int, currency: int, site: int) ->
     return False
 
 
-@inner
+@kernel
 def covered(purse: Purse) -> I64:
     """What may be held at every site: shape as `Purse.held`, without sites."""
     least = np.zeros(purse.held.shape[:3], np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from dure.errors import require
 from dure.scheduler.kernels.ground import I32, I64, NODE, WHOLE, Ground, table
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 
 ANY = -1  # `kinds` of a demand that takes any node, also one without devices
 KINDS_MAX = 63
@@ -105,7 +105,7 @@ def tightest(ground: Ground, node: int, share: int) -> int:
     return tightest_of(ground.share_free, first, ground.device_ptr[node + 1] - first, share)
 
 
-@inner
+@kernel
 def tightest_of(left: I64 | I32, first: int, devices: int, share: int) -> int:
     """The same of devices of which so much is left; `left[first]` is device 0."""
     best, least = -1, WHOLE + 1
@@ -130,7 +130,7 @@ def take(ground: Ground, node: int, demand: Demand, device: int) -> np.uint64:
     return bit
 
 
-@inner
+@kernel
 def _take_whole(ground: Ground, node: int, devices: int) -> np.uint64:
     taken, first = _ZERO, ground.device_ptr[node]
     for at in range(first, ground.device_ptr[node + 1]):

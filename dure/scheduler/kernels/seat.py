@@ -20,7 +20,7 @@ import numpy as np
 from dure.scheduler.kernels.board import Board, closed_within, promised_then, room_then
 from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.index import next_node
-from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.slots import slots
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
@@ -28,7 +28,7 @@ FIRST = constant(0)  # slot
 CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
-@inner
+@kernel
 def workers_of(room: tuple[int, int, int], gang: Gang) -> int:
     """How many workers of this need a room takes; never negative. room: cores, memory, and whole devices, or of those who want
     shares how many of these it has (`slots`)."""
@@ -44,7 +44,7 @@ def workers_of(room: tuple[int, int, int], gang: Gang) -> int:
     return max(most, 0)
 
 
-@inner
+@kernel
 def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: bool) -> int:
     """How many workers of this need, that end by `end`, a node takes that has `level` devices wholly free. breaks: shares may go
     on these too."""
@@ -61,7 +61,7 @@ def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: boo
     return most
 
 
-@inner
+@kernel
 def takes_then(board: Board, node: int, at: int, gang: Gang, units: int) -> int:
     """The same at one moment, now or later, beside what is promised then. units: of shares, how many it has at any moment."""
     room, promised = room_then(board, node, at), promised_then(board, node, at)
@@ -69,7 +69,7 @@ def takes_then(board: Board, node: int, at: int, gang: Gang, units: int) -> int:
     return workers_of(left, gang)
 
 
-@inner
+@kernel
 def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
     """The fullest node that takes all workers; -1: none does. For shares one that takes them without a device that is whole."""
     if gang.share > 0:
@@ -79,7 +79,7 @@ def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
     return _fullest(board, low, high, gang, end, True)
 
 
-@inner
+@kernel
 def _fullest(board: Board, low: int, high: int, gang: Gang, end: int, breaks: bool) -> int:
     ground, index, top = board.ground, board.cells, 0
     for cell in range(low, high):
@@ -142,7 +142,7 @@ def seat(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32
     return spread(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 
-@inner
+@kernel
 def tightest_part(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
     """The cell with least to spare of those that take all workers; -1: none does."""
     index, best = board.cells, -1
@@ -154,7 +154,7 @@ def tightest_part(board: Board, low: int, high: int, gang: Gang, end: int) -> in
     return best
 
 
-@inner
+@kernel
 def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
     """Whether a run of cells takes them, beside what is promised."""
     step, part = parts(gang, low, high), low
@@ -163,7 +163,7 @@ def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
     return part < high
 
 
-@inner
+@kernel
 def _takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
     """The emptiest nodes are asked first: few are needed, mostly."""
     ground, index, total, top = board.ground, board.cells, 0, 0
@@ -182,7 +182,7 @@ def _takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
     return False
 
 
-@inner
+@kernel
 def rooms(board: Board, low: int, high: int, gang: Gang, end: int) -> tuple[I32, I64, I64]:
     """The nodes of a run that take any worker, in their order; how many each takes, and how empty it is."""
     index, most = board.cells, 0
@@ -206,13 +206,13 @@ def rooms(board: Board, low: int, high: int, gang: Gang, end: int) -> tuple[I32,
     return nodes[:found][order], room[:found][order], empty[:found][order]
 
 
-@inner
+@kernel
 def emptiness(devices: int, cores: int) -> int:
     """One number that grows with what is free on a node, devices before cores."""
     return int((np.int64(max(devices, 0)) << CORES_BITS) + min(max(cores, 0), (1 << CORES_BITS) - 1))
 
 
-@inner
+@kernel
 def one_part(board: Board, low: int, high: int, nodes: I32, room: I64, empty: I64, workers: int) -> None:
     """Of nodes that take `room` each, leave room in one cell of the run alone: in the one with least to spare that takes all."""
     index = board.cells
@@ -228,7 +228,7 @@ def one_part(board: Board, low: int, high: int, nodes: I32, room: I64, empty: I6
             room[i] = 0
 
 
-@inner
+@kernel
 def place(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats on nodes, in their order, that take `room` each; how many, 0: they do not fit."""
     best = -1
@@ -243,7 +243,7 @@ def place(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_
     return spread(nodes, room, empty, workers, seat_node, seat_workers)
 
 
-@inner
+@kernel
 def spread(nodes: I32, room: I64, empty: I64, workers: int, seat_node: I32, seat_workers: I64) -> int:
     """Seats for a gang that no node takes alone, on nodes that take `room` each: together at least `workers`."""
     order = np.argsort(empty, kind="mergesort")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I64, WHOLE, Gang
-from dure.scheduler.kernels.jit import constant, inner, kernel
+from dure.scheduler.kernels.jit import constant, kernel
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import UNBOUNDED, bound, parts, takes_all, workers_of
 from dure.scheduler.kernels.standing import Demands, anywhere, gang_of
@@ -62,7 +62,7 @@ def merged(stock: Stock) -> Stock:
     return Stock(ptr, stock.cores[first], stock.memory[first], stock.devices[first], nodes)
 
 
-@inner
+@kernel
 def shares_of(board: Board, whole: bool, share: int) -> Stock:
     """The same for who wants shares of this size: in place of devices how many of these a node has, room by room."""
     ground, stock = board.ground, stock_of(board, whole)
@@ -77,7 +77,7 @@ def shares_of(board: Board, whole: bool, share: int) -> Stock:
     return stock
 
 
-@inner
+@kernel
 def most_left(board: Board, cells: Bool, gang: Gang) -> int:
     """The most that is left of one device, in these cells, on a node that has the rest of a worker."""
     ground, index, most = board.ground, board.cells, 0
@@ -94,7 +94,7 @@ def most_left(board: Board, cells: Bool, gang: Gang) -> int:
     return int(most)
 
 
-@inner
+@kernel
 def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
     """How many workers a run of cells takes together; of one that takes them all, not exactly."""
     step, most = parts(gang, low, high), 0
@@ -111,7 +111,7 @@ def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
     return most
 
 
-@inner
+@kernel
 def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, gang: Gang) -> int:
     """The most workers that one site takes; where one takes them all, no other is looked at. sites: those in question, shape
     (alternatives, sites)."""
@@ -126,7 +126,7 @@ def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: 
     return most
 
 
-@inner
+@kernel
 def shortage(
     board: Board, stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64
 ) -> int:  # fmt: skip
@@ -152,7 +152,7 @@ def shortage(
     return code
 
 
-@inner
+@kernel
 def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Bool) -> Bool:
     """Where it may run on one alternative or another."""
     found, first = np.zeros(count, np.bool_), demands.each.kind_ptr[c]
@@ -163,7 +163,7 @@ def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Boo
     return found
 
 
-@inner
+@kernel
 def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -> int:
     """The dimension of which more would help most: how much of it each worker wants, and the most that is free on one node
     that has the rest. Where no node has the rest of any, that of which there is least. Devices go first among equals."""
@@ -193,7 +193,7 @@ def _scarcest(stock: Stock, cells: Bool, demands: Demands, c: int, facts: I64) -
     return CORES + short
 
 
-@inner
+@kernel
 def _of(free: int, need: int) -> int:
     """How many workers one thing is enough for."""
     if need == 0:
@@ -207,7 +207,7 @@ def by_time(board: Board) -> I64:
     return np.argsort(board.promises.at[: board.used[PROMISES]].copy(), kind="mergesort")
 
 
-@inner
+@kernel
 def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> bool:
     """Whether it could start now at one site, and end by `end`, beside what is promised."""
     first, index, gang = demands.each.kind_ptr[c], board.cells, gang_of(demands, c)
@@ -222,7 +222,7 @@ def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, site
     return False
 
 
-@inner
+@kernel
 def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: int, sites: Bool, layers: int) -> int:
     """Which of the first `layers` promises by time is the first that a start now would delay; `layers`: none of them.
 
@@ -241,7 +241,7 @@ def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: 
     return least
 
 
-@inner
+@kernel
 def layers_of(board: Board, order: I64, end: int) -> int:
     """How many promises come before `end`."""
     count = 0

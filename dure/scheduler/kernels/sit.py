@@ -7,14 +7,14 @@ import numpy as np
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, has_of_each, room_then, set_cores
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
-from dure.scheduler.kernels.jit import inner, kernel, wide
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
 from dure.scheduler.kernels.slots import take_off, usable
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
-@inner
+@kernel
 def lowest(mask: np.uint64, count: int) -> np.uint64:
     """The `count` lowest bits of `mask`, or all that it has."""
     taken = _ZERO
@@ -46,7 +46,7 @@ def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64,
     return written
 
 
-@inner
+@kernel
 def _start_shares(
     board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, node_of: I32, mask_of: U64
 ) -> int:  # fmt: skip
@@ -62,7 +62,7 @@ def _start_shares(
     return written
 
 
-@inner
+@kernel
 def _sit_share(board: Board, node: int, gang: Gang, role: int, end: int, left: I64, devices: int) -> np.uint64:
     """Seat one worker on the device with the least left that takes it; its bit."""
     device = tightest_of(left, 0, devices, gang.share)
@@ -73,7 +73,7 @@ def _sit_share(board: Board, node: int, gang: Gang, role: int, end: int, left: I
     return mask
 
 
-@inner
+@kernel
 def claim(
     board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, victims: I32, node_of: I32, mask_of: U64
 ) -> int:  # fmt: skip
@@ -107,7 +107,7 @@ def claim(
     return written
 
 
-@inner
+@kernel
 def _behind(board: Board, node: int, victims: I32, left: I64) -> int:
     """What is left of each device of a node once these tenures are gone, into `left`; how many devices it has."""
     ground, tenures = board.ground, board.tenures
@@ -121,7 +121,7 @@ def _behind(board: Board, node: int, victims: I32, left: I64) -> int:
     return int(devices)
 
 
-@inner
+@kernel
 def _whole(left: I64, devices: int) -> np.uint64:
     mask = _ZERO
     for device in range(devices):
@@ -130,7 +130,7 @@ def _whole(left: I64, devices: int) -> np.uint64:
     return mask
 
 
-@inner
+@kernel
 def _occupy(board: Board, node: int, taken: np.uint64, amount: int) -> None:
     """Take so many thousandths of each of these devices."""
     ground = board.ground
@@ -140,7 +140,7 @@ def _occupy(board: Board, node: int, taken: np.uint64, amount: int) -> None:
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
 
 
-@inner
+@kernel
 def _look_again(board: Board, node: int) -> None:
     """What others may use now of a node whose claims have changed."""
     room = room_then(board, node, board.now)
@@ -157,7 +157,7 @@ def settle(board: Board) -> None:
         settle_node(board, node)
 
 
-@inner
+@kernel
 def settle_node(board: Board, node: int) -> None:
     """The same of one node."""
     ground, tenures = board.ground, board.tenures

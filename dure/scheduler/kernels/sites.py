@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I64, Gang
-from dure.scheduler.kernels.jit import inner
+from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.seat import bound
 
 Bool = NDArray[np.bool_]
 
 
-@inner
+@kernel
 def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
     """How much is free at a site of what a workload wants."""
     total = 0
@@ -22,7 +22,7 @@ def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
     return int(total)
 
 
-@inner
+@kernel
 def weigh(
     free: I64, sites: Bool, full: I64, held: I64, hold: int, low: I64, high: I64, spare_of: I64, size: I64, top: I64,
     gang: Gang, limit: int, alike: int,
@@ -42,7 +42,7 @@ def weigh(
     return looked
 
 
-@inner
+@kernel
 def tightest(free: I64, cost: I64) -> int:
     """The site of the least cost, among equals that with the least to spare, then the lower; it is crossed out. -1: none is
     left."""
@@ -57,7 +57,7 @@ def tightest(free: I64, cost: I64) -> int:
     return best
 
 
-@inner
+@kernel
 def longest(sites: Bool, failed: I64) -> int:
     """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere."""
     most = 0
@@ -68,7 +68,7 @@ def longest(sites: Bool, failed: I64) -> int:
     return most
 
 
-@inner
+@kernel
 def lowest_of(sites: Bool, failed: I64) -> int:
     """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere."""
     least = FOREVER

@@ -10,13 +10,13 @@ import numpy as np
 
 from dure.scheduler.kernels.board import Board, has_of_each, promised_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.room import DEVICES_MAX
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
-@inner
+@kernel
 def take_off(left: I64 | I32, first: int, devices: int, mask: np.uint64, amount: int) -> None:
     """So many thousandths fewer of each device in a mask; `left[first]` is device 0."""
     for device in range(devices):
@@ -24,7 +24,7 @@ def take_off(left: I64 | I32, first: int, devices: int, mask: np.uint64, amount:
             left[first + device] -= amount
 
 
-@inner
+@kernel
 def left_then(board: Board, node: int, at: int, left: I64) -> int:
     """What is left of each device at a moment if nothing more started, beside shares that are promised then; how many devices
     are whole. Below 0 where a claim waits for who is there."""
@@ -61,7 +61,7 @@ def lefts_then(board: Board, at: int) -> I32:
     return lefts
 
 
-@inner
+@kernel
 def usable(board: Board, node: int, share: int, at: int, end: int, breaks: bool, left: I64) -> int:
     """What shares of this size may use of each device of a node from a moment, now or later, until another, delaying no promise;
     how many devices the node has. breaks: also of devices that are whole at the first moment."""
@@ -108,7 +108,7 @@ def usable(board: Board, node: int, share: int, at: int, end: int, breaks: bool,
     return int(devices)
 
 
-@inner
+@kernel
 def slots(board: Board, node: int, share: int, at: int, end: int, breaks: bool) -> int:
     """How many shares of this size a node takes; see `usable`."""
     left, count = np.empty(DEVICES_MAX, np.int64), 0

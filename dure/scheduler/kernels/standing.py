@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
-from dure.scheduler.kernels.jit import inner, kernel, wide
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.seat import workers_of
 from dure.scheduler.kernels.waits import (
     BLOCK_TOO_SMALL,
@@ -81,7 +81,7 @@ def gang_of(demands: Demands, c: int) -> Gang:
     return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c], each.share[c], each.block[c])
 
 
-@inner
+@kernel
 def anywhere(gang: Gang) -> Gang:
     """The same gang, if it asked for no block."""
     return Gang(gang.workers, gang.cores, gang.memory, gang.devices, gang.share, wide(0))
@@ -107,7 +107,7 @@ def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices
     )  # fmt: skip
 
 
-@inner
+@kernel
 def _units(models: Models, m: int, share: int) -> int:
     """Whole devices of a model, or how many shares of this size it takes when empty."""
     if share == 0:
@@ -147,7 +147,7 @@ def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, fou
         _tell(models, demands, c, allowed, typed, most, inside, up, closed, ruled, found)
 
 
-@inner
+@kernel
 def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes: I64, within: I64) -> bool:
     """Write how many workers each site takes on an alternative, and how many of them within what a gang asks for: one block, or
     all of it. Whether there are nodes for it at all."""
@@ -169,7 +169,7 @@ def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes
     return typed
 
 
-@inner
+@kernel
 def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
     """Work that wants devices of no known type finds no node."""
     if not demands.sites[c, models.site[m]]:
@@ -179,7 +179,7 @@ def _asked(models: Models, m: int, demands: Demands, c: int, alt: int) -> bool:
     return bool(models.kind[m] == demands.kind[alt])
 
 
-@inner
+@kernel
 def _tell(
     models: Models, demands: Demands, c: int, allowed: bool, typed: bool, most: int, inside: int, up: bool, closed: bool,
     ruled: int, found: Standings,
@@ -208,7 +208,7 @@ def _tell(
         found.sites[first:last] = False
 
 
-@inner
+@kernel
 def _divided(models: Models, demands: Demands, c: int) -> bool:
     """Whether devices are divided on any node that is asked."""
     for m in range(len(models.site)):
@@ -218,7 +218,7 @@ def _divided(models: Models, demands: Demands, c: int) -> bool:
     return False
 
 
-@inner
+@kernel
 def _node_too_small(models: Models, demands: Demands, c: int, found: Standings) -> None:
     """The dimension that fails: among nodes with enough devices, then cores, the largest there is."""
     devices, cores, memory, gang = 0, 0, 0, gang_of(demands, c)

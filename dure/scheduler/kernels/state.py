@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, Columns, Table
-from dure.scheduler.kernels.jit import inner
+from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
@@ -118,7 +118,7 @@ class Cycle(NamedTuple):
     free: I64  # scratch, by site
 
 
-@inner
+@kernel
 def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
     """The same state with another board, other turns, and scratch for victims of another length."""
     return Cycle(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dure.errors import require
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import pop, push
-from dure.scheduler.kernels.jit import inner, kernel
+from dure.scheduler.kernels.jit import kernel
 
 F64 = NDArray[np.float64]
 
@@ -151,7 +151,7 @@ def _sum_up(turns: Turns) -> None:
         turns.use[turns.share[share, PARENT]] += turns.use[share]
 
 
-@inner
+@kernel
 def again(turns: Turns, groups: int) -> Turns:
     """The same tree before anybody had a turn, with the first so many of the groups. The caller has written these anew
     (`line_up`), and `rows` and `use`: a step of a simulation costs no more than what waits in it."""
@@ -162,7 +162,7 @@ def again(turns: Turns, groups: int) -> Turns:
     return Turns(turns.share, turns.use, turns.key, turns.entry, turns.rows, turns.group[:groups], turns.state)
 
 
-@inner
+@kernel
 def line_up(turns: Turns, group: int, leaf: int, first: int, behind: int, below_top: int) -> None:
     """The workloads of a class and leaf are this stretch of `rows`. Groups stand by class, the highest first, then by leaf."""
     own = turns.group[group]
@@ -192,7 +192,7 @@ def charge(turns: Turns, leaf: int, amount: float) -> None:
     turns.state[_CHARGED] = 1
 
 
-@inner
+@kernel
 def _ascend(turns: Turns) -> None:
     """Put what was taken off the heaps back, if anything still waits below it."""
     share = max(turns.state[_TURN], 0)
@@ -203,7 +203,7 @@ def _ascend(turns: Turns) -> None:
     turns.state[_TURN], turns.state[_CHARGED] = NOBODY, 0
 
 
-@inner
+@kernel
 def _descend(turns: Turns) -> int:
     """Take the first of the siblings off the heap at each level, down to the leaf whose turn it is."""
     if turns.share[0, SIZE] == 0:
@@ -217,7 +217,7 @@ def _descend(turns: Turns) -> int:
     return share
 
 
-@inner
+@kernel
 def _enter(turns: Turns) -> None:
     """Queues and heaps of the next class. All heaps are empty now, as nobody of the last class waits for a turn any more."""
     first = turns.state[_NEXT]
@@ -237,7 +237,7 @@ def _enter(turns: Turns) -> None:
     turns.state[_NEXT] = last
 
 
-@inner
+@kernel
 def _put(turns: Turns, share: int) -> None:
     """Add a share to the heap of its siblings, under what it is worth now."""
     above = turns.share[share, PARENT]
@@ -247,7 +247,7 @@ def _put(turns: Turns, share: int) -> None:
     turns.share[above, SIZE] += 1
 
 
-@inner
+@kernel
 def _key(use: float, weight: int) -> int:
     """use / weight as an integer of the same order, for heaps hold integers.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.barred import barred, limits, over_quota
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import inlined, inner, kernel, wide
+from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stock, blocked, by_time, delayed, merged, shortage, stock_of
 from dure.scheduler.kernels.state import CODE, FACT, PROMISED, STARTED, Cycle
@@ -91,7 +91,7 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
     _tell_promised(cycle, stock, whole, order, code, facts)
 
 
-@inner
+@kernel
 def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: I64) -> bool:
     """Whether every alternative is payable at every site, in one currency or another."""
     for alt in range(len(kinds)):
@@ -104,7 +104,7 @@ def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: 
     return True
 
 
-@inner
+@kernel
 def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> int:
     """What has to pass before a workload takes part at all."""
     if not met:
@@ -124,7 +124,7 @@ def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: 
     return code
 
 
-@inner
+@kernel
 def _remembered(pending: I32, moments: I64, order: I64, code: int, learned: I64, end: int, told: I64) -> int:
     """moments: of the promises, by time."""
     if code != TURN:
@@ -138,7 +138,7 @@ def _remembered(pending: I32, moments: I64, order: I64, code: int, learned: I64,
     return RESERVED
 
 
-@inner
+@kernel
 def _tell_promised(cycle: Cycle, stock: Stock, whole: Stock, order: I64, code: I32, facts: I64) -> None:
     """Those that were promised a moment are told what kept them at their turn, with the room that the plan leaves in the end."""
     demands, found = cycle.demands, cycle.found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board, has_of_each, kept_off
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
-from dure.scheduler.kernels.jit import constant, inner, kernel, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 Bool = NDArray[np.bool_]
@@ -71,7 +71,7 @@ def choose(
     return chosen
 
 
-@inner
+@kernel
 def _spare(
     board: Board, candidates: Candidates, low: int, high: int, gang: Gang, total: int, victims: I32, chosen: int
 ) -> int:  # fmt: skip
@@ -91,12 +91,12 @@ def _spare(
     return kept
 
 
-@inner
+@kernel
 def _usable(board: Board, node: int, low: int, high: int) -> bool:
     return bool(low <= board.cells.node.cell[node] < high and not kept_off(board, wide(node)))
 
 
-@inner
+@kernel
 def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high: int) -> bool:
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         if _usable(board, board.tenures.node[tenure], low, high):
@@ -104,7 +104,7 @@ def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high:
     return False
 
 
-@inner
+@kernel
 def _room(board: Board, candidates: Candidates, node: int, share: int) -> tuple[int, int, int]:
     free, ground = candidates.freed, board.ground
     units = wide(board.cells.node.level[node]) + free[2, node]
@@ -116,7 +116,7 @@ def _room(board: Board, candidates: Candidates, node: int, share: int) -> tuple[
     return ground.nodes.cores_free[node] + free[0, node], ground.nodes.memory_free[node] + free[1, node], units
 
 
-@inner
+@kernel
 def _free(board: Board, candidates: Candidates, attempt: int, low: int, high: int, gang: Gang, sign: int) -> int:
     """Let an attempt leave (AWAY) or come back (BACK); how many more workers fit on usable nodes then."""
     t, change = board.tenures, 0
@@ -131,7 +131,7 @@ def _free(board: Board, candidates: Candidates, attempt: int, low: int, high: in
     return change
 
 
-@inner
+@kernel
 def _free_devices(board: Board, candidates: Candidates, tenure: int, sign: int) -> int:
     """Count what a tenure leaves of its devices; how many more are whole then. One is when all who share it have left."""
     ground, t, change = board.ground, board.tenures, 0
@@ -156,7 +156,7 @@ def fit_now(board: Board, candidates: Candidates, low: int, high: int, gang: Gan
     return total
 
 
-@inner
+@kernel
 def seat_behind(
     board: Board, candidates: Candidates, low: int, high: int, gang: Gang, victims: I32, seat_node: I32, seat_workers: I64
 ) -> int:  # fmt: skip

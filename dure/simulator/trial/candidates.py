@@ -4,7 +4,7 @@ others' places finds none free, as `scheduler.tables.candidates_of` makes it of 
 from __future__ import annotations
 
 from dure.scheduler.kernels.ground import I64
-from dure.scheduler.kernels.jit import inner
+from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.state import NEVER
 from dure.scheduler.kernels.victims import Candidates
 from dure.simulator.trial.columns import CANDIDATES, F64, FIRST, KNOWN, LIVE, LOWEST, NOW, Track
@@ -12,7 +12,7 @@ from dure.simulator.trial.lists import ATTAINED, REMAINING, step_of
 from dure.simulator.trial.places import attempt_of, lasts_until, saved_since
 
 
-@inner
+@kernel
 def know_candidates(track: Track, candidates: Candidates, ends: I64) -> None:
     """Who may be asked at all, and what there is to know of each, unless it is known already."""
     tally, jobs, found = track.tally, track.jobs, 0
@@ -31,7 +31,7 @@ def know_candidates(track: Track, candidates: Candidates, ends: I64) -> None:
     tally[CANDIDATES] = found
 
 
-@inner
+@kernel
 def sort_candidates(track: Track, candidates: Candidates) -> None:
     """By site, the cheapest first, if they are not yet."""
     if track.tally[KNOWN] < 2:
@@ -40,7 +40,7 @@ def sort_candidates(track: Track, candidates: Candidates) -> None:
         _by_site(track, candidates, track.tally[CANDIDATES])
 
 
-@inner
+@kernel
 def _describe(track: Track, lost: F64, ends: I64, row: int) -> None:
     jobs, order, at, now = track.jobs, track.way.order, attempt_of(row), track.tally[NOW]
     ends[at] = lasts_until(track, row)
@@ -53,7 +53,7 @@ def _describe(track: Track, lost: F64, ends: I64, row: int) -> None:
     track.priorities[at] = priority
 
 
-@inner
+@kernel
 def _before(candidates: Candidates, started: I64, one: int, other: int) -> bool:
     """Whether one goes strictly before another: less lost work, lower priority, younger."""
     a, b = attempt_of(one), attempt_of(other)
@@ -64,7 +64,7 @@ def _before(candidates: Candidates, started: I64, one: int, other: int) -> bool:
     return bool(started[one] > started[other])
 
 
-@inner
+@kernel
 def _sort(candidates: Candidates, started: I64, rows: I64, merged: I64, count: int) -> None:
     """By merging runs of twice the length each time; equal ones stay as they stand, which is the order of their starts."""
     length = 1
@@ -84,7 +84,7 @@ def _sort(candidates: Candidates, started: I64, rows: I64, merged: I64, count: i
         length *= 2
 
 
-@inner
+@kernel
 def _by_site(track: Track, candidates: Candidates, count: int) -> None:
     """By site, those of a site as they stand."""
     ptr = candidates.ptr

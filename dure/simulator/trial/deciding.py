@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, board_at
 from dure.scheduler.kernels.cycle import displace, due, keep, soonest, start_now
 from dure.scheduler.kernels.ground import I64, Table
-from dure.scheduler.kernels.jit import constant, inlined, inner, wide
+from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.sit import settle_node
 from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED
@@ -91,7 +91,7 @@ def decide(track: Track, cycle: Cycle) -> int:
     return _settle(track, own.board, own.candidates)
 
 
-@inner
+@kernel
 def _worth_it(track: Track) -> bool:
     """Whether anybody who waits may get something."""
     for i in range(track.tally[ACTIVE]):
@@ -119,7 +119,7 @@ def _survey(track: Track, cycle: Cycle) -> None:
     _open_all(track)
 
 
-@inner
+@kernel
 def _open_all(track: Track) -> None:
     """What is known of the classes before anybody had a turn."""
     classes, eager = track.classes, track.tally[EAGER] != 0
@@ -129,7 +129,7 @@ def _open_all(track: Track) -> None:
         _reckon(track, c)
 
 
-@inner
+@kernel
 def _reckon(track: Track, c: int) -> None:
     classes = track.classes
     is_open = classes.waiting[c] > 0 and not (classes.stays[c] and classes.calm[c])
@@ -154,7 +154,7 @@ def _now(track: Track, cycle: Cycle) -> Cycle:
     return cycle_at(cycle, board, again(turns, lines), cycle.victims[: tally[LIVE]])
 
 
-@inner
+@kernel
 def _use(track: Track, use: F64) -> None:
     """By tenant of whom somebody waits: what was used, decayed, and what runs for as long as it has run, added in the order of
     starts. Tenants are the rows behind the root."""
@@ -193,7 +193,7 @@ def _take_turns(track: Track, cycle: Cycle) -> None:
             _charge(track, turns, row, limit[row], kind)
 
 
-@inner
+@kernel
 def _charge(track: Track, turns: Turns, row: int, limit: int, kind: int) -> None:
     classes, c = track.classes, track.jobs.klass[row]
     use = due(classes.workers[c], classes.cores[c], classes.devices[c], track.core_rate[kind], limit)
@@ -211,7 +211,7 @@ def _turn(track: Track, cycle: Cycle, row: int) -> int:
     return kind
 
 
-@inner
+@kernel
 def _seat(cycle: Cycle, row: int, asks: int) -> int:
     """The alternative on which it starts now beside the promises that are made; -1: there is no room. ASKS: nothing is taken, nor
     counted as a try."""
@@ -244,7 +244,7 @@ def _start(track: Track, cycle: Cycle, row: int) -> int:
     return kind
 
 
-@inner
+@kernel
 def _got(track: Track, board: Board, found: Found, ptr: I64, row: int, kind: int) -> None:
     """It got a place; what the turn wrote down is taken over."""
     tally, c = track.tally, track.jobs.klass[row]
@@ -287,7 +287,7 @@ def _claim(track: Track, cycle: Cycle, row: int) -> int:
 # -- promises ------------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _owe(track: Track, row: int) -> None:
     """It is promised a moment; which one is looked for when it matters."""
     tally, realm = track.tally, track.classes.realm[track.jobs.klass[row]]
@@ -296,7 +296,7 @@ def _owe(track: Track, row: int) -> None:
     track.realms.owed[realm] += 1
 
 
-@inner
+@kernel
 def _keep_owed(track: Track, cycle: Cycle, realm: int) -> None:
     """Make the promises of a realm that were given and are not made yet, in the order in which they were given."""
     tally, owed, at = track.tally, track.owed, 0
@@ -314,7 +314,7 @@ def _keep_owed(track: Track, cycle: Cycle, realm: int) -> None:
         at += 1
 
 
-@inner
+@kernel
 def _end_promises(track: Track, board: Board) -> None:
     for i in range(board.used[KEPT]):
         board.here.kept[board.seats.node[i]] = -1
@@ -327,7 +327,7 @@ def _end_promises(track: Track, board: Board) -> None:
 # -- afterwards ----------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _forget(track: Track, memory: Memory, kind_ptr: I64) -> None:
     """What failed in this plan, of those who still wait and of those who do no more."""
     for i in range(track.tally[ACTIVE]):
@@ -336,7 +336,7 @@ def _forget(track: Track, memory: Memory, kind_ptr: I64) -> None:
         _forget_class(track.classes, memory, kind_ptr, wide(track.jobs.klass[track.entered[i]]))
 
 
-@inner
+@kernel
 def _forget_class(classes: Table, memory: Memory, kind_ptr: I64, c: int) -> None:
     if not classes.tried[c]:
         return
@@ -347,7 +347,7 @@ def _forget_class(classes: Table, memory: Memory, kind_ptr: I64, c: int) -> None
             memory.full[alt, site], memory.spared[FORCE, alt, site] = NEVER, -NEVER
 
 
-@inner
+@kernel
 def _settle(track: Track, board: Board, candidates: Candidates) -> int:
     """Who got a place waits no more; whoever makes room has left and waits again. How many those are."""
     tally, jobs, ptr, victims = track.tally, track.jobs, candidates.tenure_ptr, track.tally[VICTIMS]
@@ -371,7 +371,7 @@ def _settle(track: Track, board: Board, candidates: Candidates) -> int:
     return int(victims)
 
 
-@inner
+@kernel
 def _its_own(track: Track, board: Board, ptr: I64, row: int) -> None:
     """A claim was reckoned from when the last of those who make room would have left; it begins now."""
     for tenure in range(ptr[attempt_of(row)], ptr[attempt_of(row) + 1]):
@@ -381,7 +381,7 @@ def _its_own(track: Track, board: Board, ptr: I64, row: int) -> None:
         settle_node(board, wide(board.tenures.node[tenure]))
 
 
-@inner
+@kernel
 def _displaced(track: Track, board: Board, ptr: I64, row: int) -> None:
     """It waits again, with what it has not saved to be done again."""
     jobs, now, cells = track.jobs, track.tally[NOW], board.cells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dure.scheduler.kernels.ground import I64, Gang, Table
-from dure.scheduler.kernels.jit import inner
+from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.seat import bound
 from dure.simulator.trial.columns import ACTIVE, URGENT, WAITING, Track
 from dure.simulator.trial.rules import ORDERS, Order
@@ -12,7 +12,7 @@ REMAINING, ATTAINED = ORDERS.index(Order.REMAINING), ORDERS.index(Order.ATTAINED
 SHORTEST, EXPECTED = ORDERS.index(Order.SHORTEST), ORDERS.index(Order.EXPECTED)
 
 
-@inner
+@kernel
 def step_of(steps: I64, attained: int) -> int:
     """How many of the steps a job has fallen that attained so much."""
     found = 0
@@ -21,7 +21,7 @@ def step_of(steps: I64, attained: int) -> int:
     return found
 
 
-@inner
+@kernel
 def key_of(track: Track, row: int) -> int:
     """In which order those who wait have their turn: smallest first, then the lower row."""
     order, jobs = track.way.order, track.jobs
@@ -36,7 +36,7 @@ def key_of(track: Track, row: int) -> int:
     return 0
 
 
-@inner
+@kernel
 def _place(jobs: Table, rows: I64, first: int, behind: int, row: int) -> int:
     """The first entry of a stretch that is not before a job."""
     key = jobs.key[row]
@@ -50,7 +50,7 @@ def _place(jobs: Table, rows: I64, first: int, behind: int, row: int) -> int:
     return first
 
 
-@inner
+@kernel
 def wait(track: Track, row: int) -> None:
     """A job waits from now on."""
     jobs, tally = track.jobs, track.tally
@@ -73,7 +73,7 @@ def wait(track: Track, row: int) -> None:
     classes.urgent[c] += urgent
 
 
-@inner
+@kernel
 def _line_up(jobs: Table, rows: I64, groups: Table, row: int) -> None:
     group = jobs.group[row]
     first, behind = groups.first[group], groups.first[group] + groups.count[group]
@@ -84,7 +84,7 @@ def _line_up(jobs: Table, rows: I64, groups: Table, row: int) -> None:
     groups.count[group] += 1
 
 
-@inner
+@kernel
 def served(track: Track, row: int) -> None:
     """A job waits no more; it stands in its line until `leave_line`."""
     tally, classes, c = track.tally, track.classes, track.jobs.klass[row]
@@ -100,7 +100,7 @@ def served(track: Track, row: int) -> None:
         track.active[place], classes.place[last] = last, place
 
 
-@inner
+@kernel
 def leave_line(jobs: Table, rows: I64, groups: Table, row: int) -> None:
     group = jobs.group[row]
     first, behind = groups.first[group], groups.first[group] + groups.count[group]
@@ -109,7 +109,7 @@ def leave_line(jobs: Table, rows: I64, groups: Table, row: int) -> None:
     groups.count[group] -= 1
 
 
-@inner
+@kernel
 def stir(track: Track, size: I64, top: I64, site: int) -> None:
     """Something was freed at a site: of those classes that found no room, whom it may help is looked at again. Who wants more
     devices than the nodes of a run have free together is stuck as before. size, top: of the index."""

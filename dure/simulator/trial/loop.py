@@ -7,7 +7,7 @@ import numpy as np
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import pop, push
-from dure.scheduler.kernels.jit import inner, kernel, wide
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.state import NEVER, Cycle
 from dure.simulator.trial.columns import (
     AGAIN,
@@ -60,7 +60,7 @@ def advance(track: Track, cycle: Cycle, steps: int) -> int:
     return MORE
 
 
-@inner
+@kernel
 def _happens(track: Track, board: Board, ptr: I64) -> bool:
     """Go on to the next moment at which something happens; False: there is none."""
     tally, every = track.tally, track.way.every_ms
@@ -73,7 +73,7 @@ def _happens(track: Track, board: Board, ptr: I64) -> bool:
     return True
 
 
-@inner
+@kernel
 def _next(track: Track) -> int:
     """The moment of the next event."""
     jobs, tally, at = track.jobs, track.tally, NEVER
@@ -89,7 +89,7 @@ def _next(track: Track) -> int:
     return int(at)
 
 
-@inner
+@kernel
 def _drop_stale(track: Track) -> None:
     """The first entry of the heap is the end of one that runs."""
     jobs, tally = track.jobs, track.tally
@@ -101,7 +101,7 @@ def _drop_stale(track: Track) -> None:
         tally[HEAP] -= 1
 
 
-@inner
+@kernel
 def _tidy(track: Track) -> None:
     """Keep the heap short enough for a plan that starts everybody."""
     jobs, tally = track.jobs, track.tally
@@ -114,7 +114,7 @@ def _tidy(track: Track) -> None:
         tally[HEAP] += 1
 
 
-@inner
+@kernel
 def _next_fall(track: Track) -> int:
     """When the next running one has attained so much that others may take its place."""
     jobs, now, first = track.jobs, track.tally[NOW], NEVER
@@ -128,7 +128,7 @@ def _next_fall(track: Track) -> int:
     return int(first)
 
 
-@inner
+@kernel
 def _next_guarantee(track: Track) -> int:
     """When the next running one has had its guaranteed run, while somebody waits who may take its place."""
     jobs, now, first = track.jobs, track.tally[NOW], NEVER
@@ -140,7 +140,7 @@ def _next_guarantee(track: Track) -> int:
     return int(first)
 
 
-@inner
+@kernel
 def _end(track: Track, board: Board, ptr: I64) -> None:
     """Everybody who is done by now leaves: places in the order of their starts, use in that of their ends."""
     jobs, tally, rows, count = track.jobs, track.tally, track.gone, 0
@@ -166,7 +166,7 @@ def _end(track: Track, board: Board, ptr: I64) -> None:
     tally[ENDED] += count
 
 
-@inner
+@kernel
 def _arrive(track: Track) -> None:
     jobs, tally = track.jobs, track.tally
     while tally[ARRIVED] < len(jobs) and jobs.submit[tally[ARRIVED]] <= tally[NOW]:
@@ -180,7 +180,7 @@ def _arrive(track: Track) -> None:
 # -- what is known of a job when it comes: as `history` has it -------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _learn(track: Track, row: int) -> None:
     past = track.past
     for kind in past.kinds[row]:
@@ -189,7 +189,7 @@ def _learn(track: Track, row: int) -> None:
             past.ended[kind] += 1
 
 
-@inner
+@kernel
 def _foresee(track: Track, row: int) -> None:
     """Its wall time is the caller's assumption until something was learned."""
     past, limits, like = track.past, track.limit, -1

@@ -11,19 +11,19 @@ from dure.scheduler.attempts import OVERDUE_MS
 from dure.scheduler.kernels.board import HOLDS, TENURES, Board
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import push
-from dure.scheduler.kernels.jit import constant, inner, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.sit import settle_node
 from dure.simulator.trial.columns import HEAP, LIVE, NOW, NUMBER, STRETCHES, Track
 
 _FROM, _PAST = constant(0), constant(1)
 
 
-@inner
+@kernel
 def attempt_of(row: int) -> int:
     return 2 * row
 
 
-@inner
+@kernel
 def saved_since(track: Track, row: int) -> int:
     """From when on work of a running job would be lost if it left now."""
     jobs, now = track.jobs, track.tally[NOW]
@@ -33,7 +33,7 @@ def saved_since(track: Track, row: int) -> int:
     return int(jobs.started[row] + ((now - jobs.started[row]) // every * every if every > 0 else 0))
 
 
-@inner
+@kernel
 def lasts_until(track: Track, row: int) -> int:
     """When a running job is gone at the latest."""
     return int(max(track.jobs.started[row] + track.limit[row], track.tally[NOW] + OVERDUE_MS))
@@ -42,7 +42,7 @@ def lasts_until(track: Track, row: int) -> int:
 # -- the order of tenures ------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def _until(board: Board, cell: int, end: int, past: int) -> int:
     """The first of a cell's tenures that ends at a moment or later; past 1: later."""
     low, high = board.cells.cell.settled[cell], board.cells.cell.settled[cell + 1]
@@ -56,7 +56,7 @@ def _until(board: Board, cell: int, end: int, past: int) -> int:
     return int(low)
 
 
-@inner
+@kernel
 def order_in(board: Board, tenure: int) -> None:
     cells, order = board.cells, board.order
     cell = wide(cells.node.cell[board.tenures.node[tenure]])
@@ -69,7 +69,7 @@ def order_in(board: Board, tenure: int) -> None:
         cells.cell.settled[behind] += 1
 
 
-@inner
+@kernel
 def order_out(board: Board, tenure: int) -> None:
     cells, order = board.cells, board.order
     cell = wide(cells.node.cell[board.tenures.node[tenure]])
@@ -83,7 +83,7 @@ def order_out(board: Board, tenure: int) -> None:
         cells.cell.settled[behind] -= 1
 
 
-@inner
+@kernel
 def put_off(board: Board, now: int) -> None:
     """Who is there beyond the latest end is expected to be gone soon, and again at each step: a cell's first ones, which stay its
     first."""
@@ -98,13 +98,13 @@ def put_off(board: Board, now: int) -> None:
 # -- starting ------------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def clear_place(board: Board, ptr: I64, row: int) -> None:
     """The next tenures on the board are those of this job. ptr: of attempts, into the tenures."""
     board.used[TENURES] = ptr[attempt_of(row)]
 
 
-@inner
+@kernel
 def seated(track: Track, board: Board, ptr: I64, row: int, site: int, kind: int) -> None:
     """A turn has given it a place: it runs from now on, behind others or not."""
     tally, jobs, now, last = track.tally, track.jobs, track.tally[NOW], board.used[TENURES]
@@ -125,7 +125,7 @@ def seated(track: Track, board: Board, ptr: I64, row: int, site: int, kind: int)
     tally[HEAP] += 1
 
 
-@inner
+@kernel
 def _weigh(track: Track, row: int, kind: int) -> None:
     """Added up as the columns of a snapshot are: floats are the same only in the same order."""
     classes, c, worth = track.classes, track.jobs.klass[row], 0.0
@@ -139,7 +139,7 @@ def _weigh(track: Track, row: int, kind: int) -> None:
 # -- leaving -------------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@kernel
 def place_of(track: Track, row: int) -> int:
     """Where a running job stands in `live`."""
     low, high, number = 0, track.tally[LIVE], track.jobs.number[row]
@@ -152,7 +152,7 @@ def place_of(track: Track, row: int) -> int:
     return int(low)
 
 
-@inner
+@kernel
 def leave(track: Track, board: Board, ptr: I64, row: int, at: int) -> None:
     """A job is gone, and its place is free; who settles what it used is `settle_use`."""
     jobs, tally, started = track.jobs, track.tally, track.jobs.started[row]
@@ -171,7 +171,7 @@ def leave(track: Track, board: Board, ptr: I64, row: int, at: int) -> None:
     tally[LIVE] -= 1
 
 
-@inner
+@kernel
 def _unchain(board: Board, tenure: int) -> None:
     node, following = board.tenures.node[tenure], board.tenures.next[tenure]
     before = board.here.tenure[node]
@@ -183,7 +183,7 @@ def _unchain(board: Board, tenure: int) -> None:
     board.tenures.next[before] = following
 
 
-@inner
+@kernel
 def settle_use(track: Track, row: int, at: int) -> None:
     """As it ends: what its tenant used before counts less, and what it used counts."""
     jobs, tenant = track.jobs, track.tenants[track.jobs.tenant[row]]
@@ -191,13 +191,13 @@ def settle_use(track: Track, row: int, at: int) -> None:
     tenant.use_ms = at
 
 
-@inner
+@kernel
 def decayed(track: Track, use: float, age_ms: int) -> float:
     """As `controller.lifecycle` has it."""
     return float(use * track.way.half ** (max(0, age_ms) / track.way.half_life_ms))
 
 
-@inner
+@kernel
 def claims_over(board: Board, ptr: I64, row: int) -> None:
     """What a job claimed is its own, and nobody makes room any more on its nodes."""
     for tenure in range(ptr[attempt_of(row)], ptr[attempt_of(row) + 1]):
@@ -205,7 +205,7 @@ def claims_over(board: Board, ptr: I64, row: int) -> None:
         board.here.claimed[board.tenures.node[tenure]] = 0
 
 
-@inner
+@kernel
 def sort_by(key: I64, rows: I64, merged: I64, count: int) -> None:
     """Sort the first so many of these jobs by a column, by merging runs of twice the length each time; equal ones stay as they
     stand. merged: scratch."""

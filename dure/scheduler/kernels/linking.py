@@ -1,0 +1,89 @@
+"""How kernels that call each other become machine code: each is typed and lowered once, and what Python calls is optimised and
+emitted once, with all that it calls in it.
+
+Left alone, numba optimises and emits every kernel by itself, then again within each that calls it, and so on up: one under six
+others is compiled seven times. The two libraries here leave that to the kernel at the top, which halves the time to compile. They
+stand on numba's classes of code libraries and its hook for pipelines; when LLVM works is changed, and not what it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import register_pass
+from numba.core.environment import lookup_environment
+from numba.core.typed_passes import NativeLowering
+
+_ENVIRONMENT = "_ZN08NumbaEnv"  # how the names of their variables begin
+
+
+class _Library(JITCodeLibrary):
+    """Knows everything that it needs, and not only what is called first; who is called stands before its callers."""
+
+    def add_linking_library(self, library: Any) -> None:
+        library._ensure_finalized()
+        behind = library._linking_libraries if isinstance(library, Part) else ()
+        self._linking_libraries += [each for each in (*behind, library) if each not in self._linking_libraries]
+
+
+class Part(_Library):
+    """What only kernels call: not optimised, linked or emitted here."""
+
+    def finalize(self) -> None:
+        self._raise_if_finalized()
+        for each in self._linking_libraries:
+            self._reload_init.update(each._reload_init)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0  # there is none
+
+    @property
+    def codegen(self) -> Any:
+        return _Nowhere
+
+
+class _Nowhere:
+    """A part is in no machine code, so it has no variable for its environment either."""
+
+    @staticmethod
+    def set_env(name: str, env: Any) -> None:
+        """Left to whole kernels."""
+
+
+class Whole(_Library):
+    """What Python calls, and all kernels that it calls."""
+
+    def finalize(self) -> None:
+        self._linking_libraries.reverse()  # a linker drops what nobody has called yet
+        super().finalize()
+        for each in self._final_module.global_variables:
+            env = lookup_environment(each.name) if each.name.startswith(_ENVIRONMENT) else None
+            if env is not None:
+                self.codegen.set_env(each.name, env)
+
+
+def compiler_of(library: type[_Library]) -> type[Compiler]:
+    """numba's compiler, with another library to put the code of a kernel into."""
+
+    @register_pass(mutates_CFG=True, analysis_only=False)
+    class Lowering(NativeLowering):
+        _name = f"native_lowering_{library.__name__}"
+
+        def run_pass(self, state: Any) -> bool:
+            if state.library is None:
+                state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+                state.library.enable_object_caching()
+            return bool(super().run_pass(state))
+
+    class Own(Compiler):
+        def define_pipelines(self) -> list[Any]:
+            (passes,) = super().define_pipelines()
+            passes.passes = [(Lowering if each is NativeLowering else each, what) for each, what in passes.passes]
+            passes.finalize()
+            return [passes]
+
+    return Own
