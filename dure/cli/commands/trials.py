@@ -48,8 +48,10 @@ def compare_policies(run: Run, asked: Asked) -> int:
         asks_of(trace, fleet, _assumptions(asked), asked.trace.name)  # what cannot be simulated is told before anything is made
         if asked.out is not None:
             asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
-        compiled(run)
-        if any(covered(trace, fleet, each, _assumptions(asked)) for each in rules):
+        fast = [not asked.whole_plane and covered(trace, fleet, each, _assumptions(asked)) for each in rules]
+        if not all(fast):
+            compiled(run)
+        if any(fast):
             compiled(run, warm, "trial.compiles")
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
     except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
