@@ -11,7 +11,7 @@ import numpy as np
 
 from dure.model.reason import ReasonKind
 from dure.scheduler.funds import KRW
-from dure.scheduler.kernels.barred import barred, limits, over_quota
+from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
 from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
 from dure.scheduler.kernels.purse import payable, unpaid
@@ -227,7 +227,9 @@ class Question:
         facts = np.zeros(FACTS, np.int64)
         if not limits(self.cycle.quota):
             return None
-        code = over_quota(self.cycle.quota, int(self.cycle.queue.leaf[0]), self.cycle.demands, 0, sites, facts)
+        quota, leaf = self.cycle.quota, int(self.cycle.queue.leaf[0])
+        openings = np.full((2, quota.used.shape[1]), UNKNOWN, np.int64)
+        code = over_quota(quota, openings, leaf, self.cycle.demands, 0, sites, facts)
         return None if code == TURN else (int(code), tuple(facts.tolist()))
 
     def gaps(self) -> list[int]:

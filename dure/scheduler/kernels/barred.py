@@ -16,6 +16,9 @@ from dure.scheduler.kernels.waits import MAINTENANCE, POWER, QUOTA, TURN
 
 Bool = NDArray[np.bool_]
 
+AMOUNT, BOUND_BY = 0, 1  # rows of what is learned of a project's quotas: how much more it may use, and whose limit that is
+UNKNOWN = -1
+
 
 @kernel
 def limits(quota: Quota) -> bool:
@@ -69,21 +72,31 @@ def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> None:
 
 
 @kernel
-def over_quota(quota: Quota, leaf: int, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
-    """`QUOTA` where every alternative that has a site is beyond it, with the facts of the first; else `TURN`."""
+def _opening(quota: Quota, openings: I64, leaf: int, resource: int) -> int:
+    """How much more a project may use of a resource."""
+    if openings[AMOUNT, resource] == UNKNOWN:
+        openings[AMOUNT, resource] = max(0, available(quota, leaf, resource))
+        openings[BOUND_BY, resource] = bound_by(quota, leaf, resource)
+    return int(openings[AMOUNT, resource])
+
+
+@kernel
+def over_quota(quota: Quota, openings: I64, leaf: int, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
+    """`QUOTA` where every alternative that has a site is beyond it, with the facts of the first; else `TURN`. openings: what was
+    learned of this project before, shape (2, resources), `UNKNOWN` at first; it holds for as long as nobody uses more."""
     first, last, told = demands.each.kind_ptr[c], quota.used.shape[1] - 1, False
     for alt in range(sites.shape[0]):
         if not sites[alt].any():
             continue
         kind, resource = demands.kind[first + alt], last
         wanted = demands.each.cores[c] * demands.each.workers[c]
-        if kind >= 0 and not fits(quota, leaf, wide(kind), devices_milli(demands, c, kind)):
+        if kind >= 0 and devices_milli(demands, c, kind) > _opening(quota, openings, leaf, wide(kind)):
             resource, wanted = wide(kind), devices_milli(demands, c, kind)
-        elif fits(quota, leaf, last, wanted):
+        elif wanted <= _opening(quota, openings, leaf, last):
             return TURN
         if not told:
-            facts[0], facts[1] = wanted, max(0, available(quota, leaf, resource))
-            facts[2], facts[3], told = resource, bound_by(quota, leaf, resource), True
+            facts[0], facts[1] = wanted, _opening(quota, openings, leaf, resource)
+            facts[2], facts[3], told = resource, openings[BOUND_BY, resource], True
     return QUOTA if told else TURN
 
 
@@ -99,12 +112,18 @@ def barred(
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
-            if not sites[alt, site] or not takes_all(board, low[site, kind], high[site, kind], gang, end):
+            if not sites[alt, site]:
                 continue
-            mw = wanted_mw(power, site, kind, gang)
-            if may_draw(power, site, board.now, end, mw):
+            mw, free, when = wanted_mw(power, site, kind, gang), 0, 0
+            draws = may_draw(power, site, board.now, end, mw)
+            if not draws:
+                free, when = spare_mw(power, site, board.now, end)
+            if not draws and code == POWER and free <= most:  # whether there is room takes longest to find out
+                continue
+            if not takes_all(board, low[site, kind], high[site, kind], gang, end):
+                continue
+            if draws:
                 return TURN
-            free, when = spare_mw(power, site, board.now, end)
             if code == MAINTENANCE or free > most:
                 code, most = POWER, np.int64(free)
                 facts[0], facts[1], facts[2] = _metered(power, site, mw), _metered(power, site, max(free, 0)), when

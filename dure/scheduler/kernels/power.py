@@ -17,15 +17,16 @@ from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table,
 from dure.scheduler.kernels.jit import kernel
 
 SITE, FROM, UNTIL, MW = range(4)  # columns of `more`
-AT, DRAWN = 1, 2  # columns of `moments`, whose first is SITE
+AT, DRAWN, MOST, NEXT = range(4)  # columns of `moments`; NEXT: the site's next one, or NONE
 MORE, MOMENTS = 0, 1  # entries of `used`
-UNCAPPED = -1
+UNCAPPED = NONE = -1
 _MILLI = 1000
 
 
 LIMITED: Columns = [  # by site, and one row more for the ends of the last one's runs
     ("step", np.int64),  # its steps; no site has any: nothing is limited
     ("gone", np.int64),  # those who were there
+    ("first", np.int64),  # of its moments, in the order in which they were noted; NONE: there is none
     ("pue_permille", np.int64),
     ("idle", np.int64),
 ]
@@ -43,7 +44,7 @@ class Power(NamedTuple):
     device: I64  # shape (sites, types + 1): of the hungriest node, per device
     core: I64  # and per core
     more: I64  # shape (entries, 4): what the plan adds
-    moments: I64  # shape (moments, 3); of a site with an envelope, now is one of them
+    moments: I64  # shape (moments, 4); of a site with an envelope, now is one of them
     used: I64
 
 
@@ -71,9 +72,10 @@ def cap_at(power: Power, site: int, at: int) -> int:
 
 
 @kernel
-def free_mw(power: Power, site: int, at: int, drawn: int) -> int:
-    """What may be drawn besides at a moment, before the overhead; negative where more is drawn than may be. Only under a cap."""
-    return int(cap_at(power, site, at) * _MILLI // power.site.pue_permille[site] - drawn)
+def most_mw(power: Power, site: int, at: int) -> int:
+    """What may be drawn at a moment, before the overhead; -1: as much as there is."""
+    cap = cap_at(power, site, at)
+    return int(UNCAPPED if cap == UNCAPPED else cap * _MILLI // power.site.pue_permille[site])
 
 
 @kernel
@@ -96,18 +98,17 @@ def draw_at(power: Power, site: int, at: int) -> int:
 @kernel
 def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
     """The least that may be drawn besides from a moment until another, and when that is; -1 at -1 where nothing caps."""
-    least, when, known = UNCAPPED, -1, False
-    for i in range(power.used[MOMENTS]):
-        moment = power.moments[i, AT]
-        if power.moments[i, SITE] != site or not at <= moment < end:
-            continue
-        known |= moment == at
-        if cap_at(power, site, moment) != UNCAPPED:
-            free = free_mw(power, site, moment, power.moments[i, DRAWN])
-            if when < 0 or free < least:
+    least, when, known, i = UNCAPPED, -1, False, power.site.first[site]
+    while i != NONE:
+        moment, most = power.moments[i, AT], power.moments[i, MOST]
+        if at <= moment < end:
+            known |= moment == at
+            free = most - power.moments[i, DRAWN]
+            if most != UNCAPPED and (when < 0 or free < least):
                 least, when = free, moment
-    if not known and cap_at(power, site, at) != UNCAPPED:
-        free = free_mw(power, site, at, draw_at(power, site, at))
+        i = power.moments[i, NEXT]
+    if not known and most_mw(power, site, at) != UNCAPPED:
+        free = most_mw(power, site, at) - draw_at(power, site, at)
         if when < 0 or free < least:
             least, when = free, at
     return int(least), int(when)
@@ -130,18 +131,28 @@ def draw(power: Power, site: int, since: int, until: int, mw: int) -> None:
     at = power.used[MORE]
     power.more[at, SITE], power.more[at, FROM], power.more[at, UNTIL], power.more[at, MW] = site, since, until, mw
     power.used[MORE] = at + 1
-    for i in range(power.used[MOMENTS]):
-        if power.moments[i, SITE] == site and since <= power.moments[i, AT] < until:
+    i = power.site.first[site]
+    while i != NONE:
+        if since <= power.moments[i, AT] < until:
             power.moments[i, DRAWN] += mw
+        i = power.moments[i, NEXT]
 
 
 @kernel
 def note(power: Power, site: int, at: int) -> None:
     """Something begins at a moment to come: it is looked at from now on."""
-    if limited(power, site):
-        i = power.used[MOMENTS]
-        power.moments[i, SITE], power.moments[i, AT], power.moments[i, DRAWN] = site, at, draw_at(power, site, at)
-        power.used[MOMENTS] = i + 1
+    if not limited(power, site):
+        return
+    made, i = power.used[MOMENTS], power.site.first[site]
+    power.moments[made, AT], power.moments[made, DRAWN] = at, draw_at(power, site, at)
+    power.moments[made, MOST], power.moments[made, NEXT] = most_mw(power, site, at), NONE
+    if i == NONE:
+        power.site.first[site] = made
+    else:
+        while power.moments[i, NEXT] != NONE:
+            i = power.moments[i, NEXT]
+        power.moments[i, NEXT] = made
+    power.used[MOMENTS] = made + 1
 
 
 @kernel
@@ -159,24 +170,26 @@ def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: in
     """Whether a claim may take the place of these."""
     if not limited(power, site):
         return True
-    for i in range(power.used[MOMENTS]):
-        moment = power.moments[i, AT]
-        if power.moments[i, SITE] == site and now <= moment < end and cap_at(power, site, moment) != UNCAPPED:
+    i = power.site.first[site]
+    while i != NONE:
+        moment, most = power.moments[i, AT], power.moments[i, MOST]
+        if now <= moment < end and most != UNCAPPED:
             there, theirs = 0, 0
             for victim in victims:
                 theirs += power.attempt[victim]
                 if ends[victim] > moment:
                     there += power.attempt[victim]
-            if max(mw, theirs) - there > max(0, free_mw(power, site, moment, power.moments[i, DRAWN])):
+            if max(mw, theirs) - there > max(0, most - power.moments[i, DRAWN]):
                 return False
+        i = power.moments[i, NEXT]
     return True
 
 
 def no_power(sites: int, kinds: int, attempts: int) -> Power:
     """Nothing limits anybody."""
     by_site = table(LIMITED, sites + 1)
-    by_site.pue_permille = _MILLI
+    by_site.pue_permille, by_site.first = _MILLI, NONE
     return Power(
         by_site, table(STEP, 0), table(GONE, 0), np.zeros(attempts, np.int64), np.zeros((sites, kinds), np.int64),
-        np.zeros((sites, kinds), np.int64), np.zeros((0, 4), np.int64), np.zeros((0, 3), np.int64), np.zeros(2, np.int64),
+        np.zeros((sites, kinds), np.int64), np.zeros((0, 4), np.int64), np.zeros((0, 4), np.int64), np.zeros(2, np.int64),
     )  # fmt: skip

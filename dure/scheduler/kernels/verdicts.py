@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.barred import barred, limits, over_quota
+from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel, wide
@@ -28,8 +28,6 @@ from dure.scheduler.kernels.waits import (
 
 Bool = NDArray[np.bool_]
 
-UNKNOWN = -1  # in the memory of classes
-
 
 def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I32, I64]:
     """The code of every row and its facts: shape (rows, FACTS). met: dependencies; eligible: moments."""
@@ -48,6 +46,7 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
     pending, moments, classes = board.promises.pending, board.promises.at[order], len(demands.sites)
     learned, learned_facts = np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64)
     clear = np.zeros(classes, np.int64)  # until when nothing bars it from everywhere
+    openings = np.full((len(cycle.quota.used), 2, cycle.quota.used.shape[1]), UNKNOWN, np.int64)
     for row in range(len(queue.klass)):
         c = queue.klass[row]
         first, last, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], queue.alt_ptr[row]
@@ -72,7 +71,7 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
         if code[row] == TURN and queue.latest[row] < board.now:
             code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.limit[row], queue.limit[row]
         if code[row] == TURN and limits(cycle.quota):
-            code[row] = over_quota(cycle.quota, wide(queue.leaf[row]), demands, wide(c), sites, told)
+            code[row] = over_quota(cycle.quota, openings[queue.leaf[row]], wide(queue.leaf[row]), demands, wide(c), sites, told)
         if code[row] != TURN:
             continue
         end = board.now + queue.limit[row]
