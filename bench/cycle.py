@@ -2,8 +2,8 @@
 waiting of 5,000 shapes), beside the ceiling prototype, which decides a simpler question: no money, cores, memory, limits,
 promises, victims, borrowing or power.
 
-A cycle is from a frozen snapshot to the columns of a plan with all its reasons. A whole device stands for a share of one here, as in
-the prototype."""
+A cycle is from a frozen snapshot to the columns of a plan with all its reasons. A whole device stands for a share of one here, as
+in the prototype."""
 
 from __future__ import annotations
 
