@@ -19,6 +19,7 @@ from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, FOREVER_MS, RUNNING
 OVERDUE_MS = 1_000  # an attempt past its latest end counts as gone a second from now, as in the plan
 WHOLE = 1000  # thousandths of a device
 DIMENSIONS = ("cores", "memory", "devices")
+DEVICES = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for node, on in sorted(world.items()) for fault in (*_devices(snapshot, node, on), *_room(snapshot, node, on))),
         *_promises(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
-        *(fault for node, on in sorted(world.items()) for fault in _promised_devices(snapshot, node, on)),
+        *(fault for node, on in sorted(world.items()) for fault in _promised_whole(snapshot, node, on)),
+        *(fault for node, on in sorted(world.items()) for fault in _promised_shares(snapshot, node, on)),
         *power_faults(snapshot, plan, ends),
     )
 
@@ -319,28 +321,42 @@ def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
 
 
 def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
-    """When a promise begins, by everybody's limits, the node has room for it and for the promises before it."""
+    """When a promise begins, by everybody's limits, the node has cores and memory for it and for the promises before it."""
     for at_ms in sorted({p.from_ms for p in on.promises}):
         there = [x for x in (*on.stays, *on.starts) if x.until_ms > at_ms]
         due = [x for x in on.promises if x.from_ms <= at_ms < x.until_ms]
-        gone = 0
-        for x in (*there, *due):
-            gone |= x.mask
-        for d, total in enumerate(_total(s, node)):
+        for d, total in enumerate(_total(s, node)[:DEVICES]):
             now = sum(x.load[d] for x in there if x.kind != "claims")
             then = sum(x.load[d] for x in there if x.kind != "leaves")
-            used = gone.bit_count() if DIMENSIONS[d] == "devices" else max(now, then)
-            if used + sum(x.load[d] for x in due) > total and any(x.load[d] for x in due):
+            if max(now, then) + sum(x.load[d] for x in due) > total and any(x.load[d] for x in due):
                 yield f"{s.nodes.ids[node]} cannot keep a promise: too few {DIMENSIONS[d]} at {at_ms}"
 
 
-def _promised_devices(s: Snapshot, node: int, on: Node) -> Iterator[str]:
+def _promised_shares(s: Snapshot, node: int, on: Node) -> Iterator[str]:
     """When shares of a device are promised, it has them beside whoever is there."""
     for at_ms in sorted({p.from_ms for p in on.promises}):
         due = [x for x in on.promises if x.from_ms <= at_ms < x.until_ms]
         promised, taken = _taken(due), _taken(x for x in (*on.stays, *on.starts) if x.until_ms > at_ms)
         if any(promised[device] + taken[device] > WHOLE for device in promised):
             yield f"{s.nodes.ids[node]} cannot keep a promise: a device is promised twice at {at_ms}"
+
+
+def _promised_whole(s: Snapshot, node: int, on: Node) -> Iterator[str]:
+    """Promises of whole devices say how many, so here they choose, in the order in which they begin: each finds as many that
+    nobody has then, and of which nothing is promised to another as long as it lasts."""
+    there = [(x.mask, x.until_ms) for x in (*on.stays, *on.starts)]
+    short: dict[int, str] = {}
+    for own in sorted((x for x in on.promises if x.load[DEVICES]), key=lambda x: x.from_ms):
+        free = int(s.nodes.device_mask[node])
+        for mask, until_ms in there:
+            free &= ~mask if until_ms > own.from_ms else ~0
+        for x in on.promises:
+            free &= ~x.mask if x.from_ms < own.until_ms and own.from_ms < x.until_ms else ~0
+        chosen = [device for device in range(free.bit_length()) if free >> device & 1][: own.load[DEVICES]]
+        if len(chosen) < own.load[DEVICES]:
+            short[own.from_ms] = f"{s.nodes.ids[node]} cannot keep a promise: too few devices at {own.from_ms}"
+        there.append((sum(1 << device for device in chosen), own.until_ms))
+    yield from short.values()
 
 
 # -- reading columns ------------------------------------------------------------------------------------------------------

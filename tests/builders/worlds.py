@@ -131,6 +131,39 @@ def _shared(draw: st.DrawFn, world: World) -> None:
             waiting["devices"], waiting["share"] = 0, draw(SHARE)
 
 
+@st.composite
+def promising(draw: st.DrawFn) -> World:
+    """A node or three whose devices are divided, and many who wait for one thing or another while others leave one by one: so
+    shares and whole devices are promised side by side, also of devices that nobody has."""
+    world = World(policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(2, 8)))).site("s0")
+    for n in range(draw(st.integers(1, 3))):
+        devices = draw(st.integers(1, 4))
+        world.node(f"n{n}", "s0", cores=8, devices=devices, accelerator="a100", shares=not _rarely(draw, 8))
+        world.attempt(f"n{n}-c", [(f"n{n}", 0)], cores=draw(st.integers(0, 5)), memory=0, ends=draw(LEAVES), preemptible=False)
+        for device in range(devices):
+            _who_has(draw, world, f"n{n}", device)
+    for i in range(draw(st.integers(2, 12))):
+        share = draw(st.sampled_from((0, 0, 300, 500, 700)))
+        world.pending(
+            f"w{i}", workers=draw(st.sampled_from((1, 1, 1, 2, 3))), cores=draw(st.sampled_from((0, 0, 2, 4, 6))), memory=0,
+            share=share, devices=0 if share else draw(st.sampled_from((0, 1, 1, 1, 2, 3))),
+            limit=draw(st.sampled_from((60, 120, 250, 1000))), priority="urgent" if _rarely(draw, 12) else "normal",
+        )  # fmt: skip
+    return world
+
+
+LEAVES = st.sampled_from((50, 100, 200, 300, 400))
+
+
+def _who_has(draw: st.DrawFn, world: World, node: str, device: int) -> None:
+    """Nobody, somebody alone, or one or two with shares, also where devices are not divided any more."""
+    for i, share in enumerate(draw(st.sampled_from(((), (), (0,), (0,), (300,), (600,), (500, 500))))):
+        world.attempt(
+            f"{node}-{device}{i}", [(node, 1 << device)], cores=0, memory=0, share=share, ends=draw(LEAVES),
+            preemptible=not _rarely(draw, 6),
+        )  # fmt: skip
+
+
 def _blocks(draw: st.DrawFn, world: World) -> None:
     """Two for each accelerator, and nodes that are in none."""
     types = sorted({node["accelerator"] for node in world.nodes})

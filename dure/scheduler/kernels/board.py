@@ -5,6 +5,11 @@ which they are gone by their limit. A promise keeps room on nodes from a moment 
 leave, so work that starts now and ends by its limit at `end` delays nobody exactly if it fits now, and at the moment of every
 promise on its nodes that comes before `end`; nodes without promises need no second look.
 
+**Devices.** A promise of a share names its device, one of whole devices says how many. Whoever has a device whole, now or by a
+promise, has none that is named while they have it. So when a promise of whole devices begins, of the devices that nobody has then
+as many are not named until it ends as all such promises want that have begun. Then each finds its own, taken in the
+order in which they begin: those that began before have at most the rest, and who begins later looks for others.
+
 A node with claims. F: total less every tenure that sits there. V: of those among them that make room for a claim. R: of the
 claims. Others may use min(F, F + V - R) of cores and memory, and the devices that nobody holds or claims.
 
@@ -131,11 +136,30 @@ def set_cores(board: Board, node: int, free: int) -> None:
 
 
 @kernel
+def named_within(board: Board, node: int, at: int, end: int) -> np.uint64:
+    """The devices of a node of which shares are promised at some moment from one until another."""
+    p, seats, named = board.promises, board.seats, _ZERO
+    kept = board.here.kept[node]
+    while kept >= 0:
+        promise = seats.promise[kept]
+        if p.at[promise] < end and at < p.end[promise]:
+            named |= seats.mask[kept]
+        kept = seats.next[kept]
+    return named
+
+
+@kernel
 def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
     """Cores, memory and whole devices of a node that others may use at a moment if nothing more started; promises apart, but for
     devices of which shares are promised then."""
+    return room_until(board, node, at, at + 1)
+
+
+@kernel
+def room_until(board: Board, node: int, at: int, end: int) -> tuple[int, int, int]:
+    """The same for who stays until `end`: of the devices, those of which no share is promised until then."""
     t = board.tenures
-    cores, memory, held = board.ground.nodes.cores[node], board.ground.nodes.memory[node], _ZERO
+    cores, memory, held = board.ground.nodes.cores[node], board.ground.nodes.memory[node], named_within(board, node, at, end)
     kept_cores, kept_memory = 0, 0  # V - R
     tenure = board.here.tenure[node]
     while tenure >= 0:
@@ -151,12 +175,6 @@ def room_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
                     kept_cores += t.cores[tenure]
                     kept_memory += t.memory[tenure]
         tenure = t.next[tenure]
-    kept = board.here.kept[node]
-    while kept >= 0:
-        promise = board.seats.promise[kept]
-        if board.promises.at[promise] <= at < board.promises.end[promise]:
-            held |= board.seats.mask[kept]
-        kept = board.seats.next[kept]
     devices = count_whole(board.here.exists[node] & ~held)
     return min(cores, cores + kept_cores), min(memory, memory + kept_memory), devices
 
@@ -185,6 +203,16 @@ def promised_then(board: Board, node: int, at: int) -> tuple[int, int, int]:
             devices += workers * p.devices[promise]
         kept = seats.next[kept]
     return cores, memory, devices
+
+
+@kernel
+def room_beside(board: Board, node: int, promise: int) -> tuple[int, int, int]:
+    """Cores, memory and whole devices of a node that others may have when a promise there begins, so that it is kept, and so are
+    those that have begun."""
+    p, at = board.promises, board.promises.at[promise]
+    room = room_until(board, node, at, p.end[promise] if p.devices[promise] > 0 else at + 1)
+    promised = promised_then(board, node, at)
+    return room[0] - promised[0], room[1] - promised[1], room[2] - promised[2]
 
 
 @kernel

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_then
+from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_beside, room_until
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
@@ -112,7 +112,7 @@ def _earliest(
             if fits[i] >= 0:
                 room[0, i] += t.cores[tenure]
                 room[1, i] += t.memory[tenure]
-                room[2, i] += count_whole(t.mask[tenure])
+                room[2, i] += _whole_again(board, tenure)
                 if gang.share > 0:
                     now = takes_from(board, wide(node), moment, moment + limit, gang)
                 else:
@@ -127,6 +127,20 @@ def _earliest(
             if sure >= gang.workers and may_draw(power, site, moment, moment + limit, mw):
                 return int(moment)
     return -1
+
+
+@kernel
+def _whole_again(board: Board, tenure: int) -> int:
+    """How many devices are whole once somebody has left: of those that others have shares of, none who stay longer. Of who leave
+    at once, the last one counts."""
+    t, left = board.tenures, board.tenures.mask[tenure]
+    if t.share[tenure] > 0:
+        other = board.here.tenure[t.node[tenure]]
+        while other >= 0:
+            if t.end[other] > t.end[tenure] or (t.end[other] == t.end[tenure] and other > tenure):
+                left &= ~t.mask[other]
+            other = t.next[other]
+    return count_whole(left)
 
 
 @kernel
@@ -157,15 +171,13 @@ def room_from(board: Board, node: int, at: int, end: int, share: int) -> tuple[i
     """What work may use on a node that starts at a moment and delays no promise until `end`. share: of a device, that it
     wants, and then how many of these; 0: whole ones."""
     p, seats = board.promises, board.seats
-    room, promised = room_then(board, node, at), promised_then(board, node, at)
+    room, promised = room_until(board, node, at, end), promised_then(board, node, at)
     cores, memory, devices = room[0] - promised[0], room[1] - promised[1], room[2] - promised[2]
     kept = board.here.kept[node]
     while kept >= 0:
-        begins = p.at[seats.promise[kept]]
-        if at < begins < end:
-            room, promised = room_then(board, node, begins), promised_then(board, node, begins)
-            cores, memory = min(cores, room[0] - promised[0]), min(memory, room[1] - promised[1])
-            devices = min(devices, room[2] - promised[2])
+        if at <= p.at[seats.promise[kept]] < end:  # one that begins then may be longer, and lack other devices
+            room = room_beside(board, node, seats.promise[kept])
+            cores, memory, devices = min(cores, room[0]), min(memory, room[1]), min(devices, room[2])
         kept = seats.next[kept]
     return cores, memory, slots(board, node, share, at, end, True) if share > 0 else devices
 

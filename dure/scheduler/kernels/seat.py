@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import Board, closed_within, promised_then, room_then
+from dure.scheduler.kernels.board import Board, closed_within, named_within, room_beside
 from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.slots import slots
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
@@ -50,23 +51,25 @@ def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: boo
     on these too."""
     if closed_within(board, node, board.now, end):
         return 0
-    units = slots(board, node, gang.share, board.now, end, breaks) if gang.share > 0 else level
+    seats, kept, units = board.seats, board.here.kept[node], level
+    if gang.share > 0:
+        units = slots(board, node, gang.share, board.now, end, breaks)
+    elif kept >= 0:
+        units = count_whole(board.ground.nodes.whole_free[node] & ~named_within(board, node, board.now, end))
     most = workers_of((board.ground.nodes.cores_free[node], board.ground.nodes.memory_free[node], units), gang)
-    seats, kept = board.seats, board.here.kept[node]
     while kept >= 0 and most > 0:
-        at = board.promises.at[seats.promise[kept]]
-        if at < end:
-            most = min(most, takes_then(board, node, at, gang, units))
+        promise = seats.promise[kept]
+        if board.promises.at[promise] < end:
+            most = min(most, takes_beside(board, node, promise, gang, units))
         kept = seats.next[kept]
     return most
 
 
 @kernel
-def takes_then(board: Board, node: int, at: int, gang: Gang, units: int) -> int:
-    """The same at one moment, now or later, beside what is promised then. units: of shares, how many it has at any moment."""
-    room, promised = room_then(board, node, at), promised_then(board, node, at)
-    left = (room[0] - promised[0], room[1] - promised[1], units if gang.share > 0 else room[2] - promised[2])
-    return workers_of(left, gang)
+def takes_beside(board: Board, node: int, promise: int, gang: Gang, units: int) -> int:
+    """The same when a promise begins. units: of shares, how many it has at any moment."""
+    room = room_beside(board, node, promise)
+    return workers_of((room[0], room[1], units if gang.share > 0 else room[2]), gang)
 
 
 @kernel

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, has_of_each, room_then, set_cores
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenure, has_of_each, named_within, room_then, set_cores
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
-from dure.scheduler.kernels.slots import take_off, usable
+from dure.scheduler.kernels.slots import take_off, usable, whole_of
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -34,8 +34,9 @@ def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64,
         return _start_shares(board, gang, end, seat_node, seat_workers, node_of, mask_of)
     for i in range(len(seat_node)):
         node, workers, taken = wide(seat_node[i]), seat_workers[i], _ZERO
+        free = ground.nodes.whole_free[node] & ~named_within(board, node, board.now, end)
         for _ in range(workers):
-            mask = lowest(ground.nodes.whole_free[node] & ~taken, gang.devices)
+            mask = lowest(free & ~taken, gang.devices)
             taken |= mask
             node_of[written], mask_of[written] = node, mask
             written += 1
@@ -91,7 +92,7 @@ def claim(
                 node_of[written], mask_of[written] = node, _sit_share(board, node, gang, CLAIMS, end, left, devices)
                 written += 1
             continue
-        freed = _whole(left, devices) & ~ground.nodes.whole_free[node]
+        freed = whole_of(left, devices) & ~ground.nodes.whole_free[node]
         for _ in range(workers):
             mask = lowest(freed & ~taken, gang.devices)
             mask |= lowest(ground.nodes.whole_free[node] & ~taken & ~mask, gang.devices - count_whole(mask))
@@ -119,15 +120,6 @@ def _behind(board: Board, node: int, victims: I32, left: I64) -> int:
         if tenures.node[victim] == node:
             take_off(left, 0, devices, tenures.mask[victim], -has_of_each(board, victim))
     return int(devices)
-
-
-@kernel
-def _whole(left: I64, devices: int) -> np.uint64:
-    mask = _ZERO
-    for device in range(devices):
-        if left[device] >= WHOLE:
-            mask |= _ONE << np.uint64(device)
-    return mask
 
 
 @kernel

@@ -79,13 +79,14 @@ def _nearer(known: dict[str, list[Any]], change: Change, than: Change | None) ->
 # -- what comes -------------------------------------------------------------------------------------------------------------
 
 
-def later(s: Snapshot, p: Plan, at_ms: int) -> Snapshot:
-    """The snapshot at a later moment when the plan, without victims, was carried out and attempts left only by their limits."""
+def later(s: Snapshot, p: Plan, at_ms: int, only: tuple[int, ...] = ()) -> Snapshot:
+    """The snapshot at a later moment when the plan, without victims, was carried out and attempts left only by their limits.
+    only: these still wait, and nobody else."""
     ends = np.maximum(s.attempts.ends_ms, s.now_ms + 1000)
     for i, claim in enumerate(s.attempts.beneficiary.tolist()):
         if claim >= 0:
             ends[claim] = max(ends[claim], ends[i] + s.attempts.ends_ms[claim] - s.attempts.started_ms[claim])
-    waiting = np.setdiff1d(np.arange(len(s.pending.ids)), p.start_pending)
+    waiting = np.array(only or np.setdiff1d(np.arange(len(s.pending.ids)), p.start_pending))
     after = replace(s, now_ms=at_ms, attempts=_live(s, p, np.flatnonzero(ends > at_ms), at_ms))
     low, high = s.pending.alt_ptr[:-1][waiting], s.pending.alt_ptr[1:][waiting]
     rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])

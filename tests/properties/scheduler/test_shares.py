@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.model.reason import ReasonKind
-from dure.scheduler import apply_change, check, plan, reason_of, suggest
+from dure.scheduler import Plan, Snapshot, apply_change, check, plan, reason_of, suggest
 from tests.builders.world import World
-from tests.builders.worlds import examples, worlds
+from tests.builders.worlds import examples, promising, worlds
+from tests.properties.scheduler.oracle import later
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -23,6 +27,49 @@ def shared(waiting_max: int = 8, limits: bool = True) -> st.SearchStrategy[World
 def test_every_plan_with_shares_passes_the_second_program(world: World) -> None:
     s = world.snapshot()
     assert check(s, plan(s)) == ()
+
+
+def test_shares_and_whole_devices_that_are_promised_side_by_side_are_all_kept() -> None:
+    """Worlds that are drawn at large have hardly any promise of a share: here many have one beside a promise of whole devices on
+    the same node, and who starts could take what they name."""
+    met = Counter[str]()
+
+    @given(promising())
+    @examples(500)
+    def kept(world: World) -> None:
+        s = world.snapshot()
+        p = plan(s)
+        assert check(s, p) == ()
+        named, counted = _promised_on(s, p)
+        met["shares"] += bool(named)
+        met["both on a node"] += bool(named & counted)
+        met["starts there"] += bool(named & set(p.start_node[p.start_mask > 0].tolist()))
+
+    kept()
+    assert min(met["shares"], met["both on a node"], met["starts there"]) > 50, met
+
+
+def _promised_on(s: Snapshot, p: Plan) -> tuple[set[int], set[int]]:
+    """Nodes of which shares of devices are promised, and those of which whole ones are."""
+    found: tuple[set[int], set[int]] = set(), set()
+    for i, row in enumerate(p.reserve_pending.tolist()):
+        nodes = p.reserve_node[p.reserve_worker_ptr[i] : p.reserve_worker_ptr[i + 1]].tolist()
+        for which, asked in zip(found, (s.pending.share_milli[row], s.pending.devices[row]), strict=True):
+            which.update(nodes if asked else ())
+    return found
+
+
+@given(promising())
+@examples(200, most=2000)
+def test_the_first_that_is_promised_a_moment_starts_then(world: World) -> None:
+    """Everybody takes all of their limit, and what the plan starts has started: then there is room for it, as was said."""
+    s = world.snapshot()
+    p = plan(s)
+    if not len(p.reserve_pending) or len(p.victim_attempt):
+        return
+    first = int(np.argmin(p.reserve_ms))
+    then = later(s, p, int(p.reserve_ms[first]), (int(p.reserve_pending[first]),))
+    assert plan(then).start_pending.tolist() == [0]
 
 
 @given(shared(limits=False))

@@ -130,6 +130,51 @@ def test_a_share_on_a_promised_device_counts_among_what_whole_ones_may_use() -> 
     assert promised(world.pending("whole", devices=1)) == {"a": (100, [1]), "whole": (150, [0])}
 
 
+def test_who_starts_with_a_whole_device_leaves_the_one_that_a_promise_names() -> None:
+    """All devices are free, what is short for the share are cores: it is promised the first, so another is given away."""
+    world = farm(cores=4).attempt("x", [("pohang/n0", 0)], cores=3, ends=100).pending("a", share=500, cores=4, limit=60)
+    assert seats(world.pending("whole", devices=1, cores=0)) == {"whole": [("pohang/n0", 2)]}
+    assert promised(world) == {"a": (100, [1])}
+    assert seats(world.pending("short", devices=1, cores=0, limit=90))["short"] == [("pohang/n0", 1)]  # over before that
+    assert promised(world.pending("next", devices=1, cores=0)) == {"a": (100, [1]), "next": (160, [0])}  # behind it
+
+
+def test_a_share_is_promised_no_device_that_one_who_began_before_has_to_have() -> None:
+    """When `whole` begins there is one device; when `a` begins there are two, of which it may have only the other."""
+    world = farm(cores=4).attempt("x", [("pohang/n0", 1)], cores=0, ends=100).attempt("y", [("pohang/n0", 2)], cores=3, ends=200)
+    world.pending("whole", devices=1, cores=0).pending("a", share=500, cores=4)
+    assert promised(world) == {"whole": (100, [0]), "a": (200, [2])}
+
+
+def named_in_turn() -> World:
+    """Of two devices the second is named from 100 s to 200 s, and the first from then to 300 s: there is one at any moment."""
+    world = farm(cores=4).attempt("x", [("pohang/n0", 0)], cores=3, ends=100)
+    world.attempt("y", [("pohang/n0", 2)], share=300, cores=0, ends=150)
+    return world.pending("a", share=500, cores=4, limit=100).pending("b", share=500, cores=4, limit=100)
+
+
+def test_who_has_a_device_whole_has_the_same_one_all_the_time() -> None:
+    a_and_b = {"a": (100, [2]), "b": (200, [1])}
+    world = named_in_turn().pending("whole", devices=1, cores=0, limit=250)
+    assert promised(world) == a_and_b | {"whole": (200, [0])}
+    assert waits(world, "whole")[0] == ReasonKind.WAITS_RESERVED
+    assert seats(named_in_turn().pending("whole", devices=1, cores=0, limit=200)) == {"whole": [("pohang/n0", 1)]}
+    held = named_in_turn().attempt("z", [("pohang/n0", 1)], cores=0, ends=50)
+    assert promised(held.pending("whole", devices=1, cores=0, limit=250)) == a_and_b | {"whole": (200, [0])}
+    held = named_in_turn().attempt("z", [("pohang/n0", 1)], cores=0, ends=50)
+    assert promised(held.pending("whole", devices=1, cores=0, limit=150)) == a_and_b | {"whole": (50, [0])}
+
+
+def test_a_device_is_whole_when_the_last_of_those_who_share_it_has_left() -> None:
+    shares = [("x", 100), ("y", 300), ("z", 300)]
+    world = farm(devices=1)
+    for id, ends in shares:
+        world.attempt(id, [("pohang/n0", 1)], share=300, ends=ends)
+    assert promised(world.pending("whole", devices=1)) == {"whole": (300, [0])}
+    two = farm(devices=1).pending("long", share=500, limit=600).pending("short", share=500, limit=300)
+    assert promised(two.pending("whole", devices=1)) == {"whole": (600, [0])}
+
+
 def test_several_shares_leave_for_one_who_wants_the_whole_device() -> None:
     world = farm(devices=1)
     for id, share in (("x", 300), ("y", 300), ("z", 400)):
@@ -210,6 +255,24 @@ def test_check_finds_shares_that_are_not_divided_promised_twice_or_of_columns_th
     fuller = replace(waiting, attempts=replace(waiting.attempts, ends_ms=waiting.attempts.ends_ms + 10**6))
     assert any("promised twice" in fault for fault in check(fuller, p))
     assert check(waiting, replace(p, reserve_mask=p.reserve_mask[:0])) == ("columns of promised places differ in length",)
+
+
+def test_check_finds_a_promise_of_a_whole_device_that_no_device_could_keep() -> None:
+    """One is free until a share of it begins, another from when the first share has ended: at any moment there is one."""
+    world = farm(cores=4).attempt("x", [("pohang/n0", 0)], cores=3, ends=100)
+    world.pending("a", share=500, cores=4, limit=100).pending("b", share=500, cores=4, limit=100)
+    s = world.pending("whole", devices=1, cores=4, limit=250).snapshot()
+    p = plan(s)
+    assert dict(zip(p.reserve_pending.tolist(), p.reserve_ms.tolist(), strict=True)) == {
+        0: s.now_ms + 100_000, 1: s.now_ms + 200_000, 2: s.now_ms + 300_000,
+    }  # fmt: skip
+    idle = replace(s, pending=replace(s.pending, cores_milli=s.pending.cores_milli * 0))
+    sooner = replace(p, reserve_ms=np.where(p.reserve_pending == 2, s.now_ms + 90_000, p.reserve_ms))
+    assert check(idle, p) == check(idle, sooner) == ()
+    apart = replace(sooner, reserve_mask=np.where(p.reserve_pending == 1, np.uint64(2), p.reserve_mask))
+    assert check(idle, apart) == (f"pohang/n0 cannot keep a promise: too few devices at {s.now_ms + 90_000}",)
+    later = replace(apart, reserve_ms=np.where(p.reserve_pending == 2, s.now_ms + 200_000, p.reserve_ms))
+    assert check(idle, later) == ()
 
 
 def test_what_is_left_elsewhere_is_not_told_to_work_that_may_not_run_there() -> None:
