@@ -72,7 +72,8 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
     if own[0] == WAIT_CODE[ReasonKind.QUOTA_REACHED]:  # what ends of its own project is its own again
         return next(_endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row]), None)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
-    before_ms = int(plan.reserve_ms[promised[0]]) if promised else int(FOREVER_MS)
+    in_time_ms = int(min(s.pending.deadline_ms[row] - s.pending.limit_ms[row], FOREVER_MS - 1))  # what comes later helps nobody
+    before_ms = int(plan.reserve_ms[promised[0]]) if promised else in_time_ms + 1
     forced = by_force(planning, asked, row, before_ms)
     if forced is not None:
         return forced
@@ -82,12 +83,12 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
         nodes = plan.reserve_node[plan.reserve_worker_ptr[promised[0]] : plan.reserve_worker_ptr[promised[0] + 1]]
         ending = [e for e in _endings(s, np.isin(np.arange(len(s.nodes.ids)), nodes)) if e.at_ms <= before_ms]
         return ending[-1] if ending else NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[row], before_ms, Basis.PROMISE)
-    if own[0] == WAIT_CODE[ReasonKind.WAITS_RESERVED]:
+    if own[0] == WAIT_CODE[ReasonKind.WAITS_RESERVED] and own[1][1] <= in_time_ms:
         return NextEvent(NextKind.PROMISE_STARTS, s.pending.ids[own[1][0]], own[1][1], Basis.PROMISE)
     if asked.standing is not None:
         return None
     somewhere: Bool = np.logical_or.reduce(asked.sites)
-    return next(_endings(s, somewhere[s.nodes.site]), None)
+    return next((e for e in _endings(s, somewhere[s.nodes.site]) if e.at_ms <= in_time_ms), None)
 
 
 def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[NextEvent]:

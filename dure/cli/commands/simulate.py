@@ -15,6 +15,7 @@ from dure.simulator import run_scenario
 
 MADE = "national"  # in place of a file: a workload that is made for the fleet
 JOBS, EVERY_S = 10_000, 60  # of such a workload: how many jobs, and how often it is decided, unless it is said
+EVERY_MAX_S, LIMIT_DAYS_MAX = 365 * 24 * 3600, 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def simulate(
     update: Annotated[bool, typer.Option("--update", help="opt.update")] = False,
     fleet: Annotated[str, typer.Option("--fleet", help="opt.fleet", metavar="FLEET")] = "",
     policy: Annotated[list[str] | None, typer.Option("--policy", help="opt.policy")] = None,
-    every: Annotated[float | None, typer.Option("--every", help="opt.every", metavar="SECONDS", min=0)] = None,
+    every: Annotated[float | None, typer.Option("--every", help="opt.every", metavar="SECONDS", min=0, max=EVERY_MAX_S)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="opt.out_folder", metavar="FOLDER", file_okay=False)] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="opt.jobs", min=0)] = 0,
     seed: Annotated[int, typer.Option("--seed", help="opt.seed", min=0)] = 1,
@@ -52,7 +53,7 @@ def simulate(
     whole_shares: Annotated[bool, typer.Option("--whole-shares", help="opt.whole_shares")] = False,
     exact_limits: Annotated[bool, typer.Option("--exact-limits", help="opt.exact_limits")] = False,
     learned_limits: Annotated[bool, typer.Option("--learned-limits", help="opt.learned_limits")] = False,
-    limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001)] = 7,
+    limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001, max=LIMIT_DAYS_MAX)] = 7,
     whole_plane: Annotated[bool, typer.Option("--whole-plane", help="opt.whole_plane")] = False,
 ) -> int:
     """A scenario tells its own fleet; a trace is told which one."""

@@ -95,7 +95,7 @@ def _spare_promised(board: Board, node: int, share: int, at: int, end: int, left
             if p.devices[promise] > 0:
                 whole = whole_of(then, devices) & ~named_within(board, node, begins, over)
                 wanted |= whole
-                spare = min(spare, count_whole(whole) - promised_then(board, node, begins)[2])
+                spare = min(spare, np.int64(count_whole(whole) - promised_then(board, node, begins)[2]))
             for device in range(devices):
                 if at < begins:
                     left[device] = min(left[device], then[device])

@@ -225,7 +225,8 @@ def _by_job(each: F64, total: F64, good: NDArray[np.bool_], places: NDArray[np.i
     milli = np.rint(each * 1000)
     part = (each > 0) & (milli < 1000) & (milli >= 1)
     odd = np.isfinite(each) & (each > 0) & ~part & (np.abs(each - np.rint(each)) > 1e-9)
-    _refuse(odd, good, places, faults, FaultKind.NOT_WHOLE, "gpus", "a worker's devices are neither whole nor a share below one")
+    told = "a worker's devices are neither whole nor a share from 0.001 to 0.999"
+    _refuse(odd, good, places, faults, FaultKind.NOT_WHOLE, "gpus", told)
     return np.where(part, 0.0, each), np.where(part, milli, 0.0)
 
 

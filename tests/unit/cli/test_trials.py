@@ -224,7 +224,9 @@ def test_parts_of_devices_sit_together_unless_they_are_taken_whole(shell: Shell)
         (["national", "--fleet", "cpus.toml"], "cpus.toml"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--format", "nonsense"], "csv"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--every", "-1"], "--every"),
+        (["jobs.csv", "--fleet", "FLEET.toml", "--every", "inf"], "--every"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--limit-days", "0"], "--limit-days"),
+        (["jobs.csv", "--fleet", "FLEET.toml", "--limit-days", "1e400"], "--limit-days"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--out", "jobs.csv"], "--out"),
     ],
 )

@@ -76,6 +76,18 @@ def test_nobody_makes_room_for_what_would_come_too_late() -> None:
     assert starts(world.pending("more", cores=8, limit=50, deadline=1050, priority="urgent")) == ["more"]
 
 
+def test_an_event_behind_the_latest_start_is_not_told_as_one_that_helps() -> None:
+    world = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=1000).pending("job", cores=8, limit=50, deadline=1049)
+    s, p = made(world)
+    assert why(s, p, 0).next_event is None
+    bound = replace(s, pending=replace(s.pending, deadline_ms=s.pending.deadline_ms + 2_000))
+    told = why(bound, plan(bound), 0).next_event
+    assert told is not None and told.at_ms == s.now_ms + 1_000_000
+    world.pending("first", cores=8, limit=50, deadline=1060).pending("later", cores=8, limit=50, deadline=1040)
+    s, p = made(world)
+    assert [why(s, p, row).next_event is None for row in range(3)] == [True, False, True]
+
+
 def test_a_shorter_limit_may_be_the_smallest_change() -> None:
     world = farm().pending("job", limit=200, deadline=150)
     s, p = made(world)
