@@ -97,11 +97,12 @@ def test_a_refused_launch_holds_no_cpu(local: Any) -> None:
 
 def test_numerical_libraries_are_told_how_many_threads_to_start_unless_the_job_says(local: Any) -> None:
     code = f"import os; print(*[os.environ[n] for n in {THREADS!r}])"
-    order = local.run("python", "-c", code, demand=Demand(cores_milli=2500), env={"MKL_NUM_THREADS": "7"})
-    local.driver.launch(order)
-    local.ended(order.attempt)
     many = str(min(3, len(CPUS)))  # never more than could run at once
-    assert local.log(order.attempt).split() == [many, many, "7", many]
+    for asked, told in (({"MKL_NUM_THREADS": "7"}, [many, many, "7", many]), ({"OMP_NUM_THREADS": "1"}, ["1"] * 4)):
+        order = local.run("python", "-c", code, demand=Demand(cores_milli=2500), env=asked)
+        local.driver.launch(order)
+        local.ended(order.attempt)
+        assert local.log(order.attempt).split() == told
 
 
 # -- its rank before the kernel ----------------------------------------------------------------------------------------------
