@@ -18,8 +18,8 @@ VISIBLE_DEVICES: Mapping[str, tuple[str, ...]] = {
     "rebellions": ("RBLN_VISIBLE_DEVICES", "RBLN_DEVICES"),
     "furiosa": ("FURIOSA_DEVICES",),
 }
-# What numerical libraries read to learn how many threads to start; without it, one for each CPU of the machine. The first is the one
-# that all of them know, but each goes by its own where that is set: so a job that names only the first has all of them follow it.
+# What numerical libraries read to learn how many threads to start; without it, one for each CPU of the machine. All of them know
+# the first, but each goes by its own where that is set: so where a job names only the first, all follow it.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # How one device is written; most take its index.
 DEVICE_WORD: Mapping[str, Callable[[int], str]] = {"furiosa": lambda index: f"npu:{index}"}
