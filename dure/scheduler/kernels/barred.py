@@ -124,9 +124,8 @@ def barred(
                 continue
             if draws:
                 return TURN
-            if code == MAINTENANCE or free > most:
-                code, most = POWER, np.int64(free)
-                facts[0], facts[1], facts[2] = _metered(power, site, mw), _metered(power, site, max(free, 0)), when
+            code, most = POWER, np.int64(free)
+            facts[0], facts[1], facts[2] = _metered(power, site, mw), _metered(power, site, max(free, 0)), when
     if code == MAINTENANCE:
         facts[0], facts[1] = _window(board, low, high, demands, c, sites, end)
     return code

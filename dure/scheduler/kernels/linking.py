@@ -74,9 +74,8 @@ def compiler_of(library: type[_Library]) -> type[Compiler]:
         _name = f"native_lowering_{library.__name__}"
 
         def run_pass(self, state: Any) -> bool:
-            if state.library is None:
-                state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
-                state.library.enable_object_caching()
+            state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.enable_object_caching()
             return bool(super().run_pass(state))
 
     class Own(Compiler):

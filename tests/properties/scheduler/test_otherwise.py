@@ -24,17 +24,17 @@ def columns(p: Plan) -> list[tuple[str, bytes]]:
 
 
 @given(worlds())
-@examples(150, most=1000)
+@examples(75, most=1000)
 def test_a_snapshot_that_was_saved_plans_the_same_to_the_byte(world: World) -> None:
     s = world.snapshot()
     data = encode(s)
     again = decode(data)
     assert isinstance(again, Snapshot)
     assert encode(again) == data
-    assert columns(plan(again)) == columns(plan(s))
-    assert [why(again, plan(again), row, plans_max=3) for row in range(len(s.pending.ids))] == [
-        why(s, plan(s), row, plans_max=3) for row in range(len(s.pending.ids))
-    ]
+    made, anew = plan(s), plan(again)
+    assert columns(anew) == columns(made)
+    rows = range(len(s.pending.ids))
+    assert [why(again, anew, row, plans_max=3) for row in rows] == [why(s, made, row, plans_max=3) for row in rows]
 
 
 @given(worlds())
