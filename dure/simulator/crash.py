@@ -96,7 +96,7 @@ class Teller:
         def run(tx: Tx) -> Answer | Reason:
             return once(
                 tx, deed, key=key, request=key, status=201,
-                command=lambda inner: command(deed, **arguments), encode=_encode,
+                command=lambda inner: command(inner, deed, **arguments), encode=_encode,
             )  # fmt: skip
 
         answer = self.world.store.transact(run)
