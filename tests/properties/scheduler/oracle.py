@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dure.scheduler import Change, Plan, Rater, Snapshot, apply_change, plan
+from dure.model.reason import Reason
+from dure.scheduler import Change, NextEvent, Plan, Rater, Snapshot, Why, apply_change, check, plan, reason_of, suggest, why
+from dure.scheduler.planning import Planning
 from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze
 
 FIELDS = tuple(f.name for f in fields(Change) if f.name != "claims")  # cheapest for others first
@@ -146,3 +148,43 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
         ),
         share_milli=column(a.share_milli, w.share_milli[rows]),
     )
+
+
+# -- what is told of those who wait ----------------------------------------------------------------------------------------------
+
+
+def changed(s: Snapshot) -> Iterator[tuple[int, Change, Plan]]:
+    """Each that a smallest change is told of, with the plan that it makes: it starts there, and the plan passes the check."""
+    for row in range(len(s.pending.ids)):
+        found = suggest(s, row)
+        if found.change is None:
+            continue
+        then = apply_change(s, row, found.change)
+        p = plan(then)
+        assert row in p.start_pending
+        assert check(then, p) == ()
+        yield row, found.change, p
+
+
+def answered(s: Snapshot) -> Iterator[tuple[int, Why, Reason | None, Plan]]:
+    """What each is told, the same from the state in which the plan was left; first of all what the plan says, if it waits."""
+    left = Planning(s)
+    left.run()
+    p = left.plan()
+    for row in range(len(s.pending.ids)):
+        reason, answer = reason_of(s, p, row), why(s, p, row, plans_max=0)
+        assert answer == why(s, p, row, plans_max=0, residual=left)
+        assert reason is None or answer.reasons[0] == reason
+        yield row, answer, reason, p
+
+
+def preempted_then(s: Snapshot, p: Plan, id: str, event: NextEvent) -> Snapshot:
+    """The snapshot of the moment that was told of: it starts then behind as many victims, and not a millisecond before."""
+    before, then = later(s, p, event.at_ms - 1), later(s, p, event.at_ms)
+    assert before.pending.ids.index(id) not in plan(before).start_pending
+    carried = plan(then)
+    assert check(then, carried) == ()
+    at = carried.start_pending.tolist().index(then.pending.ids.index(id))
+    victims = carried.victim_attempt[carried.start_victim_ptr[at] : carried.start_victim_ptr[at + 1]].tolist()
+    assert event.subject in {then.attempts.ids[v] for v in victims} and event.victims == len(victims)
+    return then

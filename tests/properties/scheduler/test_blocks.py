@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.model.reason import ReasonKind
-from dure.scheduler import Snapshot, apply_change, check, freeze, plan, reason_of, suggest, why
+from dure.scheduler import Snapshot, apply_change, check, freeze, plan, reason_of
 from dure.scheduler.change import Change
 from dure.scheduler.planning import Planning
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
+from tests.properties.scheduler.oracle import answered, changed
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -116,28 +117,15 @@ def test_nobody_else_notices_that_somebody_asks_for_a_block(world: World, data: 
 @examples(30, most=2000)
 def test_to_give_up_the_block_is_suggested_where_that_starts_it(world: World) -> None:
     s = world.snapshot()
-    for row in range(len(s.pending.ids)):
-        found = suggest(s, row)
-        if found.change is None:
-            continue
-        then = apply_change(s, row, found.change)
-        p = plan(then)
-        assert row in p.start_pending and check(then, p) == ()
+    for row, change, _ in changed(s):
         gives_up = Change(topology="any")
-        if found.change.changed() != ("topology",) and s.pending.block[row] and s.pending.workers[row] > 1:
+        if change.changed() != ("topology",) and s.pending.block[row] and s.pending.workers[row] > 1:
             spread = plan(apply_change(s, row, gives_up))
-            assert row not in spread.start_pending or found.change.changed() == ("all_sites",)
+            assert row not in spread.start_pending or change.changed() == ("all_sites",)
 
 
 @given(blocked(waiting_max=4))
 @examples(25, most=300)
 def test_why_tells_what_the_plan_tells_and_each_site_for_itself(world: World) -> None:
-    s = world.snapshot()
-    left = Planning(s)
-    left.run()
-    p = left.plan()
-    for row in range(len(s.pending.ids)):
-        answer = why(s, p, row, plans_max=0)
-        assert answer == why(s, p, row, plans_max=0, residual=left)
-        if reason_of(s, p, row) is not None:
-            assert answer.reasons[0] == reason_of(s, p, row)
+    for _, answer, reason, _ in answered(world.snapshot()):
+        assert reason is None or answer.reasons[0] == reason

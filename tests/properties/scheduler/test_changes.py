@@ -13,7 +13,7 @@ from dure.scheduler import NextKind, NoChange, Rater, Snapshot, apply_change, ch
 from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
-from tests.properties.scheduler.oracle import later, priced, smaller, starts
+from tests.properties.scheduler.oracle import later, preempted_then, priced, smaller, starts
 
 
 def rater(s: Snapshot, row: int) -> Rater:
@@ -151,11 +151,5 @@ def test_a_preemption_that_was_told_comes_and_not_before(world: World) -> None:
         assert then.pending.ids.index(id) not in plan(then).start_pending, "it was told of nothing before"
     if event is None or event.kind is not NextKind.PREEMPTION:
         return
-    before, then = later(s, p, event.at_ms - 1), later(s, p, event.at_ms)
-    assert before.pending.ids.index(id) not in plan(before).start_pending
-    carried = plan(then)
-    assert check(then, carried) == ()
-    at = carried.start_pending.tolist().index(then.pending.ids.index(id))
-    victims = carried.victim_attempt[carried.start_victim_ptr[at] : carried.start_victim_ptr[at + 1]].tolist()
-    assert event.subject in {then.attempts.ids[v] for v in victims} and event.victims == len(victims)
+    then = preempted_then(s, p, id, event)
     assert event.workload == then.attempts.workloads[then.attempts.ids.index(event.subject)]

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
-from dure.scheduler import NextKind, Snapshot, apply_change, check, freeze, plan, reason_of, suggest, why
+from dure.scheduler import NextKind, Snapshot, check, freeze, plan, reason_of, why
 from dure.scheduler.check_quota import cohorts_of
-from dure.scheduler.planning import Planning
 from dure.scheduler.power import closing, draw_mw
 from dure.scheduler.quotas import CORE, DEVICE, MILLI, no_quotas, resource_of
 from dure.scheduler.snapshot import uncapped
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
+from tests.properties.scheduler.oracle import answered, changed
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -96,15 +96,8 @@ def _take(s: Snapshot, cohorts: dict[int, object], row: int, kind: int) -> None:
 @given(limited(waiting_max=4))
 @examples(40, most=2000)
 def test_the_smallest_change_starts_it_within_all_limits(world: World) -> None:
-    s = world.snapshot()
-    for row in range(len(s.pending.ids)):
-        found = suggest(s, row)
-        if found.change is None:
-            continue
-        then = apply_change(s, row, found.change)
-        p = plan(then)
+    for row, _, p in changed(world.snapshot()):
         assert row in p.start_pending
-        assert check(then, p) == ()
 
 
 @given(limited(waiting_max=4))
@@ -112,14 +105,8 @@ def test_the_smallest_change_starts_it_within_all_limits(world: World) -> None:
 def test_why_tells_what_the_plan_tells_and_each_site_for_itself(world: World) -> None:
     """And the same from the state in which a plan was left, however often it is asked."""
     s = world.snapshot()
-    left = Planning(s)
-    left.run()
-    p = left.plan()
-    for row in range(len(s.pending.ids)):
-        reason, answer = reason_of(s, p, row), why(s, p, row, plans_max=0)
-        assert answer == why(s, p, row, plans_max=0, residual=left)
+    for _, answer, reason, _ in answered(s):
         if reason is not None:
-            assert answer.reasons[0] == reason
             assert len({r.kind for r in answer.reasons}) == len(answer.reasons)
             assert [site for site, _ in answer.sites] == list(s.sites.ids)
 

@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.model.reason import ReasonKind
-from dure.scheduler import NextKind, apply_change, check, freeze, plan, reason_of, suggest, why
-from dure.scheduler.planning import Planning
+from dure.scheduler import NextKind, check, freeze, plan, why
 from dure.scheduler.rows import without_attempts
 from dure.scheduler.snapshot import RUNNING
 from tests.builders.plans import both
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
-from tests.properties.scheduler.oracle import later
+from tests.properties.scheduler.oracle import answered, changed, preempted_then
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -62,29 +61,17 @@ def test_nobody_is_promised_a_later_moment_who_could_start_behind_background_wor
 @given(filled(waiting_max=4))
 @examples(30)
 def test_the_smallest_change_starts_it_also_behind_background_work(world: World) -> None:
-    s = world.snapshot()
-    for row in range(len(s.pending.ids)):
-        found = suggest(s, row)
-        if found.change is None:
-            continue
-        then = apply_change(s, row, found.change)
-        p = plan(then)
+    for row, change, p in changed(world.snapshot()):
         at = p.start_pending.tolist().index(row)
-        assert bool(p.start_victim_ptr[at + 1] > p.start_victim_ptr[at]) == found.change.claims and check(then, p) == ()
+        assert bool(p.start_victim_ptr[at + 1] > p.start_victim_ptr[at]) == change.claims
 
 
 @given(filled(waiting_max=4))
 @examples(30)
 def test_why_says_behind_how_many_it_starts_and_agrees_with_the_plan(world: World) -> None:
     s = world.snapshot()
-    left = Planning(s)
-    left.run()
-    p = left.plan()
-    for row in range(len(s.pending.ids)):
-        answer = why(s, p, row, plans_max=0)
-        assert answer == why(s, p, row, plans_max=0, residual=left)
-        if reason_of(s, p, row) is not None:
-            assert answer.reasons[0] == reason_of(s, p, row)
+    for row, answer, reason, p in answered(s):
+        if reason is not None:
             continue
         i = p.start_pending.tolist().index(row)
         victims = p.victim_attempt[p.start_victim_ptr[i] : p.start_victim_ptr[i + 1]]
@@ -105,13 +92,7 @@ def test_room_that_is_told_of_comes_and_not_before(world: World) -> None:
     event, id = why(s, p, 0, plans_max=0).next_event, s.pending.ids[0]
     if event is None or event.kind is not NextKind.PREEMPTION:
         return
-    before, then = later(s, p, event.at_ms - 1), later(s, p, event.at_ms)
-    assert before.pending.ids.index(id) not in plan(before).start_pending
-    carried = plan(then)
-    assert check(then, carried) == ()
-    at = carried.start_pending.tolist().index(then.pending.ids.index(id))
-    victims = carried.victim_attempt[carried.start_victim_ptr[at] : carried.start_victim_ptr[at + 1]].tolist()
-    assert event.subject in {then.attempts.ids[v] for v in victims} and event.victims == len(victims)
+    assert event.subject in preempted_then(s, p, id, event).attempts.ids
 
 
 @given(filled())
