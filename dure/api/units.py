@@ -58,30 +58,30 @@ def _with_unit(value: Any, unit: str, example: str) -> str:
 
 def cores_milli(value: Any) -> int:
     """Cores as a number (0.5, 1, 64) → thousandths. Raises a validation error for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value if isinstance(value, float) else 0):
-        raise fault("wrong_type", expected="number", least=0.001, limit=CORES_MAX)
-    if value > CORES_MAX:  # before anything is reckoned with it: an integer of a thousand digits is no float
-        raise fault("too_large", limit=CORES_MAX)
-    if value < 0.001:
-        raise fault("too_small", limit=0.001)
-    milli = round(value * 1000)
-    if abs(value * 1000 - milli) > 1e-6:
+    milli, exact = _thousandths(value, 0.001, CORES_MAX)
+    if not exact:
         raise fault("bad_format", detail="form_cores", example="0.125")
     return milli
 
 
 def devices_milli(value: Any) -> int:
     """Whole devices (0, 1, 8), or a share of one (0.5) → thousandths. Raises a validation error for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value if isinstance(value, float) else 0):
-        raise fault("wrong_type", expected="number", least=0, limit=DEVICES_MAX)
-    if value > DEVICES_MAX:
-        raise fault("too_large", limit=DEVICES_MAX)
-    if value < 0:
-        raise fault("too_small", limit=0)
-    milli = round(value * 1000)
-    if abs(value * 1000 - milli) > 1e-6 or (milli > 1000 and milli % 1000):
+    milli, exact = _thousandths(value, 0, DEVICES_MAX)
+    if not exact or (milli > 1000 and milli % 1000):
         raise fault("bad_format", detail="form_devices", example="0.5")
     return milli
+
+
+def _thousandths(value: Any, least: float, most: int) -> tuple[int, bool]:
+    """A number within bounds in thousandths, and whether it is a whole number of them."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value if isinstance(value, float) else 0):
+        raise fault("wrong_type", expected="number", least=least, limit=most)
+    if value > most:  # before anything is reckoned with it: an integer of a thousand digits is no float
+        raise fault("too_large", limit=most)
+    if value < least:
+        raise fault("too_small", limit=least)
+    milli = round(value * 1000)
+    return milli, abs(value * 1000 - milli) <= 1e-6
 
 
 def count(value: Any) -> Any:
