@@ -6,7 +6,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.scheduler.attempts import latest_ends, lost_work, victims_first
-from dure.scheduler.boards import board_of, device_widths
+from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER
 from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
@@ -54,7 +54,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     most = int(demands.each.workers.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     ends = latest_ends(s)
-    candidates = candidates_of(s, s.now_ms)
+    candidates = candidates_of(s, s.now_ms, len(board.ground.share_free))
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
     made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
@@ -176,8 +176,8 @@ def _quota(s: Snapshot) -> Quota:
     return make_quota(parent, q.nominal, q.borrow_max, q.lend_max, q.used)
 
 
-def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
-    """Who may be asked to make room at a moment, now or later."""
+def candidates_of(s: Snapshot, at_ms: int, devices: int) -> Candidates:
+    """Who may be asked to make room at a moment, now or later. devices: as many as the board tells apart."""
     a = s.attempts
     lost = lost_work(s, at_ms)
     rows = victims_first(s, at_ms, lost)
@@ -188,7 +188,7 @@ def candidates_of(s: Snapshot, at_ms: int) -> Candidates:
     return Candidates(
         ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_),
         a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
-        np.zeros(int(device_widths(s.nodes.device_mask).sum()), np.int64),
+        np.zeros(devices, np.int64),
     )  # fmt: skip
 
 

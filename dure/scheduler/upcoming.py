@@ -163,7 +163,7 @@ class Later:
         farm.cores_free, farm.memory_free = cores, memory
         ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
-        self._candidates: Candidates = candidates_of(s, at_ms)._replace(taken=taken)
+        self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
         used = board.used.copy()
         last_ms = int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
         used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
