@@ -14,7 +14,9 @@ HIDDEN = "…"
 WORKLOAD_FACTS = ("for_workload", "by")  # facts of reasons that name a workload, maybe of another project
 
 # kinds of next events that are not about an attempt
-SUBJECTS: Mapping[str, type[Workload] | type[Award]] = {"pause_ends": Workload, "promise_starts": Workload, "award_opens": Award}
+SUBJECTS: Mapping[str, type[Workload] | type[Award]] = {
+    "pause_ends": Workload, "promise_starts": Workload, "deadline_passes": Workload, "award_opens": Award,
+}  # fmt: skip
 
 
 class Veil:

@@ -49,11 +49,12 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
     if shape:  # the columns do not even belong together: the rest could not be read
         return tuple(shape)
     ends = _ends(snapshot)
-    world = _world(snapshot, plan, ends)
+    leave = _leave(snapshot, ends)
+    world = _world(snapshot, plan, ends, leave)
     return (
         *_decided_once(snapshot, plan),
         *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
-        *_deadlines(snapshot, plan, ends),
+        *_deadlines(snapshot, plan, leave),
         *_victims(snapshot, plan),
         *_funds(snapshot, plan),
         *over_quota(snapshot, plan),
@@ -62,7 +63,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
         *(fault for node, on in sorted(world.items()) for fault in _promised_whole(snapshot, node, on)),
         *(fault for node, on in sorted(world.items()) for fault in _promised_shares(snapshot, node, on)),
-        *power_faults(snapshot, plan, ends),
+        *power_faults(snapshot, plan, ends, leave),
     )
 
 
@@ -147,14 +148,14 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
             yield f"{name} gets a share of a device of {s.nodes.ids[node]}, which divides none"
 
 
-def _deadlines(s: Snapshot, p: Plan, ends: list[int]) -> Iterator[str]:
+def _deadlines(s: Snapshot, p: Plan, leave: list[int]) -> Iterator[str]:
     """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
     limit, deadline = s.pending.limit_ms.tolist(), s.pending.deadline_ms.tolist()
     if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
         return
     for i, row in enumerate(p.start_pending.tolist()):
-        leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        if max(leave, default=s.now_ms) + limit[row] > deadline[row]:
+        gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        if max(gone, default=s.now_ms) + limit[row] > deadline[row]:
             yield f"{s.pending.ids[row]} starts too late to be over by its deadline"
     for row, at_ms in zip(p.reserve_pending.tolist(), p.reserve_ms.tolist(), strict=True):
         if at_ms + limit[row] > deadline[row]:
@@ -242,7 +243,7 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
 # -- each node ------------------------------------------------------------------------------------------------------------
 
 
-def _world(s: Snapshot, p: Plan, ends: list[int]) -> dict[int, Node]:
+def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int, Node]:
     """The nodes that the plan touches, with everything on them."""
     touched = {*p.start_node.tolist(), *p.reserve_node.tolist()}
     world = {node: Node() for node in sorted(touched)}
@@ -256,10 +257,11 @@ def _world(s: Snapshot, p: Plan, ends: list[int]) -> dict[int, Node]:
         for node, mask in _seats(s.attempts.worker_ptr, s.attempts.worker_node, s.attempts.worker_mask, i):
             if node in world:
                 load = (cores_milli, memory_mib, 0 if share else mask.bit_count())
-                world[node].stays.append(Stay(kind, ends[i], load, mask, share=share))
+                until_ms = leave[i] if i in victims else ends[i]
+                world[node].stays.append(Stay(kind, until_ms, load, mask, share=share))
     for i, row in enumerate(p.start_pending.tolist()):
-        leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        kind, end = "claims" if leave else "holds", max(leave, default=s.now_ms) + int(s.pending.limit_ms[row])
+        gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        kind, end = "claims" if gone else "holds", max(gone, default=s.now_ms) + int(s.pending.limit_ms[row])
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
             world[node].starts.append(Stay(kind, end, _load(s, row), mask, share=int(s.pending.share_milli[row])))
     for i, row in enumerate(p.reserve_pending.tolist()):
@@ -381,6 +383,12 @@ def _load(s: Snapshot, row: int) -> tuple[int, int, int]:
 
 def _total(s: Snapshot, node: int) -> tuple[int, int, int]:
     return int(s.nodes.cores_milli[node]), int(s.nodes.memory_mib[node]), int(s.nodes.device_mask[node]).bit_count()
+
+
+def _leave(s: Snapshot, ends: list[int]) -> list[int]:
+    """When each is gone at the latest if this plan asks it to make room."""
+    heard_ms = s.now_ms + OVERDUE_MS
+    return [min(end, heard_ms + grace) for end, grace in zip(ends, s.attempts.grace_ms.tolist(), strict=True)]
 
 
 def _ends(s: Snapshot) -> list[int]:

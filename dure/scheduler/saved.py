@@ -29,14 +29,17 @@ from dure.errors import require
 from dure.model.codec import UNREADABLE, from_plain, to_plain
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.scheduler.snapshot import Snapshot, freeze
+from dure.scheduler.snapshot import FOREVER_MS, Snapshot, freeze
 
 FORMAT, VERSION = "dure-snapshot", 1
 GZIP, LEVEL = 31, 6  # zlib's word for a gzip frame (without a moment in it); and its usual level
 BYTES_MAX = 4 << 30  # of a file when unpacked: a million waiting workloads take about a third of a GiB
 HEADER_MAX = 1 << 20
 # Columns that older files lack, with what every row of theirs has in it.
-SINCE: Mapping[str, int | bool] = MappingProxyType({"nodes.block": -1, "pending.block": False, "attempts.yields": False})
+SINCE: Mapping[str, int | bool] = MappingProxyType({
+    "nodes.block": -1, "pending.block": False, "attempts.yields": False,
+    "attempts.grace_ms": int(FOREVER_MS),  # claims were dated by the limits of those who make room
+})  # fmt: skip
 
 Plain = dict[str, Any]
 

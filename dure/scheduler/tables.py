@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.money import CURRENCIES
-from dure.scheduler.attempts import latest_ends, lost_work, victims_first
+from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER
 from dure.scheduler.kernels.board import Board, grown, longer
@@ -186,7 +186,7 @@ def candidates_of(s: Snapshot, at_ms: int, devices: int) -> Candidates:
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
     firm = ptr[:-1] + np.bincount(site[a.yields[rows]], minlength=len(s.sites.ids))
     return Candidates(
-        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_),
+        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, gone_if_asked(s, at_ms), np.zeros(len(a.ids), np.bool_),
         a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
         np.zeros(devices, np.int64),
     )  # fmt: skip

@@ -26,13 +26,15 @@ NOT_OF_ROOM = (WAIT_CODE[ReasonKind.POWER_SHORT], WAIT_CODE[ReasonKind.MAINTENAN
 
 
 class NextKind(StrEnum):
-    """What happens. The subject of the first two is a workload, of the last an award, of the others an attempt of `workload`."""
+    """What happens. The subject of a pause, a promise and a deadline is a workload, of an opening an award, of the others an
+    attempt of `workload`."""
 
     PAUSE_ENDS = "pause_ends"
     PROMISE_STARTS = "promise_starts"
     ATTEMPT_ENDS = "attempt_ends"
     PREEMPTION = "preemption"  # the subject is asked to make room for it
     VICTIM_LEAVES = "victim_leaves"  # the subject was asked to and is the last to be gone
+    DEADLINE_PASSES = "deadline_passes"  # it may still start and be over in time, until then; nothing is known to help before
     AWARD_OPENS = "award_opens"  # the subject is an award of the project; not of a plan, which knows open ones alone
 
 
@@ -45,6 +47,7 @@ class Basis(StrEnum):
     GRACE = "grace"  # it was told to stop
     GUARANTEED_RUN = "guaranteed_run"  # until its end nobody may take its place
     YIELDS = "yields"  # it is of a class that makes room whenever anybody of a higher one needs it
+    DEADLINE = "deadline"  # less its limit and grace
     AWARD = "award"  # its first moment
 
 
@@ -64,15 +67,25 @@ class NextEvent:
 def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> NextEvent | None:
     """For a workload that waits after everybody had their turn: the end of its pause; a preemption that comes before any promise
     to it; the start of the promise that it waits behind; or the end of an attempt: the one on which its own promise rests, else
-    the first to leave a site in question."""
+    the first to leave a site in question. Where none of these comes in time for its deadline: the last moment that does."""
+    s = planning.s
+    latest_ms = int(s.pending.deadline_ms[row] - s.pending.limit_ms[row])
+    found = _helps(planning, asked, plan, row, min(latest_ms, int(FOREVER_MS) - 1))
+    if found is not None or s.pending.deadline_ms[row] >= FOREVER_MS or latest_ms < s.now_ms or asked.standing is not None:
+        return found
+    return NextEvent(NextKind.DEADLINE_PASSES, s.pending.ids[row], latest_ms, Basis.DEADLINE)
+
+
+def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms: int) -> NextEvent | None:
+    """What comes next and helps. in_time_ms: what comes later helps nobody."""
     s = planning.s
     if s.pending.eligible_ms[row] > s.now_ms:
         return NextEvent(NextKind.PAUSE_ENDS, s.pending.ids[row], int(s.pending.eligible_ms[row]), Basis.PAUSE)
     own: Verdict = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     if own[0] == WAIT_CODE[ReasonKind.QUOTA_REACHED]:  # what ends of its own project is its own again
-        return next(_endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row]), None)
+        endings = _endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row])
+        return next((e for e in endings if e.at_ms <= in_time_ms), None)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
-    in_time_ms = int(min(s.pending.deadline_ms[row] - s.pending.limit_ms[row], FOREVER_MS - 1))  # what comes later helps nobody
     before_ms = int(plan.reserve_ms[promised[0]]) if promised else in_time_ms + 1
     forced = by_force(planning, asked, row, before_ms)
     if forced is not None:
@@ -121,7 +134,10 @@ def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> N
     if at == len(moments):
         return None
     at_ms = int(moments[at])
-    victims = Later(planning, asked, board, at_ms).cheapest(sites)
+    then = Later(planning, asked, board, at_ms)
+    victims = then.cheapest(sites)
+    if not victims and not then.fits(sites):  # they would leave too late for its deadline
+        return None
     due = [v for v in victims if guaranteed[v] == at_ms]
     if due:
         return _asked(s, due[0], at_ms, victims)
@@ -165,21 +181,25 @@ class Later:
         taken, s = planning.cycle.candidates.taken, planning.s
         self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
         used = board.used.copy()
-        last_ms = int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
+        last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
         used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
         self._board = board._replace(used=used, ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
         self._hows = (GENTLY, FORCE) if asked.cycle.queue.preempts[0] else (GENTLY,)
 
+    def fits(self, sites: Bool) -> bool:
+        """Whether there is room at one of the sites."""
+        return any(
+            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers for _, part in self._all(sites)
+        )
+
     def suffice(self, sites: Bool) -> bool:
         """Whether there is room at one of the sites if all who may be asked leave."""
-        return any(
-            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers
-            or len(self._choose(site, part, self._hows[-1]))
-            for alt, site in np.argwhere(sites).tolist()
-            for part in self._parts(alt, site)
-        )
+        return self.fits(sites) or any(len(self._choose(site, part, self._hows[-1])) for site, part in self._all(sites))
+
+    def _all(self, sites: Bool) -> Iterator[tuple[int, tuple[int, int]]]:
+        return ((site, part) for alt, site in np.argwhere(sites).tolist() for part in self._parts(alt, site))
 
     def cheapest(self, sites: Bool) -> list[int]:
         """Whose place it would take: that of the cheapest victims, on the best of its alternatives that has any."""
@@ -189,8 +209,12 @@ class Later:
     def _ranked(self, alt: int, sites: Bool, how: int) -> list[tuple[float, int, int, list[int]]]:
         """What is lost, how many make room, where, and who: the least first."""
         found = [(self._choose(at, part, how), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
-        lost = self._candidates.lost
-        return sorted((sum(lost[v] for v in victims), len(victims), site, victims) for victims, site in found if victims)
+        lost, gone, latest = self._candidates.lost, self._candidates.gone, self._asked.cycle.queue.latest[0]
+        return sorted(
+            (sum(lost[v] for v in victims), len(victims), site, victims)
+            for victims, site in found
+            if victims and max(gone[v] for v in victims) <= latest
+        )
 
     def _parts(self, alt: int, site: int) -> Iterator[tuple[int, int]]:
         """The runs of cells of a site in one of which it has to sit."""

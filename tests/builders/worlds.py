@@ -259,7 +259,7 @@ def _attempt(draw: st.DrawFn, world: World, left: dict[str, Left], id: str) -> N
         id, found, project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES[:3])), cores=demand[0],
         memory=demand[1], state=draw(st.sampled_from((LAUNCHING, RUNNING, RUNNING, RUNNING, STOPPING, STOPPING))),
         preemptible=not _rarely(draw, 4), started=started, checkpoint=draw(st.integers(started, 0)),
-        ends=draw(st.sampled_from((-5, 100, 700, 3000, 3600, None))),
+        ends=draw(st.sampled_from((-5, 100, 700, 3000, 3600, None))), grace=draw(st.sampled_from((0, 10, 600, None))),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
-from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
+from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, leave_by, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
@@ -226,6 +226,9 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
             board, gang, end, seat_node[:seats], seat_workers[:seats],
             _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
+        for victim in displaced[:victims]:
+            for tenure in range(candidates.tenure_ptr[victim], candidates.tenure_ptr[victim + 1]):
+                leave_by(board, wide(tenure), candidates.gone[victim])
     own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
     pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
     if limits(quota):
@@ -269,7 +272,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     quota, candidates, rules = cycle.quota, cycle.candidates, cycle.rules
-    memory, found, ends = cycle.memory, cycle.found, cycle.ends
+    memory, found = cycle.memory, cycle.found
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
@@ -285,11 +288,11 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 found.each.state[row] = CLAIMED
                 return int(alt)
             high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
-            gone = _gone(displaced[:victims], ends, queue.limit[row])
+            gone = _gone(candidates, displaced[:victims], queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
             if len(board.closed) > 0:
-                board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
+                board.used[LASTS] = _lasts(candidates, site, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
             _forget(memory, some_yield(candidates))
@@ -319,13 +322,13 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
-            board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
+            board.used[LASTS] = _lasts(candidates, site, queue.limit[row])
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
             chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], how, displaced)
             if chosen == 0:
                 continue
-            some, gone = True, _gone(displaced[:chosen], ends, queue.limit[row])
+            some, gone = True, _gone(candidates, displaced[:chosen], queue.limit[row])
             if gone - queue.limit[row] > queue.latest[row]:  # they may leave too late
                 continue
             if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
@@ -351,18 +354,18 @@ def _copy(rows: I32, to: I32, count: int) -> None:
 
 
 @kernel
-def _gone(attempts: I32, ends: I64, limit: int) -> int:
-    """When work that begins once these have left is gone at the latest."""
+def _gone(candidates: Candidates, attempts: I32, limit: int) -> int:
+    """When work that begins once these, being asked, have left is gone at the latest."""
     last = np.int64(0)
     for attempt in attempts:
-        last = max(last, ends[attempt])
+        last = max(last, candidates.gone[attempt])
     return min(int(last) + limit, NEVER)
 
 
 @kernel
-def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
+def _lasts(candidates: Candidates, site: int, limit: int) -> int:
     """When a claim at a site is over at the latest, whoever makes room."""
-    return _gone(candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], ends, limit)
+    return _gone(candidates, candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], limit)
 
 
 @kernel

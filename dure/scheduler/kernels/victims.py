@@ -29,6 +29,7 @@ class Candidates(NamedTuple):
     attempt: I32  # cheapest first
     lost: F64  # by attempt: work that would be lost
     priority: I64  # by attempt
+    gone: I64  # by attempt: when it is gone at the latest, if it is asked
     taken: Bool  # by attempt: it makes room for somebody already
     tenure_ptr: I64  # by attempt: its tenures stand one behind the other
     freed: I64  # shape (3, nodes), zero between calls: what the chosen ones leave

@@ -147,6 +147,7 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
             [*(a.worker_mask[k] for r in seats for k in r), *(p.start_mask[k] for r in mine for k in r)], np.uint64
         ),
         share_milli=column(a.share_milli, w.share_milli[rows]),
+        grace_ms=column(a.grace_ms, [0] * len(new)),
     )
 
 
