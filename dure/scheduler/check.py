@@ -84,6 +84,8 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
     lengths = {len(p.start_alternative), len(p.start_site), len(p.start_currency), starts}
     if lengths != {starts} or len(p.start_mask) != len(p.start_node):
         yield "columns of starts differ in length"
+    if len(p.start_reclaims) != starts:
+        yield "columns of starts differ in length"
     if len(p.reserve_mask) != len(p.reserve_node):
         yield "columns of promised places differ in length"
     if {len(p.reserve_ms), len(p.reserve_site)} != {promises} or p.wait_facts.shape != (waits, 4):
@@ -207,16 +209,17 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
     yield from (f"{a.ids[v]} is a victim {n} times" for v, n in sorted(taken.items()) if n > 1)
     for i, row in enumerate(p.start_pending.tolist()):
         victims, nodes = _run(p.start_victim_ptr, p.victim_attempt, i), set(_run(p.start_worker_ptr, p.start_node, i))
-        if not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
+        by_quota = bool(p.start_reclaims[i])  # then `over_quota` says who may be asked
+        if not by_quota and not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
             yield f"{s.pending.ids[row]} may not preempt, but has victims that do not yield"
         for v in victims:
             if a.state[v] != RUNNING or not a.preemptible[v] or a.beneficiary[v] >= 0:
                 yield f"{a.ids[v]} may not be preempted"
-            if a.priority[v] >= s.pending.priority[row]:
+            if not by_quota and a.priority[v] >= s.pending.priority[row]:
                 yield f"{a.ids[v]} has no lower priority than {s.pending.ids[row]}"
             if not a.yields[v] and s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
                 yield f"{a.ids[v]} has not had its guaranteed run"
-            if not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
+            if not by_quota and not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
                 yield f"{a.ids[v]} makes no room for {s.pending.ids[row]}"
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
+from dure.scheduler.kernels.barred import barred, devices_milli, known_beyond, limits, use, within
 from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, leave_by, shortest_alike
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
-from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
+from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
+from dure.scheduler.kernels.reclaim import Asker, borrows_then, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
@@ -49,7 +50,18 @@ from dure.scheduler.kernels.state import (
     Memory,
 )
 from dure.scheduler.kernels.turns import charge, next_row
-from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, seat_behind, some_yield
+from dure.scheduler.kernels.victims import (
+    FORCE,
+    GENTLY,
+    RECLAIM,
+    at_site,
+    choose,
+    gone_behind,
+    lasts,
+    seat_behind,
+    some_yield,
+    tenures_of,
+)
 from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
@@ -64,11 +76,11 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
 
     Most turns end with one look at what failed before. Those are told apart here, as each array that a kernel is given costs time
     at each call, and a cycle has many."""
-    turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
+    turns, used, closed, calm, vain = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm, cycle.memory.vain
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
     demand, share = cycle.demands.each.workers, cycle.demands.each.share
-    seats, quotas = len(cycle.node), limits(cycle.quota)
+    seats, quotas, reclaims, pair = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims, cycle.queue.pair
     for _ in range(at_most):
         row = used[ROW]
         if row == NOTHING:
@@ -82,6 +94,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
         over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
         over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
         beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
+        if reclaims and vain[RECLAIM, pair[row]] < priority[row]:
+            over = beyond = False
         if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
@@ -119,9 +133,10 @@ def _turn(cycle: Cycle, row: int) -> None:
         alt = start_now(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
-    for how in (GENTLY, FORCE):  # the least disruptive first
-        may = in_time and (how == GENTLY or queue.preempts[row])
-        if charged < NOTHING and may and memory.calm[how, c] < queue.priority[row]:
+    for how in (GENTLY, RECLAIM, FORCE):  # the least disruptive first
+        may = in_time and (how == GENTLY or (how == RECLAIM and rules.reclaims) or (how == FORCE and queue.preempts[row]))
+        failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
+        if charged < NOTHING and may and failed < queue.priority[row]:
             alt = displace(cycle, row, how)
             if alt >= 0:
                 charged = demands.kind[alt]
@@ -224,7 +239,7 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
     else:
         written = claim(
             board, gang, end, seat_node[:seats], seat_workers[:seats],
-            _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
+            tenures_of(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
         for victim in displaced[:victims]:
             for tenure in range(candidates.tenure_ptr[victim], candidates.tenure_ptr[victim + 1]):
@@ -233,11 +248,14 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
     pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
     if limits(quota):
         use(quota, wide(queue.leaf[row]), demands, wide(c), kind)
+    if guarded(cycle.rights):
+        for victim in displaced[:victims]:
+            give_back(cycle.rights, cycle.rights.stays, wide(victim))
     mw = wanted_mw(power, site, kind, gang)
     if victims == 0:
         draw(power, site, board.now, end, mw)
-    else:
-        swap(power, site, board.now, displaced[:victims], ends, end, mw)
+    elif limited(power, site):
+        swap(power, site, board.now, at_site(board, candidates, site, displaced[:victims]), ends, end, mw)
     found.starts.row[made], found.starts.alt[made], found.starts.site[made], found.starts.currency[made] = (
         row,
         own,
@@ -253,17 +271,12 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
 
 
 @kernel
-def _tenures(ptr: I64, attempts: I32) -> I32:
-    """Those of these attempts, which stand one behind the other."""
-    count = 0
-    for attempt in attempts:
-        count += ptr[attempt + 1] - ptr[attempt]
-    rows, count = np.empty(count, np.int32), 0
-    for attempt in attempts:
-        for tenure in range(ptr[attempt], ptr[attempt + 1]):
-            rows[count] = tenure
-            count += 1
-    return rows
+def asker_of(cycle: Cycle, row: int, kind: int) -> Asker:
+    """What quotas and classes know of one that wants a place on a type."""
+    demands, queue = cycle.demands, cycle.queue
+    c = wide(queue.klass[row])
+    devices, cores = devices_milli(demands, c, kind), demands.each.cores[c] * demands.each.workers[c]
+    return Asker(wide(queue.priority[row]), wide(queue.leaf[row]), kind, devices, wide(cores))
 
 
 @kernel
@@ -272,14 +285,16 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     quota, candidates, rules = cycle.quota, cycle.candidates, cycle.rules
-    memory, found = cycle.memory, cycle.found
+    memory, found, apart = cycle.memory, cycle.found, how == RECLAIM
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
-        if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
-            continue
+        if how != RECLAIM and limits(quota):
+            if not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+                continue
+            apart |= borrows_then(cycle.rights, asker_of(cycle, row, kind))
         for currency in rules.order:
             site, low, victims = _cheapest(cycle, row, alt, currency, how)
             if site < 0:
@@ -287,16 +302,20 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
             if found.used[ASKING] != 0:
                 found.each.state[row] = CLAIMED
                 return int(alt)
+            found.starts.reclaims[found.used[STARTS]] = how == RECLAIM
             high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
-            gone = _gone(candidates, displaced[:victims], queue.limit[row])
+            gone = gone_behind(candidates, displaced[:victims], queue.limit[row])
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
             if len(board.closed) > 0:
-                board.used[LASTS] = _lasts(candidates, site, queue.limit[row])
+                board.used[LASTS] = lasts(candidates, site, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
             _forget(memory, some_yield(candidates))
             return int(alt)
+    if apart:  # for others of another project it may do
+        memory.vain[how, queue.pair[row]] = queue.priority[row]
+        return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
     return -1
@@ -311,7 +330,8 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
-    gang = gang_of(demands, c)
+    gang, asker = gang_of(demands, c), asker_of(cycle, row, wide(demands.kind[alt]))
+    apart = how == RECLAIM or borrows_then(cycle.rights, asker)
     best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
@@ -322,24 +342,26 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
-            board.used[LASTS] = _lasts(candidates, site, queue.limit[row])
+            board.used[LASTS] = lasts(candidates, site, queue.limit[row])
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
-            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], how, displaced)
+            chosen = choose(board, candidates, cycle.rights, site, part, part + step, gang, asker, how, displaced)
             if chosen == 0:
                 continue
-            some, gone = True, _gone(candidates, displaced[:chosen], queue.limit[row])
+            some, gone = True, gone_behind(candidates, displaced[:chosen], queue.limit[row])
             if gone - queue.limit[row] > queue.latest[row]:  # they may leave too late
                 continue
-            if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
-                continue
+            if limited(power, site):
+                there = at_site(board, candidates, site, displaced[:chosen])
+                if not may_swap(power, site, board.now, there, ends, gone, mw):
+                    continue
             lost = 0.0
             for i in range(chosen):
                 lost += candidates.lost[displaced[i]]
             if best < 0 or lost < least or (lost == least and chosen < count):
                 best, start, count, least = site, part, chosen, lost
                 _copy(displaced, kept, chosen)
-        if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
+        if not some and not apart and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[how, alt, site] = queue.priority[row]
     _copy(kept, displaced, count)
     return best, start, count
@@ -354,21 +376,6 @@ def _copy(rows: I32, to: I32, count: int) -> None:
 
 
 @kernel
-def _gone(candidates: Candidates, attempts: I32, limit: int) -> int:
-    """When work that begins once these, being asked, have left is gone at the latest."""
-    last = np.int64(0)
-    for attempt in attempts:
-        last = max(last, candidates.gone[attempt])
-    return min(int(last) + limit, NEVER)
-
-
-@kernel
-def _lasts(candidates: Candidates, site: int, limit: int) -> int:
-    """When a claim at a site is over at the latest, whoever makes room."""
-    return _gone(candidates, candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], limit)
-
-
-@kernel
 def _forget(memory: Memory, some: bool) -> None:
     """some: yield."""
     memory.full[:] = NEVER
@@ -376,6 +383,7 @@ def _forget(memory: Memory, some: bool) -> None:
     memory.spared[:] = -NEVER
     memory.closed[:] = NEVER
     memory.calm[:] = -NEVER
+    memory.vain[:] = -NEVER
     if not some:
         memory.calm[GENTLY] = NEVER
 

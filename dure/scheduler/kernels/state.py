@@ -14,6 +14,7 @@ from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
+from dure.scheduler.kernels.reclaim import Rights
 from dure.scheduler.kernels.standing import Demands, Standings
 from dure.scheduler.kernels.turns import Turns
 from dure.scheduler.kernels.victims import Candidates
@@ -42,6 +43,7 @@ class Queue(NamedTuple):
     klass: I32
     project: I32
     leaf: I32  # its project's share
+    pair: I32  # equal ones are of one class and project
     priority: I64
     preempts: Bool
     limit: I64
@@ -54,6 +56,7 @@ class Rules(NamedTuple):
     depth: int  # tries behind the first promise
     promises: int
     order: I64  # currencies, in the order in which they pay
+    reclaims: bool  # whether anybody may reclaim what others borrow
     core_rate: F64  # by type, the last (and -1) for none
 
 
@@ -65,6 +68,7 @@ class Memory(NamedTuple):
     spared: I64  # the highest priority for which nobody could make room, GENTLY and by FORCE
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
+    vain: I64  # shape (3, pairs), by RECLAIM too: the same of a class and project, where what the project uses decides
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
 
 
@@ -73,6 +77,7 @@ START: Columns = [  # one row more than there are starts, for the ends of the la
     ("alt", np.int32),  # in Queue.hold
     ("site", np.int32),
     ("currency", np.int32),
+    ("reclaims", np.bool_),  # its victims make room as they borrow
     ("worker", np.int64),  # where its workers begin
     ("victim", np.int64),  # where its victims begin
 ]
@@ -105,6 +110,7 @@ class Cycle(NamedTuple):
     standings: Standings
     purse: Purse
     quota: Quota  # without rows: nobody has any
+    rights: Rights  # of that quota
     power: Power
     turns: Turns
     candidates: Candidates
@@ -122,6 +128,7 @@ class Cycle(NamedTuple):
 def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
     """The same state with another board, other turns, and scratch for victims of another length."""
     return Cycle(
-        board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.power, turns,
-        cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers, victims, cycle.free,
+        board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.rights,
+        cycle.power, turns, cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers,
+        victims, cycle.free,
     )  # fmt: skip

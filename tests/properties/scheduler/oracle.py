@@ -12,6 +12,7 @@ import numpy as np
 from dure.model.reason import Reason
 from dure.scheduler import Change, NextEvent, Plan, Rater, Snapshot, Why, apply_change, check, plan, reason_of, suggest, why
 from dure.scheduler.planning import Planning
+from dure.scheduler.quotas import use_of
 from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze
 
 FIELDS = tuple(f.name for f in fields(Change) if f.name != "claims")  # cheapest for others first
@@ -89,7 +90,9 @@ def later(s: Snapshot, p: Plan, at_ms: int, only: tuple[int, ...] = ()) -> Snaps
         if claim >= 0:
             ends[claim] = max(ends[claim], ends[i] + s.attempts.ends_ms[claim] - s.attempts.started_ms[claim])
     waiting = np.array(only or np.setdiff1d(np.arange(len(s.pending.ids)), p.start_pending))
-    after = replace(s, now_ms=at_ms, attempts=_live(s, p, np.flatnonzero(ends > at_ms), at_ms))
+    live = _live(s, p, np.flatnonzero(ends > at_ms), at_ms)
+    used = use_of(live, s.nodes, s.projects, len(s.shares.ids), len(s.accelerators))
+    after = replace(s, now_ms=at_ms, attempts=live, quotas=replace(s.quotas, used=used))
     low, high = s.pending.alt_ptr[:-1][waiting], s.pending.alt_ptr[1:][waiting]
     rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
     alternatives = replace(s.alternatives, accelerator=s.alternatives.accelerator[rows], hold=s.alternatives.hold[rows])
