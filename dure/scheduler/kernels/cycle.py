@@ -18,7 +18,7 @@ from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
 from dure.scheduler.kernels.seat import parts, seat
-from dure.scheduler.kernels.short import blocked, by_time, stock_of
+from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
 from dure.scheduler.kernels.standing import gang_of
@@ -55,6 +55,7 @@ from dure.scheduler.kernels.waits import TURN
 Bool = NDArray[np.bool_]
 
 NOBODY = constant(0)  # victims
+ONE = constant(1)  # size of shares
 
 
 @kernel
@@ -177,11 +178,10 @@ def start_now(cycle: Cycle, row: int) -> int:
             hold = queue.hold[queue.alt_ptr[row] + alt - first, currency]
             if hold < 0:
                 continue
-            funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
-                spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
-                queue.limit[row], alike,
+                spare, standings.sites[alt], memory.full[alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
+                highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
+                cells.cell.top, gang, queue.limit[row], alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
@@ -292,7 +292,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
-            _forget(memory, some_yield(candidates))
+            _forget(memory, site, some_yield(candidates))
             return int(alt)
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
@@ -312,9 +312,8 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
-    funds = held(purse, queue.project[row], demands.kind[alt], currency)
     for site in range(lows.shape[0]):
-        payable = hold >= 0 and funds[site] >= hold
+        payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
         if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
@@ -366,11 +365,11 @@ def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
 
 
 @kernel
-def _forget(memory: Memory, some: bool) -> None:
-    """some: yield."""
-    memory.full[:] = NEVER
-    memory.hopeless[:] = NEVER
-    memory.spared[:] = -NEVER
+def _forget(memory: Memory, site: int, some: bool) -> None:
+    """A claim at a site has freed something there, and nowhere else. some: yield."""
+    for alt in range(memory.full.shape[0]):
+        memory.full[alt, site] = memory.hopeless[alt, site] = NEVER
+        memory.spared[GENTLY, alt, site] = memory.spared[FORCE, alt, site] = -NEVER
     memory.closed[:] = NEVER
     memory.calm[:] = -NEVER
     if not some:
@@ -406,9 +405,8 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
         for currency in rules.order:
             way_at, way_site, least = best_at, -1, 0
             hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
-            funds = held(purse, queue.project[row], demands.kind[alt], currency)
             for site in range(lows.shape[0]):
-                payable = hold >= 0 and funds[site] >= hold
+                payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
                 if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
@@ -444,8 +442,7 @@ def _explain(cycle: Cycle, row: int) -> None:
         standings.sites[first:last], sites,
     )  # fmt: skip
     told[CODE] = blocked(
-        board, by_time(board), stock_of(board, False), stock_of(board, True), lows, highs, demands, c, sites,
-        board.now + queue.limit[row], told[FACT:],
+        board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], told[FACT:]
     )  # fmt: skip
     if told[CODE] == TURN:
         end = board.now + queue.limit[row]

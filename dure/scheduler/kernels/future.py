@@ -12,7 +12,7 @@ from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
-from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
+from dure.scheduler.kernels.room import count_whole, tightest_of
 from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
 from dure.scheduler.kernels.slots import slots, usable
 
@@ -32,10 +32,8 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     most += power.site.step[site + 1] - power.site.step[site]
     if limited(power, site):
         most += power.site.gone[site + 1] - power.site.gone[site] + power.used[MORE]
-    end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
-    for at in range(first, last):
-        end[found], who[found] = t.end[board.order[at]], board.order[at]
-        found += 1
+    end, who = np.empty(most, np.int64), np.empty(most, np.int32)
+    ordered = found = _gone(board, power, site, first, last, end, who)
     for tenure in range(board.settled, board.used[TENURES]):
         if low <= index.node.cell[t.node[tenure]] < high:
             end[found], who[found] = t.end[tenure], tenure
@@ -49,24 +47,43 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     for step in range(power.site.step[site], power.site.step[site + 1]):
         end[found], who[found] = power.step.since[step], -1
         found += 1
-    if limited(power, site):  # whoever leaves the site leaves power, also off this run
-        for i in range(power.site.gone[site], power.site.gone[site + 1]):
-            end[found], who[found] = power.gone.at[i], -1
-            found += 1
+    if limited(power, site):
         for i in range(power.used[MORE]):
             if power.more[i, SITE] == site:
                 end[found], who[found] = power.more[i, UNTIL], -1
                 found += 1
-    if high - low == 1 and found - (last - first) <= FEW:
-        _put_in(end, who, last - first, found)
+    if high - low == 1 and found - ordered <= FEW:
+        _put_in(end, who, ordered, found)
         return end[:found], who[:found]
     order = np.argsort(end[:found], kind="mergesort")
     return end[:found][order], who[:found][order]
 
 
 @kernel
+def _gone(board: Board, power: Power, site: int, first: int, last: int, end: I64, who: I32) -> int:
+    """Write when those leave who were there from the beginning; and where power is limited, everybody of the site, as whoever
+    leaves it leaves power. In order, for one cell; how many moments."""
+    t, order, gone, found = board.tenures, board.order, power.gone, 0
+    at, behind = wide(0), wide(0)
+    if limited(power, site):
+        at, behind = wide(power.site.gone[site]), wide(power.site.gone[site + 1])
+    for i in range(first, last):
+        while at < behind and gone.at[at] < t.end[order[i]]:
+            end[found], who[found] = gone.at[at], -1
+            at += 1
+            found += 1
+        end[found], who[found] = t.end[order[i]], order[i]
+        found += 1
+    while at < behind:
+        end[found], who[found] = gone.at[at], -1
+        at += 1
+        found += 1
+    return found
+
+
+@kernel
 def _put_in(end: I64, who: I32, ordered: int, count: int) -> None:
-    """Sort moments of which the first `ordered` are in order, as those of a cell are that were there from the beginning."""
+    """Sort moments of which the first `ordered` are in order."""
     for i in range(ordered, count):
         moment, tenure, at = end[i], who[i], i
         while at > 0 and end[at - 1] > moment:
@@ -213,7 +230,7 @@ def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node
     p.at[made], p.end[made], p.pending[made] = at, end, pending
     p.cores[made], p.memory[made], p.devices[made], p.share[made] = gang.cores, gang.memory, gang.devices, gang.share
     board.used[PROMISES] = made + 1
-    left = np.empty(DEVICES_MAX, np.int64)
+    left = board.scratch[0]
     for i in range(len(seat_node)):
         node, workers = wide(seat_node[i]), seat_workers[i]
         if gang.share == 0:

@@ -38,7 +38,10 @@ class Candidates(NamedTuple):
 @kernel
 def some_yield(candidates: Candidates) -> bool:
     """Whether anybody may be asked GENTLY."""
-    return bool((candidates.firm > candidates.ptr[:-1]).any())
+    some = False
+    for site in range(len(candidates.firm)):
+        some |= candidates.firm[site] > candidates.ptr[site]
+    return bool(some)
 
 
 @kernel

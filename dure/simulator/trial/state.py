@@ -72,8 +72,8 @@ class Live:
         """Everything that a plan starts."""
         added = {
             "job": job, "started_ms": np.full(len(job), now_ms, np.int64), "finish_ms": finish_ms, "kind": kind,
-            "site": plan.start_site, "harms": harms, "workers": np.diff(plan.start_worker_ptr).astype(np.int64), "node": plan.start_node,
-            "mask": plan.start_mask,
+            "site": plan.start_site, "harms": harms, "workers": np.diff(plan.start_worker_ptr).astype(np.int64),
+            "node": plan.start_node, "mask": plan.start_mask,
         }  # fmt: skip
         for name, column in added.items():
             setattr(self, name, np.concatenate([getattr(self, name), column]))
