@@ -47,6 +47,7 @@ TENURE: Columns = [
     ("cores", np.int64),  # of all workers there
     ("memory", np.int64),
     ("next", np.int32),  # of its node; -1 ends it
+    ("older", np.int32),  # the one before it in its cell; -1: there was none
 ]
 # Promises: what is kept, in the order in which it was promised,
 PROMISE: Columns = [
@@ -115,6 +116,9 @@ def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, sh
     t.node[at], t.role[at], t.end[at], t.mask[at], t.cores[at], t.memory[at] = node, role, end, mask, cores, memory
     t.share[at] = share
     t.next[at] = board.here.tenure[node]
+    cell = board.cells.node.cell[node]
+    if cell >= 0:
+        t.older[at], board.cells.cell.latest[cell] = board.cells.cell.latest[cell], at
     board.here.tenure[node] = at
     board.here.claimed[node] += role != HOLDS
     board.used[TENURES] = at + 1

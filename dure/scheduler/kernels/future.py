@@ -11,13 +11,13 @@ import numpy as np
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_beside, room_until
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
-from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
+from dure.scheduler.kernels.power import MORE, NEXT, NONE, UNTIL, Power, limited, may_draw
 from dure.scheduler.kernels.room import count_whole, tightest_of
 from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
 from dure.scheduler.kernels.slots import slots, usable
 
 FOREVER = 1 << 62
-FEW = 64  # moments: to put each in its place is quicker than to sort all
+FEW = 16  # moments: to put each in its place is quicker than to sort all
 ONE = constant(1)  # worker
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -34,9 +34,11 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
         most += power.site.gone[site + 1] - power.site.gone[site] + power.used[MORE]
     end, who = np.empty(most, np.int64), np.empty(most, np.int32)
     ordered = found = _gone(board, power, site, first, last, end, who)
-    for tenure in range(board.settled, board.used[TENURES]):
-        if low <= index.node.cell[t.node[tenure]] < high:
+    for cell in range(low, high):
+        tenure = index.cell.latest[cell]
+        while tenure >= board.settled:  # those of the plan
             end[found], who[found] = t.end[tenure], tenure
+            tenure = t.older[tenure]
             found += 1
     for promise in range(board.used[PROMISES]):  # wherever it is: one moment more does no harm
         end[found], who[found] = p.end[promise], -1
@@ -48,15 +50,18 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
         end[found], who[found] = power.step.since[step], -1
         found += 1
     if limited(power, site):
-        for i in range(power.used[MORE]):
-            if power.more[i, SITE] == site:
-                end[found], who[found] = power.more[i, UNTIL], -1
-                found += 1
-    if high - low == 1 and found - ordered <= FEW:
+        i = power.site.more[site]
+        while i != NONE:
+            end[found], who[found] = power.more[i, UNTIL], -1
+            i = power.more[i, NEXT]
+            found += 1
+    if high - low > 1:  # ordered cell by cell
+        order = np.argsort(end[:found], kind="mergesort")
+        return end[:found][order], who[:found][order]
+    if found - ordered <= FEW:
         _put_in(end, who, ordered, found)
         return end[:found], who[:found]
-    order = np.argsort(end[:found], kind="mergesort")
-    return end[:found][order], who[:found][order]
+    return _merged(end, who, ordered, found)
 
 
 @kernel
@@ -79,6 +84,21 @@ def _gone(board: Board, power: Power, site: int, first: int, last: int, end: I64
         at += 1
         found += 1
     return found
+
+
+@kernel
+def _merged(end: I64, who: I32, ordered: int, count: int) -> tuple[I64, I32]:
+    """Moments of which the first `ordered` are in order, sorted."""
+    others = ordered + np.argsort(end[ordered:count], kind="mergesort")
+    moments, tenures, one, other = np.empty(count, np.int64), np.empty(count, np.int32), 0, 0
+    for at in range(count):
+        if other == len(others) or (one < ordered and end[one] <= end[others[other]]):
+            moments[at], tenures[at] = end[one], who[one]
+            one += 1
+        else:
+            moments[at], tenures[at] = end[others[other]], who[others[other]]
+            other += 1
+    return moments, tenures
 
 
 @kernel
