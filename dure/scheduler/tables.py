@@ -38,7 +38,7 @@ from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, I64, Pending, Snapshot, unused_shape
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, I64, Bool, Pending, Snapshot, unused_shape
 
 
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
@@ -112,18 +112,8 @@ def larger(cycle: Cycle, workers: int) -> Cycle:
 def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     """The class of every row, what the classes ask for, and a row of each: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
-    heads = first_rows(p.shape)
-    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
-    data_ptr, data_at = gather(p.data_ptr, heads)
     block = p.block & (p.workers > 1)  # one worker is always within one
-    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
-    of_head, first_head = classes(
-        np.array([column[heads] for column in columns], np.int64),
-        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
-    )
-    of_shape = np.zeros(unused_shape(p), np.int32)
-    of_shape[p.shape[heads]] = of_head
-    of, first = of_shape[p.shape], heads[first_head]
+    of, first = _classes_of(s, block) if len(p.ids) > 1 else (np.zeros(len(p.ids), np.int32), np.arange(len(p.ids)))
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, first), gather(p.alt_ptr, first)
     lengths = np.diff(site_ptr)
@@ -136,6 +126,22 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
     return of, demands, first.astype(np.int32)
+
+
+def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
+    """The class of every row, and a row of each."""
+    p, alt = s.pending, s.alternatives
+    heads = first_rows(p.shape)
+    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
+    data_ptr, data_at = gather(p.data_ptr, heads)
+    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
+    of_head, first_head = classes(
+        np.array([column[heads] for column in columns], np.int64),
+        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
+    )
+    of_shape = np.zeros(unused_shape(p), np.int32)
+    of_shape[p.shape[heads]] = of_head
+    return of_shape[p.shape], heads[first_head]
 
 
 def node_models(s: Snapshot) -> Models:
