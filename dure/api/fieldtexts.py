@@ -216,7 +216,7 @@ FIELDS: Mapping[str, str] = {
     "public_key": "Ed25519 key that signs the chain, in hexadecimal",
     "key": "Ed25519 key that signed it, in hexadecimal",
     "signature": "Ed25519 signature, in hexadecimal",
-    "controller": "leads, epoch, faults: what this plane's controller is about",
+    "controller": "leads, epoch, faults: what this plane's controller is about; kept_back: jobs that broke a plan",
     "inventory": "whether `nodes` is the whole of it, even when empty",
     "accounted": "live attempts that the parts so far of an unfinished hello told of",
     "observation": "what the site told of it",

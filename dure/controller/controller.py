@@ -132,6 +132,12 @@ class Controller:
         """The leader epoch of this controller; 0 while it does not lead."""
         return self._epoch or 0
 
+    @property
+    def kept_back(self) -> tuple[str, ...]:
+        """Workloads that broke a plan, which is made without them for a while."""
+        memory = self._memory
+        return tuple(sorted(memory.kept_back)) if memory is not None else ()
+
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="dure-controller", daemon=True)
         self._thread.start()

@@ -71,11 +71,9 @@ class Cohorts:
             return row < 0 or self.used[row] + amount <= self.has[row]
         return self.inside(self.parent[row], upto, max(0, amount - max(0, self.keeps[row] - self.used[row])))
 
-    def over(self, row: int, upto: int, amount: Amount) -> bool:
-        """Whether, with so much more used at a row, it and all rows above it up to `upto` would use more than they have."""
-        if row < 0 or self.used[row] + amount <= self.has[row]:
-            return False
-        return row == upto or self.over(self.parent[row], upto, max(0, amount - max(0, self.keeps[row] - self.used[row])))
+    def over(self, row: int, upto: int) -> bool:
+        """Whether a row, and all rows above it up to `upto`, use more than they have."""
+        return row >= 0 and self.used[row] > self.has[row] and (row == upto or self.over(self.parent[row], upto))
 
     def take(self, row: int, amount: Amount) -> None:
         """Count use of a leaf, whether or not it is available."""
@@ -134,6 +132,7 @@ class Guard:
 
     def __init__(self, s: Snapshot, limited: dict[int, Cohorts]) -> None:
         self._s, self._limited, self._stays = s, limited, cohorts_of(s)
+        self._yielding = {c.value for c in s.policy.classes if c.yields}
         for v in np.flatnonzero(s.attempts.state == STOPPING).tolist() if limited else ():
             self.count(self._stays, v, -1)
 
@@ -143,12 +142,14 @@ class Guard:
         leaf = int(s.projects.share[s.pending.project[row]])
         if by_quota and not s.policy.reclaims:
             yield f"{name} reclaims quota, which the policy does not allow"
+        if by_quota and s.pending.preemptible[row] and s.pending.priority[row] in self._yielding:
+            yield f"{name} reclaims quota, though it is of a class that yields"
         for v in victims:
             theirs, uses = self._leaf(v), self._uses(v)
-            if by_quota and not self._right(leaf, wanted, theirs, uses, self._limited, self._stays, (1, 0)):
+            if by_quota and not self._right(leaf, wanted, theirs, uses):
                 yield f"{s.attempts.ids[v]} uses nothing that {name} may reclaim"
-            if not by_quota and s.policy.reclaims and self._right(theirs, uses, leaf, wanted, self._stays, self._limited, (0, 1)):
-                yield f"{s.attempts.ids[v]} makes room for {name}, whose place its project could reclaim"
+            if not by_quota and s.policy.reclaims and not s.attempts.yields[v] and self._shielded(leaf, wanted, theirs, uses):
+                yield f"{s.attempts.ids[v]} makes room for {name}, though its project stays within its quota"
             self.count(self._stays, v, -1)
 
     def count(self, cohorts: dict[int, Cohorts], attempt: int, sign: int) -> None:
@@ -158,19 +159,25 @@ class Guard:
             if column in cohorts:
                 (cohorts[column].take if sign > 0 else cohorts[column].leave)(leaf, amount)
 
-    def _right(
-        self, leaf: int, wanted: dict[int, int], other: int, uses: dict[int, int], own: dict[int, Cohorts],
-        others: dict[int, Cohorts], add: tuple[int, int],
-    ) -> bool:  # fmt: skip
-        """Whether one that wants so much at a leaf may take the place of one that uses so much at another. own, others: what is
-        used on either side; add: whether what each of the two has is still to be counted there."""
-        if leaf < 0 or other < 0 or leaf == other:
+    def _right(self, leaf: int, wanted: dict[int, int], other: int, uses: dict[int, int]) -> bool:
+        """Whether one that wants so much at a leaf may take back the place of one that uses so much at another."""
+        if other < 0 or leaf == other:
             return False
         mine, theirs = self._sides(leaf, other)
-        limited = [column for column, amount in wanted.items() if amount and column in own and own[column].has[leaf] < math.inf]
-        return all(own[c].inside(leaf, mine, add[0] * wanted[c]) for c in limited) and any(
-            uses.get(c, 0) > 0 and others[c].over(other, theirs, add[1] * uses[c]) for c in limited
-        )
+        own = [c for c, amount in wanted.items() if amount and self._has_quota(leaf, c)]
+        within = all(self._limited[c].inside(leaf, mine, wanted[c]) for c in own)
+        return within and any(uses.get(c, 0) > 0 and self._stays[c].over(other, theirs) for c in own)
+
+    def _shielded(self, leaf: int, wanted: dict[int, int], other: int, uses: dict[int, int]) -> bool:
+        """Whether one that uses so much at another leaf makes no room for this one by its class."""
+        limited = [c for c, amount in uses.items() if amount and other >= 0 and self._has_quota(other, c)]
+        if leaf == other or not limited:
+            return False
+        theirs = self._sides(leaf, other)[1]
+        return not any(wanted.get(c, 0) > 0 and self._stays[c].over(other, theirs) for c in limited)
+
+    def _has_quota(self, leaf: int, column: int) -> bool:
+        return column in self._limited and self._limited[column].has[leaf] < math.inf
 
     def _sides(self, one: int, other: int) -> tuple[int, int]:
         """The rows below the nearest one above both."""

@@ -15,7 +15,7 @@ from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
 from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
 from dure.scheduler.kernels.purse import payable, unpaid
-from dure.scheduler.kernels.short import Stock, blocked, by_time, merged, stock_of
+from dure.scheduler.kernels.short import Stocks, blocked, by_time, merged_stocks
 from dure.scheduler.kernels.standing import Demands, Models
 from dure.scheduler.kernels.state import (
     CLAIMED,
@@ -162,9 +162,9 @@ class Planning:
         return node_models(self.s)
 
     @cached_property
-    def stocks(self) -> tuple[Stock, Stock]:
+    def stocks(self) -> Stocks:
         """What is free now on the nodes in use, once everybody had their turn, and what they were built with."""
-        return merged(stock_of(self.cycle.board, False)), merged(stock_of(self.cycle.board, True))
+        return merged_stocks(self.cycle.board)
 
 
 class Question:
@@ -210,7 +210,7 @@ class Question:
         cycle, board, facts = self.cycle, self.cycle.board, np.zeros(FACTS, np.int64)
         own, end = demands or cycle.demands, board.now + int(cycle.queue.limit[0])
         code = blocked(
-            board, by_time(board), *self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, facts
+            board, by_time(board), self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, facts
         )  # fmt: skip
         if code == TURN:
             code = barred(board, cycle.power, cycle.low, cycle.high, own, c, sites, end, facts)

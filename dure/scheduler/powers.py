@@ -19,8 +19,8 @@ def power_of(s: Snapshot, ends: I64, promises: int) -> Power:
     gone_ptr, gone_at, gone_left = _leaving(s, ends, mw)
     steps, waiting, attempts = len(s.sites.power_mw), len(s.pending.ids), len(s.attempts.ids)
     by_site, step, gone = table(LIMITED, sites + 1), table(STEP, steps), table(GONE, len(gone_at))
-    by_site.step, by_site.gone, by_site.pue_permille[:sites], by_site.idle[:sites], by_site.first = (
-        s.sites.power_ptr, gone_ptr, s.sites.pue_permille, idle_mw(s), NONE
+    by_site.step, by_site.gone, by_site.pue_permille[:sites], by_site.idle[:sites], by_site.first, by_site.more = (
+        s.sites.power_ptr, gone_ptr, s.sites.pue_permille, idle_mw(s), NONE, NONE
     )  # fmt: skip
     step.since, step.cap, gone.at, gone.left = s.sites.power_from_ms, s.sites.power_mw, gone_at, gone_left
     power = Power(

@@ -116,18 +116,8 @@ def larger(cycle: Cycle, workers: int) -> Cycle:
 def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     """The class of every row, what the classes ask for, and a row of each: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
-    heads = first_rows(p.shape)
-    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
-    data_ptr, data_at = gather(p.data_ptr, heads)
     block = p.block & (p.workers > 1)  # one worker is always within one
-    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
-    of_head, first_head = classes(
-        np.array([column[heads] for column in columns], np.int64),
-        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
-    )
-    of_shape = np.zeros(unused_shape(p), np.int32)
-    of_shape[p.shape[heads]] = of_head
-    of, first = of_shape[p.shape], heads[first_head]
+    of, first = _classes_of(s, block) if len(p.ids) > 1 else (np.zeros(len(p.ids), np.int32), np.arange(len(p.ids)))
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, first), gather(p.alt_ptr, first)
     lengths = np.diff(site_ptr)
@@ -140,6 +130,22 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
     return of, demands, first.astype(np.int32)
+
+
+def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
+    """The class of every row, and a row of each."""
+    p, alt = s.pending, s.alternatives
+    heads = first_rows(p.shape)
+    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
+    data_ptr, data_at = gather(p.data_ptr, heads)
+    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
+    of_head, first_head = classes(
+        np.array([column[heads] for column in columns], np.int64),
+        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
+    )
+    of_shape = np.zeros(unused_shape(p), np.int32)
+    of_shape[p.shape[heads]] = of_head
+    return of_shape[p.shape], heads[first_head]
 
 
 def node_models(s: Snapshot) -> Models:
@@ -159,9 +165,17 @@ def _queue(s: Snapshot, of: I32) -> Queue:
     if _guards(s):
         _, pair = np.unique(p.project.astype(np.int64) * (int(of.max(initial=0)) + 1) + of, return_inverse=True)
     return Queue(
-        of, p.project, s.projects.share[p.project], pair.astype(np.int32), p.priority, p.preempts, p.limit_ms, latest_starts(p),
+        of, p.project, s.projects.share[p.project], pair.astype(np.int32), p.priority, p.preempts, firm(s), p.limit_ms,
+        latest_starts(p),
         p.alt_ptr.astype(np.int64), s.alternatives.hold,
     )  # fmt: skip
+
+
+def firm(s: Snapshot) -> Bool:
+    """By waiting workload: whether it will not yield, as its class does not or as it is not preemptible."""
+    yielding = [c.value for c in s.policy.classes if c.yields]
+    found: Bool = ~(s.pending.preemptible & np.isin(s.pending.priority, yielding))
+    return found
 
 
 def purse_of(s: Snapshot) -> Purse:

@@ -130,7 +130,8 @@ def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> N
     guaranteed run; or of an attempt beside which too few others could be asked. None when neither comes before `before_ms`."""
     s, sites = planning.s, asked.payable(asked.sites)
     guaranteed, may, rights = guaranteed_until(s), preemptible(s), planning.cycle.rights
-    borrow = may & borrowing(rights) if len(rights.uses) else np.zeros(len(may), np.bool_)
+    reclaims = len(rights.uses) > 0 and bool(asked.cycle.queue.firm[0])
+    borrow = may & borrowing(rights) if reclaims else np.zeros(len(may), np.bool_)
     may &= s.attempts.yields | borrow | s.pending.preempts[row]
     if not ((s.pending.preempts[row] or may.any()) and planning.ahead(row) >= 0 and sites.any()):
         return None
@@ -202,7 +203,7 @@ class Later:
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
         self._rights = _rights_then(planning, at_ms)
-        somebody = somebody_borrows(self._rights, self._candidates)
+        somebody = bool(asked.cycle.queue.firm[0]) and somebody_borrows(self._rights, self._candidates)
         self._hows = (GENTLY, *[RECLAIM] * somebody, *[FORCE] * bool(asked.cycle.queue.preempts[0]))
 
     def fits(self, sites: Bool) -> bool:

@@ -17,9 +17,9 @@ from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.reclaim import Asker, borrows_then, give_back, guarded
+from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
-from dure.scheduler.kernels.short import blocked, by_time, stock_of
+from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
 from dure.scheduler.kernels.standing import gang_of
@@ -59,6 +59,7 @@ from dure.scheduler.kernels.victims import (
     gone_behind,
     lasts,
     seat_behind,
+    site_of,
     some_yield,
     tenures_of,
 )
@@ -67,6 +68,7 @@ from dure.scheduler.kernels.waits import TURN
 Bool = NDArray[np.bool_]
 
 NOBODY = constant(0)  # victims
+ONE = constant(1)  # size of shares
 
 
 @kernel
@@ -80,7 +82,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
     demand, share = cycle.demands.each.workers, cycle.demands.each.share
-    seats, quotas, reclaims, pair = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims, cycle.queue.pair
+    seats, quotas, reclaims = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims
+    pair, firm = cycle.queue.pair, cycle.queue.firm
     for _ in range(at_most):
         row = used[ROW]
         if row == NOTHING:
@@ -94,7 +97,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
         over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
         over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
         beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
-        if reclaims and vain[RECLAIM, pair[row]] < priority[row]:
+        if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
             over = beyond = False
         if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
@@ -134,7 +137,9 @@ def _turn(cycle: Cycle, row: int) -> None:
         if alt >= 0:
             charged = demands.kind[alt]
     for how in (GENTLY, RECLAIM, FORCE):  # the least disruptive first
-        may = in_time and (how == GENTLY or (how == RECLAIM and rules.reclaims) or (how == FORCE and queue.preempts[row]))
+        may = in_time and (
+            how == GENTLY or (how == RECLAIM and rules.reclaims and queue.firm[row]) or (how == FORCE and queue.preempts[row])
+        )
         failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
         if charged < NOTHING and may and failed < queue.priority[row]:
             alt = displace(cycle, row, how)
@@ -192,11 +197,10 @@ def start_now(cycle: Cycle, row: int) -> int:
             hold = queue.hold[queue.alt_ptr[row] + alt - first, currency]
             if hold < 0:
                 continue
-            funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
-                spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
-                queue.limit[row], alike,
+                spare, standings.sites[alt], memory.full[alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
+                highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
+                cells.cell.top, gang, queue.limit[row], alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
@@ -285,16 +289,14 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     quota, candidates, rules = cycle.quota, cycle.candidates, cycle.rules
-    memory, found, apart = cycle.memory, cycle.found, how == RECLAIM
+    memory, found = cycle.memory, cycle.found
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
-        if how != RECLAIM and limits(quota):
-            if not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
-                continue
-            apart |= borrows_then(cycle.rights, asker_of(cycle, row, kind))
+        if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+            continue
         for currency in rules.order:
             site, low, victims = _cheapest(cycle, row, alt, currency, how)
             if site < 0:
@@ -311,9 +313,12 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 board.used[LASTS] = lasts(candidates, site, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
-            _forget(memory, some_yield(candidates))
+            _forget(memory, site, some_yield(candidates))
+            if how == RECLAIM:  # who makes room elsewhere leaves earlier there
+                for i in range(victims):
+                    _forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
             return int(alt)
-    if apart:  # for others of another project it may do
+    if guarded(cycle.rights):  # for work of another project it may do
         memory.vain[how, queue.pair[row]] = queue.priority[row]
         return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
@@ -331,13 +336,12 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
     gang, asker = gang_of(demands, c), asker_of(cycle, row, wide(demands.kind[alt]))
-    apart = how == RECLAIM or borrows_then(cycle.rights, asker)
+    apart = guarded(cycle.rights)
     best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
-    funds = held(purse, queue.project[row], demands.kind[alt], currency)
     for site in range(lows.shape[0]):
-        payable = hold >= 0 and funds[site] >= hold
+        payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
         if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
@@ -376,11 +380,11 @@ def _copy(rows: I32, to: I32, count: int) -> None:
 
 
 @kernel
-def _forget(memory: Memory, some: bool) -> None:
-    """some: yield."""
-    memory.full[:] = NEVER
-    memory.hopeless[:] = NEVER
-    memory.spared[:] = -NEVER
+def _forget(memory: Memory, site: int, some: bool) -> None:
+    """A claim at a site has freed something there, and nowhere else. some: yield."""
+    for alt in range(memory.full.shape[0]):
+        memory.full[alt, site] = memory.hopeless[alt, site] = NEVER
+        memory.spared[GENTLY, alt, site] = memory.spared[FORCE, alt, site] = -NEVER
     memory.closed[:] = NEVER
     memory.calm[:] = -NEVER
     memory.vain[:] = -NEVER
@@ -417,9 +421,8 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
         for currency in rules.order:
             way_at, way_site, least = best_at, -1, 0
             hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
-            funds = held(purse, queue.project[row], demands.kind[alt], currency)
             for site in range(lows.shape[0]):
-                payable = hold >= 0 and funds[site] >= hold
+                payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
                 if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
@@ -455,8 +458,7 @@ def _explain(cycle: Cycle, row: int) -> None:
         standings.sites[first:last], sites,
     )  # fmt: skip
     told[CODE] = blocked(
-        board, by_time(board), stock_of(board, False), stock_of(board, True), lows, highs, demands, c, sites,
-        board.now + queue.limit[row], told[FACT:],
+        board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], told[FACT:]
     )  # fmt: skip
     if told[CODE] == TURN:
         end = board.now + queue.limit[row]

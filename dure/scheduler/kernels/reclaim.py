@@ -14,8 +14,9 @@ place and what the plan has started (`quota`), which only grows. So what was ref
 claims. Whether a quota has room for the claim is told by the latter, without those alone who make room for it: two who change
 places count both until the victim is gone, and nobody else gets before then what it leaves.
 
-**No way round.** Who was made to leave was over, so it cannot take its place back by quota; and nobody makes room by its class
-for work from which its project could reclaim the place at once (`could_return`)."""
+**No way round.** Who was made to leave was over, so it cannot take its place back by quota. Nor by its class, from which quotas
+shield: attempts of projects that have one make room by their class for another project only as far as that project is over
+(`shielded`). Work of classes that yield stands apart: it makes room for everybody as ever, and reclaims nothing."""
 
 from __future__ import annotations
 
@@ -67,12 +68,11 @@ def inside(quota: Quota, row: int, upto: int, resource: int, amount: int) -> boo
 
 
 @kernel
-def over(quota: Quota, row: int, upto: int, resource: int, amount: int) -> bool:
-    """Whether, with so much more used at a row, it would use more than it has, and so would every row above it up to `upto`."""
-    while quota.used[row, resource] + amount > quota.subtree[row, resource]:
+def over(quota: Quota, row: int, upto: int, resource: int) -> bool:
+    """Whether a row uses more than it has, and so does every row above it up to `upto`."""
+    while quota.used[row, resource] > quota.subtree[row, resource]:
         if row == upto:
             return True
-        amount = max(0, amount - max(0, quota.kept[row, resource] - quota.used[row, resource]))
         row = quota.parent[row]
     return False
 
@@ -103,39 +103,24 @@ def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
             continue
         if not inside(quota, asker.leaf, mine, wide(resource), amount):
             return False
-        found |= rights.uses[attempt, resource] > 0 and over(stays, leaf, theirs, wide(resource), wide(0))
+        found |= rights.uses[attempt, resource] > 0 and over(stays, leaf, theirs, wide(resource))
     return bool(found)
 
 
 @kernel
-def could_return(rights: Rights, asker: Asker, attempt: int) -> bool:
-    """Whether an attempt that made room for this one could reclaim the place at once."""
-    quota, stays, leaf = rights.quota, rights.stays, wide(rights.leaf[attempt])
+def shielded(rights: Rights, asker: Asker, attempt: int) -> bool:
+    """Whether quotas keep an attempt from making room by its class: it has one, and does not borrow what is wanted."""
+    quota, leaf = rights.quota, wide(rights.leaf[attempt])
     if leaf < 0 or leaf == asker.leaf:
         return False
-    theirs, mine = sides(quota.parent, asker.leaf, leaf)
-    last, found = quota.used.shape[1] - 1, False
+    theirs, limited = sides(quota.parent, asker.leaf, leaf)[1], False
+    last = quota.used.shape[1] - 1
     for resource in range(last + 1):
-        if rights.uses[attempt, resource] == 0 or quota.subtree[leaf, resource] == ENDLESS:
-            continue
-        if not inside(stays, leaf, mine, wide(resource), wide(0)):
-            return False
-        amount = wants(asker, wide(resource), last)
-        found |= amount > 0 and over(quota, asker.leaf, theirs, wide(resource), amount)
-    return bool(found)
-
-
-@kernel
-def borrows_then(rights: Rights, asker: Asker) -> bool:
-    """Whether its project would use more than it has, so that there may be some who make no room for it."""
-    if not guarded(rights):
-        return False
-    last = rights.quota.used.shape[1] - 1
-    for resource in range(last + 1):
-        amount = wants(asker, wide(resource), last)
-        if amount > 0 and over(rights.quota, asker.leaf, asker.leaf, wide(resource), amount):
-            return True
-    return False
+        if rights.uses[attempt, resource] > 0 and quota.subtree[leaf, resource] != ENDLESS:
+            limited = True
+            if wants(asker, wide(resource), last) > 0 and over(rights.stays, leaf, theirs, wide(resource)):
+                return False
+    return limited
 
 
 @kernel

@@ -46,6 +46,7 @@ class Queue(NamedTuple):
     pair: I32  # equal ones are of one class and project
     priority: I64
     preempts: Bool
+    firm: Bool  # it does not yield, so its quota gives it rights
     limit: I64
     latest: I64  # the last moment at which it may start, `NEVER` for any
     alt_ptr: I64
@@ -68,7 +69,7 @@ class Memory(NamedTuple):
     spared: I64  # the highest priority for which nobody could make room, GENTLY and by FORCE
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
-    vain: I64  # shape (3, pairs), by RECLAIM too: the same of a class and project, where what the project uses decides
+    vain: I64  # shape (3, pairs), by RECLAIM too: the same of a class and project, where quotas decide too
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
 
 

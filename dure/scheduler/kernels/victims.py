@@ -22,12 +22,12 @@ from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.reclaim import (
     Asker,
     Rights,
-    could_return,
     fits_quota,
     fits_without,
     give_back,
     guarded,
     may_reclaim,
+    shielded,
     take_again,
 )
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
@@ -55,7 +55,10 @@ class Candidates(NamedTuple):
 @kernel
 def some_yield(candidates: Candidates) -> bool:
     """Whether anybody may be asked GENTLY."""
-    return bool((candidates.firm > candidates.ptr[:-1]).any())
+    some = False
+    for site in range(len(candidates.firm)):
+        some |= candidates.firm[site] > candidates.ptr[site]
+    return bool(some)
 
 
 @kernel
@@ -71,7 +74,8 @@ def choose(
         if total >= gang.workers and not (short and not fits_without(rights, asker, victims[:chosen], victims[:0])):
             break
         attempt = wide(candidates.attempt[at])
-        if _may_ask(candidates, rights, asker, how, attempt) and _touches(board, candidates, attempt, low, high):
+        yields = at < candidates.firm[site]
+        if _may_ask(candidates, rights, asker, how, attempt, yields) and _touches(board, candidates, attempt, low, high):
             total += _move(board, candidates, rights, attempt, low, high, gang, AWAY)
             victims[chosen] = attempt
             chosen += 1
@@ -89,14 +93,14 @@ def choose(
 
 
 @kernel
-def _may_ask(candidates: Candidates, rights: Rights, asker: Asker, how: int, attempt: int) -> bool:
+def _may_ask(candidates: Candidates, rights: Rights, asker: Asker, how: int, attempt: int, yields: bool) -> bool:
     if candidates.taken[attempt]:
         return False
     if how == RECLAIM:
         return bool(may_reclaim(rights, asker, attempt))
     if candidates.priority[attempt] >= asker.priority:
         return False
-    return not (guarded(rights) and could_return(rights, asker, attempt))
+    return bool(yields or not guarded(rights) or not shielded(rights, asker, attempt))
 
 
 @kernel
@@ -110,7 +114,7 @@ def _more(
             continue
         if fits_without(rights, asker, victims[:chosen], victims[:0]):
             break
-        if _may_ask(candidates, rights, asker, RECLAIM, attempt):
+        if _may_ask(candidates, rights, asker, RECLAIM, attempt, False):
             _move(board, candidates, rights, attempt, low, high, gang, AWAY)
             victims[chosen] = attempt
             chosen += 1
@@ -254,11 +258,16 @@ def seat_behind(
 
 
 @kernel
+def site_of(board: Board, candidates: Candidates, attempt: int) -> int:
+    return wide(board.ground.nodes.site[board.tenures.node[candidates.tenure_ptr[attempt]]])
+
+
+@kernel
 def at_site(board: Board, candidates: Candidates, site: int, attempts: I32) -> I32:
     """Those of them that are at a site: who reclaims quota may ask others elsewhere, who draw nothing here."""
     found, count = np.empty(len(attempts), np.int32), 0
     for attempt in attempts:
-        if board.ground.nodes.site[board.tenures.node[candidates.tenure_ptr[attempt]]] == site:
+        if site_of(board, candidates, wide(attempt)) == site:
             found[count] = attempt
             count += 1
     return found[:count]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
 from dure.scheduler import Basis, Plan, Snapshot, check, freeze, plan, why
 from dure.scheduler.check_quota import Cohorts, Guard, cohorts_of
@@ -104,7 +105,7 @@ def test_who_could_start_were_one_gone_whose_place_it_may_reclaim_waits_for_noth
 @examples(200)
 def test_plan_after_plan_it_comes_to_an_end(world: World) -> None:
     """Whoever makes room leaves at once and waits again; nobody is guaranteed any run, and nothing ends."""
-    world.policy = replace(world.policy, min_run_ms=0, reservations_max=0)
+    world.policy = replace(world.policy, min_run_ms=0, reservations_max=0, classes=Policy().classes)
     for attempt in world.attempts:
         attempt["yields"] = attempt["priority"] == PRIORITY["background"].value
     for _ in range(40):

@@ -8,7 +8,8 @@ import numpy as np
 
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler import Basis, Change, NextEvent, NextKind, Plan, Snapshot, check, plan, reason_of, suggest, why
-from dure.scheduler.snapshot import STOPPING
+from dure.scheduler.quotas import use_of
+from dure.scheduler.snapshot import STOPPING, freeze
 from tests.builders.world import World
 
 H100 = "device:h100"
@@ -144,22 +145,57 @@ def test_a_policy_may_leave_borrowed_work_in_peace() -> None:
     assert asked(world) == {}
 
 
-def test_nobody_makes_room_by_class_for_work_whose_place_it_could_reclaim() -> None:
-    """bee's work is within its quota; ant would borrow. Where quotas shield nobody, its class decides."""
+def force(world: World, project: str = "ant") -> list[str]:
+    """Who makes room by class for an urgent job."""
+    s, p = made(wants(world, "urgent", project, priority="urgent"))
+    assert not p.start_reclaims.any()
+    return [s.attempts.ids[v] for v in p.victim_attempt.tolist()]
+
+
+def within() -> World:
+    """There is quota for everybody and more, and room for nobody: bee's work stays within its own."""
     world = runs(runs(farm(), "a", 0, preemptible=False), "b", 1, project="bee", priority="low")
-    world = wants(world, project="ant", priority="urgent")
-    world.quota("*", H100, 2)
-    assert asked(world) == {}
-    world.policy = replace(world.policy, reclaims=False)
-    s, p = made(world)
-    assert p.victim_attempt.tolist() == [1] and not p.start_reclaims.any()
+    return world.quota("*", H100, 8)
+
+
+def test_quotas_shield_what_is_within_them_from_the_classes_of_others() -> None:
+    assert force(within()) == []
+    assert force(within(), "bee") == ["b"]  # its own
+    assert force(within(), "fox") == []  # who lives on what is lent
+    open_to_all = within()
+    open_to_all.policy = replace(open_to_all.policy, reclaims=False)
+    assert force(open_to_all) == ["b"]
+
+
+def test_what_is_borrowed_makes_room_by_class_as_ever_and_so_does_who_has_no_quota() -> None:
+    world = runs(runs(farm(3, ant=2, bee=4), "b0", 0, project="bee"), "b1", 1, project="bee", started=-900)
+    assert force(runs(world.quota("*", H100, 8), "x", 2, project="ant", preemptible=False)) == ["b0"]
+    free = World().site("s", 1, cores=8, devices=4, accelerator="h100").quota("project:ant", "core", 4)
+    assert force(runs(free, "f", 0, project="fox")) == ["f"]
+
+
+def test_work_of_nobody_who_is_known_makes_room_by_class_and_by_no_quota() -> None:
+    s = wants(runs(farm(1, ant=0), "x", 0), priority="urgent").snapshot()
+    unknown = replace(s.attempts, project=np.full(1, -1, np.int32))
+    used = use_of(unknown, s.nodes, s.projects, len(s.shares.ids), len(s.accelerators))
+    s = freeze(replace(s, attempts=unknown, quotas=replace(s.quotas, used=used)))
+    p = plan(s)
+    assert check(s, p) == () and p.victim_attempt.tolist() == [0] and not p.start_reclaims.any()
+
+
+def test_work_that_yields_stands_apart() -> None:
+    """It makes room as ever, also within its quota, and takes nothing back."""
+    world = runs(runs(farm(), "a", 0, preemptible=False), "b", 1, project="bee", priority="background", yields=True)
+    assert force(world.quota("*", H100, 8)) == ["b"]
+    assert asked(wants(lent(), priority="background")) == {}
+    assert asked(wants(lent(), priority="background", preemptible=False)) == {"job": ["a1"]}
 
 
 def test_of_what_is_borrowed_background_work_goes_first_without_a_guaranteed_run() -> None:
     world = runs(runs(farm(), "a0", 0, priority="background", yields=True, started=-10), "a1", 1, checkpoint=0)
     assert asked(wants(world, devices=4)) == {"job": ["a0"]}
     freed = runs(runs(farm(bee=8), "a0", 0, priority="background", yields=True), "a1", 1)
-    s, p = made(wants(freed))
+    _, p = made(wants(freed))
     assert p.victim_attempt.tolist() == [0] and not p.start_reclaims.any()  # by its class, which needs no quota of it
 
 
@@ -204,9 +240,13 @@ def test_check_finds_quota_that_is_taken_from_the_wrong_ones() -> None:
     assert check(s, replace(p, start_reclaims=p.start_reclaims[:0])) == ("columns of starts differ in length",)
 
 
-def test_check_finds_a_victim_whose_project_could_take_its_place_back() -> None:
-    world = runs(runs(farm(), "a", 0, preemptible=False), "b", 1, project="bee", priority="low").quota("*", H100, 2)
-    world = wants(world, project="ant", priority="urgent")
-    free = world.snapshot()
+def test_check_finds_a_victim_that_its_quota_shields() -> None:
+    free = wants(within(), project="ant", priority="urgent").snapshot()
     loose = replace(free, policy=replace(free.policy, reclaims=False))
-    assert check(free, plan(loose)) == ("b makes room for job, whose place its project could reclaim",)
+    assert check(free, plan(loose)) == ("b makes room for job, though its project stays within its quota",)
+
+
+def test_check_finds_background_work_that_reclaims() -> None:
+    s, p = made(wants(lent(), priority="low"))
+    yields = replace(s, policy=replace(s.policy, classes=tuple(replace(c, yields=True) for c in s.policy.classes)))
+    assert check(yields, p) == ("job reclaims quota, though it is of a class that yields",)
