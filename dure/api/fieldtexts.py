@@ -169,6 +169,7 @@ FIELDS: Mapping[str, str] = {
     "env": "environment variables",
     "demand": "what one worker needs",
     "workers": "how many (more than 1: a gang), or where each sits",
+    "workers_min": "the fewest with which it runs; 0: with as many as it asks for",
     "worker": "number of the worker, from 0",
     "priority": "name of a priority class of the policy",
     "preemptible": "whether it may be stopped for others",

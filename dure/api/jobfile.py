@@ -132,6 +132,9 @@ class Job(Body):
     workers: Count = Field(
         default=1, ge=1, description="more than 1: a gang, whole or absent; at most `workers_max` of the policy"
     )
+    workers_min: Count = Field(
+        default=0, ge=0, description="the fewest it can run with, at most `workers`: it starts with as many as there are; 0: all"
+    )
     array: Count | None = Field(
         default=None, ge=1, description="how many elements, at most `array_max` of the policy; absent: one job"
     )
@@ -178,6 +181,7 @@ def spec_of(job: Job) -> WorkloadSpec:
             accelerators=tuple(resources.accelerators),
         ),
         workers=job.workers,
+        workers_min=0 if job.workers_min == job.workers else job.workers_min,
         limit_ms=job.limit or 0,
         deadline_ms=job.deadline or 0,
         priority=job.priority,
@@ -207,6 +211,7 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
             "accelerators": list(demand.accelerators),
         },
         "workers": spec.workers,
+        **({"workers_min": spec.workers_min} if spec.workers_min else {}),
         "limit": duration_text(spec.limit_ms),
         **({"deadline": spec.deadline_ms} if spec.deadline_ms else {}),
         "priority": spec.priority,

@@ -165,7 +165,7 @@ def _state_reason(workload: Workload) -> Reason:
 def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
     """A change in the words of a job file: only the members that change; "funds_won" is money, not a member."""
     plain: dict[str, Any] = {}
-    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "priority", "funds_won"):
+    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "workers_min", "priority", "funds_won"):
         if getattr(change, name):
             plain[name] = getattr(change, name)
     if change.accelerators:
@@ -263,6 +263,7 @@ def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: d
         project=snapshot.projects.ids.index(project),
         priority=klass.value,
         workers=spec.workers,
+        workers_min=spec.fewest % max(spec.workers, 1),
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,

@@ -16,6 +16,7 @@ from dure.model.reason import Reason
 from dure.model.workload import Attempt, AttemptState, Worker, Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.scheduler import Plan, Snapshot
+from dure.scheduler.funds import part_of
 
 GROUPS_AT_ONCE = 64  # groups in one transaction: long enough to be cheap, short enough not to keep others waiting
 
@@ -46,6 +47,7 @@ def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, id: str, no
     kind = int(snapshot.alternatives.accelerator[alternative])
     first, last = plan.start_victim_ptr[row], plan.start_victim_ptr[row + 1]
     victims = [mirror.attempts[snapshot.attempts.ids[int(v)]] for v in plan.victim_attempt[first:last]]
+    workers = _workers(snapshot, plan, row)
     attempt = Attempt(
         id=id,
         workload=workload.id,
@@ -53,13 +55,13 @@ def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, id: str, no
         site=snapshot.sites.ids[int(plan.start_site[row])],
         epoch=snapshot.epoch,
         accelerator=snapshot.accelerators[kind] if kind >= 0 else "",
-        workers=_workers(snapshot, plan, row),
+        workers=workers,
         state=AttemptState.CLAIMED if victims else AttemptState.LAUNCHING,
         victims=tuple(v.id for v in victims),
         placed_ms=now_ms,
         limit_ms=workload.spec.limit_ms,
         currency=CURRENCIES[currency].value,
-        held=int(snapshot.alternatives.hold[alternative, currency]),
+        held=part_of(int(snapshot.alternatives.hold[alternative, currency]), len(workers), workload.spec.workers),
         policy_version=snapshot.policy.version,
     )
     return Group(attempt=attempt, version=workload.version, victims=tuple(victims))

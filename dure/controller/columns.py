@@ -102,12 +102,12 @@ class Columns:
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
             demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
-            spec.deadline_ms or int(FOREVER_MS),
+            spec.deadline_ms or int(FOREVER_MS), spec.fewest % spec.workers,
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 
     def _shape(self, spec: WorkloadSpec) -> int:
-        wants = (spec.demand, spec.workers, spec.sites, spec.datasets, spec.topology)
+        wants = (spec.demand, spec.workers, spec.fewest, spec.sites, spec.datasets, spec.topology)
         key = (*wants, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.priority)
         known = self._shapes.get(key)
         if known is not None:

@@ -25,7 +25,8 @@ from dure.scheduler.snapshot import FOREVER_MS, RUNNING, Alternatives, Attempts,
 ROOT = ""  # id of the root of the share tree
 # columns of the waiting table, in order
 ROW_SHAPE, ROW_PROJECT, ROW_PRIORITY, ROW_PREEMPTS, ROW_PREEMPTIBLE, ROW_SUBMITTED, ROW_ELIGIBLE, ROW_DEPENDENCY = range(8)
-ROW_WORKERS, ROW_CORES, ROW_MEMORY, ROW_DEVICES, ROW_LIMIT, ROW_SHARE, ROW_BLOCK, ROW_DEADLINE, ROW_WIDTH = range(8, 17)
+ROW_WORKERS, ROW_CORES, ROW_MEMORY, ROW_DEVICES, ROW_LIMIT, ROW_SHARE, ROW_BLOCK, ROW_DEADLINE = range(8, 16)
+ROW_FEWEST, ROW_WIDTH = 16, 17
 
 I64Array = NDArray[np.int64]
 
@@ -125,6 +126,7 @@ def pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row:
         deadline_ms=cells[:, ROW_DEADLINE].copy(),
         data_ptr=data_ptr.astype(np.int32),
         data_row=forms.data[data_at],
+        workers_min=cells[:, ROW_FEWEST].copy(),
     )
     return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at])
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dure.ledger import rate_all
+from dure.ledger import UNPAYABLE, rate_all
 from dure.model.money import CURRENCIES, Currency
 from dure.model.policy import Policy
 from dure.model.workload import WorkloadSpec
+from dure.scheduler.funds import part_of
 
 KRW = CURRENCIES.index(Currency.KRW)
 
@@ -18,9 +19,10 @@ def occupy_ms(spec: WorkloadSpec) -> int:
 
 
 def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:
-    """What has to be held to start on this accelerator, per currency of CURRENCIES; -1 where it cannot be paid so."""
+    """What has to be held to start on this accelerator with all workers, per currency of CURRENCIES; -1 where it cannot be paid
+    so."""
     demand = spec.demand
-    return rate_all(
+    amounts = rate_all(
         policy,
         accelerator=accelerator,
         workers=spec.workers,
@@ -33,6 +35,14 @@ def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[
         preemptible=spec.preemptible,
         priority=spec.priority,
     )
+    # what no award can hold is told as one amount, whatever it is: nothing follows from it for fewer workers
+    return tuple(-1 if amount == UNPAYABLE else amount for amount in amounts) if spec.is_elastic else amounts
+
+
+def fewest_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:
+    """What has to be held at least: `hold_amounts` for the fewest workers with which it starts."""
+    amounts = hold_amounts(policy, spec, accelerator)
+    return tuple(part_of(amount, spec.fewest, spec.workers) if amount > 0 else amount for amount in amounts)
 
 
 def accepted(spec: WorkloadSpec, types: Sequence[str]) -> tuple[str, ...]:

@@ -106,7 +106,8 @@ class WorkloadSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     bundle: str = ""  # sha256 of the code archive, "" when the command needs none
     demand: Demand = field(default_factory=Demand)
-    workers: int = 1  # > 1 is a gang: whole or absent
+    workers: int = 1  # > 1 is a gang: whole or absent, unless it names the fewest
+    workers_min: int = 0  # the fewest that an elastic gang runs with; 0: as many as it asks for
     limit_ms: int = 0  # wall time; 0 takes the policy's default
     deadline_ms: int = 0  # by when it has to be over, by its limit and grace; 0: any time will do
     priority: str = "normal"  # name of a priority class of the policy
@@ -118,6 +119,15 @@ class WorkloadSpec:
     datasets: tuple[str, ...] = ()  # names of the data sets that it reads: better where they are
     topology: str = ""  # how near to each other its workers have to be: "" anywhere at a site, or BLOCK
     grace_ms: int = 10_000  # between the polite signal and the kill
+
+    @property
+    def fewest(self) -> int:
+        """With how many workers it starts at least."""
+        return self.workers_min or self.workers
+
+    @property
+    def is_elastic(self) -> bool:
+        return self.fewest < self.workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +190,7 @@ class Attempt:
     site: str
     epoch: int  # of the controller that placed it; goes with every order and report
     accelerator: str = ""  # type placed on, "" for none
-    workers: tuple[Worker, ...] = ()
+    workers: tuple[Worker, ...] = ()  # of an elastic gang as many as it got: all that is held, billed and told to it is for these
     state: AttemptState = AttemptState.LAUNCHING
     outcome: Outcome = Outcome.NONE
     stop_cause: Outcome = Outcome.NONE  # why it was told to stop: cancelled, preempted, timed_out

@@ -55,6 +55,7 @@ class Change:
     devices: int = 0
     share_milli: int = 0  # of a device, by who has a share now
     workers: int = 0
+    workers_min: int = 0  # the fewest that will do
     funds_won: int = 0  # more won, in an award for all sites and types
     priority: str = ""  # name of a class of the policy
     claims: bool = False  # with it, the workload starts behind victims rather than at once; not itself a change
@@ -102,6 +103,9 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         columns["share_milli"] = _with(p.share_milli, row, 0, anyway=True)
     if change.share_milli:
         columns["devices"] = _with(p.devices, row, 0, anyway=True)
+    columns["workers_min"] = _with(p.workers_min, row, change.workers_min)  # one that is not elastic stays so
+    if columns["workers_min"][row] >= columns["workers"][row]:
+        columns["workers_min"][row] = 0
     if change.priority:
         found = [c for c in s.policy.classes if c.name == change.priority]
         require(bool(found), f"the policy has no class {change.priority}")

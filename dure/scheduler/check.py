@@ -135,8 +135,8 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
     if not w.alt_ptr[row] <= alternative < w.alt_ptr[row + 1]:
         yield f"{name} starts on an alternative that is not its own"
     nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
-    if len(nodes) != w.workers[row]:
-        yield f"{name} is a gang of {w.workers[row]}, but {len(nodes)} are placed"
+    if not _least(s, row) <= len(nodes) <= w.workers[row]:
+        yield f"{name} is a gang of {_size(s, row)}, but {len(nodes)} are placed"
     if w.block[row] and not _in_one_block(s, nodes):
         yield f"{name} is to sit in one topology block, and is spread over several"
     devices = int(w.devices[row]) if w.share_milli[row] == 0 else 1
@@ -227,7 +227,8 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
         by_purse[int(s.awards.project[a]), int(s.awards.currency[a])].append(a)
     for i, row in enumerate(p.start_pending.tolist()):
         alternative, currency = int(p.start_alternative[i]), int(p.start_currency[i])
-        due = int(s.alternatives.hold[alternative, currency])
+        whole, workers = int(s.pending.workers[row]), int(p.start_worker_ptr[i + 1] - p.start_worker_ptr[i])
+        due = -(-int(s.alternatives.hold[alternative, currency]) * workers // whole)  # for as many as it gets, rounded up
         if due < 0:
             yield f"{s.pending.ids[row]} cannot be paid in {CURRENCIES[currency].value}"
         for a in by_purse[int(project[row]), currency]:
@@ -314,7 +315,7 @@ def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
             yield f"{name} is promised a moment that has passed"
         if (_allowed(s, row) and site not in _allowed(s, row)) or not s.sites.reachable[site] or s.sites.drained[site]:
             yield f"{name} is promised a place at {s.sites.ids[site]}, where it cannot start"
-        if len(nodes) != s.pending.workers[row] or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
+        if len(nodes) != _least(s, row) or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
             yield f"{name} is promised places that do not hold it whole"
         if s.pending.block[row] and not _in_one_block(s, nodes):
             yield f"{name} is promised places in several topology blocks"
@@ -369,6 +370,16 @@ def _run(ptr: object, column: object, i: int) -> list[int]:
 
 def _seats(ptr: object, nodes: object, masks: object, i: int) -> Iterator[tuple[int, int]]:
     return zip(_run(ptr, nodes, i), _run(ptr, masks, i), strict=True)
+
+
+def _least(s: Snapshot, row: int) -> int:
+    """With how many workers it can run: all that it asks for, unless it says that fewer will do."""
+    return int(s.pending.workers_min[row] or s.pending.workers[row])
+
+
+def _size(s: Snapshot, row: int) -> str:
+    least, most = _least(s, row), int(s.pending.workers[row])
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def _allowed(s: Snapshot, row: int) -> list[int]:

@@ -97,7 +97,7 @@ class Planning:
         came = run(measured(self.cycle), before, at_most)
         if came == MORE_ROOM:
             row = int(self.cycle.found.used[ROW])
-            self.cycle = larger(self.cycle, int(self.cycle.demands.each.workers[self.cycle.queue.klass[row]]))
+            self.cycle = larger(self.cycle, int(self.cycle.demands.each.most[self.cycle.queue.klass[row]]))
         return came
 
     def chance(self, row: int) -> Chance:

@@ -34,6 +34,7 @@ class Hypothetical:
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
     deadline_ms: int = int(FOREVER_MS)
+    workers_min: int = 0
     data: tuple[int, ...] = ()  # data sets; -1: one that is nowhere
     block: bool = False
 

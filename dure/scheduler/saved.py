@@ -36,7 +36,9 @@ GZIP, LEVEL = 31, 6  # zlib's word for a gzip frame (without a moment in it); an
 BYTES_MAX = 4 << 30  # of a file when unpacked: a million waiting workloads take about a third of a GiB
 HEADER_MAX = 1 << 20
 # Columns that older files lack, with what every row of theirs has in it.
-SINCE: Mapping[str, int | bool] = MappingProxyType({"nodes.block": -1, "pending.block": False, "attempts.yields": False})
+SINCE: Mapping[str, int | bool] = MappingProxyType({
+    "nodes.block": -1, "pending.block": False, "attempts.yields": False, "pending.workers_min": 0,
+})  # fmt: skip
 
 Plain = dict[str, Any]
 

@@ -113,6 +113,13 @@ class Pending:
     deadline_ms: I64  # by when it has to be over, by its limit; FOREVER_MS: any time will do
     data_ptr: I32  # CSR into data_row: what it reads
     data_row: I32  # index into Snapshot.data
+    workers_min: I64  # the fewest that it can run with, less than `workers`; 0: no fewer than it asks for
+
+
+def fewest(pending: Pending) -> I64:
+    """By row, with how many workers it can start."""
+    least: I64 = np.where(pending.workers_min > 0, pending.workers_min, pending.workers)
+    return least
 
 
 def devices_milli(attempts: Attempts) -> I64:

@@ -303,6 +303,8 @@ HINTS: list[tuple[dict[str, Any], str]] = [
     ({"resources": {"memory": 512}}, "for example 512MiB."),
     ({"resources": {"memory": "9" * 30 + "GiB"}}, "resources.memory: too large; at most 1024TiB."),
     ({"workers": 2.0}, "workers: wrong type; expected: whole number; for example 2."),
+    ({"workers": 2, "workers_min": 3}, "workers_min: too large; at most 2."),
+    ({"workers_min": -1}, "workers_min: too small; at least 0."),
     ({"env": {"A": 1}}, 'env.A: wrong type; expected: text; write it in quotes: "1".'),
     ({"env": {"A": True}}, 'write it in quotes: "true".'),
     ({"env": {"A": None}}, 'write it in quotes: "".'),

@@ -123,10 +123,11 @@ class World:
         devices: int = 0, accelerators: Sequence[str] | None = None, limit: float = HOUR_S, sites: Sequence[str] = (),
         hold: int | Sequence[int] = 0, merit: int = -1, preemptible: bool = True, submitted: float | None = None,
         eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0, data: Sequence[str] = (),
-        block: bool = False, deadline: float | None = None,
+        block: bool = False, deadline: float | None = None, workers_min: int = 0,
     ) -> World:  # fmt: skip
         """accelerators: best first; none named: any type there is when devices are wanted. hold: won, one for all
-        alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them."""
+        alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them; either for all workers.
+        workers_min: the fewest that will do."""
         self._known(project)
         self.waiting.append({
             "id": id, "project": project, "class": PRIORITY[priority], "workers": workers, "cores_milli": int(cores * 1000),
@@ -134,7 +135,7 @@ class World:
             "sites": tuple(sites), "hold": hold, "merit": merit, "preemptible": preemptible,
             "submitted_ms": self._at(-1000 + len(self.waiting) if submitted is None else submitted),
             "eligible_ms": self._at(eligible), "dependency": dependency, "share": share, "data": tuple(data), "block": block,
-            "deadline_ms": int(FOREVER_MS) if deadline is None else self._at(deadline),
+            "deadline_ms": int(FOREVER_MS) if deadline is None else self._at(deadline), "workers_min": workers_min % workers,
         })  # fmt: skip
         return self
 
@@ -267,6 +268,7 @@ class World:
             _i64(p["deadline_ms"] for p in rows),
             _ptr(len(p["data"]) for p in rows),
             _i32(self._data().index(name) if name in self._data() else -1 for p in rows for name in p["data"]),
+            _i64(p["workers_min"] for p in rows),
         )
 
     def _alternatives(self, types: tuple[str, ...]) -> Alternatives:
@@ -328,7 +330,7 @@ def _table(rows: list[list[bool]], width: int) -> Any:
 
 def _asks(p: dict[str, Any], types: tuple[str, ...]) -> tuple[object, ...]:
     """What tells the shapes of two waiting workloads apart."""
-    wanted = (p["workers"], p["cores_milli"], p["memory"], p["devices"], p["share"])
+    wanted = (p["workers"], p["workers_min"], p["cores_milli"], p["memory"], p["devices"], p["share"])
     return *wanted, p["data"], p["sites"], p["block"], tuple(_types(p, types))
 
 

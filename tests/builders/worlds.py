@@ -41,12 +41,13 @@ class Left:
 @st.composite
 def worlds(
     draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False,
-    shares: bool = False, tastes: bool = False, blocks: bool = False, yields: bool = False,
+    shares: bool = False, tastes: bool = False, blocks: bool = False, yields: bool = False, elastic: bool = False,
 ) -> World:  # fmt: skip
     """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
     cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes: what sites
     are preferred for, and how much; blocks: nodes stand in some, and work asks for one; yields: some of what runs is of a class
-    that does. None is drawn unless asked for, so that a world without them is the same as it always was."""
+    that does; elastic: most gangs can run with fewer workers, and there are larger ones. None is drawn unless asked for, so that
+    a world without them is the same as it always was."""
     world = World(
         policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12)))
     )
@@ -81,6 +82,10 @@ def worlds(
     if yields:
         for attempt in world.attempts:
             attempt["yields"] = draw(st.booleans())
+    if elastic:
+        for waiting in world.waiting:
+            waiting["workers"] = draw(st.sampled_from((waiting["workers"], 2, 3, 4, 5, 7)))
+            waiting["workers_min"] = draw(st.integers(0, waiting["workers"] - 1))
     return world
 
 

@@ -4,6 +4,7 @@ told why it waits."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from tests.plain.decisions import STARTS, Decisions, Start, assemble
 from tests.plain.funds import Funds
 from tests.plain.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
 from tests.plain.promises import Spot, earliest
-from tests.plain.shapes import Group, Shape, Verdict, Way, groups_of
+from tests.plain.shapes import Group, Shape, Verdict, Way, for_some, groups_of
 from tests.plain.turns import Turns
 from tests.plain.victims import Candidates, Taking, cheapest
 
@@ -133,7 +134,8 @@ class Cycle:
         start = self.done.starts.get(row)
         accelerator = start.way.accelerator if start else group.shape.accelerators[0]
         rate = group.shape.need[0] / 1000 + group.shape.need[DEVICES] * float(self.s.core_rate[accelerator])
-        return group.shape.workers * rate * group.limit_ms / 1000
+        workers = sum(start.seats.counts) if start else group.shape.workers
+        return workers * rate * group.limit_ms / 1000
 
     # -- 2. paying ------------------------------------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ class Cycle:
                 if hold and not self.funds.covers(group.project, accelerator, currency, hold):
                     paid = sites & (self.funds.available(group.project, accelerator, currency) >= hold)
                 if paid.any():
-                    ways.append(Way(alt, accelerator, currency, hold, paid))
+                    ways.append(Way(alt, accelerator, currency, hold, paid, group.wholes[alt][currency]))
         return ways
 
     # -- 3. starting ----------------------------------------------------------------------------------------------------
@@ -170,6 +172,7 @@ class Cycle:
         if spot is None:
             return False
         way, site, seats = spot
+        way = replace(way, hold=for_some(way.whole, sum(seats.counts), group.shape.most))
         masks = self.ground.start(seats, group.shape.need, self.s.now_ms + group.limit_ms)
         self._record(Start(row, way, site, seats, tuple(masks)))
         return True
@@ -188,6 +191,8 @@ class Cycle:
     def _spot(self, group: Group) -> tuple[Way, int, Seats] | None:
         """Where it would start now: on the first of its ways that has room, at the site with the least to spare."""
         shape, end_ms = group.shape, self.s.now_ms + group.limit_ms
+        if shape.workers < shape.most:
+            return self._widest(group)
         for way in group.ways:
             open_sites = self._open(group, way)
             if not open_sites:
@@ -197,6 +202,27 @@ class Cycle:
                 if fit.per_site[site] >= shape.workers:
                     return way, site, self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
                 self._failed(group)[way.alt, site] = self.ground.shortest_alike(end_ms)
+        return None
+
+    def _widest(self, group: Group) -> tuple[Way, int, Seats] | None:
+        """The same for a gang that may have fewer workers than it asks for: on the first alternative that has room for the
+        fewest, with as many as it can pay for at any one site."""
+        shape, end_ms = group.shape, self.s.now_ms + group.limit_ms
+        for alt in range(len(shape.accelerators)):
+            found: list[tuple[int, Way, int, I64]] = []
+            for way in [way for way in group.ways if way.alt == alt]:
+                spare, fit = self.spare(group, way), self.ground.fit(shape.need, way.accelerator, self.ground.layer(end_ms))
+                left = self.funds.available(group.project, way.accelerator, way.currency)
+                for site in sorted(self._open(group, way), key=lambda x: (spare[x], x)):
+                    if fit.per_site[site] < shape.workers:
+                        self._failed(group)[way.alt, site] = self.ground.shortest_alike(end_ms)
+                        continue
+                    counts = range(shape.workers, min(shape.most, int(fit.per_site[site])) + 1)
+                    paid = [n for n in counts if for_some(way.whole, n, shape.most) <= left[site]]
+                    found.append((max(paid), way, site, fit.per_node))
+            if found:
+                workers, way, site, per_node = max(found, key=lambda f: f[0])  # the first of equals
+                return way, site, self.ground.seats(site, per_node, self.ground.empty, workers)
         return None
 
     def spare(self, group: Group, way: Way) -> list[int]:

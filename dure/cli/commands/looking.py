@@ -153,7 +153,7 @@ def _described(run: Run, work: Work) -> dict[str, str]:
         cores=cores_words(demand["cores_milli"], run.texts.lang),
         memory=demand["memory_mib"],
         devices=demand["share_milli"] / 1000 if demand["share_milli"] else demand["devices"],
-        workers=spec["workers"],
+        workers=f"{spec['workers_min']}–{spec['workers']}" if spec.get("workers_min") else spec["workers"],
     )
     return {
         run.t("col.name"): spec["name"],

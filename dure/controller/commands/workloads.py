@@ -166,6 +166,10 @@ def _policy_faults(policy: Policy, spec: WorkloadSpec, array: int) -> Iterator[R
         yield bad("workers", "too_small", limit=1)
     if spec.workers > policy.workers_max:
         yield bad("workers", "too_large", limit=policy.workers_max)
+    if spec.workers_min < 0:
+        yield bad("workers_min", "too_small", limit=0)
+    if spec.workers_min > max(spec.workers, 0):
+        yield bad("workers_min", "too_large", limit=spec.workers)
     if array < 0 or array > policy.array_max:
         yield bad("array", "too_small" if array < 0 else "too_large", limit=1 if array < 0 else policy.array_max)
     if spec.limit_ms and spec.limit_ms < LIMIT_MS_MIN:  # 0: the policy's default

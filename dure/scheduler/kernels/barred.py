@@ -28,9 +28,25 @@ def limits(quota: Quota) -> bool:
 
 @kernel
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
-    """What a gang uses of a type, as quotas count it."""
-    each = demands.each
-    return int((WHOLE * each.devices[c] + each.share[c]) * each.workers[c]) if kind >= 0 else 0
+    """What a gang uses of a type at least, as quotas count it."""
+    return int(_worker_milli(demands, c, kind) * demands.each.workers[c])
+
+
+@kernel
+def _worker_milli(demands: Demands, c: int, kind: int) -> int:
+    return int(WHOLE * demands.each.devices[c] + demands.each.share[c]) if kind >= 0 else 0
+
+
+@kernel
+def most_within(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> int:
+    """How many workers, at most those that it asks for, a project may use more on a type."""
+    most, last = demands.each.most[c], quota.used.shape[1] - 1
+    devices, cores = _worker_milli(demands, c, kind), demands.each.cores[c]
+    if devices > 0:
+        most = min(most, max(0, available(quota, leaf, wide(kind))) // devices)
+    if cores > 0:
+        most = min(most, max(0, available(quota, leaf, last)) // cores)
+    return int(most)
 
 
 @kernel
@@ -64,11 +80,11 @@ def known_beyond(beyond: I64, leaf: int, demands: Demands, c: int) -> bool:
 
 
 @kernel
-def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> None:
+def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int, workers: int) -> None:
     """Count what starts."""
     if kind >= 0:
-        add(quota, leaf, wide(kind), devices_milli(demands, c, kind))
-    add(quota, leaf, quota.used.shape[1] - 1, demands.each.cores[c] * demands.each.workers[c])
+        add(quota, leaf, wide(kind), _worker_milli(demands, c, kind) * workers)
+    add(quota, leaf, quota.used.shape[1] - 1, demands.each.cores[c] * workers)
 
 
 @kernel

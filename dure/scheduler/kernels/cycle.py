@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
-from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, shortest_alike
+from dure.scheduler.kernels.board import LASTS, PROMISES, shortest_alike
+from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import I32, I64, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
@@ -21,7 +22,7 @@ from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stock_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
-from dure.scheduler.kernels.standing import gang_of
+from dure.scheduler.kernels.standing import gang_of, resized
 from dure.scheduler.kernels.state import (
     AHEAD,
     ALTERNATIVE,
@@ -29,7 +30,6 @@ from dure.scheduler.kernels.state import (
     CLAIMED,
     CODE,
     FACT,
-    KEPT_ROOM,
     LOOKED,
     MORE_ROOM,
     NEVER,
@@ -41,14 +41,14 @@ from dure.scheduler.kernels.state import (
     SITE,
     STARTED,
     STARTS,
-    TENURE_ROOM,
     TRIED,
     VICTIMS,
     WORKERS,
     Cycle,
     Memory,
+    too_short,
 )
-from dure.scheduler.kernels.turns import charge, next_row
+from dure.scheduler.kernels.turns import charge, due, next_row
 from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, seat_behind, some_yield
 from dure.scheduler.kernels.waits import TURN
 
@@ -67,7 +67,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
-    demand, share = cycle.demands.each.workers, cycle.demands.each.share
+    demand, share = cycle.demands.each.most, cycle.demands.each.share
     seats, quotas = len(cycle.node), limits(cycle.quota)
     for _ in range(at_most):
         row = used[ROW]
@@ -89,23 +89,12 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             used[ROW] = NOTHING
         else:
             workers = demand[c]
-            if used[ASKING] == 0 and _short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
+            if used[ASKING] == 0 and too_short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
             _turn(cycle, row)
     return REACHED
-
-
-@kernel
-def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
-    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
-    room: as in `Found`."""
-    return bool(
-        used[WORKERS] + workers > room[WORKERS]
-        or board_used[TENURES] + seats > room[TENURE_ROOM]
-        or board_used[KEPT] + seats > room[KEPT_ROOM]
-    )
 
 
 @inlined
@@ -114,9 +103,12 @@ def _turn(cycle: Cycle, row: int) -> None:
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
     rules, memory, found = cycle.rules, cycle.memory, cycle.found
     c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
-    in_time = queue.latest[row] >= board.now
+    in_time, workers = queue.latest[row] >= board.now, demands.each.workers[c]
     if in_time and memory.closed[c] > limit:
-        alt = start_now(cycle, row)
+        if workers < demands.each.most[c]:
+            alt, workers = start_elastic(cycle, row)
+        else:
+            alt = start_now(cycle, row)
         if alt >= 0:
             charged = demands.kind[alt]
     for how in (GENTLY, FORCE):  # the least disruptive first
@@ -130,7 +122,7 @@ def _turn(cycle: Cycle, row: int) -> None:
     if charged < NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.kind[demands.each.kind_ptr[c]]
     if charged >= NOTHING:
-        charge_for(cycle, row, int(charged))
+        charge_for(cycle, row, int(charged), int(workers))
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
@@ -138,21 +130,15 @@ def _turn(cycle: Cycle, row: int) -> None:
 
 
 @kernel
-def charge_for(cycle: Cycle, row: int, kind: int) -> None:
+def charge_for(cycle: Cycle, row: int, kind: int, workers: int) -> None:
     """Charge the project for what a workload gets on a type."""
     each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
     charge(
         cycle.turns, queue.leaf[row],
         due(
-            each.workers[c], each.cores[c], each.devices[c] + each.share[c] / WHOLE, cycle.rules.core_rate[kind], queue.limit[row]
+            workers, each.cores[c], each.devices[c] + each.share[c] / WHOLE, cycle.rules.core_rate[kind], queue.limit[row]
         ),
     )  # fmt: skip
-
-
-@kernel
-def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
-    """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
-    return workers * (cores / 1000 + devices * core_rate) * limit / 1000
 
 
 @inlined
@@ -196,7 +182,7 @@ def start_now(cycle: Cycle, row: int) -> int:
                     return int(alt)
                 if seats > 0:
                     found.used[LOOKED] += board.used[PROMISES] > 0
-                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
+                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, gang.workers)
                     return int(alt)
                 memory.full[alt, site] = alike
                 site = tightest(spare, standings.cost[alt])
@@ -208,15 +194,44 @@ def start_now(cycle: Cycle, row: int) -> int:
 
 
 @kernel
-def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int) -> None:
-    """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down."""
+def start_elastic(cycle: Cycle, row: int) -> tuple[int, int]:
+    """As `start_now`, for a gang that may have fewer workers than it asks for: the alternative, and how many it gets there; -1:
+    none has room for the fewest."""
+    board, queue, demands, memory, found = cycle.board, cycle.queue, cycle.demands, cycle.memory, cycle.found
+    c, end, looked = queue.klass[row], board.now + queue.limit[row], 0
+    first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
+    for alt in range(first, last):
+        currency, site, workers, tried = most_now(cycle, row, alt)
+        looked += tried
+        if site < 0:
+            continue
+        if found.used[ASKING] != 0:
+            found.each.state[row] = STARTED
+            return int(alt), int(workers)
+        low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+        seats = seat(board, low, high, resized(gang_of(demands, c), workers), end, cycle.node, cycle.workers)
+        found.used[LOOKED] += board.used[PROMISES] > 0
+        _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, int(workers))
+        return int(alt), int(workers)
+    if looked > 0:
+        found.used[LOOKED] += board.used[PROMISES] > 0
+        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[first:last])
+    return -1, int(demands.each.workers[c])
+
+
+@kernel
+def _sit(
+    cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int, workers: int
+) -> None:  # fmt: skip
+    """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down. workers: how
+    many there are in all."""
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
     candidates, found, ends = cycle.candidates, cycle.found, cycle.ends
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     made, at = found.used[STARTS], found.used[WORKERS]
-    gang = gang_of(demands, c)
+    gang = resized(gang_of(demands, c), workers)
     if victims == 0:
         written = start(
             board, gang, end, seat_node[:seats], seat_workers[:seats], found.workers.node[at:], found.workers.mask[at:]
@@ -227,9 +242,12 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
             _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
     own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
-    pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
+    pay(
+        purse, queue.project[row], kind, currency, site,
+        part_of(queue.whole[own, currency], workers, wide(demands.each.most[c])),
+    )  # fmt: skip
     if limits(quota):
-        use(quota, wide(queue.leaf[row]), demands, wide(c), kind)
+        use(quota, wide(queue.leaf[row]), demands, wide(c), kind, workers)
     mw = wanted_mw(power, site, kind, gang)
     if victims == 0:
         draw(power, site, board.now, end, mw)
@@ -291,7 +309,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
             if len(board.closed) > 0:
                 board.used[LASTS] = _lasts(candidates, site, ends, queue.limit[row])
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
-            _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
+            _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims), gang.workers)
             _forget(memory, some_yield(candidates))
             return int(alt)
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]

@@ -16,7 +16,9 @@ from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze
 
 FIELDS = tuple(f.name for f in fields(Change) if f.name != "claims")  # cheapest for others first
 NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "share_milli", "limit_ms")
-LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1}
+LEAST = {
+    "limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1, "workers_min": 1,
+}  # fmt: skip
 
 
 # -- changes ----------------------------------------------------------------------------------------------------------------
@@ -49,6 +51,8 @@ def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
         asked = int(getattr(p, name)[row])
         step = 1 if asked <= 8 else max(1, (asked - least) // 7)
         found[name] = [*range(asked - 1, least, -step), least] if asked > least else []
+    if p.workers_min[row]:  # then the fewest keep it waiting, and not the most
+        found["workers"] = []
     found["funds_won"] = [1, 10, 40, 90, 500, 10_000, 1 << 40]
     found["priority"] = [c.name for c in sorted(s.policy.classes, key=lambda c: c.value) if c.value > p.priority[row]]
     return {name: found[name] for name in FIELDS if found[name]}
@@ -153,13 +157,13 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
 # -- what is told of those who wait ----------------------------------------------------------------------------------------------
 
 
-def changed(s: Snapshot) -> Iterator[tuple[int, Change, Plan]]:
+def changed(s: Snapshot, rate: Rater | None = None) -> Iterator[tuple[int, Change, Plan]]:
     """Each that a smallest change is told of, with the plan that it makes: it starts there, and the plan passes the check."""
     for row in range(len(s.pending.ids)):
-        found = suggest(s, row)
+        found = suggest(s, row, rate)
         if found.change is None:
             continue
-        then = apply_change(s, row, found.change)
+        then = apply_change(s, row, found.change, rate)
         p = plan(then)
         assert row in p.start_pending
         assert check(then, p) == ()
