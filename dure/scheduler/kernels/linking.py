@@ -3,12 +3,17 @@ emitted once, with all that it calls in it.
 
 Left alone, numba optimises and emits every kernel by itself, then again within each that calls it, and so on up: one under six
 others is compiled seven times. The two libraries here leave that to the kernel at the top, which halves the time to compile. They
-stand on numba's classes of code libraries and its hook for pipelines; when LLVM works is changed, and not what it is given."""
+stand on numba's classes of code libraries and its hook for pipelines; when LLVM works is changed, and not what it is given.
+
+Nor do most kernels count references. Left alone, each counts up every array that it is given, and down again as it returns: with
+tables of a hundred columns, that was most of a plan's time. A kernel that neither makes an array nor gives one back only borrows
+what its caller holds, and is lowered as numba lowers for devices that know no references."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from numba.core import ir, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import register_pass
@@ -74,6 +79,8 @@ def compiler_of(library: type[_Library]) -> type[Compiler]:
         _name = f"native_lowering_{library.__name__}"
 
         def run_pass(self, state: Any) -> bool:
+            if _borrows(state):
+                state.targetctx = state.targetctx.subtarget(enable_nrt=False)
             state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
             state.library.enable_object_caching()
             return bool(super().run_pass(state))
@@ -86,3 +93,26 @@ def compiler_of(library: type[_Library]) -> type[Compiler]:
             return [passes]
 
     return Own
+
+
+_VIEWS = ("getitem", "static_getitem")
+
+
+def _borrows(state: Any) -> bool:
+    """Whether a kernel neither makes arrays nor gives any back. Views of what it was given are none of its own."""
+
+    def counted(kind: Any) -> bool:
+        return bool(state.targetctx.data_model_manager[kind].contains_nrt_meminfo())
+
+    if counted(state.return_type):
+        return False
+    for what, signature in state.calltypes.items():
+        if signature is None:
+            continue
+        if isinstance(what, ir.Expr):
+            view = what.op in _VIEWS and not any(isinstance(each, types.Array) for each in signature.args[1:])
+            if counted(signature.return_type) and not view:
+                return False
+        elif any(isinstance(each, types.Array) for each in signature.args[1:]):  # an array assigned to a slice may need another
+            return False
+    return True

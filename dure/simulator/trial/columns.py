@@ -49,6 +49,7 @@ JOB: Columns = [
     ("site", np.int32),
     ("kind", np.int32),
     ("claims", np.bool_),  # it got its place in this plan, behind others who have it still
+    ("harms", np.bool_),  # it has the place of another tenant's work
     ("rate", np.float64),  # normalised core-seconds a second, as fair share counts them
     ("worth", np.float64),  # the same, as work that is lost is counted
 ]

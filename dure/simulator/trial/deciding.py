@@ -71,6 +71,7 @@ from dure.simulator.trial.places import (
 F64 = NDArray[np.float64]
 
 TAKES, ASKS = constant(0), constant(1)
+NOTHING_LEAST = constant(0)  # ms of run time
 
 
 @inlined
@@ -273,11 +274,15 @@ def _claim(track: Track, cycle: Cycle, row: int) -> int:
         classes.calm[c] = True
         _reckon(track, c)
         return NOTHING - 1
+    harms = False
     for i in range(found.used[DISPLACED]):
-        track.gone[tally[VICTIMS]] = found.victim[i] // 2
+        victim = found.victim[i] // 2
+        harms |= track.jobs.tenant[victim] != track.jobs.tenant[row]
+        track.gone[tally[VICTIMS]] = victim
         tally[VICTIMS] += 1
     track.jobs.claims[row], kind = True, wide(cycle.demands.kind[alt])
     _got(track, cycle.board, found, cycle.candidates.tenure_ptr, row, kind)
+    track.jobs.harms[row] = harms
     for i in range(tally[ACTIVE]):  # it frees more than it takes, perhaps
         track.classes.stuck[track.active[i]] = False
     _open_all(track)
@@ -386,7 +391,7 @@ def _displaced(track: Track, board: Board, ptr: I64, row: int) -> None:
     """It waits again, with what it has not saved to be done again."""
     jobs, now, cells = track.jobs, track.tally[NOW], board.cells
     saved, started, site = saved_since(track, row), jobs.started[row], wide(jobs.site[row])
-    settle_use(track, row, now)
+    settle_use(track, row, now, NOTHING_LEAST)
     leave(track, board, ptr, row, now)
     stir(track, cells.size, cells.cell.top, site)
     jobs.left[row] -= saved - started

@@ -159,7 +159,7 @@ def _end(track: Track, board: Board, ptr: I64) -> None:
         stir(track, board.cells.size, board.cells.cell.top, wide(jobs.site[rows[i]]))
     sort_by(jobs.end, rows, track.merged, count)
     for i in range(count):
-        settle_use(track, rows[i], jobs.end[rows[i]])
+        settle_use(track, rows[i], jobs.end[rows[i]], track.way.min_run_ms)
         jobs.left[rows[i]] = 0
         if track.way.foresees:
             _learn(track, rows[i])

@@ -108,6 +108,7 @@ def clear_place(board: Board, ptr: I64, row: int) -> None:
 def seated(track: Track, board: Board, ptr: I64, row: int, site: int, kind: int) -> None:
     """A turn has given it a place: it runs from now on, behind others or not."""
     tally, jobs, now, last = track.tally, track.jobs, track.tally[NOW], board.used[TENURES]
+    jobs.harms[row] = False
     ptr[attempt_of(row) + 1] = last
     for tenure in range(ptr[attempt_of(row)], last):
         order_in(board, tenure)
@@ -184,10 +185,14 @@ def _unchain(board: Board, tenure: int) -> None:
 
 
 @kernel
-def settle_use(track: Track, row: int, at: int) -> None:
-    """As it ends: what its tenant used before counts less, and what it used counts."""
+def settle_use(track: Track, row: int, at: int, least: int) -> None:
+    """As it ends: what its tenant used before counts less, and what it used counts. least: what made others leave is charged so
+    much of run time."""
     jobs, tenant = track.jobs, track.tenants[track.jobs.tenant[row]]
-    tenant.use = decayed(track, tenant.use, at - tenant.use_ms) + jobs.rate[row] * (at - jobs.started[row]) / 1000
+    ran = at - jobs.started[row]
+    if jobs.harms[row]:
+        ran = max(ran, least)
+    tenant.use = decayed(track, tenant.use, at - tenant.use_ms) + jobs.rate[row] * ran / 1000
     tenant.use_ms = at
 
 

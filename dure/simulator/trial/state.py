@@ -57,6 +57,7 @@ class Live:
     finish_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # when it is done, if it is left alone
     kind: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # accelerator; -1 none
     site: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    harms: Bool = field(default_factory=lambda: np.zeros(0, np.bool_))  # it has the place of another tenant's guaranteed work
     workers: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     node: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
     mask: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -64,14 +65,14 @@ class Live:
     def keep(self, rows: Bool) -> None:
         seats = np.repeat(rows, self.workers)
         self.node, self.mask = self.node[seats], self.mask[seats]
-        for name in ("job", "started_ms", "finish_ms", "kind", "site", "workers"):
+        for name in ("job", "started_ms", "finish_ms", "kind", "site", "harms", "workers"):
             setattr(self, name, getattr(self, name)[rows])
 
-    def add(self, job: I64, finish_ms: I64, now_ms: int, kind: I32, plan: Plan) -> None:
+    def add(self, job: I64, finish_ms: I64, now_ms: int, kind: I32, harms: Bool, plan: Plan) -> None:
         """Everything that a plan starts."""
         added = {
             "job": job, "started_ms": np.full(len(job), now_ms, np.int64), "finish_ms": finish_ms, "kind": kind,
-            "site": plan.start_site, "workers": np.diff(plan.start_worker_ptr).astype(np.int64), "node": plan.start_node,
+            "site": plan.start_site, "harms": harms, "workers": np.diff(plan.start_worker_ptr).astype(np.int64), "node": plan.start_node,
             "mask": plan.start_mask,
         }  # fmt: skip
         for name, column in added.items():
@@ -100,7 +101,7 @@ class Farm:
         self.trace, self.fleet, self.asks, self.rules, self.policy = trace, fleet, asks, rules, rules.policy()
         fair = rules.order == Order.FAIR
         yielding = [c.value for c in self.policy.classes if c.yields]
-        self._yields: Bool = np.isin(asks.priority, yielding) & fair  # by job; other orders make priorities of their own
+        self.yields: Bool = np.isin(asks.priority, yielding) & fair  # by job; other orders make priorities of their own
         # By job; learned ones when it comes. What may preempt asks for the run that others are guaranteed, as a plane demands.
         self.limit_ms = np.maximum(asks.limit_ms, np.where(urgent(asks.priority) & fair, rules.min_run_ms, 0))
         tenant, names = trace.owners
@@ -152,7 +153,7 @@ class Farm:
     @property
     def yielding(self) -> bool:
         """Whether there is work that makes room for any other."""
-        return bool(self._yields.any())
+        return bool(self.yields.any())
 
     def weight_of(self, job: I64, kind: I32) -> F64:
         """What jobs weigh in fair share while they run on a type, in normalised cores."""
@@ -192,7 +193,7 @@ class Farm:
         job, count, a = live.job, len(live.job), self.asks
         return Attempts(
             ("",) * count, ("",) * count, np.full(count, RUNNING, np.int32), self.tenant[job], priority[job],
-            self.trace.preemptible[job] | self.rules.preempts, self._yields[job], live.started_ms.copy(),
+            self.trace.preemptible[job] | self.rules.preempts, self.yields[job], live.started_ms.copy(),
             live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
             a.share_milli[job],

@@ -160,7 +160,7 @@ class _Trial:
         done = self.live.finish_ms <= self.now_ms
         if done.any():
             at = self.live.finish_ms[done]
-            job = self._leave(done, at)
+            job = self._leave(done, at, least_ms=self.rules.min_run_ms)
             self.end_ms[job] = at
             self.left_ms[job] = 0
             if self._history is not None:
@@ -182,15 +182,17 @@ class _Trial:
         if self._learns and not self.asks.limit_named[job]:
             self.farm.limit_ms[job] = history.limit_ms(job, int(self.asks.limit_ms[job]))
 
-    def _leave(self, rows: Bool, at: I64) -> I64:
-        """These of the live ones are gone; which jobs they are. at: by row that leaves."""
+    def _leave(self, rows: Bool, at: I64, *, least_ms: int = 0) -> I64:
+        """These of the live ones are gone; which jobs they are. at: by row that leaves. least_ms: for what made others leave, at
+        least so much is charged."""
         live = self.live
         job, kind, ran = live.job[rows], live.kind[rows], at - live.started_ms[rows]
         sat = (at > live.started_ms[rows]) | (live.finish_ms[rows] == live.started_ms[rows])  # a job of no length has been there
         self.parts.append((job[sat], live.started_ms[rows][sat], at[sat], live.site[rows][sat], kind[sat]))
         self.attained[job] += ran * self.width[job]
         order = np.argsort(at, kind="stable")
-        weight = self.farm.weight_of(job, kind) * ran / 1000
+        due = np.where(live.harms[rows], np.maximum(ran, least_ms), ran)
+        weight = self.farm.weight_of(job, kind) * due / 1000
         for i in order.tolist():  # as each ends: what was used before it counts less
             tenant = self.farm.tenant[job[i]]
             self.use[tenant] = self._decayed(tenant, int(at[i])) + weight[i]
@@ -210,8 +212,9 @@ class _Trial:
             waiting, priority = self._ordered(), self._priority()
             world = self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, self._preempts, self._use())
             made = plan(world, reasons=False)
+            harms = self._harms(made, waiting)
             self._preempt(made)
-            self._start(made, waiting)
+            self._start(made, waiting, harms)
             if not len(made.victim_attempt):
                 return
 
@@ -274,12 +277,21 @@ class _Trial:
         self.start_ms[first] = -1  # it has not run at all
         self.waiting = np.concatenate([self.waiting, job])
 
-    def _start(self, plan: Plan, waiting: I64) -> None:
+    def _harms(self, plan: Plan, waiting: I64) -> Bool:
+        """By start: whether work of another tenant that is guaranteed a run leaves for it."""
+        found = np.zeros(len(plan.start_pending), np.bool_)
+        start = np.repeat(np.arange(len(found)), np.diff(plan.start_victim_ptr))
+        tenant, victim = self.farm.tenant, self.live.job[plan.victim_attempt]
+        theirs = (tenant[victim] != tenant[waiting[plan.start_pending[start]]]) & ~self.farm.yields[victim]
+        found[start[theirs]] = True
+        return found
+
+    def _start(self, plan: Plan, waiting: I64, harms: Bool) -> None:
         job = waiting[plan.start_pending]
         if not len(job):
             return
         _, kinds = self.farm.kinds_of(self.asks.kind_choice[waiting])
-        self.live.add(job, self.now_ms + self.left_ms[job], self.now_ms, kinds[plan.start_alternative], plan)
+        self.live.add(job, self.now_ms + self.left_ms[job], self.now_ms, kinds[plan.start_alternative], harms, plan)
         self.start_ms[job] = np.where(self.start_ms[job] < 0, self.now_ms, self.start_ms[job])
         self.waiting = self.waiting[~np.isin(self.waiting, job)]
 
