@@ -109,6 +109,8 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
         found["topology"] = change["topology"]
     if change["accelerators"]:
         found["resources.accelerators"] = list(change["accelerators"])
+        if workload["spec"]["demand"].get("speeds"):  # they are of types that it does not name any more
+            found["resources.speeds"] = None
     if change["limit_ms"]:  # of the plan: it counts the grace period in
         found["limit"] = f"{change['limit_ms'] - workload['spec']['grace_ms']}ms"
     if change["memory_mib"]:
@@ -173,4 +175,6 @@ def smallest_change_command(run: Run, answer: Plain) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(value) + "]"
+    if value is None:
+        return "null"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dure.model.accelerators import Speed
+
 # `WorkloadSpec.topology`, besides "", which asks for nothing
 BLOCK = "block"  # all workers in one topology block, or on one node
 ANYWHERE = "any"  # what "" is called where a word is needed
@@ -86,6 +88,7 @@ class Demand:
     devices: int = 0  # whole ones
     share_milli: int = 0  # or so many thousandths of one, below 1000, beside others
     accelerators: tuple[str, ...] = ()  # accepted types, best first; empty where it wants devices means any
+    speeds: tuple[Speed, ...] = ()  # of these, against the first; of one that is not here as fast as that
 
     @property
     def devices_milli(self) -> int:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
-from dure.scheduler.check_power import power_faults
+from dure.scheduler.check_power import limit_of, power_faults
 from dure.scheduler.check_quota import over_quota
 from dure.scheduler.plan import WAIT_CODES, Plan
 from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, FOREVER_MS, RUNNING, STOPPING, Snapshot
@@ -85,7 +85,7 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
         yield "columns of starts differ in length"
     if len(p.reserve_mask) != len(p.reserve_node):
         yield "columns of promised places differ in length"
-    if {len(p.reserve_ms), len(p.reserve_site)} != {promises} or p.wait_facts.shape != (waits, 4):
+    if {len(p.reserve_ms), len(p.reserve_site), len(p.reserve_alternative)} != {promises} or p.wait_facts.shape != (waits, 4):
         yield "columns of promises or reasons differ in length"
     for name, column, size in (
         ("start_pending", p.start_pending, len(s.pending.ids)),
@@ -96,6 +96,7 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
         ("victim_attempt", p.victim_attempt, len(s.attempts.ids)),
         ("reserve_pending", p.reserve_pending, len(s.pending.ids)),
         ("reserve_site", p.reserve_site, len(s.sites.ids)),
+        ("reserve_alternative", p.reserve_alternative, len(s.alternatives.accelerator)),
         ("reserve_node", p.reserve_node, len(s.nodes.ids)),
     ):
         if ((column < 0) | (column >= size)).any():
@@ -149,15 +150,15 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
 
 def _deadlines(s: Snapshot, p: Plan, ends: list[int]) -> Iterator[str]:
     """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
-    limit, deadline = s.pending.limit_ms.tolist(), s.pending.deadline_ms.tolist()
+    deadline = s.pending.deadline_ms.tolist()
     if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
         return
     for i, row in enumerate(p.start_pending.tolist()):
         leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        if max(leave, default=s.now_ms) + limit[row] > deadline[row]:
+        if max(leave, default=s.now_ms) + limit_of(s, row, int(p.start_alternative[i])) > deadline[row]:
             yield f"{s.pending.ids[row]} starts too late to be over by its deadline"
-    for row, at_ms in zip(p.reserve_pending.tolist(), p.reserve_ms.tolist(), strict=True):
-        if at_ms + limit[row] > deadline[row]:
+    for i, row in enumerate(p.reserve_pending.tolist()):
+        if int(p.reserve_ms[i]) + limit_of(s, row, int(p.reserve_alternative[i])) > deadline[row]:
             yield f"{s.pending.ids[row]} is promised a moment that is too late for its deadline"
 
 
@@ -260,12 +261,13 @@ def _world(s: Snapshot, p: Plan, ends: list[int]) -> dict[int, Node]:
                 world[node].stays.append(Stay(kind, ends[i], load, mask, share=share))
     for i, row in enumerate(p.start_pending.tolist()):
         leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        kind, end = "claims" if leave else "holds", max(leave, default=s.now_ms) + int(s.pending.limit_ms[row])
+        limit = limit_of(s, row, int(p.start_alternative[i]))
+        kind, end = "claims" if leave else "holds", max(leave, default=s.now_ms) + limit
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
             world[node].starts.append(Stay(kind, end, _load(s, row), mask, share=int(s.pending.share_milli[row])))
     for i, row in enumerate(p.reserve_pending.tolist()):
         at_ms, share = int(p.reserve_ms[i]), int(s.pending.share_milli[row])
-        end = at_ms + int(s.pending.limit_ms[row])
+        end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
         for node, mask in _seats(p.reserve_worker_ptr, p.reserve_node, p.reserve_mask, i):
             world[node].promises.append(Stay("promised", end, _load(s, row), mask, at_ms, share))
     return world
@@ -319,6 +321,12 @@ def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
             yield f"{name} is promised places that do not hold it whole"
         if s.pending.block[row] and not _in_one_block(s, nodes):
             yield f"{name} is promised places in several topology blocks"
+        alternative = int(p.reserve_alternative[i])
+        type_ = int(s.alternatives.accelerator[alternative])
+        if not s.pending.alt_ptr[row] <= alternative < s.pending.alt_ptr[row + 1]:
+            yield f"{name} is promised an alternative that is not its own"
+        elif type_ >= 0 and any(s.nodes.accelerator[n] != type_ for n in nodes):
+            yield f"{name} is promised places with another accelerator"
 
 
 def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:

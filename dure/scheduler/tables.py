@@ -38,7 +38,17 @@ from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, I64, Pending, Snapshot, fewest, unused_shape
+from dure.scheduler.snapshot import (
+    DEPENDENCY_MET,
+    FOREVER_MS,
+    I32,
+    I64,
+    Bool,
+    Snapshot,
+    fewest,
+    limits_ms,
+    unused_shape,
+)
 
 
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
@@ -144,18 +154,27 @@ def node_models(s: Snapshot) -> Models:
     return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
 
 
-def latest_starts(p: Pending) -> I64:
-    """The last moment at which each may start and be over by its deadline; `NEVER`: at any."""
-    latest: I64 = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - p.limit_ms, NEVER)
-    return latest
-
-
 def _queue(s: Snapshot, of: I32) -> Queue:
     p = s.pending
+    shortest, uneven, more = _limits(s)
+    latest = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - shortest, NEVER)
     return Queue(
-        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, latest_starts(p),
-        p.alt_ptr.astype(np.int64), _fewest_holds(s), s.alternatives.hold,
+        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, shortest, uneven, latest,
+        p.alt_ptr.astype(np.int64), more, _fewest_holds(s), s.alternatives.hold,
     )  # fmt: skip
+
+
+def _limits(s: Snapshot) -> tuple[I64, Bool, I64]:
+    """By row the shortest limit, and whether alternatives have some of their own; and by alternative by how much it is longer
+    than that of its row. Mostly none has: then the first is the column itself."""
+    p, more = s.pending, np.zeros(len(s.alternatives.accelerator), np.int64)
+    if not s.alternatives.limit_ms.any():
+        return p.limit_ms, np.zeros(len(p.ids), np.bool_), more
+    first, of_row = p.alt_ptr[:-1], np.repeat(p.limit_ms, np.diff(p.alt_ptr))
+    more = limits_ms(s) - of_row
+    shortest = p.limit_ms + np.minimum.reduceat(more, first)
+    shortest.flags.writeable = False  # as is the column of a snapshot: kernels are compiled for either
+    return shortest, np.logical_or.reduceat(more != 0, first), more
 
 
 def _fewest_holds(s: Snapshot) -> I64:

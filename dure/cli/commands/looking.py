@@ -148,6 +148,7 @@ def _quoted(run: Run, row: Mapping[str, Any]) -> str:
 def _described(run: Run, work: Work) -> dict[str, str]:
     """What its owner said of it."""
     spec, demand = work.spec, work.spec["demand"]
+    speeds = {s["accelerator"]: s["milli"] / 1000 for s in demand.get("speeds", ())}
     needs = run.t(
         "show.needs",
         cores=cores_words(demand["cores_milli"], run.texts.lang),
@@ -160,7 +161,7 @@ def _described(run: Run, work: Work) -> dict[str, str]:
         run.t("col.project"): work.project,
         run.t("col.command"): " ".join(spec["command"]),
         run.t("col.needs"): needs,
-        run.t("col.accelerators"): ", ".join(demand["accelerators"]),
+        run.t("col.accelerators"): ", ".join(f"{a} ({speeds[a]:g}×)" if a in speeds else a for a in demand["accelerators"]),
         run.t("col.limit"): run.texts.duration(spec["limit_ms"]),
         run.t("col.priority"): spec["priority"],
     }

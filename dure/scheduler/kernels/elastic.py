@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dure.scheduler.kernels.barred import limits, most_within, within
 from dure.scheduler.kernels.board import shortest_alike
+from dure.scheduler.kernels.ground import Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import may_draw, wanted_mw
 from dure.scheduler.kernels.purse import held
 from dure.scheduler.kernels.seat import fitting
 from dure.scheduler.kernels.sites import tightest, weigh
 from dure.scheduler.kernels.standing import gang_of, resized
-from dure.scheduler.kernels.state import Cycle
+from dure.scheduler.kernels.state import Cycle, limit_on, too_late
 
 ONE = constant(1)  # worker
 
@@ -33,10 +34,13 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
     takes that is payable, of equals in the usual order; site -1: none takes the fewest. And how many sites were looked at."""
     board, queue, demands, rules, cells = cycle.board, cycle.queue, cycle.demands, cycle.rules, cycle.board.cells
     quota, standings, memory, spare = cycle.quota, cycle.standings, cycle.memory, cycle.free
-    c, limit, kind, leaf = queue.klass[row], queue.limit[row], wide(cycle.demands.kind[alt]), wide(cycle.queue.leaf[row])
+    c, kind, leaf = queue.klass[row], wide(cycle.demands.kind[alt]), wide(cycle.queue.leaf[row])
     gang, own = gang_of(demands, c), queue.alt_ptr[row] + alt - demands.each.kind_ptr[c]
+    limit = limit_on(queue, row, own)
     asked, looked, paid, where, best = wide(demands.each.most[c]), 0, -1, -1, gang.workers - 1
-    most, alike = asked, limit if len(board.closed) > 0 else shortest_alike(board, limit)
+    most, alike = asked, shortest_alike(board, limit)
+    if too_late(queue, row, board.now + limit):
+        return -1, -1, 0, 0
     if limits(quota):
         if not within(quota, memory.beyond, leaf, demands, wide(c), kind):
             return -1, -1, 0, 0
@@ -53,7 +57,7 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
         site = tightest(spare, standings.cost[alt])
         while site >= 0 and best < most:
             pays = _affordable(queue.whole[own, currency], asked, wide(funds[site]), gang.workers, most)
-            workers = _workers_at(cycle, row, alt, site, pays, alike)
+            workers = _workers_at(cycle, alt, site, gang, pays, limit, alike)
             if workers > best:
                 paid, where, best = currency, site, workers
             site = tightest(spare, standings.cost[alt])
@@ -73,14 +77,13 @@ def _affordable(hold: int, asked: int, funds: int, fewest: int, most: int) -> in
 
 
 @kernel
-def _workers_at(cycle: Cycle, row: int, alt: int, site: int, most: int, alike: int) -> int:
+def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit: int, alike: int) -> int:
     """The most workers that a site has power and room for; fewer than it needs are none. That is remembered as in `start_now`."""
-    board, queue, demands, power, memory = cycle.board, cycle.queue, cycle.demands, cycle.power, cycle.memory
-    c, end, kind = queue.klass[row], board.now + queue.limit[row], wide(demands.kind[alt])
-    gang = gang_of(demands, c)
+    board, power, memory = cycle.board, cycle.power, cycle.memory
+    end, kind = board.now + limit, wide(cycle.demands.kind[alt])
     fewest, each = gang.workers, wanted_mw(power, site, kind, resized(gang, ONE))
     if not may_draw(power, site, board.now, end, each * fewest):
-        memory.full[alt, site] = queue.limit[row]
+        memory.full[alt, site] = limit
         return 0
     while fewest < most:
         middle = (fewest + most + 1) // 2

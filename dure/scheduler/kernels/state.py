@@ -44,11 +44,26 @@ class Queue(NamedTuple):
     leaf: I32  # its project's share
     priority: I64
     preempts: Bool
-    limit: I64
-    latest: I64  # the last moment at which it may start, `NEVER` for any
+    limit: I64  # on its first alternative
+    shortest: I64  # on that on which it is shortest
+    uneven: Bool  # whether its alternatives have limits of their own
+    latest: I64  # the last moment at which it may start there, `NEVER` for any
     alt_ptr: I64
+    more: I64  # by alternative: by how much its limit is longer than `limit`
     hold: I64  # shape (alternatives, currencies), for the fewest workers; -1: not payable so
     whole: I64  # likewise, for as many as are asked for
+
+
+@kernel
+def limit_on(queue: Queue, row: int, own: int) -> int:
+    """own: one of its alternatives, in the queue's columns."""
+    return int(queue.limit[row] + queue.more[own])
+
+
+@kernel
+def too_late(queue: Queue, row: int, end: int) -> bool:
+    """Whether it would be over behind its deadline."""
+    return bool(end > queue.latest[row] + queue.shortest[row])
 
 
 class Rules(NamedTuple):

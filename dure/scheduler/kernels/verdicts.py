@@ -11,7 +11,7 @@ from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stock, blocked, by_time, delayed, merged, shortage, stock_of
-from dure.scheduler.kernels.state import CODE, FACT, PROMISED, STARTED, Cycle
+from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.waits import (
     CORES,
     DEPENDENCY,
@@ -69,20 +69,21 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
             sites = found
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
         if code[row] == TURN and queue.latest[row] < board.now:
-            code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.limit[row], queue.limit[row]
+            code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
         if code[row] == TURN and limits(cycle.quota):
             code[row] = over_quota(cycle.quota, openings[queue.leaf[row]], wide(queue.leaf[row]), demands, wide(c), sites, told)
         if code[row] != TURN:
             continue
-        end = board.now + queue.limit[row]
+        end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
+        everywhere = everywhere and not queue.uneven[row]  # what is learned is of one limit for all
         if not everywhere:
-            code[row] = blocked(board, order, stock, whole, cycle.low, cycle.high, demands, c, sites, end, told)
+            code[row] = blocked(board, order, stock, whole, cycle.low, cycle.high, demands, c, sites, end, more, told)
         else:
             if learned[c] == UNKNOWN:
-                learned[c] = _learn(cycle, order, stock, whole, c, sites, learned_facts[c])
+                learned[c] = _learn(cycle, order, stock, whole, c, sites, more, learned_facts[c])
             code[row] = _remembered(pending, moments, order, learned[c], learned_facts[c], end, told)
         if code[row] == TURN and not (everywhere and end <= clear[c]):
-            code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, told)
+            code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, more, told)
             if code[row] == TURN and everywhere:
                 clear[c] = end
         if code[row] == TURN:
@@ -115,11 +116,11 @@ def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> i
 
 
 @inlined
-def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: Bool, told: I64) -> int:
+def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: Bool, more: I64, told: I64) -> int:
     """The code of a shortage; or `TURN`, with the place in `order` of the first promise that a start now would delay."""
     code = shortage(cycle.board, stock, whole, cycle.low, cycle.high, cycle.demands, c, sites, told)
     if code == TURN:
-        told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order))
+        told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order), NEVER, more)
     return code
 
 

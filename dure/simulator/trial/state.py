@@ -72,8 +72,8 @@ class Live:
         """Everything that a plan starts."""
         added = {
             "job": job, "started_ms": np.full(len(job), now_ms, np.int64), "finish_ms": finish_ms, "kind": kind,
-            "site": plan.start_site, "harms": harms, "workers": np.diff(plan.start_worker_ptr).astype(np.int64), "node": plan.start_node,
-            "mask": plan.start_mask,
+            "site": plan.start_site, "harms": harms, "workers": np.diff(plan.start_worker_ptr).astype(np.int64),
+            "node": plan.start_node, "mask": plan.start_mask,
         }  # fmt: skip
         for name, column in added.items():
             setattr(self, name, np.concatenate([getattr(self, name), column]))
@@ -208,10 +208,11 @@ class Farm:
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
             self.limit_ms[job], a.block[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
             np.full(count, FOREVER_MS), np.zeros(count + 1, np.int32), np.zeros(0, np.int32), np.zeros(count, np.int64),
+            np.zeros(count, np.int64),
         )  # fmt: skip
 
     def _alternatives(self, job: I64) -> Alternatives:
         _, kinds = self.kinds_of(self.asks.kind_choice[job])
         hold = np.full((len(kinds), len(CURRENCIES)), -1, np.int64)
         hold[:, 0] = 0
-        return Alternatives(kinds, hold)
+        return Alternatives(kinds, hold, np.zeros(len(kinds), np.int64))

@@ -88,15 +88,6 @@ def test_a_job_file_is_submitted_with_its_code_and_options_win(shell: Shell) -> 
     assert shell.json("cancel", answer["array_id"], who="alice")["elements"] == 3
 
 
-def test_a_gang_that_can_run_with_fewer_is_submitted_shown_and_submitted_again(shell: Shell) -> None:
-    answer = shell.json("submit", "--workers", "4", "--workers-min", "2", "--", "true", who="alice")
-    assert shell.json("show", answer["ids"][0], who="alice")["spec"]["workers_min"] == 2
-    assert "2–4 worker(s)" in shell.run("show", answer["ids"][0], who="alice")
-    refused = shell.run("submit", "--workers", "4", "--workers-min", "5", "--", "true", who="alice", expect=Exit.REFUSED)
-    assert "workers_min" in refused and "at most 4" in refused
-    shell.json("cancel", answer["ids"][0], who="alice")
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
