@@ -86,7 +86,8 @@ def over_quota(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     limited = cohorts_of(snapshot)
     for i, row in enumerate(plan.start_pending.tolist() if limited else ()):
         leaf = int(snapshot.projects.share[snapshot.pending.project[row]])
-        for column, amount in _wanted(snapshot, row, int(plan.start_alternative[i])):
+        workers = int(plan.start_worker_ptr[i + 1] - plan.start_worker_ptr[i])
+        for column, amount in _wanted(snapshot, row, int(plan.start_alternative[i]), workers):
             if column not in limited:
                 continue
             left = max(0, limited[column].available(leaf))
@@ -98,9 +99,9 @@ def over_quota(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             limited[column].take(leaf, amount)
 
 
-def _wanted(s: Snapshot, row: int, alternative: int) -> Iterator[tuple[int, int]]:
-    """By column of Quotas, in thousandths."""
-    workers, accelerator = int(s.pending.workers[row]), int(s.alternatives.accelerator[alternative])
+def _wanted(s: Snapshot, row: int, alternative: int, workers: int) -> Iterator[tuple[int, int]]:
+    """By column of Quotas, in thousandths, of so many workers."""
+    accelerator = int(s.alternatives.accelerator[alternative])
     if accelerator >= 0:
         yield accelerator, workers * int(s.pending.devices[row] * MILLI + s.pending.share_milli[row])
     yield len(s.accelerators), workers * int(s.pending.cores_milli[row])

@@ -15,6 +15,7 @@ from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
+from dure.scheduler.kernels.state import limit_on, too_late
 from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
@@ -72,7 +73,7 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
     if own[0] == WAIT_CODE[ReasonKind.QUOTA_REACHED]:  # what ends of its own project is its own again
         return next(_endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row]), None)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
-    in_time_ms = int(min(s.pending.deadline_ms[row] - s.pending.limit_ms[row], FOREVER_MS - 1))  # what comes later helps nobody
+    in_time_ms = int(min(asked.cycle.queue.latest[0], FOREVER_MS - 1))  # what comes later helps nobody
     before_ms = int(plan.reserve_ms[promised[0]]) if promised else in_time_ms + 1
     forced = by_force(planning, asked, row, before_ms)
     if forced is not None:
@@ -164,10 +165,8 @@ class Later:
         ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
         self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
-        used = board.used.copy()
-        last_ms = int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
-        used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
-        self._board = board._replace(used=used, ground=ground, cells=board.cells._replace(node=node))
+        self._at_ms, self._last_ms = at_ms, int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
+        self._board = board._replace(used=board.used.copy(), ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
         self._hows = (GENTLY, FORCE) if asked.cycle.queue.preempts[0] else (GENTLY,)
@@ -193,8 +192,13 @@ class Later:
         return sorted((sum(lost[v] for v in victims), len(victims), site, victims) for victims, site in found if victims)
 
     def _parts(self, alt: int, site: int) -> Iterator[tuple[int, int]]:
-        """The runs of cells of a site in one of which it has to sit."""
+        """The runs of cells of a site in one of which it has to sit, if it would be over in time there; the board is told how
+        long a claim would last."""
         cycle, kind = self._asked.cycle, self._asked.kinds[alt]
+        limit_ms = limit_on(cycle.queue, 0, alt)
+        self._board.used[LASTS] = min(self._last_ms + limit_ms, int(FOREVER_MS))
+        if too_late(cycle.queue, 0, self._at_ms + limit_ms):
+            return iter(())
         low, high = int(cycle.low[site, kind]), int(cycle.high[site, kind])
         step = parts(self._gang, low, high)
         return ((part, part + step) for part in range(low, high, step))
