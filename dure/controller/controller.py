@@ -15,6 +15,7 @@ from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
+from dure.controller.lifecycle import reclaimed
 from dure.controller.openings import with_opening
 from dure.controller.quotas import QuotasAnswer, answer_quotas
 from dure.controller.rules import not_found
@@ -335,7 +336,7 @@ class Controller:
         if workload.cancel_asked_ms:
             reason = Reason.of(ReasonKind.BEING_CANCELLED)
         else:
-            reason = Reason.of(ReasonKind.MAKES_ROOM, **({"by": row.beneficiary} if row.beneficiary else {}))
+            reason = Reason.of(ReasonKind.MAKES_ROOM, **({"by": row.beneficiary} if row.beneficiary else {}), **reclaimed(row))
         return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
 
     def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:

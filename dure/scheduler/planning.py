@@ -136,6 +136,7 @@ class Planning:
             start_mask=found.workers.mask[: used[WORKERS]].copy(),
             start_victim_ptr=found.starts.victim[: starts + 1].astype(np.int32),
             victim_attempt=found.victim[: used[VICTIMS]].copy(),
+            start_reclaims=found.starts.reclaims[:starts].copy(),
             reserve_pending=promises.pending[:made].copy(),
             reserve_ms=promises.at[:made].copy(),
             reserve_site=found.promised[:made, SITE].astype(np.int32),

@@ -236,6 +236,7 @@ TEXTS: dict[str, str] = {
     "why.next.victim_leaves": "Next: {subject} is making room for it now; its grace ends at {when}.",
     "why.next.victim_leaves.more":
         "Next: {subject} and {more} others are making room for it now; the last grace ends at {when}.",
+    "why.next.deadline_passes": "Nothing that is known helps in time: after {when} it is too late to be over by its deadline.",
     "why.next.award_opens": "Next: award {subject} opens at {when}.",
     "why.next.others": "Next: somebody else's work makes room by {when} at the latest.",
     "why.paste": "To do so:",

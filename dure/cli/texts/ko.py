@@ -237,6 +237,7 @@ TEXTS: dict[str, str] = {
     "why.next.preemption.more": "다음: 보장된 실행 시간이 끝나는 {when}에 {subject} 외 {more}개에 자리를 비우라고 요청합니다.",
     "why.next.victim_leaves": "다음: {subject|이/가} 지금 자리를 비우고 있으며 유예 시간은 {when}에 끝납니다.",
     "why.next.victim_leaves.more": "다음: {subject} 외 {more}개가 지금 자리를 비우고 있으며 마지막 유예는 {when}에 끝납니다.",
+    "why.next.deadline_passes": "제때 도움이 될 일은 알려진 것이 없습니다. {when}까지 시작하지 못하면 기한을 맞출 수 없습니다.",
     "why.next.award_opens": "다음: 바우처 {subject|이/가} {when}에 열립니다.",
     "why.next.others": "다음: 늦어도 {when}에 다른 이용자의 작업이 자리를 비웁니다.",
     "why.paste": "그렇게 하려면:",

@@ -125,6 +125,29 @@ def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, sh
 
 
 @kernel
+def leave_by(board: Board, tenure: int, end: int) -> None:
+    """One that was there from the beginning is gone earlier than by its limit: in `order` it moves forward within its cell."""
+    t, order, cell = board.tenures, board.order, board.cells.node.cell[board.tenures.node[tenure]]
+    if cell < 0:
+        t.end[tenure] = end
+        return
+    first, at = board.cells.cell.settled[cell], board.cells.cell.settled[cell + 1]
+    while first < at:  # it stands behind all that end before it
+        middle = (first + at) // 2
+        if t.end[order[middle]] < t.end[tenure]:
+            first = middle + 1
+        else:
+            at = middle
+    while order[at] != tenure:
+        at += 1
+    t.end[tenure] = end
+    while at > board.cells.cell.settled[cell] and t.end[order[at - 1]] > end:
+        order[at] = order[at - 1]
+        at -= 1
+    order[at] = tenure
+
+
+@kernel
 def has_of_each(board: Board, tenure: int) -> int:
     """Thousandths that a tenure has of each device in its mask."""
     share = board.tenures.share[tenure]

@@ -189,9 +189,7 @@ def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, m
 
 @kernel
 def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> bool:
-    """Whether a claim may take the place of these."""
-    if not limited(power, site):
-        return True
+    """Whether a claim may take the place of these, at a site that is limited."""
     i = power.site.first[site]
     while i != NONE:
         moment, most = power.moments[i, AT], power.moments[i, MOST]
