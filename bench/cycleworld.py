@@ -79,9 +79,11 @@ def snapshot_of(world: CycleWorld) -> Snapshot:
                 waiting.preemptible, waiting.submit_ms, waiting.submit_ms, np.zeros(jobs, np.int32), waiting.workers,
                 waiting.cores_milli, waiting.memory_mib, waiting.devices, waiting.limit_ms, np.zeros(jobs, np.bool_),
                 _shapes(world), site_ptr, site_row, alt_ptr, waiting.share_milli.astype(np.int64),
-                np.full(jobs, FOREVER_MS),                 np.zeros(jobs + 1, np.int32), np.zeros(0, np.int32),
+                np.full(jobs, FOREVER_MS), np.zeros(jobs + 1, np.int32), np.zeros(0, np.int32), np.zeros(jobs, np.int64),
+                np.zeros(jobs, np.int64),
             ),
-            alternatives=Alternatives(alt, hold), projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
+            alternatives=Alternatives(alt, hold, np.zeros(len(alt), np.int64)),
+            projects=Projects(world.quotas.names, _leaves(world)), shares=_shares(world),
             awards=Awards(
                 tuple(map(str, range(queues))), np.arange(queues, dtype=np.int32), np.zeros(queues, np.int32),
                 np.full(queues, AWARD_WON), np.full(queues, FOREVER_MS), np.ones((queues, len(sites)), np.bool_),

@@ -11,12 +11,14 @@ from dure.api import forms
 from dure.api.jobfile import Body, Id, Job, Slug, Word
 from dure.api.units import Count, EndMs, StartMs, fault
 from dure.controller.commands.traits import CARBON_MAX, DATASETS_MAX, POWER_PRICE_MAX
+from dure.model.accelerators import SPEED_MILLI_MAX, Speed
 from dure.model.envelope import WATTS_MAX
 from dure.model.policy import (
     NO_LIMIT,
     PRICE_PERMILLE_MAX,
     QUOTA_MILLI_MAX,
     QUOTAS_MAX,
+    SPEEDS_MAX,
     WEIGHT_MAX,
     Policy,
     Preference,
@@ -250,6 +252,13 @@ class PreferenceIn(Body):
     most: int = Field(default=NO_LIMIT, ge=NO_LIMIT, le=10**9, description="work starts nowhere that lacks more; -1: no bound")
 
 
+class SpeedIn(Body):
+    """How fast work runs on a type, against the other types of the list."""
+
+    accelerator: Word
+    milli: int = Field(ge=1, le=SPEED_MILLI_MAX, description="thousandths of any measure that is the same for all")
+
+
 class PolicyIn(Body):
     """The whole policy. Classes and prices have to be given, all of them; of the others, what is left out takes its first value,
     not that of the policy in force."""
@@ -260,6 +269,7 @@ class PolicyIn(Body):
     prices: list[PriceIn] = Field(max_length=1000)
     quotas: list[QuotaIn] = Field(default=[], max_length=QUOTAS_MAX)
     preferences: list[PreferenceIn] = Field(default=[PreferenceIn(taste=Taste.DATA, weight=1000)], max_length=len(Taste))
+    speeds: list[SpeedIn] = Field(default=[], max_length=SPEEDS_MAX)
     limit_ms_default: int = Field(default=3_600_000, ge=1000, le=MS_MAX)
     limit_ms_max: int = Field(default=1_209_600_000, ge=1000, le=MS_MAX)
     min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
@@ -278,9 +288,10 @@ class PolicyIn(Body):
 
     def policy(self) -> Policy:
         """The record, whose id and version the controller gives."""
-        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices", "quotas", "preferences"})
+        plain = self.model_dump(exclude={"based_on", "free", "classes", "prices", "quotas", "preferences", "speeds"})
         classes = tuple(PriorityClass(**c.model_dump()) for c in self.classes)
         prices = tuple(Price(**p.model_dump()) for p in self.prices)
         quotas = tuple(Quota(**q.model_dump()) for q in self.quotas)
         preferences = tuple(Preference(**p.model_dump()) for p in self.preferences)
-        return Policy(classes=classes, prices=prices, quotas=quotas, preferences=preferences, **plain)
+        speeds = tuple(Speed(**s.model_dump()) for s in self.speeds)
+        return Policy(classes=classes, prices=prices, quotas=quotas, preferences=preferences, speeds=speeds, **plain)

@@ -9,7 +9,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dure.api import forms
-from dure.api.units import CoresMilli, Count, DevicesMilli, DurationMs, EndMs, LimitMs, MemoryMib, PositiveDurationMs, fault
+from dure.api.units import (
+    CoresMilli,
+    Count,
+    DevicesMilli,
+    DurationMs,
+    EndMs,
+    LimitMs,
+    MemoryMib,
+    PositiveDurationMs,
+    SpeedMilli,
+    fault,
+)
+from dure.model.accelerators import Speed
 from dure.model.calendar import duration_text
 from dure.model.workload import ANYWHERE, Demand, WorkloadSpec
 
@@ -91,6 +103,13 @@ def _environment(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
+def _speeds(speeds: dict[str, int]) -> dict[str, int]:
+    for name in speeds:
+        if not forms.WORD.fits(name):
+            raise fault("bad_format", of=f"resources.speeds.{name[:64]}", example="a100")
+    return speeds
+
+
 _COMMAND_SCHEMA = {
     "anyOf": [
         {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 4096},
@@ -107,6 +126,9 @@ Command = Annotated[
 Environment = Annotated[dict[str, str], Field(max_length=ENV_MAX), AfterValidator(_environment)]
 
 
+Speeds = Annotated[dict[str, SpeedMilli], AfterValidator(_speeds)]
+
+
 class Resources(Body):
     """What one worker needs."""
 
@@ -116,6 +138,9 @@ class Resources(Body):
         default=0, description="accelerator devices of one worker: whole ones, at most 64, or a share of one such as 0.5"
     )
     accelerators: list[Word] = Field(default=[], max_length=16, description="accepted types, best first; empty: any")
+    speeds: Speeds = Field(
+        default={}, max_length=16, description="how fast it runs on accepted types, measured against the first; absent: as fast"
+    )
 
 
 class Job(Body):
@@ -131,6 +156,9 @@ class Job(Body):
     resources: Resources = Field(default=Resources(), description="what one worker needs")
     workers: Count = Field(
         default=1, ge=1, description="more than 1: a gang, whole or absent; at most `workers_max` of the policy"
+    )
+    workers_min: Count = Field(
+        default=0, ge=0, description="the fewest it can run with, at most `workers`: it starts with as many as there are; 0: all"
     )
     array: Count | None = Field(
         default=None, ge=1, description="how many elements, at most `array_max` of the policy; absent: one job"
@@ -176,8 +204,10 @@ def spec_of(job: Job) -> WorkloadSpec:
             devices=resources.devices // 1000,
             share_milli=resources.devices % 1000,
             accelerators=tuple(resources.accelerators),
+            speeds=tuple(Speed(accelerator=type_, milli=milli) for type_, milli in resources.speeds.items()),
         ),
         workers=job.workers,
+        workers_min=0 if job.workers_min == job.workers else job.workers_min,
         limit_ms=job.limit or 0,
         deadline_ms=job.deadline or 0,
         priority=job.priority,
@@ -205,8 +235,10 @@ def job_of(spec: WorkloadSpec) -> dict[str, Any]:
             "memory": f"{demand.memory_mib}MiB",
             "devices": demand.share_milli / 1000 if demand.share_milli else demand.devices,
             "accelerators": list(demand.accelerators),
+            **({"speeds": {s.accelerator: s.milli / 1000 for s in demand.speeds}} if demand.speeds else {}),
         },
         "workers": spec.workers,
+        **({"workers_min": spec.workers_min} if spec.workers_min else {}),
         "limit": duration_text(spec.limit_ms),
         **({"deadline": spec.deadline_ms} if spec.deadline_ms else {}),
         "priority": spec.priority,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, LiteralString
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from dure.model.accelerators import SPEED_MILLI_MAX
 from dure.model.calendar import parse_duration, parse_moment
 from dure.model.workload import LIMIT_MS_MIN
 
@@ -69,6 +70,14 @@ def devices_milli(value: Any) -> int:
     milli, exact = _thousandths(value, 0, DEVICES_MAX)
     if not exact or (milli > 1000 and milli % 1000):
         raise fault("bad_format", detail="form_devices", example="0.5")
+    return milli
+
+
+def speed_milli(value: Any) -> int:
+    """How many times as fast (0.45, 2) → thousandths. Raises a validation error for anything else."""
+    milli, exact = _thousandths(value, 0.001, SPEED_MILLI_MAX // 1000)
+    if not exact:
+        raise fault("bad_format", detail="form_speed", example="0.45")
     return milli
 
 
@@ -156,6 +165,9 @@ CoresMilli = Annotated[
 ]
 DevicesMilli = Annotated[
     int, BeforeValidator(devices_milli), WithJsonSchema({"type": "number", "minimum": 0, "maximum": DEVICES_MAX})
+]
+SpeedMilli = Annotated[
+    int, BeforeValidator(speed_milli), WithJsonSchema({"type": "number", "minimum": 0.001, "maximum": SPEED_MILLI_MAX // 1000})
 ]
 Count = Annotated[int, BeforeValidator(count)]
 DurationMs = Annotated[int, BeforeValidator(duration_ms), WithJsonSchema(_text(_DURATION_TEXT, "10s"))]

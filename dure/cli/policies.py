@@ -1,8 +1,8 @@
 """What a file changes about the policy in force.
 
-A field that the file leaves out stays as it is. Prices, classes, quotas and preferences are merged by item, so that a file with
-one price does not take away all others: an item is known by its resource and currency, its name, whose quota of what it is, or
-its taste; one whose `nano`, `value`, `nominal_milli` or `weight` is null is taken out.
+A field that the file leaves out stays as it is. Prices, classes, quotas, preferences and speeds are merged by item, so that a
+file with one price does not take away all others: an item is known by its resource and currency, its name, whose quota of what
+it is, its taste, or its type; one whose `nano`, `value`, `nominal_milli`, `weight` or `milli` is null is taken out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ ITEMS: Mapping[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "classes": ((("name", ""),), "value"),
     "quotas": ((("of", ""), ("resource", "")), "nominal_milli"),
     "preferences": ((("taste", ""),), "weight"),
+    "speeds": ((("accelerator", ""),), "milli"),
 }
 
 

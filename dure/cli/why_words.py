@@ -110,6 +110,8 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
         found["topology"] = change["topology"]
     if change["accelerators"]:
         found["resources.accelerators"] = list(change["accelerators"])
+        if workload["spec"]["demand"].get("speeds"):  # they are of types that it does not name any more
+            found["resources.speeds"] = None
     if change["limit_ms"]:  # of the plan: it counts the grace period in
         found["limit"] = f"{change['limit_ms'] - workload['spec']['grace_ms']}ms"
     if change["memory_mib"]:
@@ -119,6 +121,8 @@ def changed_fields(workload: Plain, change: Plain) -> dict[str, Any]:
     for field in ("devices", "workers"):
         if change[field]:
             found[f"resources.{field}" if field == "devices" else field] = change[field]
+    if change.get("workers_min"):  # of a plane of an older version it is not known
+        found["workers_min"] = change["workers_min"]
     if change.get("share_milli"):
         found["resources.devices"] = change["share_milli"] / 1000
     if change["priority"]:
@@ -151,6 +155,8 @@ def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
         yield run.t("change.share", old=demand["share_milli"] / 1000, new=change["share_milli"] / 1000)
     if change["workers"]:
         yield run.t("change.workers", old=spec["workers"], new=change["workers"])
+    if change.get("workers_min"):
+        yield run.t("change.workers_min", old=spec.get("workers_min") or spec["workers"], new=change["workers_min"])
     if change["funds_won"]:
         yield run.t("change.funds", amount=run.money(change["funds_won"]))
     if change["priority"]:
@@ -170,4 +176,6 @@ def smallest_change_command(run: Run, answer: Plain) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(value) + "]"
+    if value is None:
+        return "null"
     return f"{value:g}" if isinstance(value, float) else str(value)

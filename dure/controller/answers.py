@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dure.controller.lifecycle import energy_of
-from dure.controller.rates import accepted, hold_amounts, most, occupy_ms
+from dure.controller.rates import accepted, hold_amounts, limit_on, most, occupied_ms, occupy_ms
 from dure.ledger import rate_all
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
@@ -59,7 +59,8 @@ class WhyAnswer:
 class QuoteAnswer:
     """What one element would cost and when it would start.
 
-    hold: accelerator ("" for none) → currency → the most it can cost, -1 where it cannot be paid so. starts_ms: now or the
+    hold: accelerator ("" for none) → currency → the most it can cost, -1 where it cannot be paid so. limit_ms_by_accelerator:
+    for how long, where types differ in speed; limit_ms is for the first. starts_ms: now or the
     promised start, 0 when neither can be told. claims: it starts when others have made room. reason: why it would wait.
     price_permille: the factor of its priority class, preemptible_permille: that of preemptible work (1000 for other), in
     thousandths; the hold has both in it, and is for limit_ms + grace_ms. least_ms: the run that is charged at least, also if it
@@ -73,6 +74,7 @@ class QuoteAnswer:
     limit_ms: int
     grace_ms: int
     hold: dict[str, dict[str, int]]
+    limit_ms_by_accelerator: dict[str, int]
     starts_now: bool
     claims: bool
     least_ms: int
@@ -136,6 +138,7 @@ def _changed(spec: WorkloadSpec, change: Change) -> WorkloadSpec:
         devices=change.devices or (0 if change.share_milli else spec.demand.devices),
         share_milli=change.share_milli or (0 if change.devices else spec.demand.share_milli),
         accelerators=change.accelerators or spec.demand.accelerators,
+        speeds=() if change.accelerators else spec.demand.speeds,
     )
     limit_ms = change.limit_ms - spec.grace_ms if change.limit_ms else spec.limit_ms
     workers, priority = change.workers or spec.workers, change.priority or spec.priority
@@ -165,11 +168,12 @@ def _state_reason(workload: Workload) -> Reason:
 def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
     """A change in the words of a job file: only the members that change; "funds_won" is money, not a member."""
     plain: dict[str, Any] = {}
-    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "priority", "funds_won"):
+    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "workers_min", "priority", "funds_won"):
         if getattr(change, name):
             plain[name] = getattr(change, name)
     if change.accelerators:
         plain["accelerators"] = list(change.accelerators)
+        plain |= {"speeds": None} if spec.demand.speeds else {}  # they are of types that it does not name any more
     if change.limit_ms:
         plain["limit_ms"] = change.limit_ms - spec.grace_ms
     if change.all_sites:
@@ -226,6 +230,7 @@ def answer_quote(snapshot: Snapshot, project: str, spec: WorkloadSpec, elements:
         limit_ms=spec.limit_ms,
         grace_ms=spec.grace_ms,
         hold={a: {c.value: h for c, h in zip(CURRENCIES, hold, strict=True)} for a, hold in holds.items()},
+        limit_ms_by_accelerator={a: limit_on(snapshot.policy, spec, a) for a in holds},
         starts_now=False,
         claims=False,
         least_ms=0,
@@ -263,12 +268,15 @@ def _hypothetical(snapshot: Snapshot, project: str, spec: WorkloadSpec, holds: d
         project=snapshot.projects.ids.index(project),
         priority=klass.value,
         workers=spec.workers,
+        workers_min=spec.fewest % max(spec.workers, 1),
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
         share_milli=demand.share_milli,
         limit_ms=occupy_ms(spec),
         alternatives=tuple((index.get(a, -1), hold) for a, hold in holds.items()),
+        limits_ms=tuple(occupied_ms(snapshot.policy, spec, a) for a in holds),
+        grace_ms=spec.grace_ms,
         submitted_ms=snapshot.now_ms,
         preempts=klass.preempts,
         preemptible=spec.preemptible,

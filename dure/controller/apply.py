@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from dure.controller import money
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_workload, preempt
@@ -16,6 +18,8 @@ from dure.model.reason import Reason
 from dure.model.workload import Attempt, AttemptState, Worker, Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.scheduler import Plan, Snapshot
+from dure.scheduler.funds import part_of
+from dure.scheduler.snapshot import I64, limits_ms
 
 GROUPS_AT_ONCE = 64  # groups in one transaction: long enough to be cheap, short enough not to keep others waiting
 
@@ -38,15 +42,17 @@ class Applied:
 
 def groups_of(mirror: Mirror, snapshot: Snapshot, plan: Plan, new_id: Callable[[], str], now_ms: int) -> tuple[Group, ...]:
     """The plan's starts as attempts with everything decided: nodes, devices, currency, amount, epoch, victims."""
-    return tuple(_group(mirror, snapshot, plan, row, new_id(), now_ms) for row in range(len(plan.start_pending)))
+    limits = limits_ms(snapshot) if len(plan.start_pending) else np.zeros(0, np.int64)
+    return tuple(_group(mirror, snapshot, plan, row, limits, new_id(), now_ms) for row in range(len(plan.start_pending)))
 
 
-def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, id: str, now_ms: int) -> Group:
+def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, limits: I64, id: str, now_ms: int) -> Group:
     workload = mirror.waiting[snapshot.pending.ids[int(plan.start_pending[row])]].workload
     alternative, currency = int(plan.start_alternative[row]), int(plan.start_currency[row])
     kind = int(snapshot.alternatives.accelerator[alternative])
     first, last = plan.start_victim_ptr[row], plan.start_victim_ptr[row + 1]
     victims = [mirror.attempts[snapshot.attempts.ids[int(v)]] for v in plan.victim_attempt[first:last]]
+    workers = _workers(snapshot, plan, row)
     attempt = Attempt(
         id=id,
         workload=workload.id,
@@ -54,13 +60,13 @@ def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, id: str, no
         site=snapshot.sites.ids[int(plan.start_site[row])],
         epoch=snapshot.epoch,
         accelerator=snapshot.accelerators[kind] if kind >= 0 else "",
-        workers=_workers(snapshot, plan, row),
+        workers=workers,
         state=AttemptState.CLAIMED if victims else AttemptState.LAUNCHING,
         victims=tuple(v.id for v in victims),
         placed_ms=now_ms,
-        limit_ms=workload.spec.limit_ms,
+        limit_ms=int(limits[alternative]) - workload.spec.grace_ms,
         currency=CURRENCIES[currency].value,
-        held=int(snapshot.alternatives.hold[alternative, currency]),
+        held=part_of(int(snapshot.alternatives.hold[alternative, currency]), len(workers), workload.spec.workers),
         policy_version=snapshot.policy.version,
     )
     return Group(attempt=attempt, version=workload.version, victims=tuple(victims), reclaims=bool(plan.start_reclaims[row]))

@@ -33,7 +33,7 @@ from dure.controller.parts import (
     tree_of,
     with_strangers,
 )
-from dure.controller.rates import accepted, hold_amounts, occupy_ms
+from dure.controller.rates import accepted, hold_amounts, occupied_ms, occupy_ms
 from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
 from dure.ledger import available, award_account
@@ -73,6 +73,7 @@ class Columns:
         self._shapes: dict[Any, int] = {}  # what tells two waiting workloads apart for placement → row in _shape_*
         self._shape_types: list[tuple[str, ...]] = []
         self._shape_holds: list[list[tuple[int, ...]]] = []
+        self._shape_limits: list[list[int]] = []
         self._shape_sites: list[tuple[str, ...]] = []
         self._shape_data: list[tuple[str, ...]] = []
         self._asked: set[str] = set()  # types of all these
@@ -102,12 +103,12 @@ class Columns:
             self._shape(spec), project, klass.value, klass.preempts, spec.preemptible, workload.submitted_ms,
             workload.eligible_ms, waiting.dependency, spec.workers, demand.cores_milli, demand.memory_mib,
             demand.devices, occupy_ms(spec), demand.share_milli, spec.topology == BLOCK,
-            spec.deadline_ms or int(FOREVER_MS),
+            spec.deadline_ms or int(FOREVER_MS), spec.fewest % spec.workers, spec.grace_ms,
         )  # fmt: skip
         self._waiting.put(id, workload.submitted_ms, row)
 
     def _shape(self, spec: WorkloadSpec) -> int:
-        wants = (spec.demand, spec.workers, spec.sites, spec.datasets, spec.topology)
+        wants = (spec.demand, spec.workers, spec.fewest, spec.sites, spec.datasets, spec.topology)
         key = (*wants, spec.limit_ms, spec.grace_ms, spec.preemptible, spec.priority)
         known = self._shapes.get(key)
         if known is not None:
@@ -117,6 +118,7 @@ class Columns:
         self._shape_types.append(types)
         self._asked.update(types)
         self._shape_holds.append([hold_amounts(self._mirror.policy, spec, t) for t in types])
+        self._shape_limits.append([occupied_ms(self._mirror.policy, spec, t) for t in types])
         self._shape_sites.append(spec.sites)
         self._shape_data.append(spec.datasets)
         return self._shapes[key]
@@ -242,6 +244,7 @@ class Columns:
             ptr(sites), i32(list(chain.from_iterable(sites))), ptr(self._shape_types),
             i32([index.get(t, -1) for t in chain.from_iterable(self._shape_types)]),
             i64(list(chain.from_iterable(self._shape_holds))).reshape(-1, len(CURRENCIES)),
+            i64(list(chain.from_iterable(self._shape_limits))),
             ptr(self._shape_data), i32([known.get(name, -1) for name in chain.from_iterable(self._shape_data)]),
         )  # fmt: skip
 

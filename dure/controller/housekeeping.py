@@ -12,7 +12,7 @@ from dure.controller.commands.idempotency import KEPT_MS
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_workload
 from dure.controller.mirror import Mirror, Waiting
-from dure.controller.rates import occupy_ms
+from dure.controller.rates import shortest_ms
 from dure.ledger import award_account
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Bundle, Idempotency, WaitNote
@@ -40,12 +40,13 @@ def fail_late(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
     """End the waiting workloads that could not be over by their deadlines any more, if they started now."""
     late = [id for id, latest_ms in mirror.latest.items() if latest_ms < deed.now_ms]
     if late:
-        store.transact(lambda tx: each(late, lambda id: _fail(tx, deed, id, _too_late(mirror.waiting[id].workload))), fence=fence)
+        store.transact(lambda tx: each(late, lambda id: _fail(tx, deed, id, _too_late(mirror, id))), fence=fence)
     return len(late)
 
 
-def _too_late(workload: Workload) -> Reason:
-    return Reason.of(ReasonKind.TOO_LATE, deadline_ms=workload.spec.deadline_ms, limit_ms=occupy_ms(workload.spec))
+def _too_late(mirror: Mirror, id: str) -> Reason:
+    spec = mirror.waiting[id].workload.spec
+    return Reason.of(ReasonKind.TOO_LATE, deadline_ms=spec.deadline_ms, limit_ms=shortest_ms(mirror.policy, spec))
 
 
 def fail_dependents(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:

@@ -177,7 +177,7 @@ def bill(policy: Policy, attempt: Attempt, workload: Workload, run_ms: int) -> t
         policy,
         currency=attempt.currency,
         accelerator=attempt.accelerator,
-        workers=spec.workers,
+        workers=len(attempt.workers),
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
@@ -270,10 +270,10 @@ def energy_of(reader: Reader, attempt: Attempt, workload: Workload) -> tuple[int
     return total, "modelled"
 
 
-def normalised_cores(workload: Workload, accelerator: str) -> float:
-    """What a workload weighs in fair share while it runs, in normalised cores."""
+def normalised_cores(workload: Workload, attempt: Attempt) -> float:
+    """What a workload weighs in fair share while an attempt of it runs, in normalised cores."""
     demand = workload.spec.demand
-    return workload.spec.workers * (demand.cores_milli / 1000 + demand.devices_milli / 1000 * core_rate(accelerator))
+    return len(attempt.workers) * (demand.cores_milli / 1000 + demand.devices_milli / 1000 * core_rate(attempt.accelerator))
 
 
 def decayed(use: float, age_ms: int, half_life_ms: int) -> float:
@@ -285,7 +285,7 @@ def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: 
     project = tx.get(Project, workload.project)
     require(project is not None, f"workload {workload.id} has no project")
     assert project is not None  # as just required; for the type checker
-    used = normalised_cores(workload, attempt.accelerator) * run_ms / 1000
+    used = normalised_cores(workload, attempt) * run_ms / 1000
     past = decayed(project.use, deed.now_ms - project.use_ms, policy.half_life_ms)
     charged: Project = tx.update(changed(project, use=past + used, use_ms=max(deed.now_ms, project.use_ms)))
     return charged

@@ -218,7 +218,7 @@ class LiveAttempts:
         )  # fmt: skip
         seats = [(self._node_row[w.node], mask(w.devices)) for w in attempt.workers if w.node in self._node_row]
         nodes, masks = zip(*seats, strict=True) if seats else ((), ())
-        weight = normalised_cores(workload, attempt.accelerator)
+        weight = normalised_cores(workload, attempt)
         return Row(id, attempt.workload, attempt.accelerator, numbers, weight, nodes, masks)
 
 

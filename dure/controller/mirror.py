@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dure.controller.rates import occupy_ms
+from dure.controller.rates import shortest_ms
 from dure.controller.rules import plane_of, policy_of
 from dure.ledger import award_account
 from dure.model.event import Event
@@ -171,6 +171,7 @@ class Mirror:
             self.policy = row
             self.reset()  # limits and prices may have changed for everything that waits
             for id, waiting in self.waiting.items():
+                self._note_latest(waiting.workload)
                 self.changed(id, waiting)
             for attempt in self.attempts:
                 self.moved(attempt)
@@ -258,9 +259,12 @@ class Mirror:
         code = DEPENDENCY_FAILED if failed_on else DEPENDENCY_WAITS if waits else DEPENDENCY_MET
         waiting = Waiting(row, code, failed_on)
         self.waiting[row.id] = waiting
-        if row.spec.deadline_ms:
-            self.latest[row.id] = row.spec.deadline_ms - occupy_ms(row.spec)
+        self._note_latest(row)
         self.changed(row.id, waiting)
+
+    def _note_latest(self, row: Workload) -> None:
+        if row.spec.deadline_ms:
+            self.latest[row.id] = row.spec.deadline_ms - shortest_ms(self.policy, row.spec)
 
     def _forget_waiting(self, id: str) -> None:
         waiting = self.waiting.pop(id, None)

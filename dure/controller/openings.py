@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dure.controller.answers import WhyAnswer
-from dure.controller.rates import accepted, hold_amounts
+from dure.controller.rates import accepted, fewest_amounts
 from dure.ledger import available, award_account
 from dure.model.funding import Account, Award
 from dure.model.money import CURRENCIES
@@ -59,7 +59,7 @@ def opening(reader: Reader, snapshot: Snapshot, project: str, spec: WorkloadSpec
     purses = _purses(reader, project)
     later = sorted((p.award.starts_ms, p.award.id) for p in purses if p.award.starts_ms > snapshot.now_ms and p.available > 0)
     types = accepted(spec, snapshot.accelerators)
-    holds = {a: hold_amounts(snapshot.policy, spec, a) for a in types}
+    holds = {a: fewest_amounts(snapshot.policy, spec, a) for a in types}
     sites = [s for s in snapshot.sites.ids if not spec.sites or s in spec.sites]
     useful: list[tuple[int, str]] = []
     for at_ms, id in later:

@@ -25,7 +25,8 @@ from dure.scheduler.snapshot import FOREVER_MS, RUNNING, Alternatives, Attempts,
 ROOT = ""  # id of the root of the share tree
 # columns of the waiting table, in order
 ROW_SHAPE, ROW_PROJECT, ROW_PRIORITY, ROW_PREEMPTS, ROW_PREEMPTIBLE, ROW_SUBMITTED, ROW_ELIGIBLE, ROW_DEPENDENCY = range(8)
-ROW_WORKERS, ROW_CORES, ROW_MEMORY, ROW_DEVICES, ROW_LIMIT, ROW_SHARE, ROW_BLOCK, ROW_DEADLINE, ROW_WIDTH = range(8, 17)
+ROW_WORKERS, ROW_CORES, ROW_MEMORY, ROW_DEVICES, ROW_LIMIT, ROW_SHARE, ROW_BLOCK, ROW_DEADLINE = range(8, 16)
+ROW_FEWEST, ROW_GRACE, ROW_WIDTH = range(16, 19)
 
 I64Array = NDArray[np.int64]
 
@@ -86,13 +87,14 @@ def tree_of(m: Mirror) -> Tree:
 
 @dataclass(frozen=True)
 class Forms:
-    """What shapes ask for: CSR of sites, of types, each with what has to be held for it, and of data sets."""
+    """What shapes ask for: CSR of sites, of types, each with its hold and its limit, and of data sets."""
 
     site_ptr: I64Array
     site_row: NDArray[np.int32]
     type_ptr: I64Array
     type: NDArray[np.int32]
     hold: I64Array
+    limit_ms: I64Array  # likewise, where it is not that of the workload; 0: it is
     data_ptr: I64Array
     data: NDArray[np.int32]
 
@@ -125,8 +127,10 @@ def pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row:
         deadline_ms=cells[:, ROW_DEADLINE].copy(),
         data_ptr=data_ptr.astype(np.int32),
         data_row=forms.data[data_at],
+        workers_min=cells[:, ROW_FEWEST].copy(),
+        grace_ms=cells[:, ROW_GRACE].copy(),
     )
-    return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at])
+    return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at], limit_ms=forms.limit_ms[alt_at])
 
 
 def in_force(envelopes: Sequence[Sequence[PowerStep]], now_ms: int) -> tuple[int, int]:

@@ -4,23 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dure.ledger import rate_all
+from dure.ledger import UNPAYABLE, rate_all
+from dure.model.accelerators import exchange, exchanged_ms
 from dure.model.money import CURRENCIES, Currency
 from dure.model.policy import Policy
-from dure.model.workload import WorkloadSpec
+from dure.model.workload import LIMIT_MS_MIN, WorkloadSpec
+from dure.scheduler.funds import part_of
 
 KRW = CURRENCIES.index(Currency.KRW)
 
 
 def occupy_ms(spec: WorkloadSpec) -> int:
-    """The longest that an attempt may hold its devices: its limit, and the grace between polite signal and kill."""
+    """The longest that an attempt may hold its devices: its limit, and the grace between polite signal and kill. On the first of
+    its types, where they differ in speed."""
     return spec.limit_ms + spec.grace_ms
 
 
+def limit_on(policy: Policy, spec: WorkloadSpec, accelerator: str) -> int:
+    """Wall time on a type. The limit is for the first that a job names; on another it is as long as the same work takes there, by
+    the job's own speeds, else by those of the policy. Where neither has measured both, the same."""
+    named, speeds = spec.demand.accelerators, spec.demand.speeds
+    if len(named) < 2 or accelerator == named[0]:
+        return spec.limit_ms
+    own = next((s.milli for s in speeds if s.accelerator == accelerator), 1000)
+    many, one = (1000, own) if speeds else exchange(policy.speeds, named[0], accelerator)
+    least_ms = policy.min_run_ms if policy.class_of(spec.priority).preempts else LIMIT_MS_MIN
+    return exchanged_ms(spec.limit_ms, many, one, least_ms)
+
+
+def occupied_ms(policy: Policy, spec: WorkloadSpec, accelerator: str) -> int:
+    """As `occupy_ms`, on a type, where it is another time there; 0: it is the same."""
+    limit_ms = limit_on(policy, spec, accelerator)
+    return 0 if limit_ms == spec.limit_ms else limit_ms + spec.grace_ms
+
+
+def shortest_ms(policy: Policy, spec: WorkloadSpec) -> int:
+    """As `occupy_ms`, on the type on which that is shortest."""
+    return min((limit_on(policy, spec, a) for a in spec.demand.accelerators), default=spec.limit_ms) + spec.grace_ms
+
+
 def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:
-    """What has to be held to start on this accelerator, per currency of CURRENCIES; -1 where it cannot be paid so."""
+    """What has to be held to start on this accelerator with all workers, per currency of CURRENCIES; -1 where it cannot be paid
+    so."""
     demand = spec.demand
-    return rate_all(
+    amounts = rate_all(
         policy,
         accelerator=accelerator,
         workers=spec.workers,
@@ -28,11 +55,19 @@ def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[
         memory_mib=demand.memory_mib,
         devices=demand.devices,
         share_milli=demand.share_milli,
-        limit_ms=spec.limit_ms,
+        limit_ms=limit_on(policy, spec, accelerator),
         grace_ms=spec.grace_ms,
         preemptible=spec.preemptible,
         priority=spec.priority,
     )
+    # what no award can hold is told as one amount, whatever it is: nothing follows from it for fewer workers
+    return tuple(-1 if amount == UNPAYABLE else amount for amount in amounts) if spec.is_elastic else amounts
+
+
+def fewest_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:
+    """What has to be held at least: `hold_amounts` for the fewest workers with which it starts."""
+    amounts = hold_amounts(policy, spec, accelerator)
+    return tuple(part_of(amount, spec.fewest, spec.workers) if amount > 0 else amount for amount in amounts)
 
 
 def accepted(spec: WorkloadSpec, types: Sequence[str]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ _NONE = np.zeros(0, np.int32)
 _NO_RUNS = np.zeros(1, np.int32)
 NOTHING = Plan(
     _NONE, _NONE, _NONE, _NONE, _NO_RUNS, _NONE, np.zeros(0, np.uint64), _NO_RUNS, _NONE, np.zeros(0, np.bool_), _NONE,
-    np.zeros(0, np.int64), _NONE, _NONE, np.zeros((0, 4), np.int64),
+    np.zeros(0, np.int64), _NONE, _NONE, _NONE, np.zeros((0, 4), np.int64),
 )  # fmt: skip
 DRIFT_EVERY_MS = 600_000  # how often the followed state is compared with a rebuilt one: rare, as it reads everything that is live
 

@@ -36,7 +36,7 @@ from dure.ledger.funding import (
     transfer_id,
     withdraw_transfer,
 )
-from dure.ledger.rating import charge_nano, energy_mwh, hold_amount, rate_all, refund_nano, run_charge_nano
+from dure.ledger.rating import UNPAYABLE, charge_nano, energy_mwh, hold_amount, rate_all, refund_nano, run_charge_nano
 from dure.ledger.statement import AwardLine, JobLine, RemainderLine, Statement, statement
 from dure.ledger.verify import AttemptMoney, Finding, transfer_digest, verify_books, verify_digests
 from dure.ledger.verify_awards import verify_withdrawals
@@ -45,6 +45,7 @@ from dure.ledger.verify_told import TransferTold, verify_budgets, verify_told
 
 __all__ = [
     "AMOUNT_MAX",
+    "UNPAYABLE",
     "AttemptMoney",
     "AwardLine",
     "EndTold",

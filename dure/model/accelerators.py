@@ -6,7 +6,7 @@ that. Watts are for modelled energy where a site names none of its own. No figur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -120,3 +120,30 @@ def idle_mw(accelerator: str, devices: int) -> int:
     """Milliwatts of a node with so many devices of a type when nothing runs on it; 0 (not known) for types without figures."""
     entry = find(accelerator)
     return 0 if entry is None else entry.server_watts * devices * IDLE_PERMILLE
+
+
+# -- how fast work runs on one type, against another ----------------------------------------------------------------------
+
+SPEED_MILLI_MAX = 100_000  # a hundred times as fast is another order of things
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast work runs on a type, as somebody has measured it: against the other types of the same list."""
+
+    accelerator: str
+    milli: int  # 1 to 100,000
+
+
+def exchange(speeds: Sequence[Speed], first: str, other: str) -> tuple[int, int]:
+    """So many milliseconds on another type do what so many do on the first; (1, 1) where not both are measured."""
+    milli = {s.accelerator: s.milli for s in speeds}
+    if first == other or first not in milli or other not in milli:
+        return 1, 1
+    return milli[first], milli[other]
+
+
+def exchanged_ms(limit_ms: int, many: int, one: int, least_ms: int) -> int:
+    """How long a limit lasts on a type on which `many` milliseconds do what `one` do on the first, rounded up; no shorter than
+    least_ms, unless it was."""
+    return max(-(-limit_ms * many // one), min(limit_ms, least_ms))

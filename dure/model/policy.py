@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from dure.model.accelerators import Speed
+
 HOUR_MS = 3_600_000
 PRICE_PERMILLE_MAX = 100_000  # of a class: a hundred times the price is a ban already
 WEIGHT_MAX = 1000  # of a preference
+SPEEDS_MAX = 1000
 NO_LIMIT = -1  # of a quota: borrow, or lend, as much as there is
 WHOLE_FARM = "*"  # `Quota.of` of the root above all organisations
 # So much stays exact in every sum: 10,000 quotas of a hundred million devices are below 2^53 thousandths.
@@ -87,6 +90,7 @@ class Policy:
     limit_ms_default: int = HOUR_MS  # what a job gets that names no limit
     limit_ms_max: int = 14 * 24 * HOUR_MS
     min_run_ms: int = 60_000  # nobody is preempted before having run this long, but work of a class that yields
+    speeds: tuple[Speed, ...] = ()  # for jobs that name several types and no speeds of their own
     # Whether work that stays within what its project has by its quota takes room back from those who use more than they have,
     # and whether quotas shield what is within them from the work of those.
     reclaims: bool = True
@@ -132,7 +136,7 @@ class PolicyChange:
     """One field in which a policy differs from the one before it. None: it is not there."""
 
     # of a price "prices.RESOURCE.CURRENCY", of a class "classes.NAME.FIELD", of a quota "quotas.OF.RESOURCE.FIELD", of a
-    # preference "preferences.TASTE.FIELD", else the name
+    # preference "preferences.TASTE.FIELD", of a speed "speeds.TYPE.milli", else the name
     field: str
     old: int | str | None
     new: int | str | None
@@ -168,6 +172,8 @@ def _leaves(policy: Policy) -> Iterator[tuple[str, int | str | None]]:
                 of = f"preferences.{preference.taste.value}"
                 yield f"{of}.weight", preference.weight
                 yield from ((f"{of}.most", preference.most) for _ in range(preference.most != NO_LIMIT))
+        elif field.name == "speeds":
+            yield from ((f"speeds.{s.accelerator}.milli", s.milli) for s in policy.speeds)
         elif field.name not in ("id", "created_ms", "written_by", "version"):
             yield field.name, getattr(policy, field.name)
 

@@ -146,6 +146,7 @@ FORMS: Mapping[str, tuple[str, str]] = {
     "form_duration": ("numbers with units d, h, m, s, ms in this order, without spaces or fractions",
                       "d, h, m, s, ms 순서로 단위를 붙인 정수, 공백과 소수점 없이"),
     "form_memory": ("a number with KiB, MiB, GiB, TiB, KB, MB, GB or TB", "KiB, MiB, GiB, TiB, KB, MB, GB, TB 단위를 붙인 수"),
+    "form_speed": ("how many times as fast, with at most three decimals", "몇 배 빠른지, 소수 셋째 자리까지"),
     "form_devices": ("whole devices, or a share of one with at most three decimals",
                      "장치 개수(정수), 또는 한 장치의 일부(소수점 아래 세 자리까지)"),
     "form_cores": ("at most three decimals", "소수점 아래 세 자리까지"),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dure.model.accelerators import Speed
+
 # `WorkloadSpec.topology`, besides "", which asks for nothing
 BLOCK = "block"  # all workers in one topology block, or on one node
 ANYWHERE = "any"  # what "" is called where a word is needed
@@ -86,6 +88,7 @@ class Demand:
     devices: int = 0  # whole ones
     share_milli: int = 0  # or so many thousandths of one, below 1000, beside others
     accelerators: tuple[str, ...] = ()  # accepted types, best first; empty where it wants devices means any
+    speeds: tuple[Speed, ...] = ()  # of these, against the first; of one that is not here as fast as that
 
     @property
     def devices_milli(self) -> int:
@@ -106,7 +109,8 @@ class WorkloadSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     bundle: str = ""  # sha256 of the code archive, "" when the command needs none
     demand: Demand = field(default_factory=Demand)
-    workers: int = 1  # > 1 is a gang: whole or absent
+    workers: int = 1  # > 1 is a gang: whole or absent, unless it names the fewest
+    workers_min: int = 0  # the fewest that an elastic gang runs with; 0: as many as it asks for
     limit_ms: int = 0  # wall time; 0 takes the policy's default
     deadline_ms: int = 0  # by when it has to be over, by its limit and grace; 0: any time will do
     priority: str = "normal"  # name of a priority class of the policy
@@ -118,6 +122,15 @@ class WorkloadSpec:
     datasets: tuple[str, ...] = ()  # names of the data sets that it reads: better where they are
     topology: str = ""  # how near to each other its workers have to be: "" anywhere at a site, or BLOCK
     grace_ms: int = 10_000  # between the polite signal and the kill
+
+    @property
+    def fewest(self) -> int:
+        """With how many workers it starts at least."""
+        return self.workers_min or self.workers
+
+    @property
+    def is_elastic(self) -> bool:
+        return self.fewest < self.workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +193,7 @@ class Attempt:
     site: str
     epoch: int  # of the controller that placed it; goes with every order and report
     accelerator: str = ""  # type placed on, "" for none
-    workers: tuple[Worker, ...] = ()
+    workers: tuple[Worker, ...] = ()  # of an elastic gang as many as it got: all that is held, billed and told to it is for these
     state: AttemptState = AttemptState.LAUNCHING
     outcome: Outcome = Outcome.NONE
     stop_cause: Outcome = Outcome.NONE  # why it was told to stop: cancelled, preempted, timed_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -9,11 +10,23 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from dure.errors import require
+from dure.model.accelerators import exchange, exchanged_ms
 from dure.model.money import round_up
-from dure.model.workload import BLOCK
+from dure.model.workload import BLOCK, LIMIT_MS_MIN
 from dure.scheduler.funds import KRW
 from dure.scheduler.rows import picked
-from dure.scheduler.snapshot import FOREVER_MS, I32, I64, Alternatives, Awards, Pending, Snapshot, freeze, unused_shape
+from dure.scheduler.snapshot import (
+    FOREVER_MS,
+    I32,
+    I64,
+    Alternatives,
+    Awards,
+    Pending,
+    Snapshot,
+    freeze,
+    limits_ms,
+    unused_shape,
+)
 
 Whole = TypeVar("Whole", I64, I32)
 NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "share_milli", "limit_ms")
@@ -55,6 +68,7 @@ class Change:
     devices: int = 0
     share_milli: int = 0  # of a device, by who has a share now
     workers: int = 0
+    workers_min: int = 0  # the fewest that will do
     funds_won: int = 0  # more won, in an award for all sites and types
     priority: str = ""  # name of a class of the policy
     claims: bool = False  # with it, the workload starts behind victims rather than at once; not itself a change
@@ -75,7 +89,8 @@ def apply_change(snapshot: Snapshot, row: int, change: Change, rate: Rater | Non
     pending = _pending(snapshot, row, change)
     accelerators = tuple(snapshot.accelerators.index(a) for a in change.accelerators) or _accepted(snapshot, row)
     rated_anew = bool(set(change.changed()) & {*NUMBERS, "accelerators", "priority"})
-    holds = _holds(snapshot, pending, row, accelerators, change.priority, rate) if rated_anew else _held(snapshot, row)
+    limits = _limits(snapshot, pending, row, change.accelerators)
+    holds = _holds(snapshot, pending, row, accelerators, limits, change.priority, rate) if rated_anew else _held(snapshot, row)
     low, high = _span(snapshot.pending.alt_ptr, row)
     ptr = pending.alt_ptr.copy()
     ptr[row + 1 :] += len(accelerators) - (high - low)
@@ -83,6 +98,7 @@ def apply_change(snapshot: Snapshot, row: int, change: Change, rate: Rater | Non
     alternatives = Alternatives(
         np.concatenate([old.accelerator[:low], np.array(accelerators, np.int32), old.accelerator[high:]]),
         np.concatenate([old.hold[:low], holds, old.hold[high:]]),
+        np.concatenate([old.limit_ms[:low], np.array(limits, np.int64), old.limit_ms[high:]]),
     )
     awards = _awards(snapshot, int(pending.project[row]), change.funds_won) if change.funds_won else snapshot.awards
     return freeze(replace(snapshot, pending=replace(pending, alt_ptr=ptr), alternatives=alternatives, awards=awards))
@@ -92,7 +108,7 @@ def only(snapshot: Snapshot, row: int) -> Snapshot:
     """The snapshot with this workload alone waiting, in row 0."""
     low, high = _span(snapshot.pending.alt_ptr, row)
     old, pending = snapshot.alternatives, picked(snapshot.pending, np.array([row]))
-    return replace(snapshot, pending=pending, alternatives=Alternatives(old.accelerator[low:high], old.hold[low:high]))
+    return replace(snapshot, pending=pending, alternatives=picked(old, np.arange(low, high)))
 
 
 def _pending(s: Snapshot, row: int, change: Change) -> Pending:
@@ -102,6 +118,9 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         columns["share_milli"] = _with(p.share_milli, row, 0, anyway=True)
     if change.share_milli:
         columns["devices"] = _with(p.devices, row, 0, anyway=True)
+    columns["workers_min"] = _with(p.workers_min, row, change.workers_min)  # one that is not elastic stays so
+    if columns["workers_min"][row] >= columns["workers"][row]:
+        columns["workers_min"][row] = 0
     if change.priority:
         found = [c for c in s.policy.classes if c.name == change.priority]
         require(bool(found), f"the policy has no class {change.priority}")
@@ -136,18 +155,37 @@ def _held(s: Snapshot, row: int) -> I64:
     return s.alternatives.hold[slice(*_span(s.pending.alt_ptr, row))]
 
 
-def _holds(s: Snapshot, new: Pending, row: int, accelerators: tuple[int, ...], priority: str, rate: Rater | None) -> I64:
-    """What must be held for each alternative of the changed workload."""
+def _limits(s: Snapshot, new: Pending, row: int, accelerators: tuple[str, ...]) -> list[int]:
+    """Limit and grace on each alternative of the changed workload; 0: as long as it says itself.
+
+    One of its own follows the workload's, and as it was rounded up it is never shorter than it would be. accelerators: others
+    than it named, of which none is measured but by the policy."""
+    low, high = _span(s.pending.alt_ptr, row)
+    grace, was, now = int(new.grace_ms[row]), int(s.pending.limit_ms[row]), int(new.limit_ms[row])
+    least = s.policy.min_run_ms if new.preempts[row] else LIMIT_MS_MIN
+    if accelerators:
+        rates = [exchange(s.policy.speeds, accelerators[0], a) for a in accelerators]
+    else:
+        rates = [(own - grace, was - grace) if own else (1, 1) for own in s.alternatives.limit_ms[low:high].tolist()]
+    return [0 if many == one else grace + exchanged_ms(max(now - grace, 1), many, one, least) for many, one in rates]
+
+
+def _holds(
+    s: Snapshot, new: Pending, row: int, accelerators: tuple[int, ...], limits: Sequence[int], priority: str, rate: Rater | None
+) -> I64:
+    """What must be held for each alternative of the changed workload. limits: as of Alternatives."""
+    lasts = [limit or int(new.limit_ms[row]) for limit in limits]
     if rate is not None:
         names = (*s.accelerators, "")
-        workers, cores_milli, memory_mib, devices, share_milli, limit_ms = (int(getattr(new, name)[row]) for name in NUMBERS)
-        demand = (workers, cores_milli, memory_mib, devices, share_milli, limit_ms, bool(new.preemptible[row]))
-        return np.array([rate(names[a], *demand, priority) for a in accelerators], np.int64)
+        workers, cores_milli, memory_mib, devices, share_milli, _ = (int(getattr(new, name)[row]) for name in NUMBERS)
+        demand, preemptible = (workers, cores_milli, memory_mib, devices, share_milli), bool(new.preemptible[row])
+        rated = [rate(names[a], *demand, lasts[i], preemptible, priority) for i, a in enumerate(accelerators)]
+        return np.array(rated, np.int64)
     dearer, than = _factors(s, row, priority) if priority else (1, 1)
-    over = int(new.workers[row]) * int(new.limit_ms[row]) * dearer
-    under = int(s.pending.workers[row]) * int(s.pending.limit_ms[row]) * than
-    held = _held(s, row).tolist()
-    return np.array([[round_up(h * over, under) if h > 0 else h for h in hold] for hold in held], np.int64)
+    over, under = int(new.workers[row]) * dearer, int(s.pending.workers[row]) * than
+    lasted = limits_ms(s)[slice(*_span(s.pending.alt_ptr, row))].tolist()
+    held = zip(_held(s, row).tolist(), lasts, lasted, strict=True)
+    return np.array([[round_up(h * over * now, under * was) if h > 0 else h for h in hold] for hold, now, was in held], np.int64)
 
 
 def _factors(s: Snapshot, row: int, priority: str) -> tuple[int, int]:

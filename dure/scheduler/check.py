@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
-from dure.scheduler.check_power import power_faults
+from dure.scheduler.check_power import limit_of, power_faults
 from dure.scheduler.check_quota import over_quota
 from dure.scheduler.plan import WAIT_CODES, Plan
 from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, FOREVER_MS, RUNNING, STOPPING, Snapshot
@@ -88,7 +88,7 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
         yield "columns of starts differ in length"
     if len(p.reserve_mask) != len(p.reserve_node):
         yield "columns of promised places differ in length"
-    if {len(p.reserve_ms), len(p.reserve_site)} != {promises} or p.wait_facts.shape != (waits, 4):
+    if {len(p.reserve_ms), len(p.reserve_site), len(p.reserve_alternative)} != {promises} or p.wait_facts.shape != (waits, 4):
         yield "columns of promises or reasons differ in length"
     for name, column, size in (
         ("start_pending", p.start_pending, len(s.pending.ids)),
@@ -99,6 +99,7 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
         ("victim_attempt", p.victim_attempt, len(s.attempts.ids)),
         ("reserve_pending", p.reserve_pending, len(s.pending.ids)),
         ("reserve_site", p.reserve_site, len(s.sites.ids)),
+        ("reserve_alternative", p.reserve_alternative, len(s.alternatives.accelerator)),
         ("reserve_node", p.reserve_node, len(s.nodes.ids)),
     ):
         if ((column < 0) | (column >= size)).any():
@@ -138,8 +139,8 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
     if not w.alt_ptr[row] <= alternative < w.alt_ptr[row + 1]:
         yield f"{name} starts on an alternative that is not its own"
     nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
-    if len(nodes) != w.workers[row]:
-        yield f"{name} is a gang of {w.workers[row]}, but {len(nodes)} are placed"
+    if not _least(s, row) <= len(nodes) <= w.workers[row]:
+        yield f"{name} is a gang of {_size(s, row)}, but {len(nodes)} are placed"
     if w.block[row] and not _in_one_block(s, nodes):
         yield f"{name} is to sit in one topology block, and is spread over several"
     devices = int(w.devices[row]) if w.share_milli[row] == 0 else 1
@@ -152,15 +153,15 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
 
 def _deadlines(s: Snapshot, p: Plan, leave: list[int]) -> Iterator[str]:
     """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
-    limit, deadline = s.pending.limit_ms.tolist(), s.pending.deadline_ms.tolist()
+    deadline = s.pending.deadline_ms.tolist()
     if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
         return
     for i, row in enumerate(p.start_pending.tolist()):
         gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        if max(gone, default=s.now_ms) + limit[row] > deadline[row]:
+        if max(gone, default=s.now_ms) + limit_of(s, row, int(p.start_alternative[i])) > deadline[row]:
             yield f"{s.pending.ids[row]} starts too late to be over by its deadline"
-    for row, at_ms in zip(p.reserve_pending.tolist(), p.reserve_ms.tolist(), strict=True):
-        if at_ms + limit[row] > deadline[row]:
+    for i, row in enumerate(p.reserve_pending.tolist()):
+        if int(p.reserve_ms[i]) + limit_of(s, row, int(p.reserve_alternative[i])) > deadline[row]:
             yield f"{s.pending.ids[row]} is promised a moment that is too late for its deadline"
 
 
@@ -231,7 +232,8 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
         by_purse[int(s.awards.project[a]), int(s.awards.currency[a])].append(a)
     for i, row in enumerate(p.start_pending.tolist()):
         alternative, currency = int(p.start_alternative[i]), int(p.start_currency[i])
-        due = int(s.alternatives.hold[alternative, currency])
+        whole, workers = int(s.pending.workers[row]), int(p.start_worker_ptr[i + 1] - p.start_worker_ptr[i])
+        due = -(-int(s.alternatives.hold[alternative, currency]) * workers // whole)  # for as many as it gets, rounded up
         if due < 0:
             yield f"{s.pending.ids[row]} cannot be paid in {CURRENCIES[currency].value}"
         for a in by_purse[int(project[row]), currency]:
@@ -264,12 +266,13 @@ def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int,
                 world[node].stays.append(Stay(kind, until_ms, load, mask, share=share))
     for i, row in enumerate(p.start_pending.tolist()):
         gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        kind, end = "claims" if gone else "holds", max(gone, default=s.now_ms) + int(s.pending.limit_ms[row])
+        limit = limit_of(s, row, int(p.start_alternative[i]))
+        kind, end = "claims" if gone else "holds", max(gone, default=s.now_ms) + limit
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
             world[node].starts.append(Stay(kind, end, _load(s, row), mask, share=int(s.pending.share_milli[row])))
     for i, row in enumerate(p.reserve_pending.tolist()):
         at_ms, share = int(p.reserve_ms[i]), int(s.pending.share_milli[row])
-        end = at_ms + int(s.pending.limit_ms[row])
+        end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
         for node, mask in _seats(p.reserve_worker_ptr, p.reserve_node, p.reserve_mask, i):
             world[node].promises.append(Stay("promised", end, _load(s, row), mask, at_ms, share))
     return world
@@ -319,10 +322,16 @@ def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
             yield f"{name} is promised a moment that has passed"
         if (_allowed(s, row) and site not in _allowed(s, row)) or not s.sites.reachable[site] or s.sites.drained[site]:
             yield f"{name} is promised a place at {s.sites.ids[site]}, where it cannot start"
-        if len(nodes) != s.pending.workers[row] or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
+        if len(nodes) != _least(s, row) or any(s.nodes.site[n] != site or not s.nodes.usable[n] for n in nodes):
             yield f"{name} is promised places that do not hold it whole"
         if s.pending.block[row] and not _in_one_block(s, nodes):
             yield f"{name} is promised places in several topology blocks"
+        alternative = int(p.reserve_alternative[i])
+        type_ = int(s.alternatives.accelerator[alternative])
+        if not s.pending.alt_ptr[row] <= alternative < s.pending.alt_ptr[row + 1]:
+            yield f"{name} is promised an alternative that is not its own"
+        elif type_ >= 0 and any(s.nodes.accelerator[n] != type_ for n in nodes):
+            yield f"{name} is promised places with another accelerator"
 
 
 def _promised_room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
@@ -374,6 +383,16 @@ def _run(ptr: object, column: object, i: int) -> list[int]:
 
 def _seats(ptr: object, nodes: object, masks: object, i: int) -> Iterator[tuple[int, int]]:
     return zip(_run(ptr, nodes, i), _run(ptr, masks, i), strict=True)
+
+
+def _least(s: Snapshot, row: int) -> int:
+    """With how many workers it can run: all that it asks for, unless it says that fewer will do."""
+    return int(s.pending.workers_min[row] or s.pending.workers[row])
+
+
+def _size(s: Snapshot, row: int) -> str:
+    least, most = _least(s, row), int(s.pending.workers[row])
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def _allowed(s: Snapshot, row: int) -> list[int]:

@@ -84,7 +84,7 @@ def _closed_starts(s: Snapshot, p: Plan, leave: Sequence[int]) -> Iterator[str]:
 def _closed_promises(s: Snapshot, p: Plan) -> Iterator[str]:
     for i, row in enumerate(p.reserve_pending.tolist()):
         at_ms = int(p.reserve_ms[i])
-        end = at_ms + int(s.pending.limit_ms[row])
+        end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
         for node in _run(p.reserve_worker_ptr, p.reserve_node, i):
             for begin, over in _windows(s, node):
                 if begin < end and at_ms < over:
@@ -172,7 +172,8 @@ class _Draw:
             devices = int(1000 * s.pending.devices[row] + s.pending.share_milli[row])
             cores, at_ms = int(s.pending.cores_milli[row]), int(p.reserve_ms[i])
             mw = sum(self._worker(n, devices, cores) for n in _run(p.reserve_worker_ptr, p.reserve_node, i))
-            self.here[int(p.reserve_site[i])].promises.append((at_ms, at_ms + int(s.pending.limit_ms[row]), mw))
+            end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
+            self.here[int(p.reserve_site[i])].promises.append((at_ms, end, mw))
 
 
 def _victims(p: Plan) -> dict[int, int]:
@@ -182,7 +183,12 @@ def _victims(p: Plan) -> dict[int, int]:
 def _end(s: Snapshot, p: Plan, i: int, leave: Sequence[int]) -> int:
     """When a start is gone at the latest: a claim has all of its time once its victims have left."""
     gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-    return max(gone, default=s.now_ms) + int(s.pending.limit_ms[int(p.start_pending[i])])
+    return max(gone, default=s.now_ms) + limit_of(s, int(p.start_pending[i]), int(p.start_alternative[i]))
+
+
+def limit_of(s: Snapshot, row: int, alternative: int) -> int:
+    """How long it may stay there: as long as the alternative says, or as its row does."""
+    return int(s.alternatives.limit_ms[alternative] or s.pending.limit_ms[row])
 
 
 def _run(ptr: object, column: object, i: int) -> list[int]:

@@ -106,7 +106,8 @@ def over_quota(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     limited = cohorts_of(snapshot)
     guard = Guard(snapshot, limited)
     for i, row in enumerate(plan.start_pending.tolist() if limited else ()):
-        wanted = dict(_wanted(snapshot, row, int(plan.start_alternative[i])))
+        workers = int(plan.start_worker_ptr[i + 1] - plan.start_worker_ptr[i])
+        wanted = dict(_wanted(snapshot, row, int(plan.start_alternative[i]), workers))
         victims = plan.victim_attempt[plan.start_victim_ptr[i] : plan.start_victim_ptr[i + 1]].tolist()[
             ::-1
         ]  # as they were taken
@@ -205,9 +206,9 @@ class Guard:
         return uses
 
 
-def _wanted(s: Snapshot, row: int, alternative: int) -> Iterator[tuple[int, int]]:
-    """By column of Quotas, in thousandths."""
-    workers, accelerator = int(s.pending.workers[row]), int(s.alternatives.accelerator[alternative])
+def _wanted(s: Snapshot, row: int, alternative: int, workers: int) -> Iterator[tuple[int, int]]:
+    """By column of Quotas, in thousandths, of so many workers."""
+    accelerator = int(s.alternatives.accelerator[alternative])
     if accelerator >= 0:
         yield accelerator, workers * int(s.pending.devices[row] * MILLI + s.pending.share_milli[row])
     yield len(s.accelerators), workers * int(s.pending.cores_milli[row])

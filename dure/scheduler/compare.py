@@ -15,10 +15,10 @@ from dure.scheduler.quotas import quotas_of
 from dure.scheduler.snapshot import I64, Attempts, Snapshot, freeze
 
 # What a snapshot has already been made with, so that another value changes no plan of it: how past use has decayed, which sites
-# were still taken to answer, and the bounds on what may be submitted.
+# were still taken to answer, the bounds on what may be submitted, and how long a limit lasts on each type.
 BAKED_IN = (
     "half_life_ms", "site_silent_ms", "limit_ms_default", "limit_ms_max", "rejections_max", "retry_pause_ms", "array_max",
-    "workers_max", "retries_max", "waiting_max",
+    "workers_max", "retries_max", "waiting_max", "speeds",
 )  # fmt: skip
 
 RaterOf = Callable[[Policy, str], Rater]  # of a policy, and the name of a class
@@ -117,9 +117,10 @@ def _started(s: Snapshot, plan: Plan) -> dict[str, str]:
 
 def _holds(s: Snapshot, row: int, rate: Rater, names: tuple[str, ...]) -> I64:
     workers, cores_milli, memory_mib, devices, share_milli, limit_ms = (int(getattr(s.pending, name)[row]) for name in NUMBERS)
-    demand = (workers, cores_milli, memory_mib, devices, share_milli, limit_ms, bool(s.pending.preemptible[row]))
-    types = s.alternatives.accelerator[s.pending.alt_ptr[row] : s.pending.alt_ptr[row + 1]].tolist()
-    return np.array([rate(names[a], *demand, "") for a in types], np.int64)
+    demand, preemptible = (workers, cores_milli, memory_mib, devices, share_milli), bool(s.pending.preemptible[row])
+    own = slice(int(s.pending.alt_ptr[row]), int(s.pending.alt_ptr[row + 1]))
+    ways = zip(s.alternatives.accelerator[own].tolist(), s.alternatives.limit_ms[own].tolist(), strict=True)
+    return np.array([rate(names[a], *demand, limit or limit_ms, preemptible, "") for a, limit in ways], np.int64)
 
 
 def _classed(attempts: Attempts, old: Policy, new: Policy) -> dict[str, Any]:

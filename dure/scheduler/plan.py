@@ -83,6 +83,7 @@ class Plan:
     reserve_pending: I32  # row in Pending of the blocked workloads with a promised start
     reserve_ms: I64  # the promise: rests on limits
     reserve_site: I32
+    reserve_alternative: I32  # row in Alternatives
     wait_code: I32  # one entry for every row of Pending; -1: it starts
     wait_facts: I64  # shape (n, 4)
     # where the promises would sit if nothing changed, so that `check` can hold every start against them

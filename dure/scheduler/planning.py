@@ -18,6 +18,7 @@ from dure.scheduler.kernels.purse import payable, unpaid
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, merged_stocks
 from dure.scheduler.kernels.standing import Demands, Models
 from dure.scheduler.kernels.state import (
+    ALTERNATIVE,
     CLAIMED,
     MORE_ROOM,
     OVER,
@@ -97,7 +98,7 @@ class Planning:
         came = run(measured(self.cycle), before, at_most)
         if came == MORE_ROOM:
             row = int(self.cycle.found.used[ROW])
-            self.cycle = larger(self.cycle, int(self.cycle.demands.each.workers[self.cycle.queue.klass[row]]))
+            self.cycle = larger(self.cycle, int(self.cycle.demands.each.most[self.cycle.queue.klass[row]]))
         return came
 
     def chance(self, row: int) -> Chance:
@@ -139,6 +140,9 @@ class Planning:
             reserve_pending=promises.pending[:made].copy(),
             reserve_ms=promises.at[:made].copy(),
             reserve_site=found.promised[:made, SITE].astype(np.int32),
+            reserve_alternative=(s.pending.alt_ptr[promises.pending[:made]] + found.promised[:made, ALTERNATIVE]).astype(
+                np.int32
+            ),
             wait_code=code,
             wait_facts=facts,
             reserve_worker_ptr=np.concatenate([[0], np.cumsum(promised)]).astype(np.int32),
@@ -208,19 +212,19 @@ class Question:
 
         demands, c: another class of the same demand."""
         cycle, board, facts = self.cycle, self.cycle.board, np.zeros(FACTS, np.int64)
-        own, end = demands or cycle.demands, board.now + int(cycle.queue.limit[0])
+        own, end, more = demands or cycle.demands, board.now + int(cycle.queue.limit[0]), cycle.queue.more
         code = blocked(
-            board, by_time(board), self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, facts
+            board, by_time(board), self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, more, facts
         )  # fmt: skip
         if code == TURN:
-            code = barred(board, cycle.power, cycle.low, cycle.high, own, c, sites, end, facts)
+            code = barred(board, cycle.power, cycle.low, cycle.high, own, c, sites, end, more, facts)
         return int(code), tuple(facts.tolist())
 
     @property
     def late(self) -> Verdict | None:
         """That it could not be over by its deadline any more."""
         queue = self.cycle.queue
-        latest, limit = int(queue.latest[0]), int(queue.limit[0])
+        latest, limit = int(queue.latest[0]), int(queue.shortest[0])
         return (WAIT_CODE[ReasonKind.TOO_LATE], (latest + limit, limit)) if latest < self.cycle.board.now else None
 
     def beyond(self, sites: Bool) -> Verdict | None:

@@ -26,6 +26,7 @@ class Hypothetical:
     devices: int
     limit_ms: int
     alternatives: tuple[tuple[int, tuple[int, ...]], ...]  # (accelerator, hold by currency), best first
+    limits_ms: tuple[int, ...] = ()  # of each of these; empty: they have the same
     submitted_ms: int
     eligible_ms: int = 0
     dependency: int = DEPENDENCY_MET
@@ -34,6 +35,8 @@ class Hypothetical:
     preemptible: bool = True
     sites: tuple[int, ...] = ()  # empty: all
     deadline_ms: int = int(FOREVER_MS)
+    workers_min: int = 0
+    grace_ms: int = 0
     data: tuple[int, ...] = ()  # data sets; -1: one that is nowhere
     block: bool = False
 
@@ -70,9 +73,11 @@ def with_hypothetical(snapshot: Snapshot, extra: Hypothetical) -> tuple[Snapshot
         **columns,
     )
     old, kinds, holds = snapshot.alternatives, [a for a, _ in extra.alternatives], [h for _, h in extra.alternatives]
+    limits = extra.limits_ms or (0,) * len(kinds)
     alternatives = Alternatives(
         np.concatenate([old.accelerator[:alt], np.array(kinds, np.int32), old.accelerator[alt:]]),
         np.concatenate([old.hold[:alt], np.array(holds, np.int64), old.hold[alt:]]),
+        np.concatenate([old.limit_ms[:alt], np.array(limits, np.int64), old.limit_ms[alt:]]),
     )
     return freeze(replace(snapshot, pending=pending, alternatives=alternatives)), row
 

@@ -37,7 +37,8 @@ BYTES_MAX = 4 << 30  # of a file when unpacked: a million waiting workloads take
 HEADER_MAX = 1 << 20
 # Columns that older files lack, with what every row of theirs has in it.
 SINCE: Mapping[str, int | bool] = MappingProxyType({
-    "nodes.block": -1, "pending.block": False, "attempts.yields": False,
+    "nodes.block": -1, "pending.block": False, "attempts.yields": False, "pending.workers_min": 0,
+    "pending.grace_ms": 0, "alternatives.limit_ms": 0,
     "attempts.grace_ms": int(FOREVER_MS),  # claims were dated by the limits of those who make room
 })  # fmt: skip
 
@@ -145,7 +146,7 @@ def _made(kind: type[Any], told: Mapping[str, Plain], body: bytes, at: int, grou
     for name, about in told.items():
         values[name], at = _field_made(known[name][1], about, body, at, group + name)
     for name in lacks:
-        values[name] = np.full(len(values["ids"]), SINCE[group + name], next(_dtypes(known[name][1])))
+        values[name] = np.full(len(next(iter(values.values()))), SINCE[group + name], next(_dtypes(known[name][1])))
     return kind(**values), at
 
 

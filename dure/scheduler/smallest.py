@@ -26,11 +26,12 @@ from dure.scheduler.snapshot import I64, Snapshot
 
 FIELDS = (
     "all_sites", "topology", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "share_milli", "workers",
-    "funds_won",
-    "priority",
+    "workers_min", "funds_won", "priority",
 )  # fmt: skip
 # A suggestion below these would start something that can do no work.
-LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1}
+LEAST = {
+    "limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1, "workers_min": 1,
+}  # fmt: skip
 PLANS_MAX = 50  # plans of the whole queue per search; one for each priority tried, and some dozens where money moves others
 MATES_FIRST = 4  # of its project, whom money that is given for it may start first
 SOME_WON = 1  # stands for however much is needed
@@ -274,6 +275,8 @@ def _values(s: Snapshot, row: int, rate: Rater | None) -> dict[str, list[object]
     found["accelerators"] = [(a,) for a in s.accelerators if a not in accepted] if rate and wants else []
     for name, least in LEAST.items():
         found[name] = [least] if getattr(p, name)[row] > least else []
+    if p.workers_min[row]:  # that it asks for more than these keeps it from nothing
+        found["workers"] = []
     # with a rater, another demand may cost money where this one does not
     found["funds_won"] = [SOME_WON] if rate or (s.alternatives.hold[low:high, KRW] > 0).any() else []
     higher = sorted((c.value, c.name) for c in s.policy.classes if c.value > p.priority[row])

@@ -104,7 +104,7 @@ class Pending:
     cores_milli: I64  # per worker
     memory_mib: I64  # per worker
     devices: I64  # per worker
-    limit_ms: I64  # limit + grace: how long it may occupy what it gets
+    limit_ms: I64  # limit + grace: how long it may occupy what it gets; where types differ in speed, on the first that it names
     block: Bool  # all workers within one topology block (or on one node), if there are several
     shape: I32  # rows of one number ask for the same: workers of the same size, sites, alternatives and topology; others may, too
     site_ptr: I32  # CSR into site_row: allowed sites; an empty run means all
@@ -114,6 +114,21 @@ class Pending:
     deadline_ms: I64  # by when it has to be over, by its limit; FOREVER_MS: any time will do
     data_ptr: I32  # CSR into data_row: what it reads
     data_row: I32  # index into Snapshot.data
+    workers_min: I64  # the fewest that it can run with, less than `workers`; 0: no fewer than it asks for
+    grace_ms: I64  # the part of limit_ms that is as long on every type
+
+
+def fewest(pending: Pending) -> I64:
+    """By row, with how many workers it can start."""
+    least: I64 = np.where(pending.workers_min > 0, pending.workers_min, pending.workers)
+    return least
+
+
+def limits_ms(s: Snapshot) -> I64:
+    """By alternative: limit and grace, how long it may occupy what it gets there."""
+    own, of_all = s.alternatives.limit_ms, np.repeat(s.pending.limit_ms, np.diff(s.pending.alt_ptr))
+    found: I64 = np.where(own > 0, own, of_all)
+    return found
 
 
 def devices_milli(attempts: Attempts) -> I64:
@@ -134,6 +149,7 @@ class Alternatives:
 
     accelerator: I32  # index into Snapshot.accelerators; -1: no devices needed
     hold: I64  # shape (n, len(CURRENCIES)): amount to hold, -1 when it cannot be paid in that currency
+    limit_ms: I64  # limit + grace on this type, where it is not that of the workload; 0: it is
 
 
 @dataclass(frozen=True)

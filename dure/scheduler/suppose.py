@@ -31,7 +31,9 @@ PLANNED: MappingProxyType[str, tuple[int, int]] = MappingProxyType({
     "backfill_depth": (0, 100_000), "min_run_ms": (0, 400 * 86_400_000), "reclaims": (0, 1), "reservations_max": (0, 256),
 })  # fmt: skip
 THIS = "this"
-DEMANDS = MappingProxyType({"workers": "workers", "devices": "devices", "cores": "cores_milli", "memory": "memory_mib"})
+DEMANDS = MappingProxyType({
+    "workers": "workers", "workers_min": "workers_min", "devices": "devices", "cores": "cores_milli", "memory": "memory_mib",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +194,8 @@ def _workload_gone(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | R
 def _demand(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
     """Ask for something else, within the bounds of what can be submitted."""
     bounds = {
-        "workers": (1, s.policy.workers_max), "devices": (1, DEVICES_MAX), "cores": (1, CORES_MILLI_MAX),
-        "memory": (1, MEMORY_MIB_MAX), "limit": (LIMIT_MS_MIN, s.policy.limit_ms_max),
+        "workers": (1, s.policy.workers_max), "workers_min": (1, s.policy.workers_max), "devices": (1, DEVICES_MAX),
+        "cores": (1, CORES_MILLI_MAX), "memory": (1, MEMORY_MIB_MAX), "limit": (LIMIT_MS_MIN, s.policy.limit_ms_max),
     }  # fmt: skip
     what = said.text.split()[2]
     value = next(v for v in said.values.values() if isinstance(v, int))
@@ -337,6 +339,9 @@ FORMS: tuple[Form, ...] = (
          "It asks for that limit.", "제한 시간을 그렇게 요청합니다."),
     Form("workload WORKLOAD workers|devices NUMBER", _demand,
          "It asks for so many workers, or devices for each.", "워커 수나 워커마다의 장치 수를 그렇게 요청합니다."),
+    Form("workload WORKLOAD workers_min NUMBER", _demand,
+         "It runs with so few workers, and gets as many of those that it asks for as there are.",
+         "그만큼의 워커만으로도 실행하며, 요청한 수까지 있는 만큼 받습니다."),
     Form("workload WORKLOAD cores CORES", _demand,
          "It asks for so many cores for each worker.", "워커마다 코어를 그만큼 요청합니다."),
     Form("workload WORKLOAD memory MEMORY", _demand,

@@ -7,7 +7,7 @@ import numpy as np
 from dure.model.money import CURRENCIES
 from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, victims_first
 from dure.scheduler.boards import board_of
-from dure.scheduler.funds import PAY_ORDER
+from dure.scheduler.funds import PAY_ORDER, part_of
 from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import table
@@ -40,7 +40,18 @@ from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
 from dure.scheduler.quotas import uses_of
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I32, I64, STOPPING, Bool, Pending, Snapshot, unused_shape
+from dure.scheduler.snapshot import (
+    DEPENDENCY_MET,
+    FOREVER_MS,
+    I32,
+    I64,
+    STOPPING,
+    Bool,
+    Snapshot,
+    fewest,
+    limits_ms,
+    unused_shape,
+)
 
 
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
@@ -53,7 +64,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
         s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
         _in_turn(s, standings.code[of], also), queue.latest,
     )  # fmt: skip
-    most = int(demands.each.workers.max(initial=1))
+    most = int(demands.each.most.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     ends = latest_ends(s)
     candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free)), _quota(s)
@@ -88,7 +99,7 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     found = _found(1, 0, 1, 0, standings, demands)
     found.used[:] = cycle.found.used
     found.used[ROW], found.used[ASKING] = 0, 1
-    seats = max(1, min(int(demands.each.workers.max(initial=1)), len(s.nodes.ids)))
+    seats = max(1, min(int(demands.each.most.max(initial=1)), len(s.nodes.ids)))
     more = seats > len(cycle.node)
     queue = _queue(s, of)
     return cycle._replace(
@@ -125,7 +136,7 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
     sites[row[site >= 0], site[site >= 0]] = True
     demands = demands_as(
-        p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first],
+        fewest(p)[first], p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first],
         block[first].astype(np.int64), sites,
         alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
@@ -138,7 +149,7 @@ def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
     heads = first_rows(p.shape)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
     data_ptr, data_at = gather(p.data_ptr, heads)
-    columns = (p.workers, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
+    columns = (p.workers, p.workers_min, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
     of_head, first_head = classes(
         np.array([column[heads] for column in columns], np.int64),
         ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
@@ -154,21 +165,41 @@ def node_models(s: Snapshot) -> Models:
     return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
 
 
-def latest_starts(p: Pending) -> I64:
-    """The last moment at which each may start and be over by its deadline; `NEVER`: at any."""
-    latest: I64 = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - p.limit_ms, NEVER)
-    return latest
-
-
 def _queue(s: Snapshot, of: I32) -> Queue:
     p, pair = s.pending, np.zeros(len(of), np.int32)
     if _guards(s):
         _, pair = np.unique(p.project.astype(np.int64) * (int(of.max(initial=0)) + 1) + of, return_inverse=True)
+    shortest, uneven, more = _limits(s)
+    latest = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - shortest, NEVER)
     return Queue(
         of, p.project, s.projects.share[p.project], pair.astype(np.int32), p.priority, p.preempts, firm(s), p.limit_ms,
-        latest_starts(p),
-        p.alt_ptr.astype(np.int64), s.alternatives.hold,
+        shortest, uneven, latest, p.alt_ptr.astype(np.int64), more, _fewest_holds(s), s.alternatives.hold,
     )  # fmt: skip
+
+
+def _limits(s: Snapshot) -> tuple[I64, Bool, I64]:
+    """By row the shortest limit, and whether alternatives have some of their own; and by alternative by how much it is longer
+    than that of its row. Mostly none has: then the first is the column itself."""
+    p, more = s.pending, np.zeros(len(s.alternatives.accelerator), np.int64)
+    if not s.alternatives.limit_ms.any():
+        return p.limit_ms, np.zeros(len(p.ids), np.bool_), more
+    first, of_row = p.alt_ptr[:-1], np.repeat(p.limit_ms, np.diff(p.alt_ptr))
+    more = limits_ms(s) - of_row
+    shortest = p.limit_ms + np.minimum.reduceat(more, first)
+    shortest.flags.writeable = False  # as is the column of a snapshot: kernels are compiled for either
+    return shortest, np.logical_or.reduceat(more != 0, first), more
+
+
+def _fewest_holds(s: Snapshot) -> I64:
+    """What has to be held on each alternative for the fewest workers. Those who wait are mostly of one size: then it is the
+    column itself."""
+    p, hold = s.pending, s.alternatives.hold
+    if not p.workers_min.any():
+        return hold
+    least, most = (np.repeat(column, np.diff(p.alt_ptr))[:, None] for column in (fewest(p), p.workers))
+    found: I64 = np.where(hold > 0, part_of(hold, least, most), hold)
+    found.flags.writeable = False  # as is that of a snapshot: kernels are compiled for either
+    return found
 
 
 def firm(s: Snapshot) -> Bool:

@@ -18,6 +18,7 @@ from dure.scheduler.kernels.reclaim import Asker, Rights, fits_quota, give_back
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
+from dure.scheduler.kernels.state import limit_on, too_late
 from dure.scheduler.kernels.victims import FORCE, GENTLY, RECLAIM, Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
@@ -196,10 +197,9 @@ class Later:
         ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
         self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
-        used = board.used.copy()
-        last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
-        used[LASTS] = min(last_ms + int(asked.cycle.queue.limit[0]), int(FOREVER_MS))
-        self._board = board._replace(used=used, ground=ground, cells=board.cells._replace(node=node))
+        self._at_ms = at_ms
+        self._last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
+        self._board = board._replace(used=board.used.copy(), ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
         self._rights = _rights_then(planning, at_ms)
@@ -244,8 +244,13 @@ class Later:
         )
 
     def _parts(self, alt: int, site: int) -> Iterator[tuple[int, int]]:
-        """The runs of cells of a site in one of which it has to sit."""
+        """The runs of cells of a site in one of which it has to sit, if it would be over in time there; the board is told how
+        long a claim would last."""
         cycle, kind = self._asked.cycle, self._asked.kinds[alt]
+        limit_ms = limit_on(cycle.queue, 0, alt)
+        self._board.used[LASTS] = min(self._last_ms + limit_ms, int(FOREVER_MS))
+        if too_late(cycle.queue, 0, self._at_ms + limit_ms):
+            return iter(())
         low, high = int(cycle.low[site, kind]), int(cycle.high[site, kind])
         step = parts(self._gang, low, high)
         return ((part, part + step) for part in range(low, high, step))

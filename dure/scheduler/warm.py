@@ -37,9 +37,10 @@ def nowhere() -> Snapshot:
             nodes=Nodes((), i32, i32.copy(), i32.copy(), i64, i64.copy(), u64, flag.copy(), *undrawn(0)),
             attempts=Attempts((), (), i32, i32, i64, flag, flag.copy(), i64, i64, i64, i64, i64, i32, ptr, i32, u64, i64, i64),
             pending=Pending(
-                (), i32, i64, flag, flag, i64, i64, i32, i64, i64, i64, i64, i64, flag, i32, ptr, i32, ptr, i64, i64, ptr, i32
+                (), i32, i64, flag, flag, i64, i64, i32, i64, i64, i64, i64, i64, flag, i32, ptr, i32, ptr, i64, i64, ptr, i32,
+                i64, i64,
             ),
-            alternatives=Alternatives(i32, np.zeros((0, 2), np.int64)), projects=Projects((), i32),
+            alternatives=Alternatives(i32, np.zeros((0, 2), np.int64), i64), projects=Projects((), i32),
             shares=Shares(("",), root, np.ones(1, np.int64), np.zeros(1)),
             awards=Awards((), i32, i32, i64, i64, np.zeros((0, 0), np.bool_), np.zeros((0, 1), np.bool_)),
             quotas=no_quotas(1, 0),

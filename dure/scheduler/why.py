@@ -119,7 +119,7 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
     """What each site says, were it the only one."""
     s, whole, kinds = planning.s, asked.cycle.demands, len(asked.kinds)
     count = len(s.sites.ids)
-    names = ("workers", "cores", "memory", "devices", "share", "block")
+    names = ("workers", "most", "cores", "memory", "devices", "share", "block")
     column = {name: np.repeat(whole.each[name][:1], count) for name in names}
     alone = demands_as(
         **column, sites=np.eye(count, dtype=np.bool_) & whole.sites, kind_ptr=np.arange(count + 1) * kinds,

@@ -213,7 +213,7 @@ class Play:
     # -- deeds ---------------------------------------------------------------------------------------------------
 
     def _do_submit(self, o: Options) -> Callable[[], str] | str:
-        """submit NAME TENANT [gpus N] [cores N] [memory N] [workers N] [on TYPE,TYPE] for LIMIT [runs TIME] [exits N]
+        """submit NAME TENANT [gpus N] [cores N] [memory N] [workers N [least N]] [on TYPE,TYPE] for LIMIT [runs TIME] [exits N]
         [priority CLASS] [checkpoint TIME] [after NAME,NAME] [array N] [retries N] [at SITE,SITE]
         [topology block] [fixed]"""
         name, project = o.next("the workload's name"), o.next("the tenant's name")
@@ -245,6 +245,7 @@ class Play:
             command=("run",),
             demand=demand,
             workers=o.number("workers", 1),
+            workers_min=o.number("least", 0),
             limit_ms=o.duration("for", HOUR_MS),
             priority=o.take("priority") or "normal",
             preemptible=not o.drop("fixed"),

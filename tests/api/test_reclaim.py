@@ -42,7 +42,7 @@ def test_who_waits_for_its_quota_hears_when_what_borrows_it_is_asked(plane: ApiP
 
 
 def test_a_victim_is_told_that_its_quota_was_borrowed_and_whose_it_is_where_it_may_know(plane: ApiPlane) -> None:
-    victim, attempt, own = reclaimed(plane)
+    victim, _, own = reclaimed(plane)
     later(plane)
     told = plane.get("admin", f"/workloads/{victim}/why")["reason"]
     assert (told["kind"], told["facts"]) == ("makes_room", {"by": own, "reclaimed_by": "alpha"})

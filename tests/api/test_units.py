@@ -85,14 +85,16 @@ def test_a_job_becomes_the_record_that_the_controller_is_given() -> None:
     plain = spec_of(Job.model_validate({"name": "a", "command": ["true"]}))
     assert (plain.limit_ms, plain.priority, plain.preemptible, plain.workers) == (0, "normal", True, 1)
     assert [spec_of(Job.model_validate({**JOB, "topology": word})).topology for word in ("any", "block")] == ["", "block"]
+    assert [spec_of(Job.model_validate({**JOB, "workers": 3, "workers_min": n})).workers_min for n in (0, 2, 3)] == [0, 2, 0]
 
 
 def test_a_stored_job_becomes_the_job_that_was_written() -> None:
-    resources = {"cores": 2.5, "memory": "1GiB", "devices": 2, "accelerators": ["h100", "a100"]}
+    resources = {"cores": 2.5, "memory": "1GiB", "devices": 2, "accelerators": ["h100", "a100"], "speeds": {"a100": 0.45}}
     job = {**JOB, "resources": resources, "checkpoint": "60s", "grace": "0s", "env": {"A": "1"}, "retries": 2}
-    job["topology"] = "block"
+    job |= {"topology": "block", "workers": 4, "workers_min": 2}
     spec = spec_of(Job.model_validate(job))
     assert spec_of(Job.model_validate(job_of(spec))) == spec
+    assert [(s.accelerator, s.milli) for s in spec.demand.speeds] == [("a100", 450)]
 
 
 def test_changes_are_merged_by_member_and_null_takes_one_back() -> None:

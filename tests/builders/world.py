@@ -124,10 +124,13 @@ class World:
         devices: int = 0, accelerators: Sequence[str] | None = None, limit: float = HOUR_S, sites: Sequence[str] = (),
         hold: int | Sequence[int] = 0, merit: int = -1, preemptible: bool = True, submitted: float | None = None,
         eligible: float = -HOUR_S, dependency: int = DEPENDENCY_MET, share: int = 0, data: Sequence[str] = (),
-        block: bool = False, deadline: float | None = None,
+        block: bool = False, deadline: float | None = None, workers_min: int = 0,
+        grace: float = 0, limits: Sequence[float] = (),
     ) -> World:  # fmt: skip
         """accelerators: best first; none named: any type there is when devices are wanted. hold: won, one for all
-        alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them."""
+        alternatives or one each; merit: accelerator-seconds, -1 when it cannot be paid in them; either for all workers.
+        workers_min: the fewest that will do. grace: the part of the limit that no speed changes; limits: on each alternative, as
+        many as are known, 0 for that of all."""
         self._known(project)
         self.waiting.append({
             "id": id, "project": project, "class": PRIORITY[priority], "workers": workers, "cores_milli": int(cores * 1000),
@@ -135,7 +138,8 @@ class World:
             "sites": tuple(sites), "hold": hold, "merit": merit, "preemptible": preemptible,
             "submitted_ms": self._at(-1000 + len(self.waiting) if submitted is None else submitted),
             "eligible_ms": self._at(eligible), "dependency": dependency, "share": share, "data": tuple(data), "block": block,
-            "deadline_ms": int(FOREVER_MS) if deadline is None else self._at(deadline),
+            "deadline_ms": int(FOREVER_MS) if deadline is None else self._at(deadline), "workers_min": workers_min % workers,
+            "grace_ms": int(grace * 1000), "limits_ms": [int(each * 1000) for each in limits],
         })  # fmt: skip
         return self
 
@@ -269,16 +273,19 @@ class World:
             _i64(p["deadline_ms"] for p in rows),
             _ptr(len(p["data"]) for p in rows),
             _i32(self._data().index(name) if name in self._data() else -1 for p in rows for name in p["data"]),
+            _i64(p["workers_min"] for p in rows),
+            _i64(p["grace_ms"] for p in rows),
         )
 
     def _alternatives(self, types: tuple[str, ...]) -> Alternatives:
-        found, holds = [], []
+        found, holds, limits = [], [], []
         for p in self._sorted_pending():
             wanted = _types(p, types)
             won = [p["hold"]] * len(wanted) if isinstance(p["hold"], int) else p["hold"]
             found += [types.index(t) if t in types else -1 for t in wanted]
             holds += [[amount, p["merit"]] for amount in won]
-        return Alternatives(_i32(found), np.array(holds, np.int64).reshape(-1, len(CURRENCIES)))
+            limits += [*p["limits_ms"], *[0] * len(wanted)][: len(wanted)]
+        return Alternatives(_i32(found), np.array(holds, np.int64).reshape(-1, len(CURRENCIES)), _i64(limits))
 
     def _projects(self) -> Projects:
         first = 1 + len(self.organisations)
@@ -330,7 +337,7 @@ def _table(rows: list[list[bool]], width: int) -> Any:
 
 def _asks(p: dict[str, Any], types: tuple[str, ...]) -> tuple[object, ...]:
     """What tells the shapes of two waiting workloads apart."""
-    wanted = (p["workers"], p["cores_milli"], p["memory"], p["devices"], p["share"])
+    wanted = (p["workers"], p["workers_min"], p["cores_milli"], p["memory"], p["devices"], p["share"])
     return *wanted, p["data"], p["sites"], p["block"], tuple(_types(p, types))
 
 

@@ -41,12 +41,15 @@ class Left:
 @st.composite
 def worlds(
     draw: st.DrawFn, waiting_max: int = 8, money: bool = True, power: bool = False, windows: bool = False, quotas: bool = False,
-    shares: bool = False, tastes: bool = False, blocks: bool = False, yields: bool = False,
+    shares: bool = False, tastes: bool = False, blocks: bool = False, yields: bool = False, elastic: bool = False,
+    speeds: bool = False,
 ) -> World:  # fmt: skip
     """power: sites have envelopes and nodes draw; windows: of maintenance on some nodes; quotas: some have any, of devices, of
     cores, or of both, and more may be in use than there is; shares: of devices, that some have and some want; tastes: what sites
     are preferred for, and how much; blocks: nodes stand in some, and work asks for one; yields: some of what runs is of a class
-    that does. None is drawn unless asked for, so that a world without them is the same as it always was."""
+    that does; elastic: most gangs can run with fewer workers, and there are larger ones; speeds: limits on
+    alternatives behind the first are often others, and some of what is waited for is grace. None is drawn unless asked for, so
+    that a world without them is the same as it always was."""
     world = World(
         policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12)))
     )
@@ -81,6 +84,12 @@ def worlds(
     if yields:
         for attempt in world.attempts:
             attempt["yields"] = draw(st.booleans())
+    if elastic:
+        for waiting in world.waiting:
+            waiting["workers"] = draw(st.sampled_from((waiting["workers"], 2, 3, 4, 5, 7)))
+            waiting["workers_min"] = draw(st.integers(0, waiting["workers"] - 1))
+    if speeds:
+        _speeds(draw, world)
     return world
 
 
@@ -215,6 +224,19 @@ def _blocks(draw: st.DrawFn, world: World) -> None:
         node["block"] = block if block < 0 else 2 * types.index(node["accelerator"]) + block
     for asked in world.waiting:
         asked["block"] = draw(st.sampled_from((True, True, False)))
+
+
+def _speeds(draw: st.DrawFn, world: World) -> None:
+    for waiting in world.waiting:
+        waiting["grace_ms"] = draw(st.sampled_from((0, 10_000, 30_000)))
+        if waiting["accelerators"] is None and (waiting["devices"] or waiting.get("share")) and draw(st.booleans()):
+            waiting["accelerators"] = draw(st.sampled_from((("npu", "a100"), ("a100", "npu"))))
+        own = waiting["limit_ms"] - waiting["grace_ms"]
+        scaled = [waiting["grace_ms"] + own * 1000 // milli for milli in draw(st.lists(st.sampled_from(SPEEDS), max_size=1))]
+        waiting["limits_ms"] = [0, *scaled]
+
+
+SPEEDS = (100, 333, 450, 900, 1000, 2000, 7000)
 
 
 def _envelopes(draw: st.DrawFn, world: World) -> None:

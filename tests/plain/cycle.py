@@ -4,6 +4,7 @@ told why it waits."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from tests.plain.decisions import STARTS, Decisions, Start, assemble
 from tests.plain.funds import Funds
 from tests.plain.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
 from tests.plain.promises import Spot, earliest
-from tests.plain.shapes import Group, Shape, Verdict, Way, groups_of
+from tests.plain.shapes import Group, Shape, Verdict, Way, for_some, groups_of
 from tests.plain.turns import Turns
 from tests.plain.victims import Candidates, Taking, cheapest
 
@@ -133,7 +134,8 @@ class Cycle:
         start = self.done.starts.get(row)
         accelerator = start.way.accelerator if start else group.shape.accelerators[0]
         rate = group.shape.need[0] / 1000 + group.shape.need[DEVICES] * float(self.s.core_rate[accelerator])
-        return group.shape.workers * rate * group.limit_ms / 1000
+        workers = sum(start.seats.counts) if start else group.shape.workers
+        return workers * rate * group.limits[start.way.alt if start else 0] / 1000
 
     # -- 2. paying ------------------------------------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ class Cycle:
                 if hold and not self.funds.covers(group.project, accelerator, currency, hold):
                     paid = sites & (self.funds.available(group.project, accelerator, currency) >= hold)
                 if paid.any():
-                    ways.append(Way(alt, accelerator, currency, hold, paid))
+                    ways.append(Way(alt, accelerator, currency, hold, paid, group.wholes[alt][currency], group.limits[alt]))
         return ways
 
     # -- 3. starting ----------------------------------------------------------------------------------------------------
@@ -170,13 +172,14 @@ class Cycle:
         if spot is None:
             return False
         way, site, seats = spot
-        masks = self.ground.start(seats, group.shape.need, self.s.now_ms + group.limit_ms)
+        way = replace(way, hold=for_some(way.whole, sum(seats.counts), group.shape.most))
+        masks = self.ground.start(seats, group.shape.need, self.s.now_ms + way.limit_ms)
         self._record(Start(row, way, site, seats, tuple(masks)))
         return True
 
     def _open(self, group: Group, way: Way) -> list[int]:
         """Sites at which it has not failed."""
-        sites: list[int] = np.flatnonzero(way.sites & (self._failed(group)[way.alt] > group.limit_ms)).tolist()
+        sites: list[int] = np.flatnonzero(way.sites & (self._failed(group)[way.alt] > way.limit_ms)).tolist()
         return sites
 
     def _failed(self, group: Group) -> I64:
@@ -187,8 +190,11 @@ class Cycle:
 
     def _spot(self, group: Group) -> tuple[Way, int, Seats] | None:
         """Where it would start now: on the first of its ways that has room, at the site with the least to spare."""
-        shape, end_ms = group.shape, self.s.now_ms + group.limit_ms
+        shape = group.shape
+        if shape.workers < shape.most:
+            return self._widest(group)
         for way in group.ways:
+            end_ms = self.s.now_ms + way.limit_ms
             open_sites = self._open(group, way)
             if not open_sites:
                 continue
@@ -197,6 +203,28 @@ class Cycle:
                 if fit.per_site[site] >= shape.workers:
                     return way, site, self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
                 self._failed(group)[way.alt, site] = self.ground.shortest_alike(end_ms)
+        return None
+
+    def _widest(self, group: Group) -> tuple[Way, int, Seats] | None:
+        """The same for a gang that may have fewer workers than it asks for: on the first alternative that has room for the
+        fewest, with as many as it can pay for at any one site."""
+        shape = group.shape
+        for alt in range(len(shape.accelerators)):
+            found: list[tuple[int, Way, int, I64]] = []
+            end_ms = self.s.now_ms + group.limits[alt]
+            for way in [way for way in group.ways if way.alt == alt]:
+                spare, fit = self.spare(group, way), self.ground.fit(shape.need, way.accelerator, self.ground.layer(end_ms))
+                left = self.funds.available(group.project, way.accelerator, way.currency)
+                for site in sorted(self._open(group, way), key=lambda x: (spare[x], x)):
+                    if fit.per_site[site] < shape.workers:
+                        self._failed(group)[way.alt, site] = self.ground.shortest_alike(end_ms)
+                        continue
+                    counts = range(shape.workers, min(shape.most, int(fit.per_site[site])) + 1)
+                    paid = [n for n in counts if for_some(way.whole, n, shape.most) <= left[site]]
+                    found.append((max(paid), way, site, fit.per_node))
+            if found:
+                workers, way, site, per_node = max(found, key=lambda f: f[0])  # the first of equals
+                return way, site, self.ground.seats(site, per_node, self.ground.empty, workers)
         return None
 
     def spare(self, group: Group, way: Way) -> list[int]:
@@ -233,7 +261,7 @@ class Cycle:
         seats = ground.seats(site, workers_in(room, shape.need) * usable, emptiness(room), shape.workers)
         rows = self.candidates.workers(victims)
         gone = self.candidates.gone(victims)
-        end_ms = min(int(gone.max()) + int(self.s.pending.limit_ms[row]), int(FOREVER_MS))
+        end_ms = min(int(gone.max()) + way.limit_ms, int(FOREVER_MS))
         ground.tenures.end[rows] = gone
         masks = ground.claim(seats, shape.need, end_ms, rows)
         self.candidates.take(victims)
@@ -247,19 +275,19 @@ class Cycle:
     # -- 5. promising ---------------------------------------------------------------------------------------------------
 
     def _promise(self, row: int, group: Group) -> bool:
-        """Keep the earliest moment for it, on the best alternative among equals."""
-        best: Spot | None = None
+        """Keep the moment for it from which on it is over earliest, on the best alternative among equals."""
+        best: tuple[int, Way, Spot] | None = None
         for way in group.ways:
             spare = self.spare(group, way)
-            spot = earliest(self.ground, group.shape.need, group.shape.workers, group.limit_ms, way.accelerator, way.sites, spare)
-            if spot is not None and (best is None or spot[0] < best[0]):
-                best = spot
+            spot = earliest(self.ground, group.shape.need, group.shape.workers, way.limit_ms, way.accelerator, way.sites, spare)
+            if spot is not None and (best is None or spot[0] + way.limit_ms < best[0]):
+                best = (spot[0] + way.limit_ms, way, spot)
         if best is None:
             group.hopeless = True
             return False
-        at_ms, _, seats = best
+        end_ms, way, (at_ms, _, seats) = best
         self.done.blocked[row] = (self.blocked(group, group.ways), group.ways)
-        promise = Promise(at_ms, len(self.done.promises), row, at_ms + group.limit_ms, group.shape.need, seats)
+        promise = Promise(at_ms, len(self.done.promises), row, end_ms, group.shape.need, seats, way.alt)
         self.done.promises[row] = promise
         self.ground.promise(promise)
         return True
@@ -275,7 +303,7 @@ class Cycle:
             empty = self._most_ever(shape, ways)
             out = empty < shape.workers
             return (WAIT_CODE[ReasonKind.NODES_OUT], (shape.workers, empty)) if out else self._scarcest(shape, ways, fits)
-        for layer in range(1, self.ground.layer(self.s.now_ms + group.limit_ms) + 1):
+        for layer in range(1, max(self.ground.layer(self.s.now_ms + way.limit_ms) for way in ways) + 1):
             if self._most(shape, ways, layer) < shape.workers:
                 promise = self.ground.promises[layer - 1]
                 return WAIT_CODE[ReasonKind.WAITS_RESERVED], (promise.pending, promise.at_ms)
@@ -293,8 +321,9 @@ class Cycle:
         return WAIT_CODE[CAPACITY[short]], (shape.workers, fits, shape.need[short], most)
 
     def _most(self, shape: Shape, ways: list[Way], layer: int) -> int:
-        """The most workers that fit at one site."""
-        fits = [self.ground.fit(shape.need, w.accelerator, layer).per_site[w.sites].max() for w in ways]
+        """The most workers that fit at one site, delaying none of the first `layer` promises that come before they end."""
+        upto = [min(layer, self.ground.layer(self.s.now_ms + w.limit_ms)) for w in ways]
+        fits = [self.ground.fit(shape.need, w.accelerator, n).per_site[w.sites].max() for w, n in zip(ways, upto, strict=True)]
         return int(max(fits))
 
     def _most_ever(self, shape: Shape, ways: list[Way]) -> int:

@@ -57,6 +57,7 @@ def assemble(s: Snapshot, done: Decisions, verdicts: list[Verdict]) -> Plan:
         reserve_pending=_i32(p.pending for p in promises),
         reserve_ms=_i64(p.at_ms for p in promises),
         reserve_site=_i32(int(s.nodes.site[p.seats.nodes[0]]) for p in promises),
+        reserve_alternative=_i32(int(s.pending.alt_ptr[p.pending]) + p.alt for p in promises),
         wait_code=_i32(code for code, _ in verdicts),
         wait_facts=facts,
         reserve_worker_ptr=_ptr(sum(p.seats.counts) for p in promises),

@@ -20,7 +20,8 @@ class Shape:
     sites: tuple[int, ...]  # allowed; empty: all
     accelerators: tuple[int, ...]  # best first
     need: Need
-    workers: int
+    workers: int  # the fewest that it can run with
+    most: int  # and as many as it asks for
 
 
 @dataclass(slots=True)
@@ -30,8 +31,10 @@ class Way:
     alt: int
     accelerator: int
     currency: int
-    hold: int
+    hold: int  # for the fewest workers
     sites: Bool
+    whole: int  # for all that it asks for
+    limit_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,9 @@ class Group:
     shape: Shape
     standing: Standing
     project: int
-    holds: tuple[tuple[int, ...], ...]  # by alternative, by currency
-    limit_ms: int
+    holds: tuple[tuple[int, ...], ...]  # by alternative, by currency; for the fewest workers
+    wholes: tuple[tuple[int, ...], ...]  # likewise, for all that it asks for
+    limits: tuple[int, ...]  # by alternative
     priority: int
     preempts: bool
     ways: list[Way] = field(default_factory=list)  # as of the last look
@@ -67,12 +71,14 @@ def groups_of(s: Snapshot, ground: Ground) -> tuple[list[Group], list[int]]:
     p, groups, rows = s.pending, {}, []
     site_ptr, site_row, alt_ptr = p.site_ptr.tolist(), p.site_row.tolist(), p.alt_ptr.tolist()
     accelerators, holds = s.alternatives.accelerator.tolist(), [tuple(h) for h in s.alternatives.hold.tolist()]
-    columns = (p.project, p.limit_ms, p.priority, p.preempts, p.workers, p.cores_milli, p.memory_mib, p.devices)
+    limits = s.alternatives.limit_ms.tolist()
+    columns = (p.project, p.priority, p.preempts, p.workers, p.workers_min, p.cores_milli, p.memory_mib, p.devices)
     found: list[Group] = []
     for row, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         sites = tuple(site_row[site_ptr[row] : site_ptr[row + 1]])
         low, high = alt_ptr[row], alt_ptr[row + 1]
-        key = (values, sites, tuple(accelerators[low:high]), tuple(holds[low:high]))
+        lasts = tuple(own or int(p.limit_ms[row]) for own in limits[low:high])
+        key = (values, sites, tuple(accelerators[low:high]), tuple(holds[low:high]), lasts)
         if key not in groups:
             groups[key] = len(found)
             found.append(_group(ground, standings, *key))
@@ -82,13 +88,19 @@ def groups_of(s: Snapshot, ground: Ground) -> tuple[list[Group], list[int]]:
 
 def _group(
     ground: Ground, standings: dict[Shape, Standing], values: tuple[int, ...], sites: tuple[int, ...],
-    accelerators: tuple[int, ...], holds: tuple[tuple[int, ...], ...],
+    accelerators: tuple[int, ...], holds: tuple[tuple[int, ...], ...], limits: tuple[int, ...],
 ) -> Group:  # fmt: skip
-    project, limit_ms, priority, preempts, workers, cores_milli, memory_mib, devices = values
-    shape = Shape(sites, accelerators, (cores_milli, memory_mib, devices), workers)
+    project, priority, preempts, workers, workers_min, cores_milli, memory_mib, devices = values
+    shape = Shape(sites, accelerators, (cores_milli, memory_mib, devices), workers_min or workers, workers)
     if shape not in standings:
         standings[shape] = standing(ground, shape)
-    return Group(shape, standings[shape], project, holds, limit_ms, priority, bool(preempts))
+    least = tuple(tuple(for_some(hold, shape.workers, shape.most) for hold in each) for each in holds)
+    return Group(shape, standings[shape], project, least, holds, limits, priority, bool(preempts))
+
+
+def for_some(hold: int, workers: int, most: int) -> int:
+    """What is held for so many of `most` workers, for all of whom it is `hold`; -1 stays what it is."""
+    return -(-hold * workers // most) if hold > 0 else hold
 
 
 def standing(ground: Ground, shape: Shape) -> Standing:

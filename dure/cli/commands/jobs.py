@@ -138,7 +138,8 @@ def tell_quote(run: Run, answer: Mapping[str, Any]) -> None:
     for accelerator, amounts in answer["hold_by_accelerator"].items():
         for currency, amount in ((c, a) for c, a in amounts.items() if a >= 0):
             where = run.t("quote.on", accelerator=accelerator) if accelerator else ""
-            run.say("quote.most", amount=run.money(amount, currency), limit=run.texts.duration(answer["limit_ms"]), where=where)
+            limit = answer.get("limit_ms_by_accelerator", {}).get(accelerator, answer["limit_ms"])  # an older plane tells but one
+            run.say("quote.most", amount=run.money(amount, currency), limit=run.texts.duration(limit), where=where)
             if answer["elements"] > 1:
                 run.say("quote.elements", n=answer["elements"], all=run.money(amount * answer["elements"], currency))
     run.say("quote.grace", grace=run.texts.duration(answer["grace_ms"]))

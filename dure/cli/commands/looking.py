@@ -148,19 +148,20 @@ def _quoted(run: Run, row: Mapping[str, Any]) -> str:
 def _described(run: Run, work: Work) -> dict[str, str]:
     """What its owner said of it."""
     spec, demand = work.spec, work.spec["demand"]
+    speeds = {s["accelerator"]: s["milli"] / 1000 for s in demand.get("speeds", ())}
     needs = run.t(
         "show.needs",
         cores=cores_words(demand["cores_milli"], run.texts.lang),
         memory=demand["memory_mib"],
         devices=demand["share_milli"] / 1000 if demand["share_milli"] else demand["devices"],
-        workers=spec["workers"],
+        workers=f"{spec['workers_min']}–{spec['workers']}" if spec.get("workers_min") else spec["workers"],
     )
     return {
         run.t("col.name"): spec["name"],
         run.t("col.project"): work.project,
         run.t("col.command"): " ".join(spec["command"]),
         run.t("col.needs"): needs,
-        run.t("col.accelerators"): ", ".join(demand["accelerators"]),
+        run.t("col.accelerators"): ", ".join(f"{a} ({speeds[a]:g}×)" if a in speeds else a for a in demand["accelerators"]),
         run.t("col.limit"): run.texts.duration(spec["limit_ms"]),
         run.t("col.priority"): spec["priority"],
     }

@@ -45,6 +45,7 @@ Memory = Annotated[str, typer.Option("--memory", help="opt.memory", metavar="SIZ
 Devices = Annotated[float, typer.Option("--devices", help="opt.devices", min=0)]
 Accelerators = Annotated[list[str] | None, typer.Option("--accelerator", help="opt.accelerator")]
 Workers = Annotated[int, typer.Option("--workers", help="opt.workers", min=0)]
+WorkersMin = Annotated[int, typer.Option("--workers-min", help="opt.workers_min", min=0)]
 Array = Annotated[int, typer.Option("--array", help="opt.array", min=0)]
 TimeLimit = Annotated[str, typer.Option("--limit", help="opt.limit", metavar="TIME")]
 Deadline = Annotated[str, typer.Option("--deadline", help="opt.deadline", metavar="MOMENT")]
@@ -64,6 +65,7 @@ def _declared(
     devices: Devices = 0,
     accelerators: Accelerators = None,
     workers: Workers = 0,
+    workers_min: WorkersMin = 0,
     array: Array = 0,
     limit: TimeLimit = "",
     deadline: Deadline = "",

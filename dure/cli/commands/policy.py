@@ -48,6 +48,9 @@ def policy_show(
     run.console.table(classes, lines)
     tell_quotas(run, row["quotas"])
     _tell_preferences(run, row.get("preferences") or ())
+    if row.get("speeds"):  # of a plane of an older version there are none
+        run.console.say("")
+        run.say("policy.speeds", speeds=", ".join(f"{s['accelerator']} {s['milli'] / 1000:g}" for s in row["speeds"]))
     for line in _changes(run, row) if version else ():
         run.console.say(line)
 

@@ -249,6 +249,7 @@ TEXTS: dict[str, str] = {
     "change.devices": "{new} devices instead of {old}",
     "change.share": "{new:g} of a device instead of {old:g}",
     "change.workers": "{new} workers instead of {old}",
+    "change.workers_min": "at least {new} workers instead of {old}",
     "change.funds": "{amount} more in an award",
     "change.priority": "priority {new} instead of {old}",
     "follow.left": "You stopped looking; {id} itself goes on, and what it uses is billed. To end it: {command}",

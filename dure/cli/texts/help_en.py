@@ -175,6 +175,7 @@ TEXTS: dict[str, str] = {
     "opt.weight": "Share among its siblings.",
     "opt.worker": "Number of the worker of a gang.",
     "opt.workers": "Workers that run together or not at all.",
+    "opt.workers_min": "The fewest workers that will do: it starts with as many as there are, up to --workers.",
     "opt.yes": "Yes, I am sure.",
     "opt.within": "Give up after this many seconds.",
     "opt.update": "Write the answers into the file.",

@@ -175,6 +175,7 @@ TEXTS: dict[str, str] = {
     "opt.weight": "형제 사이의 몫.",
     "opt.worker": "갱의 워커 번호.",
     "opt.workers": "함께 실행되거나 아예 실행되지 않는 워커 수.",
+    "opt.workers_min": "실행에 필요한 최소 워커 수: --workers까지, 있는 만큼으로 시작합니다.",
     "opt.yes": "예, 확실합니다.",
     "opt.within": "이 초가 지나면 그만둠.",
     "opt.update": "답을 파일에 써넣음.",

@@ -250,6 +250,7 @@ TEXTS: dict[str, str] = {
     "change.devices": "장치 {old}개 대신 {new}개",
     "change.share": "장치 {old:g}개분 대신 {new:g}개분",
     "change.workers": "워커 {old}개 대신 {new}개",
+    "change.workers_min": "워커 최소 {old}개 대신 {new}개",
     "change.funds": "바우처에 {amount} 추가",
     "change.priority": "우선순위 {old} 대신 {new}",
     "follow.left": "보기만 멈췄습니다. {id|은/는} 계속 실행되며 쓴 만큼 청구됩니다. 끝내려면: {command}",

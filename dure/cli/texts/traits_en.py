@@ -16,6 +16,7 @@ TEXTS: Mapping[str, str] = {
     "policy.preference": "{taste}: weight {weight}",
     "policy.preference_bound": "{taste}: weight {weight}, at most {most}",
     "policy.preferences": "What it prefers:",
+    "policy.speeds": "How fast types are, against each other: {speeds}",
     "trial.assumed.deadline_ignored": "Jobs with a deadline: {count:,}. It counts nowhere.",
     "traits.carbon": "{grams} g/kWh",
     "traits.one": "Name the data that is there, or --no-datasets, not both.",

@@ -16,6 +16,7 @@ TEXTS: Mapping[str, str] = {
     "policy.preference": "{taste}: 가중치 {weight}",
     "policy.preference_bound": "{taste}: 가중치 {weight}, 최대 {most}",
     "policy.preferences": "선호:",
+    "policy.speeds": "종류별 상대 속도: {speeds}",
     "trial.assumed.deadline_ignored": "마감이 있는 작업 {count:,}개의 마감은 반영되지 않습니다.",
     "traits.carbon": "1kWh당 {grams}g",
     "traits.one": "있는 데이터를 적거나 --no-datasets를 쓰십시오. 둘 다는 안 됩니다.",

@@ -129,7 +129,9 @@ _VERBS = {AttemptState.STOPPING: "stop", AttemptState.LAUNCHING: "launch"}
 
 
 def _order(reader: Reader, attempt: Attempt, workload: Workload) -> Order:
+    """The site is told of a gang of the size that it got: what it might have been is the plane's matter alone."""
     stop = attempt.state == AttemptState.STOPPING
+    spec = replace(workload.spec, workers=len(attempt.workers), workers_min=0) if workload.spec.is_elastic else workload.spec
     return Order(
         verb="stop" if stop else "launch",
         attempt=attempt.id,
@@ -137,7 +139,7 @@ def _order(reader: Reader, attempt: Attempt, workload: Workload) -> Order:
         workload=attempt.workload,
         project=attempt.project,
         array_index=workload.array_index,
-        spec=None if stop else workload.spec,
+        spec=None if stop else spec,
         workers=attempt.workers,
         accelerator=attempt.accelerator,
         limit_ms=attempt.limit_ms,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from dure.controller.commands.quotas import quota_fault
 from dure.controller.deed import Deed, record, record_digest, touch
 from dure.controller.rules import bad, policy_of
+from dure.model.accelerators import SPEED_MILLI_MAX
 from dure.model.money import CURRENCIES
 from dure.model.policy import NO_LIMIT, PRICE_PERMILLE_MAX, WEIGHT_MAX, Policy
 from dure.model.reason import Reason, ReasonKind
@@ -80,6 +81,13 @@ def policy_fault(policy: Policy) -> Reason | None:
             return bad("preferences.weight", problem, limit=limit)
         if preference.most < NO_LIMIT:
             return bad("preferences.most", "too_small", limit=NO_LIMIT)
+    types = [s.accelerator for s in policy.speeds]
+    if len(set(types)) != len(types):
+        return bad("speeds.accelerator", "duplicate")
+    for speed in policy.speeds:
+        if not 1 <= speed.milli <= SPEED_MILLI_MAX:
+            problem, limit = ("too_small", 1) if speed.milli < 1 else ("too_large", SPEED_MILLI_MAX)
+            return bad("speeds.milli", problem, limit=limit)
     for name, least in _LEAST.items():
         if getattr(policy, name) < least:
             return bad(name, "too_small", limit=least)

@@ -10,8 +10,9 @@ from dure.controller.commands.bundles import bundle_gone, use_bundle
 from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import move_attempt, move_workload, withdraw_claim
 from dure.controller.origins import origins_of
-from dure.controller.rates import quoted_won
+from dure.controller.rates import quoted_won, shortest_ms
 from dure.controller.rules import bad, known_accelerators, not_found, policy_of
+from dure.model.accelerators import SPEED_MILLI_MAX
 from dure.model.codec import to_plain
 from dure.model.event import canonical
 from dure.model.policy import Policy
@@ -27,6 +28,7 @@ from dure.model.workload import (
     WHOLE_MILLI,
     Attempt,
     AttemptState,
+    Demand,
     Outcome,
     Workload,
     WorkloadSpec,
@@ -119,7 +121,7 @@ def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec,
 
 def _late(policy: Policy, spec: WorkloadSpec, now_ms: int) -> Reason | None:
     """A deadline that could not be kept even if it started at once."""
-    soonest_ms = now_ms + (spec.limit_ms or policy.limit_ms_default) + spec.grace_ms
+    soonest_ms = now_ms + shortest_ms(policy, replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default))
     if spec.deadline_ms and spec.deadline_ms < soonest_ms:
         return bad("deadline", "too_early", limit=soonest_ms)
     return None
@@ -159,6 +161,23 @@ def _shape_faults(spec: WorkloadSpec) -> Iterator[Reason]:
         yield bad("topology", "unknown_value", value=spec.topology, allowed=f"{ANYWHERE}, {BLOCK}")
     if demand.accelerators and not demand.wants_devices:
         yield bad("resources.accelerators", "contradiction", needs="resources.devices")
+    yield from _speed_faults(demand)
+
+
+def _speed_faults(demand: Demand) -> Iterator[Reason]:
+    """Speeds are of types that it names, against the first of them."""
+    named = demand.accelerators
+    for speed in demand.speeds:
+        if speed.accelerator not in named:
+            yield bad("resources.speeds", "unknown_value", value=speed.accelerator, allowed=", ".join(named))
+        elif speed.accelerator == named[0] and speed.milli != WHOLE_MILLI:
+            yield bad("resources.speeds", "contradiction", needs=f"{named[0]}: 1")
+        elif not 1 <= speed.milli <= SPEED_MILLI_MAX:
+            too_small = speed.milli < 1
+            yield bad(
+                f"resources.speeds.{speed.accelerator}", "too_small" if too_small else "too_large",
+                limit=0.001 if too_small else SPEED_MILLI_MAX // 1000,
+            )  # fmt: skip
 
 
 def _policy_faults(policy: Policy, spec: WorkloadSpec, array: int) -> Iterator[Reason]:
@@ -166,6 +185,10 @@ def _policy_faults(policy: Policy, spec: WorkloadSpec, array: int) -> Iterator[R
         yield bad("workers", "too_small", limit=1)
     if spec.workers > policy.workers_max:
         yield bad("workers", "too_large", limit=policy.workers_max)
+    if spec.workers_min < 0:
+        yield bad("workers_min", "too_small", limit=0)
+    if spec.workers_min > max(spec.workers, 0):
+        yield bad("workers_min", "too_large", limit=spec.workers)
     if array < 0 or array > policy.array_max:
         yield bad("array", "too_small" if array < 0 else "too_large", limit=1 if array < 0 else policy.array_max)
     if spec.limit_ms and spec.limit_ms < LIMIT_MS_MIN:  # 0: the policy's default

@@ -28,9 +28,25 @@ def limits(quota: Quota) -> bool:
 
 @kernel
 def devices_milli(demands: Demands, c: int, kind: int) -> int:
-    """What a gang uses of a type, as quotas count it."""
-    each = demands.each
-    return int((WHOLE * each.devices[c] + each.share[c]) * each.workers[c]) if kind >= 0 else 0
+    """What a gang uses of a type at least, as quotas count it."""
+    return int(_worker_milli(demands, c, kind) * demands.each.workers[c])
+
+
+@kernel
+def _worker_milli(demands: Demands, c: int, kind: int) -> int:
+    return int(WHOLE * demands.each.devices[c] + demands.each.share[c]) if kind >= 0 else 0
+
+
+@kernel
+def most_within(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> int:
+    """How many workers, at most those that it asks for, a project may use more on a type."""
+    most, last = demands.each.most[c], quota.used.shape[1] - 1
+    devices, cores = _worker_milli(demands, c, kind), demands.each.cores[c]
+    if devices > 0:
+        most = min(most, max(0, available(quota, leaf, wide(kind))) // devices)
+    if cores > 0:
+        most = min(most, max(0, available(quota, leaf, last)) // cores)
+    return int(most)
 
 
 @kernel
@@ -64,11 +80,11 @@ def known_beyond(beyond: I64, leaf: int, demands: Demands, c: int) -> bool:
 
 
 @kernel
-def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int) -> None:
+def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int, workers: int) -> None:
     """Count what starts."""
     if kind >= 0:
-        add(quota, leaf, wide(kind), devices_milli(demands, c, kind))
-    add(quota, leaf, quota.used.shape[1] - 1, demands.each.cores[c] * demands.each.workers[c])
+        add(quota, leaf, wide(kind), _worker_milli(demands, c, kind) * workers)
+    add(quota, leaf, quota.used.shape[1] - 1, demands.each.cores[c] * workers)
 
 
 @kernel
@@ -102,10 +118,10 @@ def over_quota(quota: Quota, openings: I64, leaf: int, demands: Demands, c: int,
 
 @kernel
 def barred(
-    board: Board, power: Power, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int, facts: I64
+    board: Board, power: Power, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int, more: I64, facts: I64
 ) -> int:  # fmt: skip
-    """What keeps a demand off all of these sites where it has room until `end`: maintenance, or power at those where it has room
-    beside that; the site that may draw most tells. `TURN`: nothing does, at one of them."""
+    """What keeps a demand off all of these sites where it has room until `end`, and as much `more` by alternative: maintenance,
+    or power at those where it has room beside that; the site that may draw most tells. `TURN`: nothing does, at one of them."""
     if len(board.closed) == 0 and len(power.step) == 0:
         return TURN
     code, first, most, gang = MAINTENANCE, demands.each.kind_ptr[c], np.int64(0), gang_of(demands, c)
@@ -114,20 +130,20 @@ def barred(
         for site in range(sites.shape[1]):
             if not sites[alt, site]:
                 continue
-            mw, free, when = wanted_mw(power, site, kind, gang), 0, 0
-            draws = may_draw(power, site, board.now, end, mw)
+            mw, free, when, until = wanted_mw(power, site, kind, gang), 0, 0, end + more[alt]
+            draws = may_draw(power, site, board.now, until, mw)
             if not draws:
-                free, when = spare_mw(power, site, board.now, end)
+                free, when = spare_mw(power, site, board.now, until)
             if not draws and code == POWER and free <= most:  # whether there is room takes longest to find out
                 continue
-            if not takes_all(board, low[site, kind], high[site, kind], gang, end):
+            if not takes_all(board, low[site, kind], high[site, kind], gang, until):
                 continue
             if draws:
                 return TURN
             code, most = POWER, np.int64(free)
             facts[0], facts[1], facts[2] = _metered(power, site, mw), _metered(power, site, max(free, 0)), when
     if code == MAINTENANCE:
-        facts[0], facts[1] = _window(board, low, high, demands, c, sites, end)
+        facts[0], facts[1] = _window(board, low, high, demands, c, sites, end, more)
     return code
 
 
@@ -137,10 +153,12 @@ def _metered(power: Power, site: int, mw: int) -> int:
 
 
 @kernel
-def _window(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> tuple[int, int]:
-    """The first that begins before `end` on a node in question."""
+def _window(
+    board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int, more: I64
+) -> tuple[int, int]:  # fmt: skip
+    """The first that begins before `end`, and as much `more` by alternative, on a node in question."""
     first, cells, closed = demands.each.kind_ptr[c], board.cells, board.closed
-    since, until = np.int64(end), np.int64(end)
+    since = until = end + more.max()
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
         for site in range(sites.shape[1]):
@@ -149,6 +167,6 @@ def _window(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: 
             for at in range(cells.cell.first[low[site, kind]], cells.cell.first[high[site, kind]]):
                 node = cells.nodes[at]
                 for window in range(board.here.closed[node], board.here.closed[node + 1]):
-                    if closed.since[window] < since:
+                    if closed.since[window] < min(since, end + more[alt]):
                         since, until = closed.since[window], closed.until[window]
     return int(since), int(until)

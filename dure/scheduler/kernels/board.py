@@ -245,7 +245,10 @@ def room_beside(board: Board, node: int, promise: int) -> tuple[int, int, int]:
 
 @kernel
 def shortest_alike(board: Board, limit: int) -> int:
-    """The shortest limit of work that starts now and would meet the same promises as with this one."""
+    """The shortest limit of work that starts now and would meet the same promises as with this one; where maintenance is to come,
+    this one: with a shorter one it may end before."""
+    if len(board.closed) > 0:
+        return limit
     end, least = board.now + limit, 0
     for promise in range(board.used[PROMISES]):
         at = board.promises.at[promise]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.barred import barred, devices_milli, known_beyond, limits, use, within
-from dure.scheduler.kernels.board import KEPT, LASTS, PROMISES, TENURES, leave_by, shortest_alike
+from dure.scheduler.kernels.board import LASTS, PROMISES, leave_by, shortest_alike
+from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, I64, WHOLE
+from dure.scheduler.kernels.ground import I32, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
@@ -22,7 +23,7 @@ from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
-from dure.scheduler.kernels.standing import gang_of
+from dure.scheduler.kernels.standing import gang_of, resized
 from dure.scheduler.kernels.state import (
     AHEAD,
     ALTERNATIVE,
@@ -30,7 +31,6 @@ from dure.scheduler.kernels.state import (
     CLAIMED,
     CODE,
     FACT,
-    KEPT_ROOM,
     LOOKED,
     MORE_ROOM,
     NEVER,
@@ -42,14 +42,16 @@ from dure.scheduler.kernels.state import (
     SITE,
     STARTED,
     STARTS,
-    TENURE_ROOM,
     TRIED,
     VICTIMS,
     WORKERS,
     Cycle,
-    Memory,
+    forget,
+    limit_on,
+    too_late,
+    too_short,
 )
-from dure.scheduler.kernels.turns import charge, next_row
+from dure.scheduler.kernels.turns import charge, due, next_row
 from dure.scheduler.kernels.victims import (
     FORCE,
     GENTLY,
@@ -79,9 +81,9 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     Most turns end with one look at what failed before. Those are told apart here, as each array that a kernel is given costs time
     at each call, and a cycle has many."""
     turns, used, closed, calm, vain = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm, cycle.memory.vain
-    klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.limit, cycle.queue.priority, cycle.queue.preempts
+    klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.shortest, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
-    demand, share = cycle.demands.each.workers, cycle.demands.each.share
+    demand, share = cycle.demands.each.most, cycle.demands.each.share
     seats, quotas, reclaims = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims
     pair, firm = cycle.queue.pair, cycle.queue.firm
     for _ in range(at_most):
@@ -106,7 +108,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             used[ROW] = NOTHING
         else:
             workers = demand[c]
-            if used[ASKING] == 0 and _short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
+            if used[ASKING] == 0 and too_short(used, promised, room, workers, workers if share[c] > 0 else min(workers, seats)):
                 used[ROW] = row
                 return MORE_ROOM
             used[ROW] = NOTHING
@@ -114,43 +116,32 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     return REACHED
 
 
-@kernel
-def _short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
-    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
-    room: as in `Found`."""
-    return bool(
-        used[WORKERS] + workers > room[WORKERS]
-        or board_used[TENURES] + seats > room[TENURE_ROOM]
-        or board_used[KEPT] + seats > room[KEPT_ROOM]
-    )
-
-
 @inlined
 def _turn(cycle: Cycle, row: int) -> None:
     """A turn that is more than a look: start, or make others leave, or promise; and charge the project for what it got."""
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
     rules, memory, found = cycle.rules, cycle.memory, cycle.found
-    c, limit, charged = queue.klass[row], queue.limit[row], NOTHING - 1
-    in_time = queue.latest[row] >= board.now
-    if in_time and memory.closed[c] > limit:
-        alt = start_now(cycle, row)
-        if alt >= 0:
-            charged = demands.kind[alt]
+    c, charged = queue.klass[row], NOTHING
+    in_time, workers = queue.latest[row] >= board.now, demands.each.workers[c]
+    if in_time and memory.closed[c] > queue.shortest[row]:
+        if workers < demands.each.most[c]:
+            alt, workers = start_elastic(cycle, row)
+        else:
+            alt = start_now(cycle, row)
+        charged = max(charged, alt)
     for how in (GENTLY, RECLAIM, FORCE):  # the least disruptive first
         may = in_time and (
             how == GENTLY or (how == RECLAIM and rules.reclaims and queue.firm[row]) or (how == FORCE and queue.preempts[row])
         )
         failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
-        if charged < NOTHING and may and failed < queue.priority[row]:
-            alt = displace(cycle, row, how)
-            if alt >= 0:
-                charged = demands.kind[alt]
+        if charged == NOTHING and may and failed < queue.priority[row]:
+            charged = max(charged, displace(cycle, row, how))
     if found.used[ASKING] != 0:
         return
-    if charged < NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
-        charged = demands.kind[demands.each.kind_ptr[c]]
-    if charged >= NOTHING:
-        charge_for(cycle, row, int(charged))
+    if charged == NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
+        charged = demands.each.kind_ptr[c]
+    if charged > NOTHING:
+        charge_for(cycle, row, int(charged), int(workers))
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
@@ -158,21 +149,14 @@ def _turn(cycle: Cycle, row: int) -> None:
 
 
 @kernel
-def charge_for(cycle: Cycle, row: int, kind: int) -> None:
-    """Charge the project for what a workload gets on a type."""
-    each, c, queue = cycle.demands.each, cycle.queue.klass[row], cycle.queue
+def charge_for(cycle: Cycle, row: int, alt: int, workers: int) -> None:
+    """Charge the project for what a workload gets on an alternative."""
+    each, c, queue, rate = cycle.demands.each, cycle.queue.klass[row], cycle.queue, cycle.rules.core_rate[cycle.demands.kind[alt]]
+    limit = limit_on(queue, row, queue.alt_ptr[row] + alt - each.kind_ptr[c])
     charge(
         cycle.turns, queue.leaf[row],
-        due(
-            each.workers[c], each.cores[c], each.devices[c] + each.share[c] / WHOLE, cycle.rules.core_rate[kind], queue.limit[row]
-        ),
+        due(workers, each.cores[c], each.devices[c] + each.share[c] / WHOLE, rate, limit),
     )  # fmt: skip
-
-
-@kernel
-def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
-    """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
-    return workers * (cores / 1000 + devices * core_rate) * limit / 1000
 
 
 @inlined
@@ -184,29 +168,33 @@ def start_now(cycle: Cycle, row: int) -> int:
     rules, memory, found = cycle.rules, cycle.memory, cycle.found
     seat_node, seat_workers, spare = cycle.node, cycle.workers, cycle.free
     cells = board.cells
-    c, end = queue.klass[row], board.now + queue.limit[row]
+    c, shared = queue.klass[row], shortest_alike(board, queue.limit[row])
     gang = gang_of(demands, c)
-    alike, looked, first = shortest_alike(board, queue.limit[row]), 0, demands.each.kind_ptr[c]
-    if len(board.closed) > 0:  # a shorter one may end before
-        alike = queue.limit[row]
+    looked, first = 0, demands.each.kind_ptr[c]
     for alt in range(first, demands.each.kind_ptr[c + 1]):
-        kind = demands.kind[alt]
+        kind, own = demands.kind[alt], queue.alt_ptr[row] + alt - first
+        limit, alike = queue.limit[row] + queue.more[own], shared
+        end = board.now + limit
+        if queue.more[own] != 0:
+            alike = shortest_alike(board, limit)
+        if too_late(queue, row, end):
+            continue
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), wide(kind)):
             continue
         for currency in rules.order:
-            hold = queue.hold[queue.alt_ptr[row] + alt - first, currency]
+            hold = queue.hold[own, currency]
             if hold < 0:
                 continue
             looked += weigh(
                 spare, standings.sites[alt], memory.full[alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
                 highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
-                cells.cell.top, gang, queue.limit[row], alike,
+                cells.cell.top, gang, limit, alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
                 mw = wanted_mw(power, site, kind, gang)
                 if not may_draw(power, site, board.now, end, mw):
-                    memory.full[alt, site] = queue.limit[row]
+                    memory.full[alt, site] = limit
                     site = tightest(spare, standings.cost[alt])
                     continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
@@ -215,7 +203,7 @@ def start_now(cycle: Cycle, row: int) -> int:
                     return int(alt)
                 if seats > 0:
                     found.used[LOOKED] += board.used[PROMISES] > 0
-                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY)
+                    _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, gang.workers)
                     return int(alt)
                 memory.full[alt, site] = alike
                 site = tightest(spare, standings.cost[alt])
@@ -227,15 +215,45 @@ def start_now(cycle: Cycle, row: int) -> int:
 
 
 @kernel
-def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int) -> None:
-    """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down."""
+def start_elastic(cycle: Cycle, row: int) -> tuple[int, int]:
+    """As `start_now`, for a gang that may have fewer workers than it asks for: the alternative, and how many it gets there; -1:
+    none has room for the fewest."""
+    board, queue, demands, memory, found = cycle.board, cycle.queue, cycle.demands, cycle.memory, cycle.found
+    c, looked = queue.klass[row], 0
+    first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
+    for alt in range(first, last):
+        currency, site, workers, tried = most_now(cycle, row, alt)
+        looked += tried
+        if site < 0:
+            continue
+        if found.used[ASKING] != 0:
+            found.each.state[row] = STARTED
+            return int(alt), int(workers)
+        low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+        end = board.now + limit_on(queue, row, queue.alt_ptr[row] + alt - first)
+        seats = seat(board, low, high, resized(gang_of(demands, c), workers), end, cycle.node, cycle.workers)
+        found.used[LOOKED] += board.used[PROMISES] > 0
+        _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, int(workers))
+        return int(alt), int(workers)
+    if looked > 0:
+        found.used[LOOKED] += board.used[PROMISES] > 0
+        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[first:last])
+    return -1, int(demands.each.workers[c])
+
+
+@kernel
+def _sit(
+    cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int, end: int, victims: int, workers: int
+) -> None:  # fmt: skip
+    """Take the seats in `node` and `workers`, behind the first so many `victims`, pay for them, and write it down. workers: how
+    many there are in all."""
     board, queue, demands = cycle.board, cycle.queue, cycle.demands
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
     candidates, found, ends = cycle.candidates, cycle.found, cycle.ends
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     made, at = found.used[STARTS], found.used[WORKERS]
-    gang = gang_of(demands, c)
+    gang = resized(gang_of(demands, c), workers)
     if victims == 0:
         written = start(
             board, gang, end, seat_node[:seats], seat_workers[:seats], found.workers.node[at:], found.workers.mask[at:]
@@ -249,9 +267,12 @@ def _sit(cycle: Cycle, row: int, alt: int, currency: int, site: int, seats: int,
             for tenure in range(candidates.tenure_ptr[victim], candidates.tenure_ptr[victim + 1]):
                 leave_by(board, wide(tenure), candidates.gone[victim])
     own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
-    pay(purse, queue.project[row], kind, currency, site, queue.hold[own, currency])
+    pay(
+        purse, queue.project[row], kind, currency, site,
+        part_of(queue.whole[own, currency], workers, wide(demands.each.most[c])),
+    )  # fmt: skip
     if limits(quota):
-        use(quota, wide(queue.leaf[row]), demands, wide(c), kind)
+        use(quota, wide(queue.leaf[row]), demands, wide(c), kind, workers)
     if guarded(cycle.rights):
         for victim in displaced[:victims]:
             give_back(cycle.rights, cycle.rights.stays, wide(victim))
@@ -306,17 +327,18 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 return int(alt)
             found.starts.reclaims[found.used[STARTS]] = how == RECLAIM
             high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
-            gone = gone_behind(candidates, displaced[:victims], queue.limit[row])
+            limit = limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
+            gone = gone_behind(candidates, displaced[:victims], limit)
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
             if len(board.closed) > 0:
-                board.used[LASTS] = lasts(candidates, site, queue.limit[row])
+                board.used[LASTS] = lasts(candidates, site, limit)
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
-            _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims))
-            _forget(memory, site, some_yield(candidates))
+            _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims), gang.workers)
+            forget(memory, site, some_yield(candidates))
             if how == RECLAIM:  # who makes room elsewhere leaves earlier there
                 for i in range(victims):
-                    _forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
+                    forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
             return int(alt)
     if guarded(cycle.rights):  # for work of another project it may do
         memory.vain[how, queue.pair[row]] = queue.priority[row]
@@ -339,21 +361,22 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     apart = guarded(cycle.rights)
     best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
-    hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
+    own = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c]
+    hold, limit = queue.hold[own, currency], limit_on(queue, row, own)
     for site in range(lows.shape[0]):
         payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
         if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
-            board.used[LASTS] = lasts(candidates, site, queue.limit[row])
+            board.used[LASTS] = lasts(candidates, site, limit)
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
             chosen = choose(board, candidates, cycle.rights, site, part, part + step, gang, asker, how, displaced)
             if chosen == 0:
                 continue
-            some, gone = True, gone_behind(candidates, displaced[:chosen], queue.limit[row])
-            if gone - queue.limit[row] > queue.latest[row]:  # they may leave too late
+            some, gone = True, gone_behind(candidates, displaced[:chosen], limit)
+            if too_late(queue, row, gone):  # they may leave too late
                 continue
             if limited(power, site):
                 there = at_site(board, candidates, site, displaced[:chosen])
@@ -380,19 +403,6 @@ def _copy(rows: I32, to: I32, count: int) -> None:
 
 
 @kernel
-def _forget(memory: Memory, site: int, some: bool) -> None:
-    """A claim at a site has freed something there, and nowhere else. some: yield."""
-    for alt in range(memory.full.shape[0]):
-        memory.full[alt, site] = memory.hopeless[alt, site] = NEVER
-        memory.spared[GENTLY, alt, site] = memory.spared[FORCE, alt, site] = -NEVER
-    memory.closed[:] = NEVER
-    memory.calm[:] = -NEVER
-    memory.vain[:] = -NEVER
-    if not some:
-        memory.calm[GENTLY] = NEVER
-
-
-@kernel
 def _promise(cycle: Cycle, row: int) -> bool:
     """Keep the earliest moment for it; whether there is any."""
     at, alt, site = soonest(cycle, row)
@@ -405,22 +415,23 @@ def _promise(cycle: Cycle, row: int) -> bool:
 
 @kernel
 def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
-    """The earliest moment at which it could start, on the best alternative among equals, and the site with the least to spare;
-    site -1: there is none."""
+    """The moment at which it could start to be over earliest by its limit, on the best alternative among equals, and the site
+    with the least to spare; site -1: there is none. Ends are told as the starts that they would be with the first one's limit."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, quota, power = cycle.purse, cycle.quota, cycle.power
     rules, memory = cycle.rules, cycle.memory
     c = queue.klass[row]
-    limit, gang = queue.limit[row], gang_of(demands, c)
-    best_at, best_alt, best_site = min(NEVER, queue.latest[row] + 1), -1, -1  # no later than that
+    gang, at_best, best_alt, best_site = gang_of(demands, c), NEVER, -1, -1
+    best = NEVER if queue.latest[row] >= NEVER else queue.latest[row] + queue.shortest[row] - queue.limit[row] + 1  # no later
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
-        kind = wide(demands.kind[alt])
+        kind, own = wide(demands.kind[alt]), queue.alt_ptr[row] + alt - demands.each.kind_ptr[c]
+        more, limit = queue.more[own], limit_on(queue, row, own)
         if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
-            way_at, way_site, least = best_at, -1, 0
-            hold = queue.hold[queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], currency]
+            way_at, way_site, least = NEVER if best >= NEVER else best - more, -1, 0
+            hold = queue.hold[own, currency]
             for site in range(lows.shape[0]):
                 payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
                 if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
@@ -439,8 +450,8 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
                 if way_site < 0 or at < way_at or (not dearer and (not same or free < least)):
                     way_at, way_site, least = at, site, free
             if way_site >= 0:
-                best_at, best_alt, best_site = way_at, alt, way_site
-    return int(best_at), int(best_alt), int(best_site)
+                best, at_best, best_alt, best_site = way_at + more, way_at, alt, way_site
+    return int(at_best), int(best_alt), int(best_site)
 
 
 @kernel
@@ -452,17 +463,18 @@ def _explain(cycle: Cycle, row: int) -> None:
     found = cycle.found
     c = queue.klass[row]
     first, last, made, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], board.used[PROMISES], queue.alt_ptr[row]
-    sites, told = found.promised_sites[made, : last - first], found.promised[made]
+    sites, told, more = found.promised_sites[made, : last - first], found.promised[made], queue.more[own : own + last - first]
     payable(
         purse, rules.order, queue.project[row], demands.kind[first:last], queue.hold[own : own + last - first],
         standings.sites[first:last], sites,
     )  # fmt: skip
     told[CODE] = blocked(
-        board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], told[FACT:]
+        board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], more,
+        told[FACT:],
     )  # fmt: skip
     if told[CODE] == TURN:
         end = board.now + queue.limit[row]
-        told[CODE] = barred(board, power, lows, highs, demands, c, sites, end, told[FACT:])
+        told[CODE] = barred(board, power, lows, highs, demands, c, sites, end, more, told[FACT:])
 
 
 @kernel
@@ -472,7 +484,8 @@ def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     queue, demands, power = cycle.queue, cycle.demands, cycle.power
     found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers
     c = queue.klass[row]
-    low, high, end = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]], at + queue.limit[row]
+    low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+    end = at + limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
     gang = gang_of(demands, c)
     seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)
     made = board.used[PROMISES]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import kernel, wide
 
 AT, DRAWN, MOST, NEXT = range(4)  # columns of `moments`; NEXT: the site's next one, or NONE
 FROM, UNTIL, MW = range(3)  # columns of `more`, and NEXT as well
@@ -146,16 +146,35 @@ def note(power: Power, site: int, at: int) -> None:
     """Something begins at a moment to come: it is looked at from now on."""
     if not limited(power, site):
         return
-    made, i = power.used[MOMENTS], power.site.first[site]
+    i, last = power.site.first[site], wide(NONE)
+    while i != NONE:
+        i, last = power.moments[i, NEXT], i
+    _note(power, site, at, last)
+
+
+@kernel
+def _note(power: Power, site: int, at: int, last: int) -> int:
+    """The same behind the site's last moment, or NONE; where it stands."""
+    made = power.used[MOMENTS]
     power.moments[made, AT], power.moments[made, DRAWN] = at, draw_at(power, site, at)
     power.moments[made, MOST], power.moments[made, NEXT] = most_mw(power, site, at), NONE
-    if i == NONE:
+    if last == NONE:
         power.site.first[site] = made
     else:
-        while power.moments[i, NEXT] != NONE:
-            i = power.moments[i, NEXT]
-        power.moments[i, NEXT] = made
+        power.moments[last, NEXT] = made
     power.used[MOMENTS] = made + 1
+    return int(made)
+
+
+@kernel
+def note_steps(power: Power, now: int) -> None:
+    """Of every site with an envelope, now and each step to come are looked at."""
+    for site in range(len(power.site) - 1):
+        if limited(power, site):
+            last = _note(power, site, now, wide(NONE))
+            for step in range(power.site.step[site], power.site.step[site + 1]):
+                if power.step.since[step] > now:
+                    last = _note(power, site, power.step.since[step], last)
 
 
 @kernel

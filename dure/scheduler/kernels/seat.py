@@ -176,14 +176,22 @@ def tightest_part(board: Board, low: int, high: int, gang: Gang, end: int) -> in
 @kernel
 def takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
     """Whether a run of cells takes them, beside what is promised."""
-    step, part = parts(gang, low, high), low
-    while part < high and not _takes_all(board, part, part + step, gang, end):
-        part += step
-    return part < high
+    return fitting(board, low, high, gang, end) >= gang.workers
 
 
 @kernel
-def _takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
+def fitting(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
+    """How many of the workers a run of cells takes, beside what is promised; of a gang that asks for a block, that which takes
+    most."""
+    step, part, most = parts(gang, low, high), low, 0
+    while part < high and most < gang.workers:
+        most = max(most, _fitting(board, part, part + step, gang, end))
+        part += step
+    return most
+
+
+@kernel
+def _fitting(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
     """The emptiest nodes are asked first: few are needed, mostly."""
     ground, index, total, top = board.ground, board.cells, 0, 0
     for cell in range(low, high):
@@ -196,9 +204,9 @@ def _takes_all(board: Board, low: int, high: int, gang: Gang, end: int) -> bool:
                 if ground.nodes.cores_free[node] >= gang.cores and ground.nodes.memory_free[node] >= gang.memory:
                     total += takes(board, node, wide(level), gang, end, True)
                     if total >= gang.workers:
-                        return True
+                        return int(gang.workers)
                 slot = next_node(index, cell, wide(level), slot + 1)
-    return False
+    return int(total)
 
 
 @kernel

@@ -261,8 +261,11 @@ def by_time(board: Board) -> I64:
 
 
 @kernel
-def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int) -> bool:
-    """Whether it could start now at one site, and end by `end`, beside what is promised."""
+def fits_until(
+    board: Board, low: I64, high: I64, demands: Demands, c: int, sites: Bool, until: int, end: int, more: I64
+) -> bool:  # fmt: skip
+    """Whether it could start now at one site, and delay nothing that is promised before `until`. end: by its limit; more: by how
+    much later by that of each alternative."""
     first, index, gang = demands.each.kind_ptr[c], board.cells, gang_of(demands, c)
     for alt in range(sites.shape[0]):
         kind = demands.kind[first + alt]
@@ -270,23 +273,26 @@ def fits_until(board: Board, low: I64, high: I64, demands: Demands, c: int, site
             cells = (low[site, kind], high[site, kind])
             if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang) < gang.workers:
                 continue
-            if takes_all(board, cells[0], cells[1], gang, end):
+            if takes_all(board, cells[0], cells[1], gang, min(until, end + more[alt])):
                 return True
     return False
 
 
 @kernel
-def delayed(board: Board, order: I64, low: I64, high: I64, demands: Demands, c: int, sites: Bool, layers: int) -> int:
-    """Which of the first `layers` promises by time is the first that a start now would delay; `layers`: none of them.
+def delayed(
+    board: Board, order: I64, low: I64, high: I64, demands: Demands, c: int, sites: Bool, layers: int, end: int, more: I64
+) -> int:  # fmt: skip
+    """Which of the first `layers` promises by time is the first that a start now would delay; `layers`: none of them. end, more:
+    as in `fits_until`.
 
     What fits until a moment fits until every earlier one, so it is found by halving."""
     least, most = 0, layers
     board.used[BLIND] = 1  # maintenance is another matter
-    if layers > 0 and fits_until(board, low, high, demands, c, sites, board.promises.at[order[layers - 1]] + 1):
+    if layers > 0 and fits_until(board, low, high, demands, c, sites, board.promises.at[order[layers - 1]] + 1, end, more):
         least = layers
     while least < most:
         middle = (least + most) // 2
-        if fits_until(board, low, high, demands, c, sites, board.promises.at[order[middle]] + 1):
+        if fits_until(board, low, high, demands, c, sites, board.promises.at[order[middle]] + 1, end, more):
             least = middle + 1
         else:
             most = middle
@@ -305,16 +311,17 @@ def layers_of(board: Board, order: I64, end: int) -> int:
 
 @kernel
 def blocked(
-    board: Board, order: I64, stocks: Stocks, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int, facts: I64
+    board: Board, order: I64, stocks: Stocks, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int, more: I64,
+    facts: I64,
 ) -> int:  # fmt: skip
     """What keeps a workload that can pay from starting: too little room; a promise, the first that it would delay; or nothing but
-    that its turn is over. Returns the code."""
+    that its turn is over. Returns the code. end, more: as in `fits_until`."""
     code = shortage(board, stocks, low, high, demands, c, sites, facts)
     if code != TURN:
         return code
     facts[:] = 0
-    layers = layers_of(board, order, end)
-    first = delayed(board, order, low, high, demands, c, sites, layers)
+    layers = layers_of(board, order, end + more.max())
+    first = delayed(board, order, low, high, demands, c, sites, layers, end, more)
     if first == layers:
         return TURN
     facts[0], facts[1] = board.promises.pending[order[first]], board.promises.at[order[first]]

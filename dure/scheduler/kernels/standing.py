@@ -45,7 +45,8 @@ class Models(NamedTuple):
 
 
 GANG: Columns = [  # by class, and one row more for the end of the last one's alternatives
-    ("workers", np.int64),
+    ("workers", np.int64),  # the fewest that it can run with
+    ("most", np.int64),  # and as many as it asks for: the same, unless the gang is elastic
     ("cores", np.int64),  # per worker, as are memory and devices
     ("memory", np.int64),
     ("devices", np.int64),
@@ -64,21 +65,27 @@ class Demands(NamedTuple):
 
 
 def demands_as(
-    workers: I64, cores: I64, memory: I64, devices: I64, share: I64, block: I64, sites: Bool, kind_ptr: I64, kind: I32
+    workers: I64, most: I64, cores: I64, memory: I64, devices: I64, share: I64, block: I64, sites: Bool, kind_ptr: I64, kind: I32
 ) -> Demands:  # fmt: skip
     each, count = table(GANG, len(workers) + 1), len(workers)
     each.kind_ptr = kind_ptr
-    columns = {"workers": workers, "cores": cores, "memory": memory, "devices": devices, "share": share, "block": block}
-    for name, column in columns.items():
+    columns = {"workers": workers, "most": most, "cores": cores, "memory": memory, "devices": devices, "share": share}
+    for name, column in (*columns.items(), ("block", block)):
         each[name][:count] = column
     return Demands(each, sites, kind)
 
 
 @kernel
 def gang_of(demands: Demands, c: int) -> Gang:
-    """What a class asks for."""
+    """What a class asks for at least."""
     each = demands.each
     return Gang(each.workers[c], each.cores[c], each.memory[c], each.devices[c], each.share[c], each.block[c])
+
+
+@kernel
+def resized(gang: Gang, workers: int) -> Gang:
+    """The same gang with so many workers."""
+    return Gang(workers, gang.cores, gang.memory, gang.devices, gang.share, gang.block)
 
 
 @kernel

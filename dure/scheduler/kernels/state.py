@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.board import Board
+from dure.scheduler.kernels.board import KEPT, TENURES, Board
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, Columns, Table
 from dure.scheduler.kernels.jit import kernel
@@ -17,7 +17,7 @@ from dure.scheduler.kernels.quota import Quota
 from dure.scheduler.kernels.reclaim import Rights
 from dure.scheduler.kernels.standing import Demands, Standings
 from dure.scheduler.kernels.turns import Turns
-from dure.scheduler.kernels.victims import Candidates
+from dure.scheduler.kernels.victims import GENTLY, Candidates
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -47,10 +47,26 @@ class Queue(NamedTuple):
     priority: I64
     preempts: Bool
     firm: Bool  # it does not yield, so its quota gives it rights
-    limit: I64
-    latest: I64  # the last moment at which it may start, `NEVER` for any
+    limit: I64  # on its first alternative
+    shortest: I64  # on that on which it is shortest
+    uneven: Bool  # whether its alternatives have limits of their own
+    latest: I64  # the last moment at which it may start there, `NEVER` for any
     alt_ptr: I64
-    hold: I64  # shape (alternatives, currencies), -1: not payable so
+    more: I64  # by alternative: by how much its limit is longer than `limit`
+    hold: I64  # shape (alternatives, currencies), for the fewest workers; -1: not payable so
+    whole: I64  # likewise, for as many as are asked for
+
+
+@kernel
+def limit_on(queue: Queue, row: int, own: int) -> int:
+    """own: one of its alternatives, in the queue's columns."""
+    return int(queue.limit[row] + queue.more[own])
+
+
+@kernel
+def too_late(queue: Queue, row: int, end: int) -> bool:
+    """Whether it would be over behind its deadline."""
+    return bool(end > queue.latest[row] + queue.shortest[row])
 
 
 class Rules(NamedTuple):
@@ -126,6 +142,20 @@ class Cycle(NamedTuple):
 
 
 @kernel
+def forget(memory: Memory, site: int, some: bool) -> None:
+    """A claim at a site has freed something there, and nowhere else. some: yield."""
+    for alt in range(memory.full.shape[0]):
+        memory.full[alt, site] = memory.hopeless[alt, site] = NEVER
+        for how in range(memory.spared.shape[0]):
+            memory.spared[how, alt, site] = -NEVER
+    memory.closed[:] = NEVER
+    memory.calm[:] = -NEVER
+    memory.vain[:] = -NEVER
+    if not some:
+        memory.calm[GENTLY] = NEVER
+
+
+@kernel
 def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
     """The same state with another board, other turns, and scratch for victims of another length."""
     return Cycle(
@@ -133,3 +163,14 @@ def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
         cycle.power, turns, cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers,
         victims, cycle.free,
     )  # fmt: skip
+
+
+@kernel
+def too_short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
+    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
+    room: as in `Found`."""
+    return bool(
+        used[WORKERS] + workers > room[WORKERS]
+        or board_used[TENURES] + seats > room[TENURE_ROOM]
+        or board_used[KEPT] + seats > room[KEPT_ROOM]
+    )

@@ -255,3 +255,9 @@ def _key(use: float, weight: int) -> int:
     0.0 leaves one zero of two."""
     bits = np.float64(use / weight + 0.0 if weight > 0 else _LAST).view(np.int64)
     return int(bits if bits >= 0 else bits ^ _MAGNITUDE)
+
+
+@kernel
+def due(workers: int, cores: int, devices: float, core_rate: float, limit: int) -> float:
+    """What a gang is about to use by its limit, in normalised core-seconds. cores, devices: per worker."""
+    return workers * (cores / 1000 + devices * core_rate) * limit / 1000

@@ -13,7 +13,7 @@ from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, delayed, merged_stocks, shortage
-from dure.scheduler.kernels.state import CODE, FACT, PROMISED, STARTED, Cycle
+from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.waits import (
     CORES,
     DEPENDENCY,
@@ -84,21 +84,22 @@ def _tell(
             sites = found
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
         if code[row] == TURN and queue.latest[row] < board.now:
-            code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.limit[row], queue.limit[row]
+            code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
         if code[row] == TURN and limits(cycle.quota):
             leaf = wide(queue.leaf[row])
             code[row] = over_quota(cycle.quota, learned.openings[leaf], leaf, demands, wide(c), sites, told)
         if code[row] != TURN:
             continue
-        end = board.now + queue.limit[row]
+        end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
+        everywhere = everywhere and not queue.uneven[row]  # what is learned is of one limit for all
         if not everywhere:
-            code[row] = blocked(board, order, stocks, cycle.low, cycle.high, demands, c, sites, end, told)
+            code[row] = blocked(board, order, stocks, cycle.low, cycle.high, demands, c, sites, end, more, told)
         else:
             if learned.code[c] == UNKNOWN:
-                learned.code[c] = _learn(cycle, order, stocks, c, sites, learned.facts[c])
+                learned.code[c] = _learn(cycle, order, stocks, c, sites, more, learned.facts[c])
             code[row] = _remembered(board, order, learned.code[c], learned.facts[c], end, told)
         if code[row] == TURN and not (everywhere and end <= learned.clear[c]):
-            code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, told)
+            code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, more, told)
             if code[row] == TURN and everywhere:
                 learned.clear[c] = end
         if code[row] == TURN:
@@ -131,11 +132,11 @@ def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> i
 
 
 @inlined
-def _learn(cycle: Cycle, order: I64, stocks: Stocks, c: int, sites: Bool, told: I64) -> int:
+def _learn(cycle: Cycle, order: I64, stocks: Stocks, c: int, sites: Bool, more: I64, told: I64) -> int:
     """The code of a shortage; or `TURN`, with the place in `order` of the first promise that a start now would delay."""
     code = shortage(cycle.board, stocks, cycle.low, cycle.high, cycle.demands, c, sites, told)
     if code == TURN:
-        told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order))
+        told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order), NEVER, more)
     return code
 
 

@@ -137,7 +137,8 @@ def _cycle(s: Snapshot, asks: Asks, rules: Rules, own: Own) -> Cycle:
     ptr[::2], ptr[1::2] = first, first[:-1]
     most = int(asks.workers.max(initial=1))
     kept = rules.promises * max(int(seats.max(initial=1)), 1)
-    queue = made.queue._replace(priority=_read_only(own.priority), limit=_read_only(own.limit))
+    limit = _read_only(own.limit)
+    queue = made.queue._replace(priority=_read_only(own.priority), limit=limit, shortest=limit)
     found = made.found._replace(
         starts=table(START, 2), workers=table(WORKER, most + 1), victim=np.zeros(max(count, 1), np.int32),
     )  # fmt: skip

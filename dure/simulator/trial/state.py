@@ -207,11 +207,12 @@ class Farm:
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
             self.limit_ms[job], a.block[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
-            np.full(count, FOREVER_MS), np.zeros(count + 1, np.int32), np.zeros(0, np.int32),
+            np.full(count, FOREVER_MS), np.zeros(count + 1, np.int32), np.zeros(0, np.int32), np.zeros(count, np.int64),
+            np.zeros(count, np.int64),
         )  # fmt: skip
 
     def _alternatives(self, job: I64) -> Alternatives:
         _, kinds = self.kinds_of(self.asks.kind_choice[job])
         hold = np.full((len(kinds), len(CURRENCIES)), -1, np.int64)
         hold[:, 0] = 0
-        return Alternatives(kinds, hold)
+        return Alternatives(kinds, hold, np.zeros(len(kinds), np.int64))

@@ -13,11 +13,14 @@ from dure.model.reason import Reason
 from dure.scheduler import Change, NextEvent, Plan, Rater, Snapshot, Why, apply_change, check, plan, reason_of, suggest, why
 from dure.scheduler.planning import Planning
 from dure.scheduler.quotas import use_of
-from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze
+from dure.scheduler.rows import picked
+from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze, limits_ms
 
 FIELDS = tuple(f.name for f in fields(Change) if f.name != "claims")  # cheapest for others first
 NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "share_milli", "limit_ms")
-LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1}
+LEAST = {
+    "limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1, "workers_min": 1,
+}  # fmt: skip
 
 
 # -- changes ----------------------------------------------------------------------------------------------------------------
@@ -26,11 +29,13 @@ LEAST = {"limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1,
 def priced(s: Snapshot, rater: Callable[[Snapshot, int], Rater]) -> Snapshot:
     """The snapshot with the holds that each one's rater asks for, as those of a plane are."""
     p, names = s.pending, (*s.accelerators, "")
+    lasts = limits_ms(s).tolist()
     holds = [
-        rater(s, row)(names[a], *(int(getattr(p, n)[row]) for n in NUMBERS), bool(p.preemptible[row]), "")
+        rater(s, row)(names[int(s.alternatives.accelerator[i])], *(int(getattr(p, n)[row]) for n in NUMBERS[:-1]), lasts[i],
+                      bool(p.preemptible[row]), "")
         for row in range(len(p.ids))
-        for a in s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
-    ]
+        for i in range(p.alt_ptr[row], p.alt_ptr[row + 1])
+    ]  # fmt: skip
     return freeze(replace(s, alternatives=replace(s.alternatives, hold=np.array(holds, np.int64))))
 
 
@@ -50,6 +55,8 @@ def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
         asked = int(getattr(p, name)[row])
         step = 1 if asked <= 8 else max(1, (asked - least) // 7)
         found[name] = [*range(asked - 1, least, -step), least] if asked > least else []
+    if p.workers_min[row]:  # then the fewest keep it waiting, and not the most
+        found["workers"] = []
     found["funds_won"] = [1, 10, 40, 90, 500, 10_000, 1 << 40]
     found["priority"] = [c.name for c in sorted(s.policy.classes, key=lambda c: c.value) if c.value > p.priority[row]]
     return {name: found[name] for name in FIELDS if found[name]}
@@ -95,7 +102,7 @@ def later(s: Snapshot, p: Plan, at_ms: int, only: tuple[int, ...] = ()) -> Snaps
     after = replace(s, now_ms=at_ms, attempts=live, quotas=replace(s.quotas, used=used))
     low, high = s.pending.alt_ptr[:-1][waiting], s.pending.alt_ptr[1:][waiting]
     rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
-    alternatives = replace(s.alternatives, accelerator=s.alternatives.accelerator[rows], hold=s.alternatives.hold[rows])
+    alternatives = picked(s.alternatives, rows)
     return freeze(replace(after, pending=_taken(s.pending, waiting), alternatives=alternatives))
 
 
@@ -118,7 +125,8 @@ def _taken(p: Pending, rows: np.ndarray) -> Pending:
 def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
     """Those that stay, and what the plan has started, which sorts behind them."""
     a, w = s.attempts, s.pending
-    new = [(i, row) for i, row in enumerate(p.start_pending.tolist()) if s.now_ms + w.limit_ms[row] > at_ms]
+    lasts = limits_ms(s)[p.start_alternative]
+    new = [(i, row) for i, row in enumerate(p.start_pending.tolist()) if s.now_ms + lasts[i] > at_ms]
     rows = [row for _, row in new]
     seats = [range(a.worker_ptr[i], a.worker_ptr[i + 1]) for i in stay]
     mine = [range(p.start_worker_ptr[i], p.start_worker_ptr[i + 1]) for i, _ in new]
@@ -137,7 +145,7 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
         preemptible=column(a.preemptible, w.preemptible[rows]),
         yields=column(a.yields, [False] * len(new)),
         started_ms=column(a.started_ms, now),
-        ends_ms=column(a.ends_ms, s.now_ms + w.limit_ms[rows]),
+        ends_ms=column(a.ends_ms, [s.now_ms + lasts[i] for i, _ in new]),
         checkpoint_ms=column(a.checkpoint_ms, now),
         cores_milli=column(a.cores_milli, w.cores_milli[rows]),
         memory_mib=column(a.memory_mib, w.memory_mib[rows]),
@@ -157,13 +165,13 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
 # -- what is told of those who wait ----------------------------------------------------------------------------------------------
 
 
-def changed(s: Snapshot) -> Iterator[tuple[int, Change, Plan]]:
+def changed(s: Snapshot, rate: Rater | None = None) -> Iterator[tuple[int, Change, Plan]]:
     """Each that a smallest change is told of, with the plan that it makes: it starts there, and the plan passes the check."""
     for row in range(len(s.pending.ids)):
-        found = suggest(s, row)
+        found = suggest(s, row, rate)
         if found.change is None:
             continue
-        then = apply_change(s, row, found.change)
+        then = apply_change(s, row, found.change, rate)
         p = plan(then)
         assert row in p.start_pending
         assert check(then, p) == ()

@@ -34,6 +34,15 @@ def test_what_is_known_of_a_site_is_set_shown_and_taken_back(shell: Shell) -> No
     assert HANGUL.search(shell.run("site", "traits", "pohang", "--lang", "ko"))
 
 
+def test_measured_speeds_are_put_by_the_line_and_shown(shell: Shell) -> None:
+    said = put(shell, "speeds: [{accelerator: h100, milli: 1000}, {accelerator: a100, milli: 450}]")
+    assert "speeds.a100.milli: none -> 450" in said
+    assert "h100 1, a100 0.45" in shell.run("policy", "show")
+    put(shell, "speeds: [{accelerator: a100, milli: null}]")
+    assert shell.json("policy", "show")["speeds"] == [{"accelerator": "h100", "milli": 1000}]
+    assert "speeds.1.milli" in put(shell, "speeds: [{accelerator: a100, milli: 100001}]", expect=Exit.REFUSED)
+
+
 def test_preferences_are_put_by_the_line_and_shown(shell: Shell) -> None:
     assert "data: weight 1000" in shell.run("policy", "show")
     said = put(shell, "preferences: [{taste: carbon, weight: 300, most: 450}]")

@@ -62,6 +62,28 @@ def test_what_happens_to_ones_own_is_told_by_its_id() -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize(
+    ("change", "said", "pasted"),
+    [
+        ({"workers_min": 2}, ("change.workers_min", {"old": 3, "new": 2}), "--set workers_min=2"),
+        ({"accelerators": ["npu"]}, ("change.accelerators", {"old": "h100, a100", "new": "npu"}),
+         "--set 'resources.accelerators=[npu]' --set resources.speeds=null"),
+    ],
+)  # fmt: skip
+def test_fewer_workers_and_other_types_are_changes_that_can_be_pasted(lang: str, change: Any, said: Any, pasted: str) -> None:
+    names = ("all_sites", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "workers", "funds_won", "priority")
+    why = {
+        "reasons": [{"kind": "waits_devices"}], "sites": [], "promised_ms": 0, "change": {**dict.fromkeys(names, ""), **change},
+        "no_change": None, "plans": 1, "stopped": False, "next_event": None,
+    }  # fmt: skip
+    demand = {"accelerators": ["h100", "a100"], "speeds": [{"accelerator": "a100", "milli": 450}]}
+    spec = {"name": "job", "demand": demand, "workers": 4, "workers_min": 3}
+    answer = {"workload": {"id": "wl-1", "state": "waiting", "spec": spec}, "why": why}
+    assert Texts(lang).say(said[0], **said[1]) in "\n".join(sentences(speaker(lang), answer))
+    assert smallest_change_command(speaker(lang), answer) == f"dure resubmit wl-1 {pasted}"
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
 def test_to_give_up_the_block_is_a_change_that_can_be_pasted(lang: str) -> None:
     plain = dict.fromkeys(
         ("all_sites", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "workers", "funds_won", "priority"), ""

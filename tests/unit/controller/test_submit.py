@@ -50,6 +50,8 @@ def _submit(world: World, project: str = "lab", array: int = 0, **changes: Any) 
         ({"demand": Demand(devices=1, accelerators=("abacus",))}, "resources.accelerators", "unknown_value"),
         ({"workers": 0}, "workers", "too_small"),
         ({"workers": 10**6}, "workers", "too_large"),
+        ({"workers": 4, "workers_min": 5}, "workers_min", "too_large"),
+        ({"workers": 4, "workers_min": -1}, "workers_min", "too_small"),
         ({"array": -1}, "array", "too_small"),
         ({"array": 101}, "array", "too_large"),
         ({"limit_ms": 10}, "limit", "too_small"),

@@ -29,7 +29,7 @@ from dure.scheduler import (
     with_hypothetical,
 )
 from tests.builders.world import World
-from tests.unit.scheduler.test_saved import opened, sealed
+from tests.unit.scheduler.test_saved import opened, place_of, sealed
 
 
 def farm(*blocks: int, **node: object) -> World:
@@ -193,14 +193,8 @@ def test_a_snapshot_that_was_saved_before_there_were_blocks_is_read() -> None:
     header, body = opened(encode(s))
     nodes, pending = header["fields"]["nodes"]["fields"], header["fields"]["pending"]["fields"]
     for fields, name in ((nodes, "block"), (pending, "block")):
-        at = _place(header["fields"], fields[name])
+        at = place_of(header["fields"], fields[name])
         body = body[:at] + body[at + fields[name]["bytes"] :]
         del fields[name]
     again = decode(sealed({**header, "body_bytes": len(body)}, body))
     assert isinstance(again, Snapshot) and encode(again) == encode(s)
-
-
-def _place(fields: dict[str, dict[str, object]], wanted: object) -> int:
-    """Where in the body a column begins."""
-    flat = [part for field in fields.values() for part in (field.get("fields", {"": field}).values())]  # type: ignore[attr-defined]
-    return sum(part.get("bytes", 0) for part in flat[: next(i for i, part in enumerate(flat) if part is wanted)])

@@ -79,6 +79,8 @@ N0, N1, BUSAN = (S.nodes.ids.index(n) for n in ("pohang/n0", "pohang/n1", "busan
         ({"reserve_ms": at(P.reserve_ms, 0, S.now_ms + 150_000)}, "pohang/n0 cannot keep a promise: too few devices at"),
         ({"reserve_pending": at(P.reserve_pending, 0, ROW["pair"])}, "pair is promised what it has"),
         ({"reserve_site": at(P.reserve_site, 0, 1)}, "wide is promised places that do not hold it whole"),
+        ({"reserve_alternative": at(P.reserve_alternative, 0, 0)}, "wide is promised an alternative that is not its own"),
+        ({"reserve_alternative": P.reserve_alternative[:-1]}, "columns of promises or reasons differ in length"),
         ({"reserve_node": P.reserve_node[:1], "reserve_mask": P.reserve_mask[:1],
           "reserve_worker_ptr": np.array([0, 1], np.int32)},
          "wide is promised places that do not hold it whole"),
@@ -110,7 +112,7 @@ def test_a_promise_given_twice_is_named() -> None:
         P, reserve_pending=np.repeat(P.reserve_pending, 2), reserve_ms=np.repeat(P.reserve_ms, 2),
         reserve_site=np.repeat(P.reserve_site, 2), reserve_node=np.tile(P.reserve_node, 2),
         reserve_mask=np.tile(P.reserve_mask, 2),
-        reserve_worker_ptr=np.array([0, 2, 4], np.int32),
+        reserve_worker_ptr=np.array([0, 2, 4], np.int32), reserve_alternative=np.repeat(P.reserve_alternative, 2),
     )  # fmt: skip
     faults = check(S, twice)
     assert "wide is promised what it has" in faults and any("cannot keep a promise" in f for f in faults)

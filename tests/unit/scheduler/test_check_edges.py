@@ -26,7 +26,7 @@ def full_until(s: Snapshot, p: Plan, seconds: int, node: int = 0) -> tuple[str, 
     promised = replace(
         p, reserve_pending=np.zeros(1, np.int32), reserve_ms=np.array([s.now_ms + 1000 * seconds]),
         reserve_site=np.array([site], np.int32), reserve_node=np.array([node], np.int32), reserve_mask=np.zeros(1, np.uint64),
-        reserve_worker_ptr=np.array([0, 1], np.int32),
+        reserve_worker_ptr=np.array([0, 1], np.int32), reserve_alternative=s.pending.alt_ptr[:1],
     )  # fmt: skip
     return check(s, promised)
 

@@ -46,8 +46,10 @@ def closed(s: Snapshot, world: World, node: int, *windows: tuple[float, float]) 
 
 def promised(s: Snapshot, p: Plan, id: str, seconds: int, nodes: Sequence[int]) -> Plan:
     """The plan with a promise besides: a workload that waits gets these nodes, so many seconds from now."""
+    row = s.pending.ids.index(id)
     return replace(
-        p, reserve_pending=np.array([s.pending.ids.index(id)], np.int32), reserve_ms=np.array([s.now_ms + 1000 * seconds]),
+        p, reserve_pending=np.array([row], np.int32), reserve_alternative=s.pending.alt_ptr[row : row + 1],
+        reserve_ms=np.array([s.now_ms + 1000 * seconds]),
         reserve_site=np.zeros(1, np.int32), reserve_node=np.array(nodes, np.int32), reserve_mask=np.zeros(len(nodes), np.uint64),
         reserve_worker_ptr=np.array([0, len(nodes)], np.int32),
     )  # fmt: skip

@@ -40,6 +40,12 @@ def sealed(header: Any, body: bytes) -> bytes:
     return packer.compress(json.dumps(header).encode() + b"\n" + body) + packer.flush()
 
 
+def place_of(fields: dict[str, dict[str, object]], wanted: object) -> int:
+    """Where in the body a column begins."""
+    flat = [part for field in fields.values() for part in (field.get("fields", {"": field}).values())]  # type: ignore[attr-defined]
+    return sum(part.get("bytes", 0) for part in flat[: next(i for i, part in enumerate(flat) if part is wanted)])
+
+
 def changed(change: Callable[[Header], object]) -> bytes:
     header, body = opened(encode(snapshot()))
     change(header)
