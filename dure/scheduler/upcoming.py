@@ -75,7 +75,7 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
     to it; the start of the promise that it waits behind; or the end of an attempt: the one on which its own promise rests, else
     the first to leave a site in question. Where none of these comes in time for its deadline: the last moment that does."""
     s = planning.s
-    latest_ms = int(s.pending.deadline_ms[row] - s.pending.limit_ms[row])
+    latest_ms = int(asked.cycle.queue.latest[0])  # on the type on which it is over soonest
     found = _helps(planning, asked, plan, row, min(latest_ms, int(FOREVER_MS) - 1))
     if found is not None or s.pending.deadline_ms[row] >= FOREVER_MS or latest_ms < s.now_ms or asked.standing is not None:
         return found
@@ -236,11 +236,12 @@ class Later:
     def _ranked(self, alt: int, sites: Bool, how: int) -> list[tuple[float, int, int, list[int]]]:
         """What is lost, how many make room, where, and who: the least first."""
         found = [(self._choose(alt, at, part, how), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
-        lost, gone, latest = self._candidates.lost, self._candidates.gone, self._asked.cycle.queue.latest[0]
+        lost, gone, queue = self._candidates.lost, self._candidates.gone, self._asked.cycle.queue
+        limit_ms = limit_on(queue, 0, alt)
         return sorted(
             (sum(lost[v] for v in victims), len(victims), site, victims)
             for victims, site in found
-            if victims and max(gone[v] for v in victims) <= latest
+            if victims and not too_late(queue, 0, min(int(max(gone[v] for v in victims)) + limit_ms, int(FOREVER_MS)))
         )
 
     def _parts(self, alt: int, site: int) -> Iterator[tuple[int, int]]:

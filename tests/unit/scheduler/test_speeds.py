@@ -166,7 +166,8 @@ def test_a_preemption_is_foretold_on_a_type_on_which_it_would_be_in_time() -> No
     assert event is not None and event.kind is NextKind.PREEMPTION and event.subject == "low"
     world.waiting[0]["deadline_ms"] = world.now_ms + 1_240_000
     s, _ = made(world)
-    assert why(s, plan(s), 0).next_event is None
+    event = why(s, plan(s), 0).next_event
+    assert event is not None and (event.kind, event.at_ms) == (NextKind.DEADLINE_PASSES, s.now_ms + 640_000)
 
 
 def test_a_project_is_charged_by_the_limit_of_the_type_that_it_got() -> None:
