@@ -18,7 +18,7 @@ from dure.scheduler.kernels.ground import I32, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
+from dure.scheduler.kernels.reclaim import Asker, give_back, guarded, stays_within
 from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
@@ -318,6 +318,8 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
         kind = wide(demands.kind[alt])
         if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
+        if how == RECLAIM and not stays_within(cycle.rights, asker_of(cycle, row, kind)):
+            continue
         for currency in rules.order:
             site, low, victims = _cheapest(cycle, row, alt, currency, how)
             if site < 0:
@@ -340,7 +342,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 for i in range(victims):
                     forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
             return int(alt)
-    if guarded(cycle.rights):  # for work of another project it may do
+    if how != GENTLY and guarded(cycle.rights):  # for work of another project it may do
         memory.vain[how, queue.pair[row]] = queue.priority[row]
         return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
@@ -358,7 +360,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
     gang, asker = gang_of(demands, c), asker_of(cycle, row, wide(demands.kind[alt]))
-    apart = guarded(cycle.rights)
+    apart = how != GENTLY and guarded(cycle.rights)
     best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     own = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c]

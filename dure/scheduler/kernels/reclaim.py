@@ -108,6 +108,23 @@ def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
 
 
 @kernel
+def stays_within(rights: Rights, asker: Asker) -> bool:
+    """Whether there is any row on its way up that has what it wants: without one it may ask nobody."""
+    quota, row, last = rights.quota, asker.leaf, rights.quota.used.shape[1] - 1
+    while row >= 0:
+        within, limited = True, False
+        for resource in range(last + 1):
+            amount = wants(asker, wide(resource), last)
+            if amount > 0 and quota.subtree[asker.leaf, resource] != ENDLESS:
+                limited = True
+                within = within and inside(quota, asker.leaf, wide(row), wide(resource), amount)
+        if within:
+            return limited
+        row = quota.parent[row]
+    return False
+
+
+@kernel
 def shielded(rights: Rights, asker: Asker, attempt: int) -> bool:
     """Whether quotas keep an attempt from making room by its class: it has one, and does not borrow what is wanted."""
     quota, leaf = rights.quota, wide(rights.leaf[attempt])
