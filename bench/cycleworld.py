@@ -30,6 +30,7 @@ from dure.scheduler.snapshot import (
 from dure.simulator.traces.cycle import CycleWorld
 from dure.simulator.trial.envelopes import Envelopes, draws
 
+GRACE_MS = np.int64(10_000)  # what a job has that names none
 AWARD_WON = 10**15  # money is looked at and never short
 CORE_RATE = 16.0
 AHEAD_MS = 7 * 24 * 3_600_000
@@ -120,6 +121,7 @@ def _running(world: CycleWorld) -> Attempts:
         running.started_ms,
         running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
         running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask, np.zeros(count, np.int64),
+        np.full(count, GRACE_MS),
     )  # fmt: skip
 
 

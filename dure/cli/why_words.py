@@ -92,7 +92,8 @@ def next_sentence(run: Run, event: Plain) -> str:
     if hidden and kind == "attempt_ends":
         return run.t("why.next.others", when=when)
     more = event.get("victims", 0) - 1
-    key = f"why.next.{kind}{'.yields' if (kind, event.get('basis')) == ('preemption', 'yields') else ''}"
+    basis = event.get("basis")
+    key = f"why.next.{kind}.{basis}" if kind == "preemption" and basis in ("yields", "quota") else f"why.next.{kind}"
     return run.t(f"{key}.more" if more > 0 else key, subject=run.t("why.somebody") if hidden else named, when=when, more=more)
 
 

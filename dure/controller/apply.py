@@ -31,6 +31,7 @@ class Group:
     attempt: Attempt  # as it is to be inserted
     version: int  # of the workload, as the plan saw it
     victims: tuple[Attempt, ...]  # as the plan saw them
+    reclaims: bool = False  # they borrow what its project has by its quota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, limits: I64
         held=part_of(int(snapshot.alternatives.hold[alternative, currency]), len(workers), workload.spec.workers),
         policy_version=snapshot.policy.version,
     )
-    return Group(attempt=attempt, version=workload.version, victims=tuple(victims))
+    return Group(attempt=attempt, version=workload.version, victims=tuple(victims), reclaims=bool(plan.start_reclaims[row]))
 
 
 def _workers(snapshot: Snapshot, plan: Plan, row: int) -> tuple[Worker, ...]:
@@ -113,8 +114,9 @@ def _apply_one(tx: Tx, deed: Deed, group: Group, awards: Sequence[Award]) -> boo
     posted = money.hold(tx, group.attempt, awards, deed.now_ms)
     if isinstance(posted, Reason):
         return False
+    why = {"by": "quota", "reclaimed_by": workload.project} if group.reclaims else {"by": "plan"}
     for victim in group.victims:
-        preempt(tx, deed, victims[victim.id], by="plan", beneficiary=workload.id)
+        preempt(tx, deed, victims[victim.id], beneficiary=workload.id, **why)
     attempt = group.attempt
     tx.insert(attempt)
     placed = move_workload(tx, workload, WorkloadState.STARTING, attempt=attempt.id, attempts=workload.attempts + 1, reason={})
@@ -125,6 +127,7 @@ def _apply_one(tx: Tx, deed: Deed, group: Group, awards: Sequence[Award]) -> boo
         "devices": sum(len(w.devices) for w in attempt.workers),
         "limit_ms": attempt.limit_ms,
         "victims": len(group.victims),
+        **({"reclaims": True} if group.reclaims else {}),
         "held": attempt.held,
         "currency": attempt.currency,
         "policy": attempt.policy_version,

@@ -15,6 +15,7 @@ from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
+from dure.controller.lifecycle import reclaimed
 from dure.controller.openings import with_opening
 from dure.controller.quotas import QuotasAnswer, answer_quotas
 from dure.controller.rules import not_found
@@ -130,6 +131,12 @@ class Controller:
     def epoch(self) -> int:
         """The leader epoch of this controller; 0 while it does not lead."""
         return self._epoch or 0
+
+    @property
+    def kept_back(self) -> tuple[str, ...]:
+        """Workloads that broke a plan, which is made without them for a while."""
+        memory = self._memory
+        return tuple(sorted(memory.kept_back)) if memory is not None else ()
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="dure-controller", daemon=True)
@@ -329,7 +336,7 @@ class Controller:
         if workload.cancel_asked_ms:
             reason = Reason.of(ReasonKind.BEING_CANCELLED)
         else:
-            reason = Reason.of(ReasonKind.MAKES_ROOM, **({"by": row.beneficiary} if row.beneficiary else {}))
+            reason = Reason.of(ReasonKind.MAKES_ROOM, **({"by": row.beneficiary} if row.beneficiary else {}), **reclaimed(row))
         return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
 
     def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:

@@ -60,8 +60,9 @@ def move_attempt(tx: Tx, attempt: Attempt, state: AttemptState, **changes: Any) 
     return moved
 
 
-def preempt(tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str = "") -> Attempt:
-    """Tell an attempt to make room. by: "plan" or "operator"; beneficiary: the workload that it makes room for, if there is one.
+def preempt(tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str = "", reclaimed_by: str = "") -> Attempt:
+    """Tell an attempt to make room. by: "plan", "quota" (the plan, as it borrows) or "operator"; beneficiary: the workload that
+    it makes room for, if there is one; reclaimed_by: the project whose quota it borrows.
 
     In an event of its own: victim and beneficiary may be tenants who know nothing of each other."""
     stopping = move_attempt(
@@ -71,6 +72,7 @@ def preempt(tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str =
         stop_cause=Outcome.PREEMPTED,
         stop_asked_ms=deed.now_ms,
         beneficiary=beneficiary,
+        reclaimed_by=reclaimed_by,
     )
     data = {"workload": attempt.workload, "by": by}
     record(
@@ -346,10 +348,15 @@ def ended_reason(attempt: Attempt, spec: WorkloadSpec) -> Reason:
         case Outcome.CANCELLED:
             return Reason.of(ReasonKind.ENDED_CANCELLED)
         case Outcome.PREEMPTED | Outcome.WITHDRAWN:
-            return Reason.of(ReasonKind.ENDED_PREEMPTED, by=attempt.beneficiary)
+            return Reason.of(ReasonKind.ENDED_PREEMPTED, by=attempt.beneficiary, **reclaimed(attempt))
         case Outcome.LOST:
             return Reason.of(ReasonKind.ENDED_LOST, detail=evidence.detail)
     return Reason.of(ReasonKind.ENDED_REJECTED, detail=evidence.detail)
+
+
+def reclaimed(attempt: Attempt) -> dict[str, str]:
+    """The fact that quota was reclaimed, for a reason about its making room."""
+    return {"reclaimed_by": attempt.reclaimed_by} if attempt.reclaimed_by else {}
 
 
 def free_claim(tx: Tx, deed: Deed, beneficiary: str) -> None:

@@ -26,7 +26,8 @@ STATE: Mapping[AttemptState, int] = {
     AttemptState.STOPPING: STOPPING,
 }
 # numbers of an attempt, in order
-_STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _YIELDS, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _SHARE, _RUNNING, _WIDTH = range(13)
+_STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _YIELDS, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _SHARE, _RUNNING = range(12)
+_GRACE, _WIDTH = 12, 13
 
 
 class Row(NamedTuple):
@@ -100,6 +101,7 @@ class LiveAttempts:
             worker_node=self._node.copy(),
             worker_mask=self._mask.copy(),
             share_milli=n[_SHARE],
+            grace_ms=n[_GRACE],
         )
 
     def use(self, now_ms: int, project_row: I64, projects: int) -> F64:
@@ -212,7 +214,7 @@ class LiveAttempts:
         numbers = (
             STATE[attempt.state], self._number(attempt.project), klass.value, spec.preemptible, klass.yields, began,
             ends(attempt, spec), max(began, attempt.evidence.checkpoint_ms), spec.demand.cores_milli, spec.demand.memory_mib,
-            spec.demand.share_milli, attempt.running_ms,
+            spec.demand.share_milli, attempt.running_ms, spec.grace_ms,
         )  # fmt: skip
         seats = [(self._node_row[w.node], mask(w.devices)) for w in attempt.workers if w.node in self._node_row]
         nodes, masks = zip(*seats, strict=True) if seats else ((), ())

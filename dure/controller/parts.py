@@ -231,6 +231,7 @@ def with_strangers(
         worker_node=i32([*live.worker_node, *(node_row[node] for node, _ in flat)]),
         worker_mask=np.array([*live.worker_mask, *(mask for _, mask in flat)], dtype=np.uint64),
         share_milli=i64([*live.share_milli, *(0 for _ in strange)]),
+        grace_ms=i64([*live.grace_ms, *(0 for _ in strange)]),
     )
 
 

@@ -198,6 +198,7 @@ class Attempt:
     outcome: Outcome = Outcome.NONE
     stop_cause: Outcome = Outcome.NONE  # why it was told to stop: cancelled, preempted, timed_out
     beneficiary: str = ""  # workload id that its preemption makes room for
+    reclaimed_by: str = ""  # project whose quota it borrowed and has to give back; "": that is not why it makes room
     victims: tuple[str, ...] = ()  # attempt ids that have to end before a claimed attempt is launched
     placed_ms: int = 0
     running_ms: int = 0  # when the plane learned that it runs

@@ -10,7 +10,7 @@ place, and until when), `boards` and `tables` (columns as the kernels want them)
 `planning` (the plan, and what its state says to a question), and upon it `upcoming` (which event comes next), `smallest` (which
 change would help), `why` and `quote`.
 About another snapshot than the present one: `suppositions`, `suppose` and `rows` (what if), `saved` (a snapshot as bytes),
-`compare` (one snapshot under two policies).
+`compare` (one snapshot under two policies). `salvage`: what can be kept of a plan that broke its own rules.
 """
 
 from dure.scheduler.change import Change, NoChange, Rater, apply_change
@@ -19,6 +19,7 @@ from dure.scheduler.compare import Difference, Tally, class_of, difference, tall
 from dure.scheduler.plan import WAIT_CODE, WAIT_CODES, Plan, make_reason, reason_of
 from dure.scheduler.planning import Pace, Planning, plan
 from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetical
+from dure.scheduler.salvage import Salvaged, paused, salvage
 from dure.scheduler.saved import decode, encode
 from dure.scheduler.smallest import PLANS_MAX, Suggestion, smallest_change, suggest
 from dure.scheduler.snapshot import Snapshot, freeze
@@ -49,6 +50,7 @@ __all__ = [
     "Plan",
     "Planning",
     "Rater",
+    "Salvaged",
     "Snapshot",
     "Suggestion",
     "Supposition",
@@ -65,9 +67,11 @@ __all__ = [
     "make_reason",
     "outlook",
     "parse_suppositions",
+    "paused",
     "plan",
     "reason_of",
     "refused",
+    "salvage",
     "smallest_change",
     "suggest",
     "suppose",

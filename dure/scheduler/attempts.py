@@ -1,6 +1,10 @@
 """What is known of those that have a place: when they are gone at the latest, which of them may be asked to make room, and what
 work they would lose by it.
 
+Whoever is asked to make room is gone within its grace, or by its limit where that comes first. So a claim begins no later than
+that, and what is promised behind it rests on graces as other promises do on limits: the site keeps both in the same way, and who
+is still there afterwards counts as gone a second from now, again and again.
+
 Only RUNNING, preemptible attempts of strictly lower priority that have run their guaranteed time and make room for nobody yet
 are victims; strictly lower, so no chain of preemptions comes back to its beginning. Work of a class that yields is guaranteed
 none, and makes room for all work of a higher priority; other work only for what preempts. Those that yield go first. Then
@@ -31,6 +35,14 @@ def latest_ends(s: Snapshot) -> I64:
     np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
     delayed = np.minimum(start + (a.ends_ms - a.started_ms), FOREVER_MS)
     return np.where((a.state == CLAIMED) & (start > 0), np.maximum(ends, delayed), ends)
+
+
+def gone_if_asked(s: Snapshot, at_ms: int) -> I64:
+    """By attempt: when it is gone at the latest if it is told at a moment to make room: after its grace, and the second in which
+    its end is expected to be reported; or by its limit."""
+    heard_ms = at_ms + OVERDUE_MS
+    gone: I64 = np.minimum(np.maximum(latest_ends(s), heard_ms), heard_ms + s.attempts.grace_ms)
+    return gone
 
 
 def preemptible(s: Snapshot) -> Bool:

@@ -49,11 +49,12 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
     if shape:  # the columns do not even belong together: the rest could not be read
         return tuple(shape)
     ends = _ends(snapshot)
-    world = _world(snapshot, plan, ends)
+    leave = _leave(snapshot, ends)
+    world = _world(snapshot, plan, ends, leave)
     return (
         *_decided_once(snapshot, plan),
         *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
-        *_deadlines(snapshot, plan, ends),
+        *_deadlines(snapshot, plan, leave),
         *_victims(snapshot, plan),
         *_funds(snapshot, plan),
         *over_quota(snapshot, plan),
@@ -62,7 +63,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for node, on in sorted(world.items()) for fault in _promised_room(snapshot, node, on)),
         *(fault for node, on in sorted(world.items()) for fault in _promised_whole(snapshot, node, on)),
         *(fault for node, on in sorted(world.items()) for fault in _promised_shares(snapshot, node, on)),
-        *power_faults(snapshot, plan, ends),
+        *power_faults(snapshot, plan, ends, leave),
     )
 
 
@@ -82,6 +83,8 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
             yield f"column {name} is no run over {rows} rows and {end} entries"
     lengths = {len(p.start_alternative), len(p.start_site), len(p.start_currency), starts}
     if lengths != {starts} or len(p.start_mask) != len(p.start_node):
+        yield "columns of starts differ in length"
+    if len(p.start_reclaims) != starts:
         yield "columns of starts differ in length"
     if len(p.reserve_mask) != len(p.reserve_node):
         yield "columns of promised places differ in length"
@@ -148,14 +151,14 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
             yield f"{name} gets a share of a device of {s.nodes.ids[node]}, which divides none"
 
 
-def _deadlines(s: Snapshot, p: Plan, ends: list[int]) -> Iterator[str]:
+def _deadlines(s: Snapshot, p: Plan, leave: list[int]) -> Iterator[str]:
     """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
     deadline = s.pending.deadline_ms.tolist()
     if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
         return
     for i, row in enumerate(p.start_pending.tolist()):
-        leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-        if max(leave, default=s.now_ms) + limit_of(s, row, int(p.start_alternative[i])) > deadline[row]:
+        gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        if max(gone, default=s.now_ms) + limit_of(s, row, int(p.start_alternative[i])) > deadline[row]:
             yield f"{s.pending.ids[row]} starts too late to be over by its deadline"
     for i, row in enumerate(p.reserve_pending.tolist()):
         if int(p.reserve_ms[i]) + limit_of(s, row, int(p.reserve_alternative[i])) > deadline[row]:
@@ -207,16 +210,17 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
     yield from (f"{a.ids[v]} is a victim {n} times" for v, n in sorted(taken.items()) if n > 1)
     for i, row in enumerate(p.start_pending.tolist()):
         victims, nodes = _run(p.start_victim_ptr, p.victim_attempt, i), set(_run(p.start_worker_ptr, p.start_node, i))
-        if not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
+        by_quota = bool(p.start_reclaims[i])  # then `over_quota` says who may be asked
+        if not by_quota and not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
             yield f"{s.pending.ids[row]} may not preempt, but has victims that do not yield"
         for v in victims:
             if a.state[v] != RUNNING or not a.preemptible[v] or a.beneficiary[v] >= 0:
                 yield f"{a.ids[v]} may not be preempted"
-            if a.priority[v] >= s.pending.priority[row]:
+            if not by_quota and a.priority[v] >= s.pending.priority[row]:
                 yield f"{a.ids[v]} has no lower priority than {s.pending.ids[row]}"
             if not a.yields[v] and s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
                 yield f"{a.ids[v]} has not had its guaranteed run"
-            if not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
+            if not by_quota and not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
                 yield f"{a.ids[v]} makes no room for {s.pending.ids[row]}"
 
 
@@ -244,7 +248,7 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
 # -- each node ------------------------------------------------------------------------------------------------------------
 
 
-def _world(s: Snapshot, p: Plan, ends: list[int]) -> dict[int, Node]:
+def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int, Node]:
     """The nodes that the plan touches, with everything on them."""
     touched = {*p.start_node.tolist(), *p.reserve_node.tolist()}
     world = {node: Node() for node in sorted(touched)}
@@ -258,11 +262,12 @@ def _world(s: Snapshot, p: Plan, ends: list[int]) -> dict[int, Node]:
         for node, mask in _seats(s.attempts.worker_ptr, s.attempts.worker_node, s.attempts.worker_mask, i):
             if node in world:
                 load = (cores_milli, memory_mib, 0 if share else mask.bit_count())
-                world[node].stays.append(Stay(kind, ends[i], load, mask, share=share))
+                until_ms = leave[i] if i in victims else ends[i]
+                world[node].stays.append(Stay(kind, until_ms, load, mask, share=share))
     for i, row in enumerate(p.start_pending.tolist()):
-        leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
         limit = limit_of(s, row, int(p.start_alternative[i]))
-        kind, end = "claims" if leave else "holds", max(leave, default=s.now_ms) + limit
+        kind, end = "claims" if gone else "holds", max(gone, default=s.now_ms) + limit
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
             world[node].starts.append(Stay(kind, end, _load(s, row), mask, share=int(s.pending.share_milli[row])))
     for i, row in enumerate(p.reserve_pending.tolist()):
@@ -400,6 +405,12 @@ def _load(s: Snapshot, row: int) -> tuple[int, int, int]:
 
 def _total(s: Snapshot, node: int) -> tuple[int, int, int]:
     return int(s.nodes.cores_milli[node]), int(s.nodes.memory_mib[node]), int(s.nodes.device_mask[node]).bit_count()
+
+
+def _leave(s: Snapshot, ends: list[int]) -> list[int]:
+    """When each is gone at the latest if this plan asks it to make room."""
+    heard_ms = s.now_ms + OVERDUE_MS
+    return [min(end, heard_ms + grace) for end, grace in zip(ends, s.attempts.grace_ms.tolist(), strict=True)]
 
 
 def _ends(s: Snapshot) -> list[int]:

@@ -25,16 +25,18 @@ class Here:
     claims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by row of the attempt
     leaving: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by row of the claim
     starts: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start
-    victims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start
+    victims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start, being asked
+    unasked: list[Stay] = field(default_factory=list)  # the same, without the plan
     promises: list[tuple[int, int, int]] = field(default_factory=list)  # (from_ms, until_ms, mw)
 
     def before(self, at_ms: int) -> int:
         """What is drawn at a moment without the plan."""
-        return self._settled(at_ms) + sum(_sum(stays, at_ms) for stays in self.victims.values())
+        return self._settled(at_ms) + _sum(self.unasked, at_ms)
 
     def after(self, at_ms: int) -> int:
         """And with it."""
-        groups = sum(max(_sum(self.starts[i], at_ms), _sum(self.victims.get(i, ()), at_ms)) for i in list(self.starts))
+        starts = {*self.starts, *self.victims}
+        groups = sum(max(_sum(self.starts.get(i, ()), at_ms), _sum(self.victims.get(i, ()), at_ms)) for i in starts)
         return self._settled(at_ms) + groups + sum(mw for begin, end, mw in self.promises if begin <= at_ms < end)
 
     def _settled(self, at_ms: int) -> int:
@@ -47,17 +49,18 @@ def _sum(stays: Iterable[Stay], at_ms: int) -> int:
     return sum(mw for until_ms, mw in stays if at_ms < until_ms)
 
 
-def power_faults(s: Snapshot, p: Plan, ends: Sequence[int]) -> Iterator[str]:
-    """Every rule of power and maintenance that the plan breaks. ends: when each attempt is gone at the latest."""
+def power_faults(s: Snapshot, p: Plan, ends: Sequence[int], leave: Sequence[int]) -> Iterator[str]:
+    """Every rule of power and maintenance that the plan breaks. ends: when each attempt is gone at the latest; leave: if the plan
+    asks it to make room."""
     if len(s.nodes.closed_from_ms):
-        yield from _closed_starts(s, p, ends)
+        yield from _closed_starts(s, p, leave)
         yield from _closed_promises(s, p)
     touched = sorted({*p.start_site.tolist(), *p.reserve_site.tolist()})
     capped = [site for site in touched if s.sites.power_ptr[site] < s.sites.power_ptr[site + 1]]
     if capped:
         draw = _Draw(s)
-        draw.live(ends, _victims(p))
-        draw.starts(p, ends)
+        draw.live(ends, leave, _victims(p))
+        draw.starts(p, leave)
         draw.promises(p)
         for site in capped:
             yield from _overdrawn(s, site, draw.here[site])
@@ -66,9 +69,9 @@ def power_faults(s: Snapshot, p: Plan, ends: Sequence[int]) -> Iterator[str]:
 # -- maintenance ----------------------------------------------------------------------------------------------------------
 
 
-def _closed_starts(s: Snapshot, p: Plan, ends: Sequence[int]) -> Iterator[str]:
+def _closed_starts(s: Snapshot, p: Plan, leave: Sequence[int]) -> Iterator[str]:
     for i, row in enumerate(p.start_pending.tolist()):
-        end = _end(s, p, i, ends)
+        end = _end(s, p, i, leave)
         for node in _run(p.start_worker_ptr, p.start_node, i):
             for begin, over in _windows(s, node):
                 if begin < end:
@@ -133,7 +136,7 @@ class _Draw:
     def _worker(self, node: int, devices_milli: int, cores_milli: int) -> int:
         return int(-(-self._device_mw[node] * devices_milli // 1000) + -(-self._core_mw[node] * cores_milli // 1000))
 
-    def live(self, ends: Sequence[int], victims: dict[int, int]) -> None:
+    def live(self, ends: Sequence[int], leave: Sequence[int], victims: dict[int, int]) -> None:
         """Attempts. victims: those that the plan asks to make room → the start for which."""
         a = self._s.attempts
         ptr, nodes, masks = a.worker_ptr.tolist(), a.worker_node.tolist(), a.worker_mask.tolist()
@@ -143,23 +146,25 @@ class _Draw:
             if not seats:  # on nodes that the plane does not know
                 continue
             here = self.here[self._site[nodes[seats[0]]]]
-            stay = (ends[i], sum(self._worker(nodes[k], share or 1000 * masks[k].bit_count(), cores) for k in seats))
+            mw = sum(self._worker(nodes[k], share or 1000 * masks[k].bit_count(), cores) for k in seats)
+            stay = (ends[i], mw)
             if state == CLAIMED:
                 here.claims[i].append(stay)
             elif claim >= 0:
                 here.leaving[claim].append(stay)
             elif i in victims:
-                here.victims[victims[i]].append(stay)
+                here.victims[victims[i]].append((leave[i], mw))
+                here.unasked.append(stay)
             else:
                 here.alone.append(stay)
 
-    def starts(self, p: Plan, ends: Sequence[int]) -> None:
+    def starts(self, p: Plan, leave: Sequence[int]) -> None:
         s = self._s
         for i, row in enumerate(p.start_pending.tolist()):
             nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
             cores, share = int(s.pending.cores_milli[row]), int(s.pending.share_milli[row])
             mw = sum(self._worker(n, share or 1000 * m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
-            self.here[int(p.start_site[i])].starts[i].append((_end(s, p, i, ends), mw))
+            self.here[int(p.start_site[i])].starts[i].append((_end(s, p, i, leave), mw))
 
     def promises(self, p: Plan) -> None:
         s = self._s
@@ -175,10 +180,10 @@ def _victims(p: Plan) -> dict[int, int]:
     return {v: i for i in range(len(p.start_pending)) for v in _run(p.start_victim_ptr, p.victim_attempt, i)}
 
 
-def _end(s: Snapshot, p: Plan, i: int, ends: Sequence[int]) -> int:
+def _end(s: Snapshot, p: Plan, i: int, leave: Sequence[int]) -> int:
     """When a start is gone at the latest: a claim has all of its time once its victims have left."""
-    leave = [ends[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
-    return max(leave, default=s.now_ms) + limit_of(s, int(p.start_pending[i]), int(p.start_alternative[i]))
+    gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+    return max(gone, default=s.now_ms) + limit_of(s, int(p.start_pending[i]), int(p.start_alternative[i]))
 
 
 def limit_of(s: Snapshot, row: int, alternative: int) -> int:

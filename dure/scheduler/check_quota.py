@@ -6,6 +6,7 @@ made of it as well."""
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from dure.model.policy import NO_LIMIT
 from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import MILLI, quota_of, resource_of
-from dure.scheduler.snapshot import Snapshot
+from dure.scheduler.snapshot import STOPPING, Snapshot
 
 Amount = float  # whole numbers, or infinity
 Column = Sequence[int]
@@ -64,12 +65,30 @@ class Cohorts:
         spare = self.has[row] - self.used[row]
         return 0 if spare == math.inf else max(0, spare - max(0, self.available(row)))
 
+    def inside(self, row: int, upto: int, amount: Amount) -> bool:
+        """Whether, with so much more used at a row, the row `upto` on its way up would use no more than it has."""
+        if row < 0 or row == upto:
+            return row < 0 or self.used[row] + amount <= self.has[row]
+        return self.inside(self.parent[row], upto, max(0, amount - max(0, self.keeps[row] - self.used[row])))
+
+    def over(self, row: int, upto: int) -> bool:
+        """Whether a row, and all rows above it up to `upto`, use more than they have."""
+        return row >= 0 and self.used[row] > self.has[row] and (row == upto or self.over(self.parent[row], upto))
+
     def take(self, row: int, amount: Amount) -> None:
         """Count use of a leaf, whether or not it is available."""
         while amount > 0:
             over = max(0, self.used[row] - self.keeps[row])
             self.used[row] += amount
             amount = max(0, self.used[row] - self.keeps[row]) - over
+            row = self.parent[row]
+
+    def leave(self, row: int, amount: Amount) -> None:
+        """Count no more what was used at a leaf."""
+        while amount > 0:
+            over = max(0, self.used[row] - self.keeps[row])
+            self.used[row] -= amount
+            amount = over - max(0, self.used[row] - self.keeps[row])
             row = self.parent[row]
 
 
@@ -82,21 +101,109 @@ def cohorts_of(snapshot: Snapshot) -> dict[int, Cohorts]:
 
 
 def over_quota(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
-    """Starts, in their order and claims with them, that take more than is available to their project at that moment."""
+    """Starts, in their order and claims with them, that take more than is available to their project at that moment; and victims
+    that quotas give nobody the right to ask. Of a claim by quota what its victims use is available; both count afterwards."""
     limited = cohorts_of(snapshot)
+    guard = Guard(snapshot, limited)
     for i, row in enumerate(plan.start_pending.tolist() if limited else ()):
-        leaf = int(snapshot.projects.share[snapshot.pending.project[row]])
         workers = int(plan.start_worker_ptr[i + 1] - plan.start_worker_ptr[i])
-        for column, amount in _wanted(snapshot, row, int(plan.start_alternative[i]), workers):
-            if column not in limited:
-                continue
-            left = max(0, limited[column].available(leaf))
-            if amount > left:
+        wanted = dict(_wanted(snapshot, row, int(plan.start_alternative[i]), workers))
+        victims = plan.victim_attempt[plan.start_victim_ptr[i] : plan.start_victim_ptr[i + 1]].tolist()[
+            ::-1
+        ]  # as they were taken
+        by_quota, leaf = bool(plan.start_reclaims[i]), int(snapshot.projects.share[snapshot.pending.project[row]])
+        yield from guard.asked(row, wanted, victims, by_quota)
+        for v in victims if by_quota else ():
+            guard.count(limited, v, -1)
+        for column, amount in wanted.items():
+            if column in limited and amount > (left := max(0, limited[column].available(leaf))):
                 yield (
                     f"{snapshot.pending.ids[row]} takes {amount / MILLI:g} {resource_of(snapshot.accelerators, column)}, but "
                     f"{quota_of(snapshot, leaf)} may use {left / MILLI:g} more"
                 )
-            limited[column].take(leaf, amount)
+        for v in victims if by_quota else ():
+            guard.count(limited, v, 1)
+        for column, amount in wanted.items():
+            if column in limited:
+                limited[column].take(leaf, amount)
+
+
+class Guard:
+    """Who may be asked to make room by the quotas of both sides. `dure/scheduler/kernels/reclaim.py` has the rule."""
+
+    def __init__(self, s: Snapshot, limited: dict[int, Cohorts]) -> None:
+        self._s, self._limited, self._stays = s, limited, cohorts_of(s)
+        self._yielding = {c.value for c in s.policy.classes if c.yields}
+        for v in np.flatnonzero(s.attempts.state == STOPPING).tolist() if limited else ():
+            self.count(self._stays, v, -1)
+
+    def asked(self, row: int, wanted: dict[int, int], victims: list[int], by_quota: bool) -> Iterator[str]:
+        """Who of these victims of a start should not have been asked, in the order in which they are taken."""
+        s, name = self._s, self._s.pending.ids[row]
+        leaf = int(s.projects.share[s.pending.project[row]])
+        if by_quota and not s.policy.reclaims:
+            yield f"{name} reclaims quota, which the policy does not allow"
+        if by_quota and s.pending.preemptible[row] and s.pending.priority[row] in self._yielding:
+            yield f"{name} reclaims quota, though it is of a class that yields"
+        for v in victims:
+            theirs, uses = self._leaf(v), self._uses(v)
+            if by_quota and not self._right(leaf, wanted, theirs, uses):
+                yield f"{s.attempts.ids[v]} uses nothing that {name} may reclaim"
+            if not by_quota and s.policy.reclaims and not s.attempts.yields[v] and self._shielded(leaf, wanted, theirs, uses):
+                yield f"{s.attempts.ids[v]} makes room for {name}, though its project stays within its quota"
+            self.count(self._stays, v, -1)
+
+    def count(self, cohorts: dict[int, Cohorts], attempt: int, sign: int) -> None:
+        """Count what an attempt uses again (1), or no more (-1)."""
+        leaf = self._leaf(attempt)
+        for column, amount in self._uses(attempt).items() if leaf >= 0 else ():
+            if column in cohorts:
+                (cohorts[column].take if sign > 0 else cohorts[column].leave)(leaf, amount)
+
+    def _right(self, leaf: int, wanted: dict[int, int], other: int, uses: dict[int, int]) -> bool:
+        """Whether one that wants so much at a leaf may take back the place of one that uses so much at another."""
+        if other < 0 or leaf == other:
+            return False
+        mine, theirs = self._sides(leaf, other)
+        own = [c for c, amount in wanted.items() if amount and self._has_quota(leaf, c)]
+        within = all(self._limited[c].inside(leaf, mine, wanted[c]) for c in own)
+        return within and any(uses.get(c, 0) > 0 and self._stays[c].over(other, theirs) for c in own)
+
+    def _shielded(self, leaf: int, wanted: dict[int, int], other: int, uses: dict[int, int]) -> bool:
+        """Whether one that uses so much at another leaf makes no room for this one by its class."""
+        limited = [c for c, amount in uses.items() if amount and other >= 0 and self._has_quota(other, c)]
+        if leaf == other or not limited:
+            return False
+        theirs = self._sides(leaf, other)[1]
+        return not any(wanted.get(c, 0) > 0 and self._stays[c].over(other, theirs) for c in limited)
+
+    def _has_quota(self, leaf: int, column: int) -> bool:
+        return column in self._limited and self._limited[column].has[leaf] < math.inf
+
+    def _sides(self, one: int, other: int) -> tuple[int, int]:
+        """The rows below the nearest one above both."""
+        ways = self._way(one), self._way(other)
+        common = next(row for row in ways[0] if row in ways[1])
+        mine, theirs = (way[way.index(common) - 1] for way in ways)
+        return mine, theirs
+
+    def _way(self, row: int) -> list[int]:
+        above = int(self._s.shares.parent[row])
+        return [row, *(self._way(above) if above >= 0 else ())]
+
+    def _leaf(self, attempt: int) -> int:
+        project = int(self._s.attempts.project[attempt])
+        return int(self._s.projects.share[project]) if project >= 0 else -1
+
+    def _uses(self, attempt: int) -> dict[int, int]:
+        """By column of Quotas."""
+        s, a, uses = self._s, self._s.attempts, Counter[int]()
+        for at in range(a.worker_ptr[attempt], a.worker_ptr[attempt + 1]):
+            kind, mask = int(s.nodes.accelerator[a.worker_node[at]]), int(a.worker_mask[at])
+            if kind >= 0:
+                uses[kind] += int(a.share_milli[attempt]) or MILLI * mask.bit_count()
+            uses[len(s.accelerators)] += int(a.cores_milli[attempt])
+        return uses
 
 
 def _wanted(s: Snapshot, row: int, alternative: int, workers: int) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ from dure.model.money import CURRENCIES
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler.preferences import TASTES
 from dure.scheduler.quotas import quota_of, resource_of
-from dure.scheduler.snapshot import I32, I64, U64, Snapshot
+from dure.scheduler.snapshot import I32, I64, U64, Bool, Snapshot
 
 # Reason codes of waiting workloads. Facts are four int64 columns, named here in order; a name that ends in
 # _site, _accelerator, _project or _workload (pending row) is an index that `reason_of` turns into an id.
@@ -41,7 +41,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.FUNDS_SHORT, ("hold", "available", "currency")),
     (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
     # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
-    (ReasonKind.WAITS_VICTIMS, ("victims", "yielding")),
+    (ReasonKind.WAITS_VICTIMS, ("victims", "yielding", "reclaimed")),
     # what it would draw at the meter; what its site may still draw, and from which moment on (now, or when the cap falls)
     (ReasonKind.POWER_SHORT, ("wanted_mw", "free_mw", "from_ms")),
     # the window in which nothing may run there, and before which it would not end
@@ -79,6 +79,7 @@ class Plan:
     start_mask: U64
     start_victim_ptr: I32  # CSR into victim_attempt; empty run: starts at once
     victim_attempt: I32  # row in Attempts; each appears at most once in a plan
+    start_reclaims: Bool  # its victims make room because they use what its project has by its quota
     reserve_pending: I32  # row in Pending of the blocked workloads with a promised start
     reserve_ms: I64  # the promise: rests on limits
     reserve_site: I32

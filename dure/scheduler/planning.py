@@ -15,7 +15,7 @@ from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
 from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
 from dure.scheduler.kernels.purse import payable, unpaid
-from dure.scheduler.kernels.short import Stock, blocked, by_time, merged, stock_of
+from dure.scheduler.kernels.short import Stocks, blocked, by_time, merged_stocks
 from dure.scheduler.kernels.standing import Demands, Models
 from dure.scheduler.kernels.state import (
     ALTERNATIVE,
@@ -136,6 +136,7 @@ class Planning:
             start_mask=found.workers.mask[: used[WORKERS]].copy(),
             start_victim_ptr=found.starts.victim[: starts + 1].astype(np.int32),
             victim_attempt=found.victim[: used[VICTIMS]].copy(),
+            start_reclaims=found.starts.reclaims[:starts].copy(),
             reserve_pending=promises.pending[:made].copy(),
             reserve_ms=promises.at[:made].copy(),
             reserve_site=found.promised[:made, SITE].astype(np.int32),
@@ -165,9 +166,9 @@ class Planning:
         return node_models(self.s)
 
     @cached_property
-    def stocks(self) -> tuple[Stock, Stock]:
+    def stocks(self) -> Stocks:
         """What is free now on the nodes in use, once everybody had their turn, and what they were built with."""
-        return merged(stock_of(self.cycle.board, False)), merged(stock_of(self.cycle.board, True))
+        return merged_stocks(self.cycle.board)
 
 
 class Question:
@@ -213,7 +214,7 @@ class Question:
         cycle, board, facts = self.cycle, self.cycle.board, np.zeros(FACTS, np.int64)
         own, end, more = demands or cycle.demands, board.now + int(cycle.queue.limit[0]), cycle.queue.more
         code = blocked(
-            board, by_time(board), *self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, more, facts
+            board, by_time(board), self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, more, facts
         )  # fmt: skip
         if code == TURN:
             code = barred(board, cycle.power, cycle.low, cycle.high, own, c, sites, end, more, facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.scheduler.kernels.ground import table
-from dure.scheduler.kernels.power import GONE, LIMITED, MOMENTS, MORE, NONE, STEP, Power, no_power, note
+from dure.scheduler.kernels.power import GONE, LIMITED, MOMENTS, MORE, NONE, STEP, Power, no_power, note_steps
 from dure.scheduler.power import attempts_mw, idle_mw
 from dure.scheduler.snapshot import CLAIMED, I64, Nodes, Snapshot
 
@@ -19,8 +19,8 @@ def power_of(s: Snapshot, ends: I64, promises: int) -> Power:
     gone_ptr, gone_at, gone_left = _leaving(s, ends, mw)
     steps, waiting, attempts = len(s.sites.power_mw), len(s.pending.ids), len(s.attempts.ids)
     by_site, step, gone = table(LIMITED, sites + 1), table(STEP, steps), table(GONE, len(gone_at))
-    by_site.step, by_site.gone, by_site.pue_permille[:sites], by_site.idle[:sites], by_site.first = (
-        s.sites.power_ptr, gone_ptr, s.sites.pue_permille, idle_mw(s), NONE
+    by_site.step, by_site.gone, by_site.pue_permille[:sites], by_site.idle[:sites], by_site.first, by_site.more = (
+        s.sites.power_ptr, gone_ptr, s.sites.pue_permille, idle_mw(s), NONE, NONE
     )  # fmt: skip
     step.since, step.cap, gone.at, gone.left = s.sites.power_from_ms, s.sites.power_mw, gone_at, gone_left
     power = Power(
@@ -28,10 +28,7 @@ def power_of(s: Snapshot, ends: I64, promises: int) -> Power:
         _hungriest(s.nodes, s.nodes.core_mw, sites, kinds), np.zeros((waiting + promises + attempts, 4), np.int64),
         np.zeros((sites + steps + promises, 4), np.int64), np.zeros(max(MORE, MOMENTS) + 1, np.int64),
     )  # fmt: skip
-    for site in range(sites):
-        later = step.since[by_site.step[site] : by_site.step[site + 1]]
-        for at in (s.now_ms, *later[later > s.now_ms].tolist()):
-            note(power, site, at)
+    note_steps(power, s.now_ms)
     return power
 
 

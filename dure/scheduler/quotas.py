@@ -73,14 +73,20 @@ def use_of(attempts: Attempts, nodes: Nodes, projects: Projects, rows: int, acce
     """What everybody uses in a tree of so many rows, by leaf and resource: whatever is told to stop or claimed counts as well.
     Work of projects that are not known counts for nobody."""
     used = np.zeros((rows, accelerators + 1), np.int64)
-    owner = np.repeat(np.arange(len(attempts.ids)), np.diff(attempts.worker_ptr))
-    known = attempts.project[owner] >= 0
-    owner, node, milli = owner[known], attempts.worker_node[known], devices_milli(attempts)[known]
-    leaf = projects.share[attempts.project[owner]]
-    np.add.at(used[:, accelerators], leaf, attempts.cores_milli[owner])
-    has = nodes.accelerator[node] >= 0
-    np.add.at(used, (leaf[has], nodes.accelerator[node[has]]), milli[has])
+    known = attempts.project >= 0
+    np.add.at(used, projects.share[attempts.project[known]], uses_of(attempts, nodes, accelerators)[known])
     return used
+
+
+def uses_of(attempts: Attempts, nodes: Nodes, accelerators: int) -> I64:
+    """What each attempt uses of each resource; shape (attempts, accelerators + 1)."""
+    uses = np.zeros((len(attempts.ids), accelerators + 1), np.int64)
+    owner = np.repeat(np.arange(len(attempts.ids)), np.diff(attempts.worker_ptr))
+    np.add.at(uses[:, accelerators], owner, attempts.cores_milli[owner])
+    kind = nodes.accelerator[attempts.worker_node]
+    has = kind >= 0
+    np.add.at(uses, (owner[has], kind[has]), devices_milli(attempts)[has])
+    return uses
 
 
 def _columns(accelerators: Sequence[str]) -> Mapping[str, Sequence[int]]:

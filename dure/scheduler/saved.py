@@ -29,7 +29,7 @@ from dure.errors import require
 from dure.model.codec import UNREADABLE, from_plain, to_plain
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.scheduler.snapshot import Snapshot, freeze
+from dure.scheduler.snapshot import FOREVER_MS, Snapshot, freeze
 
 FORMAT, VERSION = "dure-snapshot", 1
 GZIP, LEVEL = 31, 6  # zlib's word for a gzip frame (without a moment in it); and its usual level
@@ -39,6 +39,7 @@ HEADER_MAX = 1 << 20
 SINCE: Mapping[str, int | bool] = MappingProxyType({
     "nodes.block": -1, "pending.block": False, "attempts.yields": False, "pending.workers_min": 0,
     "pending.grace_ms": 0, "alternatives.limit_ms": 0,
+    "attempts.grace_ms": int(FOREVER_MS),  # claims were dated by the limits of those who make room
 })  # fmt: skip
 
 Plain = dict[str, Any]

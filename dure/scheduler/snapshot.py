@@ -85,6 +85,7 @@ class Attempts:
     worker_node: I32
     worker_mask: U64  # devices taken on that node
     share_milli: I64  # thousandths that each worker has of the one device of its mask; 0: it has its devices whole
+    grace_ms: I64  # between the polite signal and the kill, once it is told to stop
 
 
 @dataclass(frozen=True)

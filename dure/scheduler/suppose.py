@@ -25,9 +25,10 @@ NODES_MAX = 4096  # that one supposition adds
 DEVICES_MAX = 64  # of a worker: a node has no more
 CORES_MILLI_MAX, MEMORY_MIB_MAX = 10_000_000, 1 << 30  # of a worker
 KNOWN_MAX = 20  # names that a refusal lists
-# The whole numbers of a policy that planning reads, with their bounds; any other changes nothing about a plan.
+# The whole numbers of a policy that planning reads, with their bounds (0 and 1: no and yes); any other changes nothing about a
+# plan.
 PLANNED: MappingProxyType[str, tuple[int, int]] = MappingProxyType({
-    "backfill_depth": (0, 100_000), "min_run_ms": (0, 400 * 86_400_000), "reservations_max": (0, 256),
+    "backfill_depth": (0, 100_000), "min_run_ms": (0, 400 * 86_400_000), "reclaims": (0, 1), "reservations_max": (0, 256),
 })  # fmt: skip
 THIS = "this"
 DEMANDS = MappingProxyType({
@@ -291,7 +292,7 @@ def _policy(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
     if not least <= value <= most:
         unit = "_ms" if name.endswith("_ms") else ""
         return refused(said.text, "beyond", said.text.split()[2], **{f"least{unit}": least, f"most{unit}": most})
-    changes: dict[str, int] = {name: value}
+    changes: dict[str, int] = {name: bool(value) if isinstance(getattr(s.policy, name), bool) else value}
     return replace(s, policy=replace(s.policy, **changes))  # type: ignore[arg-type]
 
 
@@ -362,8 +363,8 @@ FORMS: tuple[Form, ...] = (
          "Of that accelerator, or of `core`, the project has a quota of so many of its own.",
          "그 가속기(또는 `core`)에 대한 과제 자신의 쿼터가 그만큼입니다."),
     Form("policy FIELD VALUE", _policy,
-         "This whole number of the policy is another: backfill_depth, min_run_ms, reservations_max.",
-         "정책의 정수 항목이 바뀝니다: backfill_depth, min_run_ms, reservations_max."),
+         "This whole number of the policy is another: backfill_depth, min_run_ms, reclaims (0 or 1), reservations_max.",
+         "정책의 정수 항목이 바뀝니다: backfill_depth, min_run_ms, reclaims(0 또는 1), reservations_max."),
     Form("now +TIME", _later,
          "So much time has passed, nothing has started, and what has reached its limit is gone.",
          "그만큼 시간이 지나, 새로 시작한 것은 없고 제한 시간이 다 된 것은 끝났습니다."),

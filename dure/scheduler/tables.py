@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.money import CURRENCIES
-from dure.scheduler.attempts import latest_ends, lost_work, victims_first
+from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER, part_of
 from dure.scheduler.kernels.board import Board, grown, longer
@@ -13,6 +13,7 @@ from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import table
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.quota import NO_LIMIT, Quota, make_quota
+from dure.scheduler.kernels.reclaim import Rights
 from dure.scheduler.kernels.standing import Demands, Models, Standings, demands_as, models_of, standings_of
 from dure.scheduler.kernels.state import (
     ASKING,
@@ -37,12 +38,14 @@ from dure.scheduler.kernels.victims import GENTLY, Candidates, some_yield
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
+from dure.scheduler.quotas import uses_of
 from dure.scheduler.runs import first_rows, gather
 from dure.scheduler.snapshot import (
     DEPENDENCY_MET,
     FOREVER_MS,
     I32,
     I64,
+    STOPPING,
     Bool,
     Snapshot,
     fewest,
@@ -64,13 +67,14 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     most = int(demands.each.most.max(initial=1))
     seats = min(most, len(s.nodes.ids))
     ends = latest_ends(s)
-    candidates = candidates_of(s, s.now_ms, len(board.ground.share_free))
+    candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free)), _quota(s)
+    rights = rights_of(s, quota)
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
     made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
-        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=_quota(s),
-        power=power_of(s, ends, promises), turns=turns, candidates=candidates, rules=_rules(s),
-        memory=_memory(standings, len(demands.sites), s.quotas.used.shape, candidates),
+        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=quota,
+        rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, rules=_rules(s, rights, candidates),
+        memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates),
         found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
@@ -97,9 +101,10 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     found.used[ROW], found.used[ASKING] = 0, 1
     seats = max(1, min(int(demands.each.most.max(initial=1)), len(s.nodes.ids)))
     more = seats > len(cycle.node)
+    queue = _queue(s, of)
     return cycle._replace(
-        queue=_queue(s, of), demands=demands, standings=standings, found=found,
-        memory=_memory(standings, 1, s.quotas.used.shape, cycle.candidates),
+        queue=queue, demands=demands, standings=standings, found=found,
+        memory=_memory(standings, 1, queue, s.quotas.used.shape, cycle.candidates),
         node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
     )  # fmt: skip
 
@@ -122,18 +127,8 @@ def larger(cycle: Cycle, workers: int) -> Cycle:
 def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     """The class of every row, what the classes ask for, and a row of each: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
-    heads = first_rows(p.shape)
-    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
-    data_ptr, data_at = gather(p.data_ptr, heads)
     block = p.block & (p.workers > 1)  # one worker is always within one
-    columns = (p.workers, p.workers_min, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
-    of_head, first_head = classes(
-        np.array([column[heads] for column in columns], np.int64),
-        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
-    )
-    of_shape = np.zeros(unused_shape(p), np.int32)
-    of_shape[p.shape[heads]] = of_head
-    of, first = of_shape[p.shape], heads[first_head]
+    of, first = _classes_of(s, block) if len(p.ids) > 1 else (np.zeros(len(p.ids), np.int32), np.arange(len(p.ids)))
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, first), gather(p.alt_ptr, first)
     lengths = np.diff(site_ptr)
@@ -148,6 +143,22 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     return of, demands, first.astype(np.int32)
 
 
+def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
+    """The class of every row, and a row of each."""
+    p, alt = s.pending, s.alternatives
+    heads = first_rows(p.shape)
+    (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, heads), gather(p.alt_ptr, heads)
+    data_ptr, data_at = gather(p.data_ptr, heads)
+    columns = (p.workers, p.workers_min, p.cores_milli, p.memory_mib, p.devices, p.share_milli, block)
+    of_head, first_head = classes(
+        np.array([column[heads] for column in columns], np.int64),
+        ((site_ptr, p.site_row[site_at]), (alt_ptr, alt.accelerator[alt_at]), (data_ptr, p.data_row[data_at])),
+    )
+    of_shape = np.zeros(unused_shape(p), np.int32)
+    of_shape[p.shape[heads]] = of_head
+    return of_shape[p.shape], heads[first_head]
+
+
 def node_models(s: Snapshot) -> Models:
     n, block = s.nodes, s.nodes.block if s.pending.block.any() else np.full(len(s.nodes.ids), -1, np.int32)
     devices = np.bitwise_count(n.device_mask).astype(np.int64)
@@ -155,12 +166,14 @@ def node_models(s: Snapshot) -> Models:
 
 
 def _queue(s: Snapshot, of: I32) -> Queue:
-    p = s.pending
+    p, pair = s.pending, np.zeros(len(of), np.int32)
+    if _guards(s):
+        _, pair = np.unique(p.project.astype(np.int64) * (int(of.max(initial=0)) + 1) + of, return_inverse=True)
     shortest, uneven, more = _limits(s)
     latest = np.where(p.deadline_ms < FOREVER_MS, p.deadline_ms - shortest, NEVER)
     return Queue(
-        of, p.project, s.projects.share[p.project], p.priority, p.preempts, p.limit_ms, shortest, uneven, latest,
-        p.alt_ptr.astype(np.int64), more, _fewest_holds(s), s.alternatives.hold,
+        of, p.project, s.projects.share[p.project], pair.astype(np.int32), p.priority, p.preempts, firm(s), p.limit_ms,
+        shortest, uneven, latest, p.alt_ptr.astype(np.int64), more, _fewest_holds(s), s.alternatives.hold,
     )  # fmt: skip
 
 
@@ -189,6 +202,13 @@ def _fewest_holds(s: Snapshot) -> I64:
     return found
 
 
+def firm(s: Snapshot) -> Bool:
+    """By waiting workload: whether it will not yield, as its class does not or as it is not preemptible."""
+    yielding = [c.value for c in s.policy.classes if c.yields]
+    found: Bool = ~(s.pending.preemptible & np.isin(s.pending.priority, yielding))
+    return found
+
+
 def purse_of(s: Snapshot) -> Purse:
     a = s.awards
     now = a.expires_ms > s.now_ms
@@ -207,6 +227,25 @@ def _quota(s: Snapshot) -> Quota:
     return make_quota(parent, q.nominal, q.borrow_max, q.lend_max, q.used)
 
 
+def _guards(s: Snapshot) -> bool:
+    """Whether quotas guard what projects have: somebody has one, and the policy says so."""
+    return s.policy.reclaims and bool((s.quotas.nominal != NO_LIMIT).any())
+
+
+def rights_of(s: Snapshot, quota: Quota) -> Rights:
+    """Nothing at all where quotas guard nothing."""
+    if not _guards(s):
+        none = np.zeros((0, s.quotas.nominal.shape[1]), np.int64)
+        return Rights(quota, make_quota(quota.parent[:0], none, none, none, none), np.zeros(0, np.int32), none.copy())
+    a, q = s.attempts, s.quotas
+    leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
+    known = a.project >= 0
+    leaf[known] = s.projects.share[a.project[known]]
+    stays, leaves = q.used.copy(), known & (a.state == STOPPING)
+    np.subtract.at(stays, leaf[leaves], uses[leaves])
+    return Rights(quota, make_quota(s.shares.parent.astype(np.int64), q.nominal, q.borrow_max, q.lend_max, stays), leaf, uses)
+
+
 def candidates_of(s: Snapshot, at_ms: int, devices: int) -> Candidates:
     """Who may be asked to make room at a moment, now or later. devices: as many as the board tells apart."""
     a = s.attempts
@@ -217,21 +256,37 @@ def candidates_of(s: Snapshot, at_ms: int, devices: int) -> Candidates:
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
     firm = ptr[:-1] + np.bincount(site[a.yields[rows]], minlength=len(s.sites.ids))
     return Candidates(
-        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, np.zeros(len(a.ids), np.bool_),
+        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, gone_if_asked(s, at_ms), np.zeros(len(a.ids), np.bool_),
         a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
         np.zeros(devices, np.int64),
     )  # fmt: skip
 
 
-def _rules(s: Snapshot) -> Rules:
-    return Rules(s.policy.backfill_depth, s.policy.reservations_max, np.array(PAY_ORDER, np.int64), s.core_rate)
+def _rules(s: Snapshot, rights: Rights, candidates: Candidates) -> Rules:
+    return Rules(
+        s.policy.backfill_depth, s.policy.reservations_max, np.array(PAY_ORDER, np.int64), somebody_borrows(rights, candidates),
+        s.core_rate,
+    )  # fmt: skip
 
 
-def _memory(standings: Standings, count: int, quotas: tuple[int, ...], candidates: Candidates) -> Memory:
-    shape = standings.sites.shape
+def somebody_borrows(rights: Rights, candidates: Candidates) -> bool:
+    """Whether any of those who may be asked is of a project that uses more than it has of something that they use."""
+    return bool(len(rights.uses)) and bool(borrowing(rights)[candidates.attempt].any())
+
+
+def borrowing(rights: Rights) -> Bool:
+    """By attempt: whether its project uses more than it has of something that it uses."""
+    stays = rights.stays
+    found: Bool = (rights.leaf >= 0) & ((rights.uses > 0) & (stays.used > stays.subtree)[rights.leaf]).any(axis=1)
+    return found
+
+
+def _memory(standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates) -> Memory:
+    shape, pairs = standings.sites.shape, int(queue.pair.max(initial=0)) + 1
     memory = Memory(
-        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full((2, *shape), -NEVER, np.int64),
-        np.full(count, NEVER, np.int64), np.full((2, count), -NEVER, np.int64), np.full(quotas, NEVER, np.int64),
+        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full((3, *shape), -NEVER, np.int64),
+        np.full(count, NEVER, np.int64), np.full((3, count), -NEVER, np.int64), np.full((3, pairs), -NEVER, np.int64),
+        np.full(quotas, NEVER, np.int64),
     )  # fmt: skip
     if not some_yield(candidates):
         memory.calm[GENTLY] = NEVER

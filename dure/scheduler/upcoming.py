@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,29 +11,35 @@ import numpy as np
 
 from dure.model.reason import ReasonKind
 from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
+from dure.scheduler.kernels.barred import limits
 from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
+from dure.scheduler.kernels.cycle import asker_of
+from dure.scheduler.kernels.reclaim import Asker, Rights, fits_quota, give_back
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.state import limit_on, too_late
-from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, fit_now
+from dure.scheduler.kernels.victims import FORCE, GENTLY, RECLAIM, Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
 from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, STOPPING, Bool, Snapshot
-from dure.scheduler.tables import candidates_of
+from dure.scheduler.tables import borrowing, candidates_of, somebody_borrows
 
+MOMENTS_MAX = 256  # to come, that are looked at one by one
 # what keeps from starting besides room: the end of an attempt need not change it
 NOT_OF_ROOM = (WAIT_CODE[ReasonKind.POWER_SHORT], WAIT_CODE[ReasonKind.MAINTENANCE])
 
 
 class NextKind(StrEnum):
-    """What happens. The subject of the first two is a workload, of the last an award, of the others an attempt of `workload`."""
+    """What happens. The subject of a pause, a promise and a deadline is a workload, of an opening an award, of the others an
+    attempt of `workload`."""
 
     PAUSE_ENDS = "pause_ends"
     PROMISE_STARTS = "promise_starts"
     ATTEMPT_ENDS = "attempt_ends"
     PREEMPTION = "preemption"  # the subject is asked to make room for it
     VICTIM_LEAVES = "victim_leaves"  # the subject was asked to and is the last to be gone
+    DEADLINE_PASSES = "deadline_passes"  # it may still start and be over in time, until then; nothing is known to help before
     AWARD_OPENS = "award_opens"  # the subject is an award of the project; not of a plan, which knows open ones alone
 
 
@@ -45,7 +51,9 @@ class Basis(StrEnum):
     LIMIT = "limit"  # of the attempt that ends, its grace included
     GRACE = "grace"  # it was told to stop
     GUARANTEED_RUN = "guaranteed_run"  # until its end nobody may take its place
+    QUOTA = "quota"  # likewise; it uses more than its project has, of what another has
     YIELDS = "yields"  # it is of a class that makes room whenever anybody of a higher one needs it
+    DEADLINE = "deadline"  # less its limit and grace
     AWARD = "award"  # its first moment
 
 
@@ -65,15 +73,26 @@ class NextEvent:
 def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> NextEvent | None:
     """For a workload that waits after everybody had their turn: the end of its pause; a preemption that comes before any promise
     to it; the start of the promise that it waits behind; or the end of an attempt: the one on which its own promise rests, else
-    the first to leave a site in question."""
+    the first to leave a site in question. Where none of these comes in time for its deadline: the last moment that does."""
+    s = planning.s
+    latest_ms = int(s.pending.deadline_ms[row] - s.pending.limit_ms[row])
+    found = _helps(planning, asked, plan, row, min(latest_ms, int(FOREVER_MS) - 1))
+    if found is not None or s.pending.deadline_ms[row] >= FOREVER_MS or latest_ms < s.now_ms or asked.standing is not None:
+        return found
+    return NextEvent(NextKind.DEADLINE_PASSES, s.pending.ids[row], latest_ms, Basis.DEADLINE)
+
+
+def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms: int) -> NextEvent | None:
+    """What comes next and helps. in_time_ms: what comes later helps nobody."""
     s = planning.s
     if s.pending.eligible_ms[row] > s.now_ms:
         return NextEvent(NextKind.PAUSE_ENDS, s.pending.ids[row], int(s.pending.eligible_ms[row]), Basis.PAUSE)
     own: Verdict = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     if own[0] == WAIT_CODE[ReasonKind.QUOTA_REACHED]:  # what ends of its own project is its own again
-        return next(_endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row]), None)
+        endings = _endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row])
+        own_end = next((e for e in endings if e.at_ms <= in_time_ms), None)
+        return by_force(planning, asked, row, in_time_ms + 1 if own_end is None else own_end.at_ms) or own_end
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
-    in_time_ms = int(min(asked.cycle.queue.latest[0], FOREVER_MS - 1))  # what comes later helps nobody
     before_ms = int(plan.reserve_ms[promised[0]]) if promised else in_time_ms + 1
     forced = by_force(planning, asked, row, before_ms)
     if forced is not None:
@@ -107,26 +126,39 @@ def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[Ne
 
 
 def by_force(planning: Planning, asked: Question, row: int, before_ms: int) -> NextEvent | None:
-    """For a waiting workload that may make others stop, as it preempts or as some yield: the event with which it can, if nothing
-    else happens until then than that guaranteed runs end and attempts reach their limits. Mostly the end of a guaranteed run; or
-    of an attempt beside which too few others could be asked. None when neither comes before `before_ms`."""
+    """For a waiting workload that may make others stop, as it preempts, as some yield, or as some borrow: the event with which it
+    can, if nothing else happens until then than that guaranteed runs end and attempts reach their limits. Mostly the end of a
+    guaranteed run; or of an attempt beside which too few others could be asked. None when neither comes before `before_ms`."""
     s, sites = planning.s, asked.payable(asked.sites)
-    guaranteed, may = guaranteed_until(s), preemptible(s)
-    may &= s.attempts.yields | s.pending.preempts[row]
+    guaranteed, may, rights = guaranteed_until(s), preemptible(s), planning.cycle.rights
+    reclaims = len(rights.uses) > 0 and bool(asked.cycle.queue.firm[0])
+    borrow = may & borrowing(rights) if reclaims else np.zeros(len(may), np.bool_)
+    may &= s.attempts.yields | borrow | s.pending.preempts[row]
     if not ((s.pending.preempts[row] or may.any()) and planning.ahead(row) >= 0 and sites.any()):
         return None
     moments = np.unique(np.concatenate([guaranteed[may], latest_ends(s)]))
     moments = moments[(moments > s.now_ms) & (moments < before_ms)]
     board = _without_later(planning, row)
-    at = bisect_left(moments.tolist(), True, key=lambda at_ms: Later(planning, asked, board, at_ms).suffice(sites))
+    at = _first(moments.tolist(), lambda at_ms: Later(planning, asked, board, at_ms).suffice(sites), bool(borrow.any()))
     if at == len(moments):
         return None
     at_ms = int(moments[at])
-    victims = Later(planning, asked, board, at_ms).cheapest(sites)
+    then = Later(planning, asked, board, at_ms)
+    victims, how = then.cheapest(sites)
+    if not victims and not then.fits(sites):  # they would leave too late for its deadline
+        return None
     due = [v for v in victims if guaranteed[v] == at_ms]
     if due:
-        return _asked(s, due[0], at_ms, victims)
+        return _asked(s, due[0], at_ms, victims, how == RECLAIM)
     return next((e for e in _endings(s, _nodes(asked, sites, board)) if e.at_ms == at_ms), None)
+
+
+def _first(moments: list[int], suffice: Callable[[int], bool], one_by_one: bool) -> int:
+    """The first moment that suffices, or as many as there are. Room only grows, so it is found by bisection; but who borrows
+    comes and goes."""
+    if not one_by_one:
+        return bisect_left(moments, True, key=suffice)
+    return next((i for i, at_ms in enumerate(moments[:MOMENTS_MAX]) if suffice(at_ms)), len(moments))
 
 
 def _without_later(planning: Planning, row: int) -> Board:
@@ -165,31 +197,51 @@ class Later:
         ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
         self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
-        self._at_ms, self._last_ms = at_ms, int(latest_ends(s)[self._candidates.attempt].max(initial=at_ms))
+        self._at_ms = at_ms
+        self._last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
         self._board = board._replace(used=board.used.copy(), ground=ground, cells=board.cells._replace(node=node))
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
-        self._hows = (GENTLY, FORCE) if asked.cycle.queue.preempts[0] else (GENTLY,)
+        self._rights = _rights_then(planning, at_ms)
+        somebody = bool(asked.cycle.queue.firm[0]) and somebody_borrows(self._rights, self._candidates)
+        self._hows = (GENTLY, *[RECLAIM] * somebody, *[FORCE] * bool(asked.cycle.queue.preempts[0]))
+
+    def fits(self, sites: Bool) -> bool:
+        """Whether there is room at one of the sites, and quota."""
+        return any(
+            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers and self._within(alt)
+            for alt, _, part in self._all(sites)
+        )
 
     def suffice(self, sites: Bool) -> bool:
         """Whether there is room at one of the sites if all who may be asked leave."""
-        return any(
-            fit_now(self._board, self._candidates, *part, self._gang) >= self._gang.workers
-            or len(self._choose(site, part, self._hows[-1]))
-            for alt, site in np.argwhere(sites).tolist()
-            for part in self._parts(alt, site)
+        return self.fits(sites) or any(
+            self._choose(alt, site, part, how) for how in self._hows[::-1] for alt, site, part in self._all(sites)
         )
 
-    def cheapest(self, sites: Bool) -> list[int]:
-        """Whose place it would take: that of the cheapest victims, on the best of its alternatives that has any."""
-        ranked = (self._ranked(alt, sites[alt], how) for how in self._hows for alt in range(len(sites)))
-        return next((found[0][3] for found in ranked if found), [])
+    def _all(self, sites: Bool) -> Iterator[tuple[int, int, tuple[int, int]]]:
+        return ((alt, site, part) for alt, site in np.argwhere(sites).tolist() for part in self._parts(alt, site))
+
+    def cheapest(self, sites: Bool) -> tuple[list[int], int]:
+        """Whose place it would take, and how: that of the cheapest victims, on the best of its alternatives that has any."""
+        ranked = ((self._ranked(alt, sites[alt], how), how) for how in self._hows for alt in range(len(sites)))
+        return next(((found[0][3], how) for found, how in ranked if found), ([], GENTLY))
+
+    def _within(self, alt: int) -> bool:
+        return not limits(self._rights.quota) or bool(fits_quota(self._rights, self._asker(alt)))
+
+    def _asker(self, alt: int) -> Asker:
+        return Asker(*map(int, asker_of(self._asked.cycle, 0, int(self._asked.kinds[alt]))))
 
     def _ranked(self, alt: int, sites: Bool, how: int) -> list[tuple[float, int, int, list[int]]]:
         """What is lost, how many make room, where, and who: the least first."""
-        found = [(self._choose(at, part, how), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
-        lost = self._candidates.lost
-        return sorted((sum(lost[v] for v in victims), len(victims), site, victims) for victims, site in found if victims)
+        found = [(self._choose(alt, at, part, how), at) for at in np.flatnonzero(sites).tolist() for part in self._parts(alt, at)]
+        lost, gone, latest = self._candidates.lost, self._candidates.gone, self._asked.cycle.queue.latest[0]
+        return sorted(
+            (sum(lost[v] for v in victims), len(victims), site, victims)
+            for victims, site in found
+            if victims and max(gone[v] for v in victims) <= latest
+        )
 
     def _parts(self, alt: int, site: int) -> Iterator[tuple[int, int]]:
         """The runs of cells of a site in one of which it has to sit, if it would be over in time there; the board is told how
@@ -203,17 +255,32 @@ class Later:
         step = parts(self._gang, low, high)
         return ((part, part + step) for part in range(low, high, step))
 
-    def _choose(self, site: int, part: tuple[int, int], how: int) -> list[int]:
-        victims = np.zeros(len(self._candidates.attempt), np.int32)
-        priority = int(self._asked.cycle.queue.priority[0])
-        count = choose(self._board, self._candidates, site, *part, self._gang, priority, how, victims)
+    def _choose(self, alt: int, site: int, part: tuple[int, int], how: int) -> list[int]:
+        victims, asker = np.zeros(len(self._candidates.attempt), np.int32), self._asker(alt)
+        if how != RECLAIM and not self._within(alt):
+            return []
+        count = choose(self._board, self._candidates, self._rights, site, *part, self._gang, asker, how, victims)
         chosen: list[int] = victims[:count].tolist()
         return chosen
 
 
-def _asked(s: Snapshot, victim: int, at_ms: int, victims: list[int]) -> NextEvent:
+def _rights_then(planning: Planning, at_ms: int) -> Rights:
+    """What quotas say once those have ended who are gone by then."""
+    s, now, taken = planning.s, planning.cycle.rights, planning.cycle.candidates.taken
+    then = now._replace(
+        quota=now.quota._replace(used=now.quota.used.copy()), stays=now.stays._replace(used=now.stays.used.copy())
+    )
+    gone = np.where(taken, planning.cycle.candidates.gone, latest_ends(s)) <= at_ms
+    for attempt in np.flatnonzero(gone).tolist() if len(now.uses) else ():
+        give_back(then, then.quota, attempt)
+        if not taken[attempt] and s.attempts.state[attempt] != STOPPING:
+            give_back(then, then.stays, attempt)
+    return then
+
+
+def _asked(s: Snapshot, victim: int, at_ms: int, victims: list[int], reclaims: bool) -> NextEvent:
     a = s.attempts
-    basis = Basis.YIELDS if a.yields[victim] else Basis.GUARANTEED_RUN
+    basis = Basis.QUOTA if reclaims else Basis.YIELDS if a.yields[victim] else Basis.GUARANTEED_RUN
     return NextEvent(NextKind.PREEMPTION, a.ids[victim], at_ms, basis, a.workloads[victim], len(victims), _yielding(s, victims))
 
 
@@ -224,7 +291,7 @@ def _yielding(s: Snapshot, victims: list[int]) -> int:
 def asked_now(s: Snapshot, plan: Plan, start: int) -> NextEvent | None:
     """Whom a plan asks to make room for its start number `start`; None when that one starts at once."""
     victims = plan.victim_attempt[plan.start_victim_ptr[start] : plan.start_victim_ptr[start + 1]].tolist()
-    return _asked(s, victims[0], s.now_ms, victims) if victims else None
+    return _asked(s, victims[0], s.now_ms, victims, bool(plan.start_reclaims[start])) if victims else None
 
 
 def leaving(s: Snapshot, workload: str) -> NextEvent | None:

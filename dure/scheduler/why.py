@@ -15,7 +15,7 @@ from dure.scheduler.plan import WAIT_CODE, Plan, make_reason
 from dure.scheduler.planning import Pace, Planning, Question, Verdict, at_once, not_yet
 from dure.scheduler.smallest import PLANS_MAX, suggest
 from dure.scheduler.snapshot import Snapshot
-from dure.scheduler.upcoming import NextEvent, asked_now, leaving, next_event
+from dure.scheduler.upcoming import Basis, NextEvent, asked_now, leaving, next_event
 
 TURN, RESERVED = WAIT_CODE[ReasonKind.WAITS_FOR_TURN], WAIT_CODE[ReasonKind.WAITS_RESERVED]
 
@@ -87,7 +87,8 @@ def _starts(s: Snapshot, plan: Plan, row: int) -> Why:
 
 def _victims(event: NextEvent) -> Reason:
     background = {"yielding": event.yielding} if event.yielding else {}
-    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims, **background)
+    borrowed = {"reclaimed": event.victims} if event.basis is Basis.QUOTA else {}
+    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims, **background, **borrowed)
 
 
 def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:

@@ -14,7 +14,7 @@ from dure.errors import require
 from dure.model.calendar import SEOUL, parse_moment
 from dure.model.envelope import parse_watts
 from dure.model.money import NANO, round_half_up
-from dure.model.policy import Policy, Price
+from dure.model.policy import Policy, Price, Quota
 from dure.model.reason import Reason
 from dure.model.render import render
 from dure.model.workload import Demand, WorkloadSpec
@@ -28,7 +28,7 @@ DAY = "2026-01-05"  # the day on which every story is told; any would do
 HOUR_MS = 3_600_000
 PROGRAMME = "programme"
 FAR_MS = 400 * 24 * HOUR_MS  # when awards end that name no end
-SETUP = frozenset({"pool", "price", "policy", "tenant", "node"})
+SETUP = frozenset({"pool", "price", "policy", "quota", "tenant", "node"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Play:
         assert midnight is not None  # as just required; for the type checker
         self.midnight_ms = midnight
         self._prices: dict[str, Price] = {}
+        self._quotas: list[Quota] = []
         self._policy: dict[str, int] = {"min_run_ms": 10 * 60_000}
         self._pools: dict[str, _Pool] = {}
         self._names: dict[str, str] = {}  # as the story calls it → workload or array id
@@ -102,7 +103,7 @@ class Play:
                 self._play(line)
 
     def _open(self, first_ms: int) -> None:
-        policy = Policy(prices=tuple(self._prices.values()), **self._policy)  # type: ignore[arg-type]
+        policy = Policy(prices=tuple(self._prices.values()), quotas=tuple(self._quotas), **self._policy)  # type: ignore[arg-type]
         self.world = World(now_ms=self.midnight_ms + first_ms - 1000, policy=policy)
         for name, pool in self._pools.items():
             self.world.add_site(name, pool.nodes)
@@ -172,6 +173,12 @@ class Play:
         o.finish()
         key = resource if resource in ("core", "memory_gib") else f"device:{resource.lower()}"
         self._prices[key] = Price(resource=key, nano=round_half_up(amount * NANO, 3600))
+
+    def _set_quota(self, o: Options) -> None:
+        """quota TENANT N TYPE"""
+        tenant, count, kind = o.next("the tenant's name"), o.whole(o.next("how many")), o.next("the type of device").lower()
+        o.finish()
+        self._quotas.append(Quota(of=f"project:{tenant}", resource=f"device:{kind}", nominal_milli=1000 * count))
 
     def _set_policy(self, o: Options) -> None:
         """policy min_run 10m | pause 1m | refund ... | discount 200 (permille off for preemptible work)"""

@@ -119,7 +119,7 @@ class Teller:
         if not victims:
             return f"{name} starts on {_nodes(attempt)}"
         makers = ", ".join(self._name(self._attempt(v).workload) for v in victims)
-        return f"{name} is to take the place of {makers}"
+        return f"{name} is to take the place of {makers}" + (", back from borrowed quota" if event.data.get("reclaims") else "")
 
     def _ended(self, event: Event) -> str:
         name = self._name(event.data["workload"])

@@ -97,9 +97,10 @@ class World:
         self, id: str, seats: Sequence[tuple[str, int]], *, project: str = "lab", priority: str = "normal", cores: float = 1,
         memory: int = 512, state: int = RUNNING, preemptible: bool = True, started: float = -600, ends: float | None = HOUR_S,
         checkpoint: float | None = None, beneficiary: str = "", workload: str = "", share: int = 0, yields: bool = False,
+        grace: float | None = None,
     ) -> World:  # fmt: skip
         """seats: (node id, device mask) of each worker. ends None: nobody knows. share: thousandths of the device in its mask.
-        yields: its class does, whatever that is."""
+        yields: its class does, whatever that is. grace None: it leaves by its limit, however long ago it was told to stop."""
         self._known(project)
         self.attempts.append({
             "id": id, "workload": workload or f"w-{id}", "seats": tuple(seats), "project": project,
@@ -107,7 +108,7 @@ class World:
             "preemptible": preemptible, "yields": yields, "started_ms": self._at(started),
             "ends_ms": int(FOREVER_MS) if ends is None else self._at(ends),
             "checkpoint_ms": self._at(started if checkpoint is None else checkpoint), "beneficiary": beneficiary,
-            "share": share,
+            "share": share, "grace_ms": int(FOREVER_MS) if grace is None else int(grace * 1000),
         })  # fmt: skip
         return self
 
@@ -245,6 +246,7 @@ class World:
             _i32(nodes.index(node) for a in rows for node, _ in a["seats"]),
             np.array([mask for a in rows for _, mask in a["seats"]], np.uint64),
             _i64(a["share"] for a in rows),
+            _i64(a["grace_ms"] for a in rows),
         )
 
     def _sorted_pending(self) -> list[dict[str, Any]]:

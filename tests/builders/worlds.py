@@ -161,6 +161,49 @@ def promising(draw: st.DrawFn) -> World:
     return world
 
 
+@st.composite
+def lent(draw: st.DrawFn, waiting_max: int = 8) -> World:
+    """A site or two, nearly full, of projects that have quotas or whose organisations do, and mostly use more or less."""
+    world = World(policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 2))))
+    world.organisation("north").organisation("south", parent=draw(st.sampled_from(("", "", "north"))))
+    for project in PROJECTS:
+        world.project(project, organisation=draw(st.sampled_from(("", "north", "south"))))
+    asked = [(f"project:{project}", draw(st.sampled_from((None, 0, 2, 4, 6)))) for project in PROJECTS]
+    asked += [(f"organisation:{id}", draw(st.sampled_from((None, None, 2, 5)))) for id in ("north", "south")]
+    resource = draw(st.sampled_from(("device:a100", "device:a100", "core")))
+    for of, nominal in asked:
+        if nominal is not None:
+            world.quota(of, resource, nominal, lend=draw(st.sampled_from((NO_LIMIT, NO_LIMIT, NO_LIMIT, 1))))
+    for n in range(draw(st.integers(1, 4))):
+        site = f"s{n % 2}"
+        if site not in world.sites:
+            world.site(site)
+        world.node(f"n{n}", site, cores=4, devices=4, accelerator="a100")
+        _lodgers(draw, world, f"n{n}")
+    for i in range(draw(st.integers(1, waiting_max))):
+        world.pending(
+            f"w{i}", project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES)), memory=0,
+            workers=draw(st.sampled_from((1, 1, 2, 3))), cores=1, devices=draw(st.sampled_from((1, 1, 2, 4))),
+            limit=draw(st.sampled_from((60, 300))), preemptible=not _rarely(draw, 6),
+        )  # fmt: skip
+    return world
+
+
+def _lodgers(draw: st.DrawFn, world: World, node: str) -> None:
+    """One or two devices each."""
+    free = list(range(4))
+    while free and not _rarely(draw, 6):
+        mask = sum(1 << free.pop() for _ in range(min(len(free), draw(st.sampled_from((1, 1, 2))))))
+        state = STOPPING if _rarely(draw, 9) else RUNNING
+        world.attempt(
+            f"{node}-{mask}", [(node, mask)], project=draw(st.sampled_from(PROJECTS)), memory=0, state=state,
+            priority=draw(st.sampled_from(PRIORITIES)), preemptible=not _rarely(draw, 8),
+            started=draw(st.sampled_from((-600, -200, -30))), checkpoint=draw(st.sampled_from((-20, -10, 0))),
+            ends=draw(st.sampled_from((50, 400, 3600))),
+            grace=draw(st.sampled_from((0, 10, None))), yields=_rarely(draw, 6),
+        )  # fmt: skip
+
+
 LEAVES = st.sampled_from((50, 100, 200, 300, 400))
 
 
@@ -281,7 +324,7 @@ def _attempt(draw: st.DrawFn, world: World, left: dict[str, Left], id: str) -> N
         id, found, project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES[:3])), cores=demand[0],
         memory=demand[1], state=draw(st.sampled_from((LAUNCHING, RUNNING, RUNNING, RUNNING, STOPPING, STOPPING))),
         preemptible=not _rarely(draw, 4), started=started, checkpoint=draw(st.integers(started, 0)),
-        ends=draw(st.sampled_from((-5, 100, 700, 3000, 3600, None))),
+        ends=draw(st.sampled_from((-5, 100, 700, 3000, 3600, None))), grace=draw(st.sampled_from((0, 10, 600, None))),
     )  # fmt: skip
 
 

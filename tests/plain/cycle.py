@@ -260,7 +260,9 @@ class Cycle:
         room = self.candidates.room(victims)
         seats = ground.seats(site, workers_in(room, shape.need) * usable, emptiness(room), shape.workers)
         rows = self.candidates.workers(victims)
-        end_ms = min(int(ground.tenures.end[rows].max()) + way.limit_ms, int(FOREVER_MS))
+        gone = self.candidates.gone(victims)
+        end_ms = min(int(gone.max()) + way.limit_ms, int(FOREVER_MS))
+        ground.tenures.end[rows] = gone
         masks = ground.claim(seats, shape.need, end_ms, rows)
         self.candidates.take(victims)
         self._record(Start(row, way, site, seats, tuple(masks), tuple(victims)))

@@ -53,6 +53,7 @@ def assemble(s: Snapshot, done: Decisions, verdicts: list[Verdict]) -> Plan:
         start_mask=np.array([mask for x in starts for mask in x.masks], np.uint64),
         start_victim_ptr=_ptr(len(x.victims) for x in starts),
         victim_attempt=_i32(v for x in starts for v in x.victims),
+        start_reclaims=np.zeros(len(starts), np.bool_),
         reserve_pending=_i32(p.pending for p in promises),
         reserve_ms=_i64(p.at_ms for p in promises),
         reserve_site=_i32(int(s.nodes.site[p.seats.nodes[0]]) for p in promises),

@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from dure.scheduler.attempts import guaranteed_until, latest_ends, lost_work, preemptible
+from dure.scheduler.attempts import OVERDUE_MS, guaranteed_until, latest_ends, lost_work, preemptible
 from dure.scheduler.snapshot import I64, Bool, Snapshot
 from tests.plain.capacity import Ground
 from tests.plain.place import Need, workers_in
@@ -40,6 +40,7 @@ class Candidates:
         self._order: list[int] = rows
         self._ptr = a.worker_ptr
         self._node = a.worker_node
+        self._grace, self._owner = a.grace_ms, np.repeat(np.arange(len(a.ids)), np.diff(a.worker_ptr))
         self._site = [int(s.nodes.site[a.worker_node[ptr]]) for ptr in a.worker_ptr[:-1].tolist()]
         self.taken: set[int] = set(taken)
 
@@ -47,6 +48,13 @@ class Candidates:
         """Rows of the snapshot's workers that belong to these attempts."""
         rows = [row for i in attempts for row in range(int(self._ptr[i]), int(self._ptr[i + 1]))]
         return np.array(rows, np.int64)
+
+    def gone(self, attempts: list[int]) -> I64:
+        """When each of their workers is gone at the latest: within its grace once it was asked, or by its limit."""
+        rows = self.workers(attempts)
+        asked_ms = self._at_ms + OVERDUE_MS + self._grace[self._owner[rows]]
+        gone: I64 = np.minimum(self._ground.tenures.end[rows], asked_ms)
+        return gone
 
     def take(self, attempts: list[int]) -> None:
         self.taken.update(attempts)

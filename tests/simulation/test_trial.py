@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.errors import InvariantViolated
+from dure.scheduler import Plan, Snapshot, plan
 from dure.scheduler.kernels.board import empty_board
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.room import make_ground
@@ -314,3 +318,16 @@ def test_at_no_moment_is_more_drawn_than_a_site_may(rows: list[Row], watts: int,
         on = (run.start_ms <= at) & (at < run.end_ms) & (run.start_ms >= 0)
         cap = 750 if 7_000 <= at < 15_000 else watts
         assert policy == "srtf" or 1.5 * (300 + 100 * int(by_job[on].sum())) <= cap
+
+
+def test_a_trial_whose_plans_break_a_rule_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a broken plan would have led to is no result. Every hundredth plan is checked, from the first on."""
+    stepping = import_module("dure.simulator.trial.trial")  # the package has a function of the same name
+
+    def wrong(snapshot: Snapshot, *, reasons: bool) -> Plan:
+        made = plan(snapshot, reasons=reasons)
+        return replace(made, start_mask=made.start_mask * 0)
+
+    monkeypatch.setattr(stepping, "plan", wrong)
+    with pytest.raises(InvariantViolated, match=r"a plan of a trial failed its check: .* gets 0 devices"):
+        trial(trace_of([(0, 10, 1, 1)]), fleet(1), rules_of("default"), compiled=False)

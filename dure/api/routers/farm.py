@@ -23,6 +23,8 @@ from dure.model.site import Node, Site
 from dure.model.workload import Attempt, AttemptState, Workload, WorkloadState
 from dure.ports import Reader
 
+KEPT_BACK_SHOWN = 100
+
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["farm"])
 
 
@@ -32,7 +34,10 @@ async def get_farm(call: CallDep) -> Response:
     """The plane and its controller, and how much there is of everything."""
     controller = call.api.services.controller
     contradiction = to_plain(controller.contradiction)  # where the stored chain is not what was signed; None: nowhere
-    told = {"leads": controller.leads, "epoch": controller.epoch, "faults": controller.faults, "contradiction": contradiction}
+    told = {
+        "leads": controller.leads, "epoch": controller.epoch, "faults": controller.faults, "contradiction": contradiction,
+        "kept_back": list(controller.kept_back[:KEPT_BACK_SHOWN]), "kept_back_count": len(controller.kept_back),
+    }  # fmt: skip
     now_ms = call.api.clock.now_ms()
     return await call.show(lambda reader: farm_document(reader, now_ms, told))
 

@@ -16,6 +16,7 @@ from dure.cli.naming import resolved
 from dure.cli.run import Run
 from dure.model.site import ATTESTED
 
+KEPT_BACK_SHOWN = 5
 AttemptId = Annotated[str, typer.Argument(help="arg.attempt", metavar="ATTEMPT")]
 NodeId = Annotated[str, typer.Argument(help="arg.node", metavar="SITE/NODE")]
 
@@ -268,6 +269,10 @@ def status(run: Run) -> None:
     if contradiction:
         fault = run.texts.word("fault", contradiction["fault"])
         run.console.say(run.t("farm.contradicted", seq=contradiction["seq"], fault=fault), "bold red")
+    kept_back = row["controller"].get("kept_back")
+    if kept_back:
+        count = row["controller"]["kept_back_count"]
+        run.console.say(run.t("farm.kept_back", count=count, ids=", ".join(kept_back[:KEPT_BACK_SHOWN])), "bold red")
 
 
 def _nodes(run: Run, row: dict[str, Any]) -> str:

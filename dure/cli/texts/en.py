@@ -236,6 +236,7 @@ TEXTS: dict[str, str] = {
     "why.next.victim_leaves": "Next: {subject} is making room for it now; its grace ends at {when}.",
     "why.next.victim_leaves.more":
         "Next: {subject} and {more} others are making room for it now; the last grace ends at {when}.",
+    "why.next.deadline_passes": "Nothing that is known helps in time: after {when} it is too late to be over by its deadline.",
     "why.next.award_opens": "Next: award {subject} opens at {when}.",
     "why.next.others": "Next: somebody else's work makes room by {when} at the latest.",
     "why.paste": "To do so:",
@@ -337,6 +338,8 @@ TEXTS: dict[str, str] = {
     "farm.contradicted":
         "The stored events contradict the last signed head at number {seq} ({fault}). Nothing is sealed or started; see "
         "dure audit verify.",
+    "farm.kept_back":
+        "A plan broke its own rules, which is a fault of Dure: see the plane's log. {count} kept back for ten minutes: {ids}",
     "farm.now_draining": "The farm starts nothing more. What runs runs on.",
     "farm.now_open": "The farm starts work again.",
     "farm.must_stop": "The farm runs on this data folder (process {pid}); stop it first: dure down",

@@ -237,6 +237,7 @@ TEXTS: dict[str, str] = {
     "why.next.preemption.more": "다음: 보장된 실행 시간이 끝나는 {when}에 {subject} 외 {more}개에 자리를 비우라고 요청합니다.",
     "why.next.victim_leaves": "다음: {subject|이/가} 지금 자리를 비우고 있으며 유예 시간은 {when}에 끝납니다.",
     "why.next.victim_leaves.more": "다음: {subject} 외 {more}개가 지금 자리를 비우고 있으며 마지막 유예는 {when}에 끝납니다.",
+    "why.next.deadline_passes": "제때 도움이 될 일은 알려진 것이 없습니다. {when}까지 시작하지 못하면 기한을 맞출 수 없습니다.",
     "why.next.award_opens": "다음: 바우처 {subject|이/가} {when}에 열립니다.",
     "why.next.others": "다음: 늦어도 {when}에 다른 이용자의 작업이 자리를 비웁니다.",
     "why.paste": "그렇게 하려면:",
@@ -337,6 +338,8 @@ TEXTS: dict[str, str] = {
     "farm.contradicted":
         "저장된 사건이 {seq}번에서 마지막으로 서명된 체인 머리와 어긋납니다({fault}). 봉인하거나 시작하지 않습니다. dure audit "
         "verify로 확인하십시오.",
+    "farm.kept_back":
+        "계획이 스스로의 규칙을 어겼습니다. Dure의 결함이니 플레인 로그를 보십시오. 10분간 보류한 작업 {count}개: {ids}",
     "farm.now_draining": "팜이 더 이상 새로 시작하지 않습니다. 실행 중인 것은 계속됩니다.",
     "farm.now_open": "팜이 다시 작업을 시작합니다.",
     "farm.must_stop": "이 데이터 폴더에서 팜이 운영 중입니다(프로세스 {pid}). 먼저 멈추십시오: dure down",

@@ -26,7 +26,7 @@ import numpy as np
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Columns, Ground, Table, table
 from dure.scheduler.kernels.index import Index
 from dure.scheduler.kernels.jit import constant, kernel, wide
-from dure.scheduler.kernels.room import count_whole
+from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
 
 # roles: sits there; sits there and makes room for a claim; will sit there
 HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
@@ -47,6 +47,7 @@ TENURE: Columns = [
     ("cores", np.int64),  # of all workers there
     ("memory", np.int64),
     ("next", np.int32),  # of its node; -1 ends it
+    ("older", np.int32),  # the one before it in its cell; -1: there was none
 ]
 # Promises: what is kept, in the order in which it was promised,
 PROMISE: Columns = [
@@ -89,6 +90,7 @@ class Board(NamedTuple):
     order: I32  # the tenures that were there from the beginning, by (cell, end); those of no cell first
     settled: int  # how many those are
     closed: Table  # WINDOW
+    scratch: I64  # shape (2, DEVICES_MAX): what is left of each device of a node, of nobody beyond the kernel that writes it
 
 
 @kernel
@@ -114,9 +116,35 @@ def add_tenure(board: Board, node: int, role: int, end: int, mask: np.uint64, sh
     t.node[at], t.role[at], t.end[at], t.mask[at], t.cores[at], t.memory[at] = node, role, end, mask, cores, memory
     t.share[at] = share
     t.next[at] = board.here.tenure[node]
+    cell = board.cells.node.cell[node]
+    if cell >= 0:
+        t.older[at], board.cells.cell.latest[cell] = board.cells.cell.latest[cell], at
     board.here.tenure[node] = at
     board.here.claimed[node] += role != HOLDS
     board.used[TENURES] = at + 1
+
+
+@kernel
+def leave_by(board: Board, tenure: int, end: int) -> None:
+    """One that was there from the beginning is gone earlier than by its limit: in `order` it moves forward within its cell."""
+    t, order, cell = board.tenures, board.order, board.cells.node.cell[board.tenures.node[tenure]]
+    if cell < 0:
+        t.end[tenure] = end
+        return
+    first, at = board.cells.cell.settled[cell], board.cells.cell.settled[cell + 1]
+    while first < at:  # it stands behind all that end before it
+        middle = (first + at) // 2
+        if t.end[order[middle]] < t.end[tenure]:
+            first = middle + 1
+        else:
+            at = middle
+    while order[at] != tenure:
+        at += 1
+    t.end[tenure] = end
+    while at > board.cells.cell.settled[cell] and t.end[order[at - 1]] > end:
+        order[at] = order[at - 1]
+        at -= 1
+    order[at] = tenure
 
 
 @kernel
@@ -245,7 +273,7 @@ def make_board(
     index.cell.settled = np.searchsorted(cell[order], np.arange(len(index.cell)))
     board = Board(
         now, ground, index, here, table(TENURE, count), table(PROMISE, 0), table(SEAT, 0), np.zeros(5, np.int64), order, count,
-        closed,
+        closed, np.zeros((2, DEVICES_MAX), np.int64),
     )  # fmt: skip
     _seat_all(board, node, role, end, mask, share, cores, memory)
     return board
@@ -266,7 +294,7 @@ def board_at(board: Board, now: int) -> Board:
     """The same board at another moment."""
     return Board(
         now, board.ground, board.cells, board.here, board.tenures, board.promises, board.seats, board.used, board.order,
-        board.settled, board.closed,
+        board.settled, board.closed, board.scratch,
     )  # fmt: skip
 
 

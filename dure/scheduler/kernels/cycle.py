@@ -10,16 +10,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.barred import barred, known_beyond, limits, use, within
-from dure.scheduler.kernels.board import LASTS, PROMISES, shortest_alike
+from dure.scheduler.kernels.barred import barred, devices_milli, known_beyond, limits, use, within
+from dure.scheduler.kernels.board import LASTS, PROMISES, leave_by, shortest_alike
 from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, I64, WHOLE
+from dure.scheduler.kernels.ground import I32, WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
-from dure.scheduler.kernels.power import draw, may_draw, may_swap, note, swap, wanted_mw
+from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
+from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
-from dure.scheduler.kernels.short import blocked, by_time, stock_of
+from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
 from dure.scheduler.kernels.standing import gang_of, resized
@@ -45,18 +46,31 @@ from dure.scheduler.kernels.state import (
     VICTIMS,
     WORKERS,
     Cycle,
-    Memory,
+    forget,
     limit_on,
     too_late,
     too_short,
 )
 from dure.scheduler.kernels.turns import charge, due, next_row
-from dure.scheduler.kernels.victims import FORCE, GENTLY, Candidates, choose, seat_behind, some_yield
+from dure.scheduler.kernels.victims import (
+    FORCE,
+    GENTLY,
+    RECLAIM,
+    at_site,
+    choose,
+    gone_behind,
+    lasts,
+    seat_behind,
+    site_of,
+    some_yield,
+    tenures_of,
+)
 from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
 
 NOBODY = constant(0)  # victims
+ONE = constant(1)  # size of shares
 
 
 @kernel
@@ -66,11 +80,12 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
 
     Most turns end with one look at what failed before. Those are told apart here, as each array that a kernel is given costs time
     at each call, and a cycle has many."""
-    turns, used, closed, calm = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm
+    turns, used, closed, calm, vain = cycle.turns, cycle.found.used, cycle.memory.closed, cycle.memory.calm, cycle.memory.vain
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.shortest, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
     demand, share = cycle.demands.each.most, cycle.demands.each.share
-    seats, quotas = len(cycle.node), limits(cycle.quota)
+    seats, quotas, reclaims = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims
+    pair, firm = cycle.queue.pair, cycle.queue.firm
     for _ in range(at_most):
         row = used[ROW]
         if row == NOTHING:
@@ -84,6 +99,8 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
         over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
         over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
         beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
+        if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
+            over = beyond = False
         if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
@@ -112,9 +129,12 @@ def _turn(cycle: Cycle, row: int) -> None:
         else:
             alt = start_now(cycle, row)
         charged = max(charged, alt)
-    for how in (GENTLY, FORCE):  # the least disruptive first
-        may = in_time and (how == GENTLY or queue.preempts[row])
-        if charged == NOTHING and may and memory.calm[how, c] < queue.priority[row]:
+    for how in (GENTLY, RECLAIM, FORCE):  # the least disruptive first
+        may = in_time and (
+            how == GENTLY or (how == RECLAIM and rules.reclaims and queue.firm[row]) or (how == FORCE and queue.preempts[row])
+        )
+        failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
+        if charged == NOTHING and may and failed < queue.priority[row]:
             charged = max(charged, displace(cycle, row, how))
     if found.used[ASKING] != 0:
         return
@@ -165,11 +185,10 @@ def start_now(cycle: Cycle, row: int) -> int:
             hold = queue.hold[own, currency]
             if hold < 0:
                 continue
-            funds = held(purse, queue.project[row], kind, currency)
             looked += weigh(
-                spare, standings.sites[alt], memory.full[alt], funds, hold, lows[:, kind], highs[:, kind],
-                cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang,
-                limit, alike,
+                spare, standings.sites[alt], memory.full[alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
+                highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
+                cells.cell.top, gang, limit, alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
@@ -242,8 +261,11 @@ def _sit(
     else:
         written = claim(
             board, gang, end, seat_node[:seats], seat_workers[:seats],
-            _tenures(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
+            tenures_of(candidates.tenure_ptr, displaced[:victims]), found.workers.node[at:], found.workers.mask[at:],
         )  # fmt: skip
+        for victim in displaced[:victims]:
+            for tenure in range(candidates.tenure_ptr[victim], candidates.tenure_ptr[victim + 1]):
+                leave_by(board, wide(tenure), candidates.gone[victim])
     own, kind = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c], wide(demands.kind[alt])
     pay(
         purse, queue.project[row], kind, currency, site,
@@ -251,11 +273,14 @@ def _sit(
     )  # fmt: skip
     if limits(quota):
         use(quota, wide(queue.leaf[row]), demands, wide(c), kind, workers)
+    if guarded(cycle.rights):
+        for victim in displaced[:victims]:
+            give_back(cycle.rights, cycle.rights.stays, wide(victim))
     mw = wanted_mw(power, site, kind, gang)
     if victims == 0:
         draw(power, site, board.now, end, mw)
-    else:
-        swap(power, site, board.now, displaced[:victims], ends, end, mw)
+    elif limited(power, site):
+        swap(power, site, board.now, at_site(board, candidates, site, displaced[:victims]), ends, end, mw)
     found.starts.row[made], found.starts.alt[made], found.starts.site[made], found.starts.currency[made] = (
         row,
         own,
@@ -271,17 +296,12 @@ def _sit(
 
 
 @kernel
-def _tenures(ptr: I64, attempts: I32) -> I32:
-    """Those of these attempts, which stand one behind the other."""
-    count = 0
-    for attempt in attempts:
-        count += ptr[attempt + 1] - ptr[attempt]
-    rows, count = np.empty(count, np.int32), 0
-    for attempt in attempts:
-        for tenure in range(ptr[attempt], ptr[attempt + 1]):
-            rows[count] = tenure
-            count += 1
-    return rows
+def asker_of(cycle: Cycle, row: int, kind: int) -> Asker:
+    """What quotas and classes know of one that wants a place on a type."""
+    demands, queue = cycle.demands, cycle.queue
+    c = wide(queue.klass[row])
+    devices, cores = devices_milli(demands, c, kind), demands.each.cores[c] * demands.each.workers[c]
+    return Asker(wide(queue.priority[row]), wide(queue.leaf[row]), kind, devices, wide(cores))
 
 
 @kernel
@@ -290,13 +310,13 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     quota, candidates, rules = cycle.quota, cycle.candidates, cycle.rules
-    memory, found, ends = cycle.memory, cycle.found, cycle.ends
+    memory, found = cycle.memory, cycle.found
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
-        if limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
+        if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
         for currency in rules.order:
             site, low, victims = _cheapest(cycle, row, alt, currency, how)
@@ -305,17 +325,24 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
             if found.used[ASKING] != 0:
                 found.each.state[row] = CLAIMED
                 return int(alt)
+            found.starts.reclaims[found.used[STARTS]] = how == RECLAIM
             high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
             limit = limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
-            gone = _gone(displaced[:victims], ends, limit)
+            gone = gone_behind(candidates, displaced[:victims], limit)
             for i in range(victims):
                 candidates.taken[displaced[i]] = True
             if len(board.closed) > 0:
-                board.used[LASTS] = _lasts(candidates, site, ends, limit)
+                board.used[LASTS] = lasts(candidates, site, limit)
             seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
             _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims), gang.workers)
-            _forget(memory, some_yield(candidates))
+            forget(memory, site, some_yield(candidates))
+            if how == RECLAIM:  # who makes room elsewhere leaves earlier there
+                for i in range(victims):
+                    forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
             return int(alt)
+    if guarded(cycle.rights):  # for work of another project it may do
+        memory.vain[how, queue.pair[row]] = queue.priority[row]
+        return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
     return -1
@@ -330,36 +357,38 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
     memory, ends, displaced = cycle.memory, cycle.ends, cycle.victims
     c = queue.klass[row]
-    gang = gang_of(demands, c)
+    gang, asker = gang_of(demands, c), asker_of(cycle, row, wide(demands.kind[alt]))
+    apart = guarded(cycle.rights)
     best, start, count, least = -1, wide(0), 0, 0.0
     kept = np.empty(len(displaced), np.int32)
     own = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c]
     hold, limit = queue.hold[own, currency], limit_on(queue, row, own)
-    funds = held(purse, queue.project[row], demands.kind[alt], currency)
     for site in range(lows.shape[0]):
-        payable = hold >= 0 and funds[site] >= hold
+        payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
         if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
-            board.used[LASTS] = _lasts(candidates, site, ends, limit)
+            board.used[LASTS] = lasts(candidates, site, limit)
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
-            chosen = choose(board, candidates, site, part, part + step, gang, queue.priority[row], how, displaced)
+            chosen = choose(board, candidates, cycle.rights, site, part, part + step, gang, asker, how, displaced)
             if chosen == 0:
                 continue
-            some, gone = True, _gone(displaced[:chosen], ends, limit)
+            some, gone = True, gone_behind(candidates, displaced[:chosen], limit)
             if too_late(queue, row, gone):  # they may leave too late
                 continue
-            if not may_swap(power, site, board.now, displaced[:chosen], ends, gone, mw):
-                continue
+            if limited(power, site):
+                there = at_site(board, candidates, site, displaced[:chosen])
+                if not may_swap(power, site, board.now, there, ends, gone, mw):
+                    continue
             lost = 0.0
             for i in range(chosen):
                 lost += candidates.lost[displaced[i]]
             if best < 0 or lost < least or (lost == least and chosen < count):
                 best, start, count, least = site, part, chosen, lost
                 _copy(displaced, kept, chosen)
-        if not some and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
+        if not some and not apart and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[how, alt, site] = queue.priority[row]
     _copy(kept, displaced, count)
     return best, start, count
@@ -371,33 +400,6 @@ def _copy(rows: I32, to: I32, count: int) -> None:
     compile."""
     for i in range(count):
         to[i] = rows[i]
-
-
-@kernel
-def _gone(attempts: I32, ends: I64, limit: int) -> int:
-    """When work that begins once these have left is gone at the latest."""
-    last = np.int64(0)
-    for attempt in attempts:
-        last = max(last, ends[attempt])
-    return min(int(last) + limit, NEVER)
-
-
-@kernel
-def _lasts(candidates: Candidates, site: int, ends: I64, limit: int) -> int:
-    """When a claim at a site is over at the latest, whoever makes room."""
-    return _gone(candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], ends, limit)
-
-
-@kernel
-def _forget(memory: Memory, some: bool) -> None:
-    """some: yield."""
-    memory.full[:] = NEVER
-    memory.hopeless[:] = NEVER
-    memory.spared[:] = -NEVER
-    memory.closed[:] = NEVER
-    memory.calm[:] = -NEVER
-    if not some:
-        memory.calm[GENTLY] = NEVER
 
 
 @kernel
@@ -430,9 +432,8 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
         for currency in rules.order:
             way_at, way_site, least = NEVER if best >= NEVER else best - more, -1, 0
             hold = queue.hold[own, currency]
-            funds = held(purse, queue.project[row], demands.kind[alt], currency)
             for site in range(lows.shape[0]):
-                payable = hold >= 0 and funds[site] >= hold
+                payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
                 if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
@@ -468,8 +469,8 @@ def _explain(cycle: Cycle, row: int) -> None:
         standings.sites[first:last], sites,
     )  # fmt: skip
     told[CODE] = blocked(
-        board, by_time(board), stock_of(board, False), stock_of(board, True), lows, highs, demands, c, sites,
-        board.now + queue.limit[row], more, told[FACT:],
+        board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], more,
+        told[FACT:],
     )  # fmt: skip
     if told[CODE] == TURN:
         end = board.now + queue.limit[row]

@@ -48,15 +48,16 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
     for currency in rules.order:
         if queue.hold[own, currency] < 0 or best == most:
             continue
-        funds = held(cycle.purse, queue.project[row], kind, currency)
         looked += weigh(
-            spare, standings.sites[alt], memory.full[alt], funds, queue.hold[own, currency], cycle.low[:, kind],
-            cycle.high[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
-            cells.cell.top, gang, limit, alike,
+            spare, standings.sites[alt], memory.full[alt], cycle.purse, queue.project[row], kind, currency,
+            queue.hold[own, currency], cycle.low[:, kind], cycle.high[:, kind],
+            cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang, limit,
+            alike,
         )  # fmt: skip
         site = tightest(spare, standings.cost[alt])
         while site >= 0 and best < most:
-            pays = _affordable(queue.whole[own, currency], asked, wide(funds[site]), gang.workers, most)
+            funds = wide(held(cycle.purse, queue.project[row], kind, currency, site))
+            pays = _affordable(queue.whole[own, currency], asked, funds, gang.workers, most)
             workers = _workers_at(cycle, alt, site, gang, pays, limit, alike)
             if workers > best:
                 paid, where, best = currency, site, workers

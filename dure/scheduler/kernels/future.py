@@ -11,13 +11,13 @@ import numpy as np
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_beside, room_until
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
-from dure.scheduler.kernels.power import MORE, SITE, UNTIL, Power, limited, may_draw
-from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
+from dure.scheduler.kernels.power import MORE, NEXT, NONE, UNTIL, Power, limited, may_draw
+from dure.scheduler.kernels.room import count_whole, tightest_of
 from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
 from dure.scheduler.kernels.slots import slots, usable
 
 FOREVER = 1 << 62
-FEW = 64  # moments: to put each in its place is quicker than to sort all
+FEW = 16  # moments: to put each in its place is quicker than to sort all
 ONE = constant(1)  # worker
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
@@ -32,13 +32,13 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     most += power.site.step[site + 1] - power.site.step[site]
     if limited(power, site):
         most += power.site.gone[site + 1] - power.site.gone[site] + power.used[MORE]
-    end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
-    for at in range(first, last):
-        end[found], who[found] = t.end[board.order[at]], board.order[at]
-        found += 1
-    for tenure in range(board.settled, board.used[TENURES]):
-        if low <= index.node.cell[t.node[tenure]] < high:
+    end, who = np.empty(most, np.int64), np.empty(most, np.int32)
+    ordered = found = _gone(board, power, site, first, last, end, who)
+    for cell in range(low, high):
+        tenure = index.cell.latest[cell]
+        while tenure >= board.settled:  # those of the plan
             end[found], who[found] = t.end[tenure], tenure
+            tenure = t.older[tenure]
             found += 1
     for promise in range(board.used[PROMISES]):  # wherever it is: one moment more does no harm
         end[found], who[found] = p.end[promise], -1
@@ -49,24 +49,61 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     for step in range(power.site.step[site], power.site.step[site + 1]):
         end[found], who[found] = power.step.since[step], -1
         found += 1
-    if limited(power, site):  # whoever leaves the site leaves power, also off this run
-        for i in range(power.site.gone[site], power.site.gone[site + 1]):
-            end[found], who[found] = power.gone.at[i], -1
+    if limited(power, site):
+        i = power.site.more[site]
+        while i != NONE:
+            end[found], who[found] = power.more[i, UNTIL], -1
+            i = power.more[i, NEXT]
             found += 1
-        for i in range(power.used[MORE]):
-            if power.more[i, SITE] == site:
-                end[found], who[found] = power.more[i, UNTIL], -1
-                found += 1
-    if high - low == 1 and found - (last - first) <= FEW:
-        _put_in(end, who, last - first, found)
+    if high - low > 1:  # ordered cell by cell
+        order = np.argsort(end[:found], kind="mergesort")
+        return end[:found][order], who[:found][order]
+    if found - ordered <= FEW:
+        _put_in(end, who, ordered, found)
         return end[:found], who[:found]
-    order = np.argsort(end[:found], kind="mergesort")
-    return end[:found][order], who[:found][order]
+    return _merged(end, who, ordered, found)
+
+
+@kernel
+def _gone(board: Board, power: Power, site: int, first: int, last: int, end: I64, who: I32) -> int:
+    """Write when those leave who were there from the beginning; and where power is limited, everybody of the site, as whoever
+    leaves it leaves power. In order, for one cell; how many moments."""
+    t, order, gone, found = board.tenures, board.order, power.gone, 0
+    at, behind = wide(0), wide(0)
+    if limited(power, site):
+        at, behind = wide(power.site.gone[site]), wide(power.site.gone[site + 1])
+    for i in range(first, last):
+        while at < behind and gone.at[at] < t.end[order[i]]:
+            end[found], who[found] = gone.at[at], -1
+            at += 1
+            found += 1
+        end[found], who[found] = t.end[order[i]], order[i]
+        found += 1
+    while at < behind:
+        end[found], who[found] = gone.at[at], -1
+        at += 1
+        found += 1
+    return found
+
+
+@kernel
+def _merged(end: I64, who: I32, ordered: int, count: int) -> tuple[I64, I32]:
+    """Moments of which the first `ordered` are in order, sorted."""
+    others = ordered + np.argsort(end[ordered:count], kind="mergesort")
+    moments, tenures, one, other = np.empty(count, np.int64), np.empty(count, np.int32), 0, 0
+    for at in range(count):
+        if other == len(others) or (one < ordered and end[one] <= end[others[other]]):
+            moments[at], tenures[at] = end[one], who[one]
+            one += 1
+        else:
+            moments[at], tenures[at] = end[others[other]], who[others[other]]
+            other += 1
+    return moments, tenures
 
 
 @kernel
 def _put_in(end: I64, who: I32, ordered: int, count: int) -> None:
-    """Sort moments of which the first `ordered` are in order, as those of a cell are that were there from the beginning."""
+    """Sort moments of which the first `ordered` are in order."""
     for i in range(ordered, count):
         moment, tenure, at = end[i], who[i], i
         while at > 0 and end[at - 1] > moment:
@@ -213,7 +250,7 @@ def promise(board: Board, pending: int, gang: Gang, at: int, end: int, seat_node
     p.at[made], p.end[made], p.pending[made] = at, end, pending
     p.cores[made], p.memory[made], p.devices[made], p.share[made] = gang.cores, gang.memory, gang.devices, gang.share
     board.used[PROMISES] = made + 1
-    left = np.empty(DEVICES_MAX, np.int64)
+    left = board.scratch[0]
     for i in range(len(seat_node)):
         node, workers = wide(seat_node[i]), seat_workers[i]
         if gang.share == 0:

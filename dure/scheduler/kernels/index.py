@@ -43,6 +43,7 @@ OF_CELL: Columns = [  # one row more than there are cells, for the ends of the l
     ("top", np.int64),  # no level above this one has ever been used
     ("free", np.int64),  # devices wholly free, all levels together
     ("cores", np.int64),  # thousandths free, none counted where too many are given away; kept by `board`
+    ("latest", np.int64),  # of the tenures in it, that of the board which came last; -1: none ever did
     ("settled", np.int64),  # where its tenures begin in `Board.order`
 ]
 
@@ -63,7 +64,7 @@ def make_index(ground: Ground, cell: I32, cells: int) -> Index:
     node_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     nodes = np.argsort(np.where(cell < 0, cells, cell), kind="stable")[: node_ptr[-1]].astype(np.int32)
     by_node, by_cell = table(OF_NODE, len(cell)), table(OF_CELL, cells + 1)
-    by_node.cell, by_cell.first = cell, node_ptr
+    by_node.cell, by_cell.first, by_cell.latest = cell, node_ptr, -1
     by_node.slot[nodes] = np.arange(len(nodes)) - np.repeat(node_ptr[:-1], counts)
     by_cell.words[:cells] = (counts + WORD - 1) // WORD
     by_cell.word[1:] = np.cumsum(by_cell.words[:cells] * LEVELS)

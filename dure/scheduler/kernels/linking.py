@@ -95,7 +95,7 @@ def compiler_of(library: type[_Library]) -> type[Compiler]:
     return Own
 
 
-_VIEWS = ("getitem", "static_getitem")
+_VIEWS = ("getitem", "static_getitem", "getiter", "iternext", "pair_first")
 
 
 def _borrows(state: Any) -> bool:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import kernel, wide
 
-SITE, FROM, UNTIL, MW = range(4)  # columns of `more`
 AT, DRAWN, MOST, NEXT = range(4)  # columns of `moments`; NEXT: the site's next one, or NONE
+FROM, UNTIL, MW = range(3)  # columns of `more`, and NEXT as well
 MORE, MOMENTS = 0, 1  # entries of `used`
 UNCAPPED = NONE = -1
 _MILLI = 1000
@@ -27,6 +27,7 @@ LIMITED: Columns = [  # by site, and one row more for the ends of the last one's
     ("step", np.int64),  # its steps; no site has any: nothing is limited
     ("gone", np.int64),  # those who were there
     ("first", np.int64),  # of its moments, in the order in which they were noted; NONE: there is none
+    ("more", np.int64),  # of what the plan adds, the latest; NONE: there is none
     ("pue_permille", np.int64),
     ("idle", np.int64),
 ]
@@ -89,9 +90,11 @@ def draw_at(power: Power, site: int, at: int) -> int:
         else:
             high = middle
     drawn = power.site.idle[site] + (power.gone.left[low] if low < power.site.gone[site + 1] else 0)
-    for i in range(power.used[MORE]):
-        if power.more[i, SITE] == site and power.more[i, FROM] <= at < power.more[i, UNTIL]:
+    i = power.site.more[site]
+    while i != NONE:
+        if power.more[i, FROM] <= at < power.more[i, UNTIL]:
             drawn += power.more[i, MW]
+        i = power.more[i, NEXT]
     return int(drawn)
 
 
@@ -129,8 +132,8 @@ def draw(power: Power, site: int, since: int, until: int, mw: int) -> None:
     if not limited(power, site) or mw == 0:
         return
     at = power.used[MORE]
-    power.more[at, SITE], power.more[at, FROM], power.more[at, UNTIL], power.more[at, MW] = site, since, until, mw
-    power.used[MORE] = at + 1
+    power.more[at, FROM], power.more[at, UNTIL], power.more[at, MW] = since, until, mw
+    power.more[at, NEXT], power.site.more[site], power.used[MORE] = power.site.more[site], at, at + 1
     i = power.site.first[site]
     while i != NONE:
         if since <= power.moments[i, AT] < until:
@@ -143,16 +146,35 @@ def note(power: Power, site: int, at: int) -> None:
     """Something begins at a moment to come: it is looked at from now on."""
     if not limited(power, site):
         return
-    made, i = power.used[MOMENTS], power.site.first[site]
+    i, last = power.site.first[site], wide(NONE)
+    while i != NONE:
+        i, last = power.moments[i, NEXT], i
+    _note(power, site, at, last)
+
+
+@kernel
+def _note(power: Power, site: int, at: int, last: int) -> int:
+    """The same behind the site's last moment, or NONE; where it stands."""
+    made = power.used[MOMENTS]
     power.moments[made, AT], power.moments[made, DRAWN] = at, draw_at(power, site, at)
     power.moments[made, MOST], power.moments[made, NEXT] = most_mw(power, site, at), NONE
-    if i == NONE:
+    if last == NONE:
         power.site.first[site] = made
     else:
-        while power.moments[i, NEXT] != NONE:
-            i = power.moments[i, NEXT]
-        power.moments[i, NEXT] = made
+        power.moments[last, NEXT] = made
     power.used[MOMENTS] = made + 1
+    return int(made)
+
+
+@kernel
+def note_steps(power: Power, now: int) -> None:
+    """Of every site with an envelope, now and each step to come are looked at."""
+    for site in range(len(power.site) - 1):
+        if limited(power, site):
+            last = _note(power, site, now, wide(NONE))
+            for step in range(power.site.step[site], power.site.step[site + 1]):
+                if power.step.since[step] > now:
+                    last = _note(power, site, power.step.since[step], last)
 
 
 @kernel
@@ -167,9 +189,7 @@ def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, m
 
 @kernel
 def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> bool:
-    """Whether a claim may take the place of these."""
-    if not limited(power, site):
-        return True
+    """Whether a claim may take the place of these, at a site that is limited."""
     i = power.site.first[site]
     while i != NONE:
         moment, most = power.moments[i, AT], power.moments[i, MOST]
@@ -188,7 +208,7 @@ def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: in
 def no_power(sites: int, kinds: int, attempts: int) -> Power:
     """Nothing limits anybody."""
     by_site = table(LIMITED, sites + 1)
-    by_site.pue_permille, by_site.first = _MILLI, NONE
+    by_site.pue_permille, by_site.first, by_site.more = _MILLI, NONE, NONE
     return Power(
         by_site, table(STEP, 0), table(GONE, 0), np.zeros(attempts, np.int64), np.zeros((sites, kinds), np.int64),
         np.zeros((sites, kinds), np.int64), np.zeros((0, 4), np.int64), np.zeros((0, 4), np.int64), np.zeros(2, np.int64),

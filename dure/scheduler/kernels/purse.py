@@ -55,10 +55,10 @@ def _change(purse: Purse, award: int, row: int, currency: int, by: int) -> None:
 
 
 @kernel
-def held(purse: Purse, project: int, kind: int, currency: int) -> I64:
-    """What may be held, by site. Nothing where a project has no award: what costs nothing needs none."""
+def held(purse: Purse, project: int, kind: int, currency: int, site: int) -> int:
+    """What may be held. Nothing where a project has no award: what costs nothing needs none."""
     row = purse.row[project]
-    return purse.held[row, currency, kind] if row >= 0 else np.zeros(purse.held.shape[3], np.int64)
+    return int(purse.held[row, currency, kind, site]) if row >= 0 else 0
 
 
 @kernel
@@ -84,9 +84,8 @@ def payable(purse: Purse, order: I64, project: int, kinds: I32, holds: I64, site
         for currency in order:
             hold = holds[alt, currency]
             if hold >= 0:
-                funds = held(purse, project, kinds[alt], currency)
-                for site in range(len(funds)):
-                    if sites[alt, site] and funds[site] >= hold:
+                for site in range(sites.shape[1]):
+                    if sites[alt, site] and held(purse, project, kinds[alt], currency, site) >= hold:
                         found[alt, site] = any_found = True
     return any_found
 
@@ -101,10 +100,9 @@ def unpaid(purse: Purse, project: int, kinds: I32, holds: I64, sites: Bool, fact
             hold, available = holds[alt, currency], -1
             if hold < 0:
                 continue
-            funds = held(purse, project, kinds[alt], currency)
-            for site in range(len(funds)):
+            for site in range(sites.shape[1]):
                 if sites[alt, site] and _awarded(purse, project, kinds[alt], currency, site):
-                    available = max(available, funds[site])
+                    available = max(available, held(purse, project, kinds[alt], currency, site))
             if available >= 0 and (code == NO_AWARD or hold - available < least):
                 code, least = FUNDS_SHORT, hold - available
                 facts[0], facts[1], facts[2] = hold, available, currency

@@ -66,6 +66,17 @@ def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: boo
 
 
 @kernel
+def _takes_every(board: Board, node: int, level: int, gang: Gang, end: int, breaks: bool) -> bool:
+    """Whether it takes all workers. Most have too little of something, which one look tells."""
+    nodes = board.ground.nodes
+    if gang.cores > 0 and nodes.cores_free[node] < gang.workers * gang.cores:
+        return False
+    if gang.memory > 0 and nodes.memory_free[node] < gang.workers * gang.memory:
+        return False
+    return takes(board, node, level, gang, end, breaks) >= gang.workers
+
+
+@kernel
 def takes_beside(board: Board, node: int, promise: int, gang: Gang, units: int) -> int:
     """The same when a promise begins. units: of shares, how many it has at any moment."""
     room = room_beside(board, node, promise)
@@ -94,9 +105,9 @@ def _fullest(board: Board, low: int, high: int, gang: Gang, end: int, breaks: bo
             while slot >= 0:
                 node = wide(index.nodes[index.cell.first[cell] + slot])
                 free = max(ground.nodes.cores_free[node], 0)
-                if (best < 0 or free < least or (free == least and node < best)) and takes(
+                if (best < 0 or free < least or (free == least and node < best)) and _takes_every(
                     board, node, level, gang, end, breaks
-                ) >= gang.workers:
+                ):
                     best, least = node, free
                 slot = next_node(index, cell, level, slot + 1)
         if best >= 0:
@@ -139,6 +150,11 @@ def seat(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32
         return 1
     if gang.workers == 1:
         return 0
+    return _seat_on_several(board, low, high, gang, end, seat_node, seat_workers)
+
+
+@kernel
+def _seat_on_several(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32, seat_workers: I64) -> int:
     nodes, room, empty = rooms(board, low, high, gang, end)
     if room.sum() < gang.workers:
         return 0

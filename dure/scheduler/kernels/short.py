@@ -21,6 +21,7 @@ from dure.scheduler.kernels.waits import CORES, DEVICES, NO_BLOCK, NODES_OUT, RE
 Bool = NDArray[np.bool_]
 
 _CORES, _MEMORY, _DEVICES = constant(0), constant(1), constant(2)  # dimensions, in the order of their codes
+PLACES = 16  # for sizes of shares: people ask for few
 
 
 class Stock(NamedTuple):
@@ -62,19 +63,61 @@ def merged(stock: Stock) -> Stock:
     return Stock(ptr, stock.cores[first], stock.memory[first], stock.devices[first], nodes)
 
 
+class Shared(NamedTuple):
+    """For who wants a share of a device: rooms node by node, and how many shares of one size or another each has. What was
+    counted of a size is kept until another takes its place."""
+
+    now: Stock
+    built: Stock
+    size: I64  # by place; 0: empty
+    now_units: I64  # shape (places, nodes)
+    built_units: I64
+
+
+class Stocks(NamedTuple):
+    """What is free now, and what was built; for as long as nobody comes or leaves."""
+
+    now: Stock
+    built: Stock
+    shared: Shared
+
+
 @kernel
-def shares_of(board: Board, whole: bool, share: int) -> Stock:
-    """The same for who wants shares of this size: in place of devices how many of these a node has, room by room."""
-    ground, stock = board.ground, stock_of(board, whole)
-    for i in range(len(stock.nodes)):
+def stocks_of(board: Board, places: int) -> Stocks:
+    """places: for sizes of shares."""
+    now, built = stock_of(board, False), stock_of(board, True)
+    count = len(now.nodes)
+    shared = Shared(
+        now, built, np.zeros(places, np.int64), np.empty((places, count), np.int64), np.empty((places, count), np.int64)
+    )  # fmt: skip
+    return Stocks(now, built, shared)
+
+
+def merged_stocks(board: Board) -> Stocks:
+    """The same, to be asked about many demands."""
+    stocks = stocks_of(board, PLACES)
+    return stocks._replace(now=merged(stocks.now), built=merged(stocks.built))
+
+
+@kernel
+def _sized(board: Board, shared: Shared, share: int) -> int:
+    """The place of shares of this size, counted if they were not."""
+    ground, at, places = board.ground, 0, len(shared.size)
+    while at < places and shared.size[at] != share and shared.size[at] != 0:
+        at += 1
+    if at == places:
+        at = share % places
+    if shared.size[at] == share:
+        return int(at)
+    shared.size[at], now, built = share, shared.now_units[at], shared.built_units[at]
+    for i in range(len(shared.now.nodes)):
         node, units = board.cells.nodes[i], np.int64(0)
-        if whole:
-            units = stock.devices[i] * (WHOLE // share)
-        else:
-            for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
-                units += max(ground.share_free[at], 0) // share
-        stock.devices[i] = units if ground.nodes.shares[node] else 0
-    return stock
+        if ground.nodes.shares[node]:
+            for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+                units += max(ground.share_free[device], 0) // share
+        now[i] = units
+        built[i] = shared.built.devices[i] * (WHOLE // share) if ground.nodes.shares[node] else 0
+    return int(at)
 
 
 @kernel
@@ -127,13 +170,23 @@ def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: 
 
 
 @kernel
-def shortage(
+def shortage(board: Board, stocks: Stocks, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
+    """The code and the facts of too little room; `TURN` where there is enough."""
+    if demands.each.share[c] == 0:
+        return _shortage(board, stocks.now, stocks.built, low, high, demands, c, sites, facts)
+    shared, at = stocks.shared, _sized(board, stocks.shared, demands.each.share[c])
+    now, built = shared.now, shared.built
+    return _shortage(
+        board, Stock(now.ptr, now.cores, now.memory, shared.now_units[at], now.nodes),
+        Stock(built.ptr, built.cores, built.memory, shared.built_units[at], built.nodes), low, high, demands, c, sites, facts,
+    )  # fmt: skip
+
+
+@kernel
+def _shortage(
     board: Board, stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, facts: I64
 ) -> int:  # fmt: skip
-    """The code and the facts of too little room; `TURN` where there is enough."""
     gang = gang_of(demands, c)
-    if gang.share > 0:
-        stock, whole = shares_of(board, False, gang.share), shares_of(board, True, gang.share)
     facts[0] = gang.workers
     facts[1] = most_at(stock, low, high, demands, c, sites, gang)
     if facts[1] >= facts[0]:
@@ -258,12 +311,12 @@ def layers_of(board: Board, order: I64, end: int) -> int:
 
 @kernel
 def blocked(
-    board: Board, order: I64, stock: Stock, whole: Stock, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int,
-    more: I64, facts: I64,
+    board: Board, order: I64, stocks: Stocks, low: I64, high: I64, demands: Demands, c: int, sites: Bool, end: int, more: I64,
+    facts: I64,
 ) -> int:  # fmt: skip
     """What keeps a workload that can pay from starting: too little room; a promise, the first that it would delay; or nothing but
     that its turn is over. Returns the code. end, more: as in `fits_until`."""
-    code = shortage(board, stock, whole, low, high, demands, c, sites, facts)
+    code = shortage(board, stocks, low, high, demands, c, sites, facts)
     if code != TURN:
         return code
     facts[:] = 0

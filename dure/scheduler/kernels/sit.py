@@ -8,7 +8,7 @@ from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenur
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import kernel, wide
-from dure.scheduler.kernels.room import DEVICES_MAX, count_whole, tightest_of
+from dure.scheduler.kernels.room import count_whole, tightest_of
 from dure.scheduler.kernels.slots import take_off, usable, whole_of
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
@@ -51,7 +51,7 @@ def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64,
 def _start_shares(
     board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64, node_of: I32, mask_of: U64
 ) -> int:  # fmt: skip
-    ground, written, left = board.ground, 0, np.empty(DEVICES_MAX, np.int64)
+    ground, written, left = board.ground, 0, board.scratch[0]
     for i in range(len(seat_node)):
         node, workers = wide(seat_node[i]), seat_workers[i]
         devices = usable(board, node, gang.share, board.now, end, True, left)
@@ -80,7 +80,7 @@ def claim(
 ) -> int:  # fmt: skip
     """Keep the seats for work that starts when the tenures `victims` have left, and ends by `end`. It takes their devices first,
     so that free ones stay of use to others meanwhile. Writes and returns what `start` does."""
-    ground, tenures, written, left = board.ground, board.tenures, 0, np.empty(DEVICES_MAX, np.int64)
+    ground, tenures, written, left = board.ground, board.tenures, 0, board.scratch[0]
     for victim in victims:
         tenures.role[victim] = LEAVES
         board.here.claimed[tenures.node[victim]] += 1

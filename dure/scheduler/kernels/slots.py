@@ -86,7 +86,7 @@ def _spare_promised(board: Board, node: int, share: int, at: int, end: int, left
     p, seats, kept = board.promises, board.seats, board.here.kept[node]
     if kept < 0:
         return
-    then, wanted, spare = np.empty(DEVICES_MAX, np.int64), _ZERO, np.int64(DEVICES_MAX)
+    then, wanted, spare = board.scratch[1], _ZERO, np.int64(DEVICES_MAX)
     while kept >= 0:
         promise = seats.promise[kept]
         begins, over = p.at[promise], p.end[promise]
@@ -120,7 +120,14 @@ def whole_of(left: I64, devices: int) -> np.uint64:
 @kernel
 def slots(board: Board, node: int, share: int, at: int, end: int, breaks: bool) -> int:
     """How many shares of this size a node takes; see `usable`."""
-    left, count = np.empty(DEVICES_MAX, np.int64), 0
+    ground, left, count = board.ground, board.scratch[0], 0
+    if at == board.now and board.here.kept[node] < 0:  # mostly
+        if ground.nodes.shares[node]:
+            for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+                free = ground.share_free[device]
+                if free >= share and (breaks or free < WHOLE):  # to divide takes time
+                    count += free // share
+        return int(count)
     for device in range(usable(board, node, share, at, end, breaks, left)):
         count += max(left[device], 0) // share
     return int(count)

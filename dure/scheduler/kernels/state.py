@@ -14,9 +14,10 @@ from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
+from dure.scheduler.kernels.reclaim import Rights
 from dure.scheduler.kernels.standing import Demands, Standings
 from dure.scheduler.kernels.turns import Turns
-from dure.scheduler.kernels.victims import Candidates
+from dure.scheduler.kernels.victims import GENTLY, Candidates
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -42,8 +43,10 @@ class Queue(NamedTuple):
     klass: I32
     project: I32
     leaf: I32  # its project's share
+    pair: I32  # equal ones are of one class and project
     priority: I64
     preempts: Bool
+    firm: Bool  # it does not yield, so its quota gives it rights
     limit: I64  # on its first alternative
     shortest: I64  # on that on which it is shortest
     uneven: Bool  # whether its alternatives have limits of their own
@@ -70,6 +73,7 @@ class Rules(NamedTuple):
     depth: int  # tries behind the first promise
     promises: int
     order: I64  # currencies, in the order in which they pay
+    reclaims: bool  # whether anybody may reclaim what others borrow
     core_rate: F64  # by type, the last (and -1) for none
 
 
@@ -81,6 +85,7 @@ class Memory(NamedTuple):
     spared: I64  # the highest priority for which nobody could make room, GENTLY and by FORCE
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
+    vain: I64  # shape (3, pairs), by RECLAIM too: the same of a class and project, where quotas decide too
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
 
 
@@ -89,6 +94,7 @@ START: Columns = [  # one row more than there are starts, for the ends of the la
     ("alt", np.int32),  # in Queue.hold
     ("site", np.int32),
     ("currency", np.int32),
+    ("reclaims", np.bool_),  # its victims make room as they borrow
     ("worker", np.int64),  # where its workers begin
     ("victim", np.int64),  # where its victims begin
 ]
@@ -121,6 +127,7 @@ class Cycle(NamedTuple):
     standings: Standings
     purse: Purse
     quota: Quota  # without rows: nobody has any
+    rights: Rights  # of that quota
     power: Power
     turns: Turns
     candidates: Candidates
@@ -135,11 +142,26 @@ class Cycle(NamedTuple):
 
 
 @kernel
+def forget(memory: Memory, site: int, some: bool) -> None:
+    """A claim at a site has freed something there, and nowhere else. some: yield."""
+    for alt in range(memory.full.shape[0]):
+        memory.full[alt, site] = memory.hopeless[alt, site] = NEVER
+        for how in range(memory.spared.shape[0]):
+            memory.spared[how, alt, site] = -NEVER
+    memory.closed[:] = NEVER
+    memory.calm[:] = -NEVER
+    memory.vain[:] = -NEVER
+    if not some:
+        memory.calm[GENTLY] = NEVER
+
+
+@kernel
 def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
     """The same state with another board, other turns, and scratch for victims of another length."""
     return Cycle(
-        board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.power, turns,
-        cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers, victims, cycle.free,
+        board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.rights,
+        cycle.power, turns, cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers,
+        victims, cycle.free,
     )  # fmt: skip
 
 

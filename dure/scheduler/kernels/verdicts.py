@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
-from dure.scheduler.kernels.board import PROMISES
+from dure.scheduler.kernels.board import PROMISES, Board
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
-from dure.scheduler.kernels.short import Stock, blocked, by_time, delayed, merged, shortage, stock_of
+from dure.scheduler.kernels.short import Stocks, blocked, by_time, delayed, merged_stocks, shortage
 from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.waits import (
     CORES,
@@ -29,24 +31,37 @@ from dure.scheduler.kernels.waits import (
 Bool = NDArray[np.bool_]
 
 
+class Learned(NamedTuple):
+    """What holds for many who wait, found out once."""
+
+    order: I64  # promises by time
+    least: I64  # what may be held at every site: shape as `Purse.held`, without sites
+    code: I64  # by class that can pay wherever it could run: a shortage with its facts, or which promise it would delay first
+    facts: I64
+    clear: I64  # by class: until when nothing bars it from everywhere
+    openings: I64  # by share: what is left of its quotas, see `over_quota`
+    sites: Bool  # scratch, shape (alternatives, sites)
+
+
 def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I32, I64]:
     """The code of every row and its facts: shape (rows, FACTS). met: dependencies; eligible: moments."""
-    rows = len(cycle.queue.klass)
+    rows, classes, resources = len(cycle.queue.klass), len(cycle.demands.sites), cycle.quota.used.shape[1]
     code, facts = np.zeros(rows, np.int32), np.zeros((rows, FACTS), np.int64)
-    _tell(cycle, merged(stock_of(cycle.board, False)), merged(stock_of(cycle.board, True)), met, eligible, draining, code, facts)
+    learned = Learned(
+        by_time(cycle.board), covered(cycle.purse), np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64),
+        np.zeros(classes, np.int64), np.full((len(cycle.quota.used), 2, resources), UNKNOWN, np.int64),
+        np.zeros(cycle.found.promised_sites.shape[1:], np.bool_),
+    )  # fmt: skip
+    _tell(cycle, learned, merged_stocks(cycle.board), met, eligible, draining, code, facts)
     return code, facts
 
 
 @kernel
-def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, draining: bool, code: I32, facts: I64) -> None:
-    """What keeps a class that can pay wherever it could run is learned once: a shortage with its facts, or which promise is the
-    first that it would delay."""
+def _tell(
+    cycle: Cycle, learned: Learned, stocks: Stocks, met: Bool, eligible: I64, draining: bool, code: I32, facts: I64
+) -> None:  # fmt: skip
     queue, demands, board, state = cycle.queue, cycle.demands, cycle.board, cycle.found.each.state
-    order, least = by_time(board), covered(cycle.purse)
-    pending, moments, classes = board.promises.pending, board.promises.at[order], len(demands.sites)
-    learned, learned_facts = np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64)
-    clear = np.zeros(classes, np.int64)  # until when nothing bars it from everywhere
-    openings = np.full((len(cycle.quota.used), 2, cycle.quota.used.shape[1]), UNKNOWN, np.int64)
+    order = learned.order
     for row in range(len(queue.klass)):
         c = queue.klass[row]
         first, last, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], queue.alt_ptr[row]
@@ -60,9 +75,9 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
             continue
         if state[row] == PROMISED:
             continue
-        everywhere = _pays_everywhere(least, cycle.purse.row[project], cycle.rules.order, demands.kind[first:last], holds)
+        everywhere = _pays_everywhere(learned.least, cycle.purse.row[project], cycle.rules.order, demands.kind[first:last], holds)
         if not everywhere:
-            found = np.zeros(sites.shape, np.bool_)
+            found = learned.sites[: last - first]
             if not payable(cycle.purse, cycle.rules.order, project, demands.kind[first:last], holds, sites, found):
                 code[row] = unpaid(cycle.purse, project, demands.kind[first:last], holds, sites, told)
                 continue
@@ -71,24 +86,25 @@ def _tell(cycle: Cycle, stock: Stock, whole: Stock, met: Bool, eligible: I64, dr
         if code[row] == TURN and queue.latest[row] < board.now:
             code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
         if code[row] == TURN and limits(cycle.quota):
-            code[row] = over_quota(cycle.quota, openings[queue.leaf[row]], wide(queue.leaf[row]), demands, wide(c), sites, told)
+            leaf = wide(queue.leaf[row])
+            code[row] = over_quota(cycle.quota, learned.openings[leaf], leaf, demands, wide(c), sites, told)
         if code[row] != TURN:
             continue
         end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
         everywhere = everywhere and not queue.uneven[row]  # what is learned is of one limit for all
         if not everywhere:
-            code[row] = blocked(board, order, stock, whole, cycle.low, cycle.high, demands, c, sites, end, more, told)
+            code[row] = blocked(board, order, stocks, cycle.low, cycle.high, demands, c, sites, end, more, told)
         else:
-            if learned[c] == UNKNOWN:
-                learned[c] = _learn(cycle, order, stock, whole, c, sites, more, learned_facts[c])
-            code[row] = _remembered(pending, moments, order, learned[c], learned_facts[c], end, told)
-        if code[row] == TURN and not (everywhere and end <= clear[c]):
+            if learned.code[c] == UNKNOWN:
+                learned.code[c] = _learn(cycle, order, stocks, c, sites, more, learned.facts[c])
+            code[row] = _remembered(board, order, learned.code[c], learned.facts[c], end, told)
+        if code[row] == TURN and not (everywhere and end <= learned.clear[c]):
             code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, more, told)
             if code[row] == TURN and everywhere:
-                clear[c] = end
+                learned.clear[c] = end
         if code[row] == TURN:
             told[0] = cycle.found.each.ahead[row]
-    _tell_promised(cycle, stock, whole, order, code, facts)
+    _tell_promised(cycle, stocks, code, facts)
 
 
 @kernel
@@ -116,37 +132,36 @@ def _not_yet(met: bool, eligible: int, now: int, draining: bool, told: I64) -> i
 
 
 @inlined
-def _learn(cycle: Cycle, order: I64, stock: Stock, whole: Stock, c: int, sites: Bool, more: I64, told: I64) -> int:
+def _learn(cycle: Cycle, order: I64, stocks: Stocks, c: int, sites: Bool, more: I64, told: I64) -> int:
     """The code of a shortage; or `TURN`, with the place in `order` of the first promise that a start now would delay."""
-    code = shortage(cycle.board, stock, whole, cycle.low, cycle.high, cycle.demands, c, sites, told)
+    code = shortage(cycle.board, stocks, cycle.low, cycle.high, cycle.demands, c, sites, told)
     if code == TURN:
         told[0] = delayed(cycle.board, order, cycle.low, cycle.high, cycle.demands, c, sites, len(order), NEVER, more)
     return code
 
 
 @kernel
-def _remembered(pending: I32, moments: I64, order: I64, code: int, learned: I64, end: int, told: I64) -> int:
-    """moments: of the promises, by time."""
+def _remembered(board: Board, order: I64, code: int, learned: I64, end: int, told: I64) -> int:
     if code != TURN:
         for fact in range(FACTS):
             told[fact] = learned[fact]
         return code
     first = learned[0]
-    if first == len(order) or moments[first] >= end:
+    if first == len(order) or board.promises.at[order[first]] >= end:
         return TURN
-    told[0], told[1] = pending[order[first]], moments[first]
+    told[0], told[1] = board.promises.pending[order[first]], board.promises.at[order[first]]
     return RESERVED
 
 
 @kernel
-def _tell_promised(cycle: Cycle, stock: Stock, whole: Stock, order: I64, code: I32, facts: I64) -> None:
+def _tell_promised(cycle: Cycle, stocks: Stocks, code: I32, facts: I64) -> None:
     """Those that were promised a moment are told what kept them at their turn, with the room that the plan leaves in the end."""
     demands, found = cycle.demands, cycle.found
     for made in range(cycle.board.used[PROMISES]):
         row = cycle.board.promises.pending[made]
         c = cycle.queue.klass[row]
         sites = found.promised_sites[made, : demands.each.kind_ptr[c + 1] - demands.each.kind_ptr[c]]
-        now = shortage(cycle.board, stock, whole, cycle.low, cycle.high, demands, c, sites, facts[row])
+        now = shortage(cycle.board, stocks, cycle.low, cycle.high, demands, c, sites, facts[row])
         code[row] = now
         if not CORES <= now <= DEVICES and now != SHARES:
             code[row] = found.promised[made, CODE]

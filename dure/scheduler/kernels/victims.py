@@ -1,8 +1,12 @@
 """Who makes room for other work, at one site.
 
 Attempts that may be asked stand by site: first those of classes that yield, which make room for all work of a higher priority
-(GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. As many are taken as
-are needed, and then, dearest first, each one is let go without whom the rest still suffice, so no victim could be spared."""
+(GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. Whatever their
+classes, those of projects that borrow make room for work that stays within what its project has (RECLAIM, `kernels.reclaim`). As
+many are taken as are needed, and then, dearest first, each one is let go without whom the rest still suffice, so no victim could
+be spared.
+
+Who reclaims may find room and still too little quota. Then those are asked who use what is short anywhere, site by site."""
 
 from __future__ import annotations
 
@@ -12,14 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board, has_of_each, kept_off
+from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.reclaim import (
+    Asker,
+    Rights,
+    fits_quota,
+    fits_without,
+    give_back,
+    guarded,
+    may_reclaim,
+    shielded,
+    take_again,
+)
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 AWAY, BACK = constant(1), constant(-1)
-GENTLY, FORCE = constant(0), constant(1)
+GENTLY, FORCE, RECLAIM = constant(0), constant(1), constant(2)
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
@@ -29,6 +45,7 @@ class Candidates(NamedTuple):
     attempt: I32  # cheapest first
     lost: F64  # by attempt: work that would be lost
     priority: I64  # by attempt
+    gone: I64  # by attempt: when it is gone at the latest, if it is asked
     taken: Bool  # by attempt: it makes room for somebody already
     tenure_ptr: I64  # by attempt: its tenures stand one behind the other
     freed: I64  # shape (3, nodes), zero between calls: what the chosen ones leave
@@ -38,54 +55,118 @@ class Candidates(NamedTuple):
 @kernel
 def some_yield(candidates: Candidates) -> bool:
     """Whether anybody may be asked GENTLY."""
-    return bool((candidates.firm > candidates.ptr[:-1]).any())
+    some = False
+    for site in range(len(candidates.firm)):
+        some |= candidates.firm[site] > candidates.ptr[site]
+    return bool(some)
 
 
 @kernel
 def choose(
-    board: Board, candidates: Candidates, site: int, low: int, high: int, gang: Gang, priority: int, how: int, victims: I32
+    board: Board, candidates: Candidates, rights: Rights, site: int, low: int, high: int, gang: Gang, asker: Asker, how: int,
+    victims: I32,
 ) -> int:  # fmt: skip
-    """Victims at a site of lower priority, dearest first, whose leaving makes room for all workers in a run of cells; how many,
-    0: none suffice. how: GENTLY or by FORCE. See `kept_off`."""
-    total = fit_now(board, candidates, low, high, gang)
-    chosen = 0
-    for at in range(candidates.ptr[site], candidates.ptr[site + 1] if how == FORCE else candidates.firm[site]):
-        attempt = candidates.attempt[at]
-        if candidates.priority[attempt] >= priority or candidates.taken[attempt]:
-            continue
-        if not _touches(board, candidates, attempt, low, high):
-            continue
-        total += _free(board, candidates, attempt, low, high, gang, AWAY)
-        victims[chosen] = attempt
-        chosen += 1
-        if total >= gang.workers:
+    """Victims who may be asked, dearest first, whose leaving makes room for all workers in a run of cells at a site, and by
+    RECLAIM in the quota too; how many, 0: none suffice. how: GENTLY, by FORCE or RECLAIM. See `kept_off`."""
+    total, chosen = fit_now(board, candidates, low, high, gang), 0
+    short = how == RECLAIM and not fits_quota(rights, asker)  # of quota; where it is not, leaving makes none short
+    for at in range(candidates.ptr[site], candidates.firm[site] if how == GENTLY else candidates.ptr[site + 1]):
+        if total >= gang.workers and not (short and not fits_without(rights, asker, victims[:chosen], victims[:0])):
             break
-    if total >= gang.workers and chosen > 0:
-        chosen = _spare(board, candidates, low, high, gang, total, victims, chosen)
-    else:
-        for i in range(chosen):
-            _free(board, candidates, victims[i], low, high, gang, BACK)
-        return 0
+        attempt = wide(candidates.attempt[at])
+        yields = at < candidates.firm[site]
+        if _may_ask(candidates, rights, asker, how, attempt, yields) and _touches(board, candidates, attempt, low, high):
+            total += _move(board, candidates, rights, attempt, low, high, gang, AWAY)
+            victims[chosen] = attempt
+            chosen += 1
+    suffice = total >= gang.workers
+    if short and suffice:
+        chosen = _more(board, candidates, rights, low, high, gang, asker, victims, chosen)
+        total = fit_now(board, candidates, low, high, gang)
+        suffice = fits_without(rights, asker, victims[:chosen], victims[:0])
+    suffice = suffice and chosen > 0
+    if suffice:
+        chosen = _spare(board, candidates, rights, low, high, gang, asker, short, total, victims, chosen)
     for i in range(chosen):
-        _free(board, candidates, victims[i], low, high, gang, BACK)
+        _move(board, candidates, rights, wide(victims[i]), low, high, gang, BACK)
+    return chosen if suffice else 0
+
+
+@kernel
+def _may_ask(candidates: Candidates, rights: Rights, asker: Asker, how: int, attempt: int, yields: bool) -> bool:
+    if candidates.taken[attempt]:
+        return False
+    if how == RECLAIM:
+        return bool(may_reclaim(rights, asker, attempt))
+    if candidates.priority[attempt] >= asker.priority:
+        return False
+    return bool(yields or not guarded(rights) or not shielded(rights, asker, attempt))
+
+
+@kernel
+def _more(
+    board: Board, candidates: Candidates, rights: Rights, low: int, high: int, gang: Gang, asker: Asker, victims: I32, chosen: int
+) -> int:  # fmt: skip
+    """There is room, but no quota: ask those who have it, wherever they are in reach; how many are chosen then."""
+    for row in candidates.attempt:
+        attempt = wide(row)
+        if not _in_reach(board, candidates, attempt) or _among(victims[:chosen], attempt):
+            continue
+        if fits_without(rights, asker, victims[:chosen], victims[:0]):
+            break
+        if _may_ask(candidates, rights, asker, RECLAIM, attempt, False):
+            _move(board, candidates, rights, attempt, low, high, gang, AWAY)
+            victims[chosen] = attempt
+            chosen += 1
     return chosen
 
 
 @kernel
-def _spare(
-    board: Board, candidates: Candidates, low: int, high: int, gang: Gang, total: int, victims: I32, chosen: int
+def _among(attempts: I32, attempt: int) -> bool:
+    found = False
+    for other in attempts:
+        found |= other == attempt
+    return found
+
+
+@kernel
+def _in_reach(board: Board, candidates: Candidates, attempt: int) -> bool:
+    """Whether it sits on a node in use: its site is heard of."""
+    return bool(board.cells.node.cell[board.tenures.node[candidates.tenure_ptr[attempt]]] >= 0)
+
+
+@kernel
+def _move(
+    board: Board, candidates: Candidates, rights: Rights, attempt: int, low: int, high: int, gang: Gang, sign: int
 ) -> int:  # fmt: skip
-    """Turn the chosen ones round, dearest first, and let go whoever is not needed."""
+    """Let an attempt leave (AWAY) or come back (BACK), with its quota; how many more workers fit on usable nodes then."""
+    if guarded(rights):
+        if sign == AWAY:
+            give_back(rights, rights.stays, attempt)
+        else:
+            take_again(rights, rights.stays, attempt)
+    return _free(board, candidates, attempt, low, high, gang, sign)
+
+
+@kernel
+def _spare(
+    board: Board, candidates: Candidates, rights: Rights, low: int, high: int, gang: Gang, asker: Asker, short: bool,
+    total: int, victims: I32, chosen: int,
+) -> int:  # fmt: skip
+    """Turn the chosen ones round, dearest first, and let go whoever is not needed. short: of quota, without them."""
     kept = 0
     for i in range(chosen // 2):
         victims[i], victims[chosen - 1 - i] = victims[chosen - 1 - i], victims[i]
     for i in range(chosen):
-        attempt = victims[i]
-        change = _free(board, candidates, attempt, low, high, gang, BACK)
-        if total + change >= gang.workers:
+        attempt = wide(victims[i])
+        change = _move(board, candidates, rights, attempt, low, high, gang, BACK)
+        spared = total + change >= gang.workers
+        if spared and short:
+            spared = fits_without(rights, asker, victims[:kept], victims[i + 1 : chosen])
+        if spared:
             total += change
         else:
-            _free(board, candidates, attempt, low, high, gang, AWAY)
+            _move(board, candidates, rights, attempt, low, high, gang, AWAY)
             victims[kept] = attempt
             kept += 1
     return kept
@@ -174,3 +255,48 @@ def seat_behind(
     for victim in victims:
         _free(board, candidates, victim, low, high, gang, BACK)
     return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
+
+
+@kernel
+def site_of(board: Board, candidates: Candidates, attempt: int) -> int:
+    return wide(board.ground.nodes.site[board.tenures.node[candidates.tenure_ptr[attempt]]])
+
+
+@kernel
+def at_site(board: Board, candidates: Candidates, site: int, attempts: I32) -> I32:
+    """Those of them that are at a site: who reclaims quota may ask others elsewhere, who draw nothing here."""
+    found, count = np.empty(len(attempts), np.int32), 0
+    for attempt in attempts:
+        if site_of(board, candidates, wide(attempt)) == site:
+            found[count] = attempt
+            count += 1
+    return found[:count]
+
+
+@kernel
+def tenures_of(ptr: I64, attempts: I32) -> I32:
+    """Those of these attempts, which stand one behind the other."""
+    count = 0
+    for attempt in attempts:
+        count += ptr[attempt + 1] - ptr[attempt]
+    rows, count = np.empty(count, np.int32), 0
+    for attempt in attempts:
+        for tenure in range(ptr[attempt], ptr[attempt + 1]):
+            rows[count] = tenure
+            count += 1
+    return rows
+
+
+@kernel
+def gone_behind(candidates: Candidates, attempts: I32, limit: int) -> int:
+    """When work that begins once these, being asked, have left is gone at the latest."""
+    last = np.int64(0)
+    for attempt in attempts:
+        last = max(last, candidates.gone[attempt])
+    return min(int(last) + limit, FOREVER)
+
+
+@kernel
+def lasts(candidates: Candidates, site: int, limit: int) -> int:
+    """When a claim at a site is over at the latest, whoever makes room."""
+    return gone_behind(candidates, candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], limit)

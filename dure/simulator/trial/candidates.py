@@ -3,6 +3,7 @@ others' places finds none free, as `scheduler.tables.candidates_of` makes it of 
 
 from __future__ import annotations
 
+from dure.scheduler.attempts import OVERDUE_MS
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.state import NEVER
@@ -24,7 +25,7 @@ def know_candidates(track: Track, candidates: Candidates, ends: I64) -> None:
         if jobs.number[row] >= tally[FIRST] or jobs.started[row] + track.way.min_run_ms > tally[NOW]:
             continue
         if track.way.anyone or jobs.preemptible[row]:
-            _describe(track, candidates.lost, ends, row)
+            _describe(track, candidates.lost, candidates.gone, ends, row)
             track.candidates[found] = row
             found += 1
             tally[LOWEST] = min(tally[LOWEST], track.priorities[attempt_of(row)])
@@ -41,9 +42,10 @@ def sort_candidates(track: Track, candidates: Candidates) -> None:
 
 
 @kernel
-def _describe(track: Track, lost: F64, ends: I64, row: int) -> None:
+def _describe(track: Track, lost: F64, gone: I64, ends: I64, row: int) -> None:
     jobs, order, at, now = track.jobs, track.way.order, attempt_of(row), track.tally[NOW]
     ends[at] = lasts_until(track, row)
+    gone[at] = now + OVERDUE_MS  # nobody has a grace here
     lost[at] = jobs.worth[row] * max(now - saved_since(track, row), 0) / 1000
     priority = track.priority[row]
     if order == REMAINING:

@@ -147,6 +147,7 @@ def _cycle(s: Snapshot, asks: Asks, rules: Rules, own: Own) -> Cycle:
         turns=_turns(made.turns, count),
         candidates=made.candidates._replace(
             attempt=np.zeros(count, np.int32), lost=np.zeros(2 * count), priority=_read_only(own.priorities),
+            gone=np.zeros(2 * count, np.int64),
             taken=np.zeros(2 * count, np.bool_), tenure_ptr=ptr,
         ),
         power=made.power._replace(attempt=np.zeros(2 * count, np.int64)), ends=np.zeros(2 * count, np.int64),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import dure
 from dure.controller.lifecycle import decayed
 from dure.errors import require
-from dure.scheduler import plan
+from dure.scheduler import check, plan
 from dure.scheduler.plan import Plan
 from dure.simulator.report.facts import facts_of
 from dure.simulator.report.run import Run, Stretches, run_of
@@ -34,6 +34,7 @@ Bool = NDArray[np.bool_]
 
 EVERY_EVENT = 0
 NEVER = np.int64(1 << 62)
+CHECK_EVERY = 100  # plans: a check of each would take as long as all the rest
 AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhere
 SAY_EVERY, SAY_EVERY_FAST = 200, 2000  # steps: every few tenths of a second
 COMPILED, STEPPED = "compiled", "a plan for each step"  # in the notes of a run
@@ -92,6 +93,7 @@ class _Trial:
         count, none = len(trace), np.zeros(0, np.int64)
         self.live, self.waiting, self.arrived, self.now_ms = Live(), none, 0, 0
         self._quiet_ms = 0  # since when nothing has happened
+        self._plans = 0
         self.left_ms: I64 = trace.duration_ms.astype(np.int64)  # of run time
         self.start_ms, self.end_ms = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self.preemptions, self.lost_ms = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -212,6 +214,10 @@ class _Trial:
             waiting, priority = self._ordered(), self._priority()
             world = self.farm.snapshot(self.now_ms, self.live, self._saved(), waiting, priority, self._preempts, self._use())
             made = plan(world, reasons=False)
+            if self._plans % CHECK_EVERY == 0:
+                faults = check(world, made)
+                require(not faults, f"a plan of a trial failed its check: {'; '.join(faults[:5])}")
+            self._plans += 1
             harms = self._harms(made, waiting)
             self._preempt(made)
             self._start(made, waiting, harms)

@@ -12,6 +12,7 @@ import numpy as np
 from dure.model.reason import Reason
 from dure.scheduler import Change, NextEvent, Plan, Rater, Snapshot, Why, apply_change, check, plan, reason_of, suggest, why
 from dure.scheduler.planning import Planning
+from dure.scheduler.quotas import use_of
 from dure.scheduler.rows import picked
 from dure.scheduler.snapshot import LAUNCHING, Attempts, Pending, freeze, limits_ms
 
@@ -96,7 +97,9 @@ def later(s: Snapshot, p: Plan, at_ms: int, only: tuple[int, ...] = ()) -> Snaps
         if claim >= 0:
             ends[claim] = max(ends[claim], ends[i] + s.attempts.ends_ms[claim] - s.attempts.started_ms[claim])
     waiting = np.array(only or np.setdiff1d(np.arange(len(s.pending.ids)), p.start_pending))
-    after = replace(s, now_ms=at_ms, attempts=_live(s, p, np.flatnonzero(ends > at_ms), at_ms))
+    live = _live(s, p, np.flatnonzero(ends > at_ms), at_ms)
+    used = use_of(live, s.nodes, s.projects, len(s.shares.ids), len(s.accelerators))
+    after = replace(s, now_ms=at_ms, attempts=live, quotas=replace(s.quotas, used=used))
     low, high = s.pending.alt_ptr[:-1][waiting], s.pending.alt_ptr[1:][waiting]
     rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
     alternatives = picked(s.alternatives, rows)
@@ -155,6 +158,7 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
             [*(a.worker_mask[k] for r in seats for k in r), *(p.start_mask[k] for r in mine for k in r)], np.uint64
         ),
         share_milli=column(a.share_milli, w.share_milli[rows]),
+        grace_ms=column(a.grace_ms, [0] * len(new)),
     )
 
 

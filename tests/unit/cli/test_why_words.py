@@ -42,6 +42,20 @@ def test_somebody_elses_work_is_told_without_an_id(lang: str, kind: str) -> None
     assert {"en": "somebody else's work", "ko": "다른 이용자의 작업"}[lang] in told
 
 
+@pytest.mark.parametrize(("lang", "word"), [("en", "borrow"), ("ko", "빌려")])
+@pytest.mark.parametrize("victims", [1, 3])
+def test_who_makes_room_as_it_borrows_is_told_so(lang: str, word: str, victims: int) -> None:
+    told = next_sentence(speaker(lang), {**event("preemption", "at-1", "wl-1", victims), "basis": "quota"})
+    assert word in told and "wl-1" in told
+    assert ("2" in told.replace(people_text(AT_MS), "")) == (victims == 3)
+
+
+@pytest.mark.parametrize(("lang", "word"), [("en", "too late"), ("ko", "기한")])
+def test_the_last_moment_for_a_deadline_is_told(lang: str, word: str) -> None:
+    told = next_sentence(speaker(lang), event("deadline_passes", "wl-1"))
+    assert word in told and people_text(AT_MS) in told
+
+
 def test_what_happens_to_ones_own_is_told_by_its_id() -> None:
     assert "at-1" in next_sentence(speaker("en"), event("attempt_ends", "at-1", "wl-1"))
     assert "wl-1" in next_sentence(speaker("en"), event("promise_starts", "wl-1"))

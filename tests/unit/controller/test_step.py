@@ -10,11 +10,13 @@ import pytest
 
 from dure.backends.fake import Script
 from dure.controller import Controller, verify_audit, verify_store_books
+from dure.controller.answers import WhyAnswer
 from dure.controller.apply import Applied, Group, apply_groups, groups_of
 from dure.controller.commands import workloads
 from dure.controller.controller import ControllerSettings
 from dure.errors import InvariantViolated, StaleLeader
 from dure.model.funding import Transfer, TransferKind
+from dure.model.reason import ReasonKind
 from dure.model.workload import Attempt, AttemptState, Outcome, Workload, WorkloadState
 from dure.scheduler import Plan, Snapshot, plan
 from dure.simulator.crash import Teller
@@ -61,20 +63,61 @@ def in_order(world: World) -> bool:
 # -- plans that fail their check ------------------------------------------------------------------------------------------
 
 
-def test_a_plan_that_fails_its_check_is_not_applied(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
-    world, id = tell.world, tell.submit(spec("job"))
+def cursed(*names: str) -> Callable[[Snapshot], Plan]:
+    """A plan that gives these no devices, wherever they start."""
 
     def wrong(snapshot: Snapshot) -> Plan:
         right = plan(snapshot)
-        return replace(right, start_mask=right.start_mask * 0)
+        mask = right.start_mask.copy()
+        for start, row in enumerate(right.start_pending.tolist()):
+            if snapshot.pending.ids[row] in names:
+                mask[right.start_worker_ptr[start] : right.start_worker_ptr[start + 1]] = 0
+        return replace(right, start_mask=mask)
 
-    monkeypatch.setattr(stepping, "plan", wrong)
-    with pytest.raises(InvariantViolated, match=r"failed its check and was not applied: .* gets 0 devices on .* instead of 1"):
+    return wrong
+
+
+def test_who_breaks_a_plan_waits_and_the_others_do_not(
+    tell: Teller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = tell.world
+    first, bad, last = (tell.submit(spec(name)) for name in ("first", "bad", "last"))
+    monkeypatch.setattr(stepping, "plan", cursed(bad))
+    world.settle()
+    assert [world.workload(id).state for id in (first, bad, last)] == [
+        WorkloadState.RUNNING, WorkloadState.WAITING, WorkloadState.RUNNING
+    ]  # fmt: skip
+    assert (world.attempts(bad), world.controller.kept_back) == ([], (bad,))
+    (told,) = [line.getMessage() for line in caplog.records if line.levelname == "ERROR"]
+    assert "gets 0 devices on north/n1 instead of 1" in told and bad in told
+    # it is tried again when its time has come, and kept back again as long as it is at fault
+    world.advance(world.clock.ms + stepping.KEPT_BACK_MS)
+    assert (world.workload(bad).state, world.controller.kept_back) == (WorkloadState.WAITING, (bad,))
+    monkeypatch.undo()
+    world.advance(world.clock.ms + stepping.KEPT_BACK_MS)
+    assert (world.workload(bad).state, len(world.attempts(bad))) == (WorkloadState.RUNNING, 1)
+    assert world.controller.kept_back == ()
+
+
+def test_who_is_kept_back_pauses_and_is_told_so(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = tell.submit(spec("bad"))
+    monkeypatch.setattr(stepping, "plan", cursed(bad))
+    tell.world.settle()
+    answer = tell.world.controller.why(bad)
+    assert isinstance(answer, WhyAnswer)
+    assert answer.reason.kind == ReasonKind.WAITS_PAUSE
+    assert 0 < answer.reason.facts["until_ms"] - tell.world.clock.ms <= stepping.KEPT_BACK_MS
+
+
+def test_nothing_is_applied_where_no_plan_passes_its_check(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(snapshot: Snapshot) -> Plan:
+        raise IndexError("a kernel broke")
+
+    world, id = tell.world, tell.submit(spec("job"))
+    monkeypatch.setattr(stepping, "plan", broken)
+    with pytest.raises(InvariantViolated, match=r"failed its check and was not applied: IndexError\('a kernel broke'\)"):
         world.controller.step()
     assert (world.workload(id).state, world.attempts(id), holds(world)) == (WorkloadState.WAITING, [], 0)
-    monkeypatch.undo()
-    world.settle()
-    assert (world.workload(id).state, len(world.attempts(id)), holds(world)) == (WorkloadState.RUNNING, 1, 1)
 
 
 # -- lost races -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from dure.model.reason import ReasonKind
-from dure.scheduler import Plan, Snapshot, check, plan, reason_of, why
+from dure.scheduler import Basis, NextEvent, NextKind, Plan, Snapshot, check, plan, reason_of, why
+from dure.scheduler.snapshot import CLAIMED, STOPPING
 from tests.builders.world import World
 
 
@@ -79,13 +80,76 @@ def test_nobody_makes_room_for_what_would_come_too_late() -> None:
 def test_an_event_behind_the_latest_start_is_not_told_as_one_that_helps() -> None:
     world = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=1000).pending("job", cores=8, limit=50, deadline=1049)
     s, p = made(world)
-    assert why(s, p, 0).next_event is None
+    assert why(s, p, 0).next_event == passes("job", s.now_ms + 999_000)
     bound = replace(s, pending=replace(s.pending, deadline_ms=s.pending.deadline_ms + 2_000))
     told = why(bound, plan(bound), 0).next_event
     assert told is not None and told.at_ms == s.now_ms + 1_000_000
     world.pending("first", cores=8, limit=50, deadline=1060).pending("later", cores=8, limit=50, deadline=1040)
     s, p = made(world)
-    assert [why(s, p, row).next_event is None for row in range(3)] == [True, False, True]
+    passing = [(e := why(s, p, row).next_event) is not None and e.kind is NextKind.DEADLINE_PASSES for row in range(3)]
+    assert passing == [True, False, True]
+
+
+def passes(job: str, at_ms: int) -> NextEvent:
+    return NextEvent(NextKind.DEADLINE_PASSES, job, at_ms, Basis.DEADLINE)
+
+
+def test_of_what_is_too_late_already_or_can_start_nowhere_no_last_moment_is_told() -> None:
+    s, p = made(farm().pending("late", limit=100, deadline=99).pending("wide", cores=9, limit=100, deadline=500))
+    assert [why(s, p, row).next_event for row in range(2)] == [None, None]
+
+
+def test_a_quota_that_is_reached_until_too_late_says_when_that_is() -> None:
+    world = farm().quota("project:lab", "core", 2).attempt("x", [("pohang/n0", 0)], cores=2, ends=500)
+    s, p = made(world.pending("soon", cores=1, limit=50, deadline=549).pending("job", cores=1, limit=50, deadline=550))
+    assert why(s, p, 0).next_event == passes("soon", s.now_ms + 499_000)
+    told = why(s, p, 1).next_event
+    assert told is not None and (told.kind, told.subject) == (NextKind.ATTEMPT_ENDS, "x")
+
+
+# -- who makes room leaves within its grace ---------------------------------------------------------------------------------
+
+
+def long_run(grace: float, **more: object) -> World:
+    """Until an hour from now by its limit; when it is asked, after its grace and the second in which that is reported."""
+    return farm(**more).attempt("x", [("pohang/n0", 0)], cores=8, ends=3600, grace=grace)
+
+
+def urgent(world: World, deadline: float | None = None, limit: float = 50) -> World:
+    return world.pending("job", cores=8, limit=limit, deadline=deadline, priority="urgent")
+
+
+def test_others_make_room_for_what_is_in_time_once_their_grace_is_over() -> None:
+    assert starts(urgent(long_run(10), deadline=61)) == ["job"]
+    assert starts(urgent(long_run(10), deadline=60)) == []
+    assert starts(urgent(long_run(4000), deadline=3650)) == ["job"]  # by its limit it is gone before
+
+
+def test_what_is_promised_behind_a_claim_rests_on_the_grace_of_those_who_make_room() -> None:
+    world = urgent(long_run(10)).pending("next", cores=8, limit=30)
+    assert promised(world) == {"next": 61}
+    taken = farm().attempt("x", [("pohang/n0", 0)], cores=8, ends=10, grace=10, state=STOPPING, beneficiary="c")
+    taken.attempt("c", [("pohang/n0", 0)], cores=8, started=0, ends=50, state=CLAIMED, priority="urgent")
+    assert promised(taken.pending("next", cores=8, limit=30)) == {"next": 60}  # the next plan knows when it was told to stop
+
+
+def test_maintenance_keeps_no_claim_away_that_is_over_before_by_graces() -> None:
+    assert starts(urgent(World().site("pohang", 0).node("pohang/n0", "pohang", cores=8, closed=[(61, 90)])
+                         .attempt("x", [("pohang/n0", 0)], cores=8, ends=3600, grace=10))) == ["job"]  # fmt: skip
+    assert starts(urgent(World().site("pohang", 0).node("pohang/n0", "pohang", cores=8, closed=[(60, 90)])
+                         .attempt("x", [("pohang/n0", 0)], cores=8, ends=3600, grace=10))) == []  # fmt: skip
+
+
+def test_a_preemption_that_would_come_too_late_is_not_told() -> None:
+    def told(deadline: float) -> NextEvent | None:
+        world = farm().attempt("x", [("pohang/n0", 0)], cores=8, started=-20, ends=3600, grace=10)
+        s, p = made(urgent(world, deadline=deadline))
+        return why(s, p, 0).next_event
+
+    in_time = told(40 + 11 + 50)  # its guaranteed run ends in 40 s
+    assert in_time is not None and (in_time.kind, in_time.subject) == (NextKind.PREEMPTION, "x")
+    late = told(40 + 11 + 49)
+    assert late is not None and late.kind is NextKind.DEADLINE_PASSES
 
 
 def test_a_shorter_limit_may_be_the_smallest_change() -> None:

@@ -1,0 +1,161 @@
+"""Who may take room back by its quota, and from whom: kernels.
+
+Two projects meet in the tree of shares at the nearest row above both; what counts is the two rows below that, one on the way up
+from either. In one resource a row is *inside* if it uses no more than it has, and *over* if it uses more: what is beyond is
+borrowed from its relatives. Work may reclaim the place of other work if
+
+* with what it wants the row on its own side stays inside, in every resource that it wants and that has a quota there: so nothing
+  that was reclaimed is borrowed; and
+* in a resource that both want, every row on the other side is over, from its project up to the row below the meeting point.
+
+What is over is told by those who were there before the plan (`stays`), less those who have been told to stop: what leaves
+already is not asked for twice, and this only shrinks while a plan is made. What is inside is told by everything that holds a
+place and what the plan has started (`quota`), which only grows. So what was refused stays refused while a plan goes on, but for
+claims. Whether a quota has room for the claim is told by the latter, without those alone who make room for it: two who change
+places count both until the victim is gone, and nobody else gets before then what it leaves.
+
+**No way round.** Who was made to leave was over, so it cannot take its place back by quota. Nor by its class, from which quotas
+shield: attempts of projects that have one make room by their class for another project only as far as that project is over
+(`shielded`). Work of classes that yield stands apart: it makes room for everybody as ever, and reclaims nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.quota import ENDLESS, Quota, add, fits, remove
+
+
+class Rights(NamedTuple):
+    quota: Quota
+    stays: Quota  # `used` alone is another; without rows where nobody reclaims
+    leaf: I32  # by attempt: its project's share, -1: nobody knows
+    uses: I64  # shape (attempts, resources), as quotas count it; empty where nobody reclaims
+
+
+class Asker(NamedTuple):
+    """Who wants a place: on one alternative."""
+
+    priority: int
+    leaf: int
+    kind: int  # resource of the devices, -1: it wants none
+    devices: int  # thousandths in all
+    cores: int
+
+
+@kernel
+def guarded(rights: Rights) -> bool:
+    """Whether quotas guard places at all."""
+    return bool(rights.stays.used.shape[0] > 0)
+
+
+@kernel
+def wants(asker: Asker, resource: int, last: int) -> int:
+    """last: the resource of cores."""
+    if resource == last:
+        return asker.cores
+    return asker.devices if resource == asker.kind else 0
+
+
+@kernel
+def inside(quota: Quota, row: int, upto: int, resource: int, amount: int) -> bool:
+    """Whether, with so much more used at a row, the row `upto` on its way up would use no more than it has."""
+    while row != upto and quota.kept[row, resource] != ENDLESS:
+        amount = max(0, amount - max(0, quota.kept[row, resource] - quota.used[row, resource]))
+        row = quota.parent[row]
+    return bool(row != upto or quota.used[row, resource] + amount <= quota.subtree[row, resource])
+
+
+@kernel
+def over(quota: Quota, row: int, upto: int, resource: int) -> bool:
+    """Whether a row uses more than it has, and so does every row above it up to `upto`."""
+    while quota.used[row, resource] > quota.subtree[row, resource]:
+        if row == upto:
+            return True
+        row = quota.parent[row]
+    return False
+
+
+@kernel
+def sides(parent: I64, one: int, other: int) -> tuple[int, int]:
+    """The rows below the nearest one above both, on the way to either; -1 for one that has none, as it is that row itself."""
+    mine, theirs = -1, -1
+    while one != other:
+        if one > other:
+            mine, one = one, parent[one]
+        else:
+            theirs, other = other, parent[other]
+    return wide(mine), wide(theirs)
+
+
+@kernel
+def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
+    """Whether its quota gives it the place of an attempt."""
+    quota, stays, leaf = rights.quota, rights.stays, wide(rights.leaf[attempt])
+    if leaf < 0 or leaf == asker.leaf:
+        return False
+    mine, theirs = sides(quota.parent, asker.leaf, leaf)
+    last, found = quota.used.shape[1] - 1, False
+    for resource in range(last + 1):
+        amount = wants(asker, wide(resource), last)
+        if amount == 0 or quota.subtree[asker.leaf, resource] == ENDLESS:
+            continue
+        if not inside(quota, asker.leaf, mine, wide(resource), amount):
+            return False
+        found |= rights.uses[attempt, resource] > 0 and over(stays, leaf, theirs, wide(resource))
+    return bool(found)
+
+
+@kernel
+def shielded(rights: Rights, asker: Asker, attempt: int) -> bool:
+    """Whether quotas keep an attempt from making room by its class: it has one, and does not borrow what is wanted."""
+    quota, leaf = rights.quota, wide(rights.leaf[attempt])
+    if leaf < 0 or leaf == asker.leaf:
+        return False
+    theirs, limited = sides(quota.parent, asker.leaf, leaf)[1], False
+    last = quota.used.shape[1] - 1
+    for resource in range(last + 1):
+        if rights.uses[attempt, resource] > 0 and quota.subtree[leaf, resource] != ENDLESS:
+            limited = True
+            if wants(asker, wide(resource), last) > 0 and over(rights.stays, leaf, theirs, wide(resource)):
+                return False
+    return limited
+
+
+@kernel
+def fits_quota(rights: Rights, asker: Asker) -> bool:
+    """Whether what it wants is available to its project."""
+    last, kind = rights.quota.used.shape[1] - 1, asker.kind
+    within = kind < 0 or fits(rights.quota, asker.leaf, wide(kind), asker.devices)
+    return bool(within and fits(rights.quota, asker.leaf, wide(last), asker.cores))
+
+
+@kernel
+def fits_without(rights: Rights, asker: Asker, some: I32, others: I32) -> bool:
+    """The same, these attempts gone."""
+    for attempt in some:
+        give_back(rights, rights.quota, wide(attempt))
+    for attempt in others:
+        give_back(rights, rights.quota, wide(attempt))
+    found = fits_quota(rights, asker)
+    for attempt in some:
+        take_again(rights, rights.quota, wide(attempt))
+    for attempt in others:
+        take_again(rights, rights.quota, wide(attempt))
+    return bool(found)
+
+
+@kernel
+def give_back(rights: Rights, quota: Quota, attempt: int) -> None:
+    """Count an attempt no more. Of a project that is not known nothing is counted."""
+    if rights.leaf[attempt] >= 0:
+        for resource in range(rights.uses.shape[1]):
+            remove(quota, wide(rights.leaf[attempt]), wide(resource), rights.uses[attempt, resource])
+
+
+@kernel
+def take_again(rights: Rights, quota: Quota, attempt: int) -> None:
+    if rights.leaf[attempt] >= 0:
+        for resource in range(rights.uses.shape[1]):
+            add(quota, wide(rights.leaf[attempt]), wide(resource), rights.uses[attempt, resource])
