@@ -119,6 +119,13 @@ def test_too_late_is_by_the_shortest_limit() -> None:
     assert event is not None and event.subject == "on-a100"
 
 
+def test_the_last_moment_for_a_deadline_is_that_of_the_fastest_type() -> None:
+    world = farm(5000, 5000).pending("job", devices=1, accelerators=BOTH, limit=600, limits=(0, 300), deadline=1000)
+    s, found = made(world)
+    event = why(s, plan(s), 0).next_event
+    assert found == [] and event is not None and event.kind is NextKind.DEADLINE_PASSES and event.at_ms == s.now_ms + 700_000
+
+
 def test_maintenance_and_power_go_by_the_limit_of_the_type() -> None:
     asks = {"devices": 1, "accelerators": BOTH, "limit": 600, "limits": (0, 1200)}
     world = farm(h100=60)
@@ -176,7 +183,8 @@ def test_a_preemption_is_foretold_on_a_type_on_which_it_would_be_in_time() -> No
     assert event is not None and event.kind is NextKind.PREEMPTION and event.subject == "low"
     world.waiting[0]["deadline_ms"] = world.now_ms + 1_240_000
     s, _ = made(world)
-    assert why(s, plan(s), 0).next_event is None
+    event = why(s, plan(s), 0).next_event
+    assert event is not None and event.kind is NextKind.DEADLINE_PASSES
 
 
 def test_a_project_is_charged_by_the_limit_of_the_type_that_it_got() -> None:
