@@ -75,7 +75,7 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
     to it; the start of the promise that it waits behind; or the end of an attempt: the one on which its own promise rests, else
     the first to leave a site in question. Where none of these comes in time for its deadline: the last moment that does."""
     s = planning.s
-    latest_ms = int(s.pending.deadline_ms[row] - s.pending.limit_ms[row])
+    latest_ms = int(asked.cycle.queue.latest[0])
     found = _helps(planning, asked, plan, row, min(latest_ms, int(FOREVER_MS) - 1))
     if found is not None or s.pending.deadline_ms[row] >= FOREVER_MS or latest_ms < s.now_ms or asked.standing is not None:
         return found
