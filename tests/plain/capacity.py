@@ -35,7 +35,7 @@ class Promise:
     end_ms: int = field(compare=False)
     need: Need = field(compare=False)
     seats: Seats = field(compare=False)
-    alt: int = field(compare=False)
+    alt: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)

@@ -86,7 +86,7 @@ def _promises(
             assert seat_then(board, low[site], high[site], Gang(1 << 30, *need), at, at + limit, node, many) == 0 or not any(need)
     if found:
         at, _, seats_then, node, many = min(found, key=lambda f: (f[0], f[1]))
-        ground.promise(Promise(at, len(ground.promises), row, at + limit, need, seats_then))
+        ground.promise(Promise(at, len(ground.promises), row, at + limit, need, seats_then, 0))
         promise(board, row, Gang(workers, *need), at, at + limit, node, many)
 
 

@@ -54,7 +54,7 @@ def test_it_starts_as_the_largest_gang_would_that_could(world: World) -> None:
     """By brute force, of one that nobody is before and nobody makes room for: on the first alternative on which a gang of the
     fewest would start, as the largest of the gangs up to its size that would start there; else it waits as one of the fewest."""
     s = world.snapshot()
-    s = freeze(replace(s, pending=replace(s.pending, preempts=np.zeros(1, np.bool_)),
+    s = freeze(replace(s, policy=replace(s.policy, reclaims=False), pending=replace(s.pending, preempts=np.zeros(1, np.bool_)),
                        attempts=replace(s.attempts, yields=np.zeros(len(s.attempts.ids), np.bool_))))  # fmt: skip
     made = plan(s)
     least, most = int(fewest(s.pending)[0]), int(s.pending.workers[0])

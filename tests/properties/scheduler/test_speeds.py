@@ -66,7 +66,7 @@ def told(p: Plan) -> list[object]:
 def test_it_starts_on_the_first_that_takes_it_and_is_promised_the_one_that_ends_first(world: World) -> None:
     """By brute force, of one that nobody is before and nobody makes room for: what each alternative by itself would give it."""
     s = world.snapshot()
-    s = freeze(replace(s, pending=replace(s.pending, preempts=np.zeros(1, np.bool_)),
+    s = freeze(replace(s, policy=replace(s.policy, reclaims=False), pending=replace(s.pending, preempts=np.zeros(1, np.bool_)),
                        attempts=replace(s.attempts, yields=np.zeros(len(s.attempts.ids), np.bool_))))  # fmt: skip
     made, ends = plan(s), limits_ms(s)
     each = [(alt, plan(on(s, alt))) for alt in range(len(s.alternatives.accelerator))]

@@ -96,6 +96,16 @@ def test_a_deadline_is_kept_by_the_limit_of_the_type(deadline: int, gets: list[t
     assert made(farm(h100=60).pending("job", deadline=deadline, **asks))[1] == gets  # type: ignore[arg-type]
 
 
+def test_an_elastic_gang_does_not_start_where_it_would_be_late() -> None:
+    world = World().site("s", 3, cores=8, devices=1, accelerator="a100").node("h", "s", cores=8, devices=1, accelerator="h100")
+    world.pending("job", workers=4, workers_min=1, devices=1, accelerators=("a100", "h100"), limit=600, limits=(0, 1200))
+    assert made(world)[1] == [("a100", 0)]
+    world.waiting[0] |= {"deadline_ms": world.now_ms + 1_000_000, "accelerators": ("none", "h100"), "limits_ms": [0, 1_200_000]}
+    assert made(world)[1] == []
+    world.waiting[0]["limits_ms"] = [0, 900_000]
+    assert made(world)[1] == [("h100", 0)]
+
+
 def test_too_late_is_by_the_shortest_limit() -> None:
     asks = {"devices": 1, "accelerators": BOTH, "limit": 600}
     s, found = made(farm(60, 60).pending("job", deadline=299, limits=(0, 300), **asks))  # type: ignore[arg-type]
@@ -107,6 +117,13 @@ def test_too_late_is_by_the_shortest_limit() -> None:
     assert found == [("a100", 60)]
     event = why(s, plan(s), 0).next_event
     assert event is not None and event.subject == "on-a100"
+
+
+def test_the_last_moment_for_a_deadline_is_that_of_the_fastest_type() -> None:
+    world = farm(5000, 5000).pending("job", devices=1, accelerators=BOTH, limit=600, limits=(0, 300), deadline=1000)
+    s, found = made(world)
+    event = why(s, plan(s), 0).next_event
+    assert found == [] and event is not None and event.kind is NextKind.DEADLINE_PASSES and event.at_ms == s.now_ms + 700_000
 
 
 def test_maintenance_and_power_go_by_the_limit_of_the_type() -> None:
