@@ -17,7 +17,7 @@ QUOTAS = [
 
 def reclaimed(plane: ApiPlane) -> tuple[str, str, str]:
     """Bob's workload borrows, and makes room for one of alpha: the victim, its attempt, and for whom."""
-    put(plane, rules(plane, quotas=QUOTAS))
+    put(plane, rules(plane, quotas=QUOTAS, reclaims=True))
     job = {**JOB, "resources": WHOLE, "limit": "1h", "grace": "7s"}
     victim, attempt, _ = plane.run_one(who="bob", project="beta", job={**job, "priority": "high"})
     own = plane.submit(job={**job, "priority": "low"})["ids"][0]

@@ -45,7 +45,7 @@ PRIORITY = {c.name: c for c in Policy().classes}
 class World:
     now_ms: int = NOW_MS
     draining: bool = False
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=lambda: Policy(reclaims=True))
     domestic: frozenset[str] = frozenset({"npu"})
     core_rate: dict[str, float] = field(default_factory=dict)  # of types; 16 unless named
     sites: dict[str, dict[str, Any]] = field(default_factory=dict)

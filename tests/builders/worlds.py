@@ -51,7 +51,13 @@ def worlds(
     alternatives behind the first are often others, and some of what is waited for is grace. None is drawn unless asked for, so
     that a world without them is the same as it always was."""
     world = World(
-        policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 4)), backfill_depth=draw(st.integers(1, 12)))
+        policy=replace(
+            Policy(),
+            reclaims=True,
+            classes=FIRM,
+            reservations_max=draw(st.integers(0, 4)),
+            backfill_depth=draw(st.integers(1, 12)),
+        )
     )
     world.draining = _rarely(draw, 40)
     sites = [f"s{i}" for i in range(draw(st.integers(1, 3)))]
@@ -144,7 +150,7 @@ def _shared(draw: st.DrawFn, world: World) -> None:
 def promising(draw: st.DrawFn) -> World:
     """A node or three whose devices are divided, and many who wait for one thing or another while others leave one by one: so
     shares and whole devices are promised side by side, also of devices that nobody has."""
-    world = World(policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(2, 8)))).site("s0")
+    world = World(policy=replace(Policy(), reclaims=True, classes=FIRM, reservations_max=draw(st.integers(2, 8)))).site("s0")
     for n in range(draw(st.integers(1, 3))):
         devices = draw(st.integers(1, 4))
         world.node(f"n{n}", "s0", cores=8, devices=devices, accelerator="a100", shares=not _rarely(draw, 8))
@@ -164,7 +170,7 @@ def promising(draw: st.DrawFn) -> World:
 @st.composite
 def lent(draw: st.DrawFn, waiting_max: int = 8) -> World:
     """A site or two, nearly full, of projects that have quotas or whose organisations do, and mostly use more or less."""
-    world = World(policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.integers(0, 2))))
+    world = World(policy=replace(Policy(), reclaims=True, classes=FIRM, reservations_max=draw(st.integers(0, 2))))
     world.organisation("north").organisation("south", parent=draw(st.sampled_from(("", "", "north"))))
     for project in PROJECTS:
         world.project(project, organisation=draw(st.sampled_from(("", "north", "south"))))

@@ -11,7 +11,7 @@ depends_on = None
 # table, column, type, and what rows have in it that are there already: what the record's field has by itself
 COLUMNS: tuple[tuple[str, str, sa.Text | sa.Boolean, object], ...] = (
     ("attempt", "reclaimed_by", sa.Text(), ""),
-    ("policy", "reclaims", sa.Boolean(), sa.true()),
+    ("policy", "reclaims", sa.Boolean(), sa.false()),
 )
 
 
