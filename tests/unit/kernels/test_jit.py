@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CALLED = """
+import numpy as np
 from dure.scheduler.kernels.jit import kernel
 
 @kernel
@@ -21,13 +22,30 @@ def least(numbers):
 @kernel
 def both(numbers, more):
     return least(numbers) + least(more)
+
+@kernel
+def copied(numbers, into):
+    into[:] = numbers
+    return into
+
+@kernel
+def overlapping(numbers):
+    for number in numbers:
+        numbers[1:] = numbers[:-1]
+        numbers[0] += number
+
+@kernel
+def moved(numbers):
+    more = numbers * 2
+    overlapping(more)
+    return copied(more, np.zeros_like(more))
 """
 CALLER = """
 import json
 from pathlib import Path
 import numpy as np
 from dure.scheduler.kernels.jit import kernel
-from called import both, least
+from called import both, least, moved
 
 @kernel
 def thrice(numbers):
@@ -43,6 +61,7 @@ some = np.array([5, 7, 3, 9])
 print(json.dumps({
     "compiled": int(thrice(some)), "kept": sum(thrice.whole.stats.cache_hits.values()), "refused": refused(some[:0]),
     "on_disk": sorted(path.name.split("-")[0] for path in Path("__pycache__").glob("*.nbi")),
+    "moved": [moved(some).tolist(), moved.__wrapped__(some).tolist(), some.tolist()],
     "plain": int(thrice.__wrapped__(some)), "alone": int(least(some)),
 }))
 """
@@ -62,6 +81,7 @@ def test_a_kernel_is_a_part_of_what_calls_it_and_whole_for_python(tmp_path: Path
     first = run(tmp_path)
     assert (first["plain"], first["compiled"], first["alone"], first["refused"]) == (14, 14, 4, "there is none")
     assert (first["kept"], first["on_disk"]) == (0, ["caller.thrice"]), "and nothing of what only kernels have called"
+    assert first["moved"] == [[50, 40, 30, 20]] * 2 + [[5, 7, 3, 9]], "arrays that are made, moved and given back are right"
     again = run(tmp_path)
     assert again == {**first, "kept": 1, "on_disk": again["on_disk"]}
 

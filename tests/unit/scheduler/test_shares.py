@@ -9,6 +9,7 @@ import numpy as np
 from dure.model.policy import Policy
 from dure.model.reason import ReasonKind
 from dure.scheduler import Plan, Snapshot, check, plan, reason_of, why
+from dure.scheduler.kernels.short import PLACES
 from dure.scheduler.snapshot import STOPPING
 from tests.builders.world import World
 
@@ -282,3 +283,15 @@ def test_what_is_left_elsewhere_is_not_told_to_work_that_may_not_run_there() -> 
         .site("jeju", nodes=1, devices=1, accelerator="h100", shares=True)
     )
     assert waits(world.pending("a", share=500, sites=("pohang",)), "a")[1]["free_share_milli"] == 300
+
+
+def test_many_sizes_of_shares_are_told_apart() -> None:
+    """More than there are places for; each is told what it would be if it were alone."""
+    sizes = range(200, 200 + 3 * PLACES, 2)
+    crowd = farm(devices=1).attempt("there", [("pohang/n0", 1)], share=900)
+    for size in sizes:
+        crowd.pending(f"p{size}", share=size)
+    told = [waits(crowd, f"p{size}") for size in sizes]
+    for size, own in zip(sizes, told, strict=True):
+        alone = farm(devices=1).attempt("there", [("pohang/n0", 1)], share=900).pending("alone", share=size)
+        assert waits(alone, "alone") == own and own[0] is ReasonKind.WAITS_SHARE
