@@ -228,7 +228,7 @@ class Later:
         return next(((found[0][3], how) for found, how in ranked if found), ([], GENTLY))
 
     def _within(self, alt: int) -> bool:
-        return not limits(self._rights.quota) or bool(fits_quota(self._rights, self._asker(alt)))
+        return not limits(self._rights.quota) or bool(fits_quota(self._rights.quota, self._asker(alt)))
 
     def _asker(self, alt: int) -> Asker:
         return Asker(*map(int, asker_of(self._asked.cycle, 0, int(self._asked.kinds[alt]))))

@@ -26,12 +26,16 @@ from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.quota import ENDLESS, Quota, add, fits, remove
 
+UNKNOWN, DEVICES, CORES = -1, 1, 2  # of `Rights.found`
+
 
 class Rights(NamedTuple):
     quota: Quota
     stays: Quota  # `used` alone is another; without rows where nobody reclaims
     leaf: I32  # by attempt: its project's share, -1: nobody knows
     uses: I64  # shape (attempts, resources), as quotas count it; empty where nobody reclaims
+    without: Quota  # scratch: `used` of `quota` without who is chosen to leave
+    found: I64  # scratch, by share: in what its borrowing may be taken back, or UNKNOWN
 
 
 class Asker(NamedTuple):
@@ -91,20 +95,38 @@ def sides(parent: I64, one: int, other: int) -> tuple[int, int]:
 
 @kernel
 def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
-    """Whether its quota gives it the place of an attempt."""
-    quota, stays, leaf = rights.quota, rights.stays, wide(rights.leaf[attempt])
+    """Whether its quota gives it the place of an attempt. What it may take back from a project is looked up, see `look_anew`."""
+    leaf, last = wide(rights.leaf[attempt]), wide(rights.uses.shape[1] - 1)
     if leaf < 0 or leaf == asker.leaf:
         return False
-    mine, theirs = sides(quota.parent, asker.leaf, leaf)
-    last, found = quota.used.shape[1] - 1, False
+    if rights.found[leaf] == UNKNOWN:
+        rights.found[leaf] = _reclaimable(rights, asker, leaf, last)
+    found = rights.found[leaf]
+    devices = (found & DEVICES) != 0 and rights.uses[attempt, asker.kind] > 0
+    return bool(devices or ((found & CORES) != 0 and rights.uses[attempt, last] > 0))
+
+
+@kernel
+def look_anew(rights: Rights) -> None:
+    """Somebody else asks, or somebody has been chosen: what was found of projects may hold no more."""
+    for leaf in range(len(rights.found)):
+        rights.found[leaf] = UNKNOWN
+
+
+@kernel
+def _reclaimable(rights: Rights, asker: Asker, leaf: int, last: int) -> int:
+    """In what an asker may take back what a project borrows: DEVICES of its type, CORES, both or nothing."""
+    mine, theirs = sides(rights.quota.parent, asker.leaf, leaf)
+    found = 0
     for resource in range(last + 1):
         amount = wants(asker, wide(resource), last)
-        if amount == 0 or quota.subtree[asker.leaf, resource] == ENDLESS:
+        if amount == 0 or rights.quota.subtree[asker.leaf, resource] == ENDLESS:
             continue
-        if not inside(quota, asker.leaf, mine, wide(resource), amount):
-            return False
-        found |= rights.uses[attempt, resource] > 0 and over(stays, leaf, theirs, wide(resource))
-    return bool(found)
+        if not inside(rights.quota, asker.leaf, mine, wide(resource), amount):
+            return 0
+        if over(rights.stays, leaf, theirs, wide(resource)):
+            found |= CORES if resource == last else DEVICES
+    return found
 
 
 @kernel
@@ -141,26 +163,20 @@ def shielded(rights: Rights, asker: Asker, attempt: int) -> bool:
 
 
 @kernel
-def fits_quota(rights: Rights, asker: Asker) -> bool:
+def fits_quota(quota: Quota, asker: Asker) -> bool:
     """Whether what it wants is available to its project."""
-    last, kind = rights.quota.used.shape[1] - 1, asker.kind
-    within = kind < 0 or fits(rights.quota, asker.leaf, wide(kind), asker.devices)
-    return bool(within and fits(rights.quota, asker.leaf, wide(last), asker.cores))
+    last, kind = quota.used.shape[1] - 1, asker.kind
+    within = kind < 0 or fits(quota, asker.leaf, wide(kind), asker.devices)
+    return bool(within and fits(quota, asker.leaf, wide(last), asker.cores))
 
 
 @kernel
-def fits_without(rights: Rights, asker: Asker, some: I32, others: I32) -> bool:
-    """The same, these attempts gone."""
-    for attempt in some:
-        give_back(rights, rights.quota, wide(attempt))
-    for attempt in others:
-        give_back(rights, rights.quota, wide(attempt))
-    found = fits_quota(rights, asker)
-    for attempt in some:
-        take_again(rights, rights.quota, wide(attempt))
-    for attempt in others:
-        take_again(rights, rights.quota, wide(attempt))
-    return bool(found)
+def with_all(rights: Rights) -> None:
+    """Nobody is chosen to leave yet."""
+    used = rights.quota.used
+    for row in range(used.shape[0]):
+        for resource in range(used.shape[1]):
+            rights.without.used[row, resource] = used[row, resource]
 
 
 @kernel

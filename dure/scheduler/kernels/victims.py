@@ -23,12 +23,13 @@ from dure.scheduler.kernels.reclaim import (
     Asker,
     Rights,
     fits_quota,
-    fits_without,
     give_back,
     guarded,
+    look_anew,
     may_reclaim,
     shielded,
     take_again,
+    with_all,
 )
 from dure.scheduler.kernels.seat import emptiness, place, workers_of
 
@@ -69,26 +70,32 @@ def choose(
     """Victims who may be asked, dearest first, whose leaving makes room for all workers in a run of cells at a site, and by
     RECLAIM in the quota too; how many, 0: none suffice. how: GENTLY, by FORCE or RECLAIM. See `kept_off`."""
     total, chosen = fit_now(board, candidates, low, high, gang), 0
-    short = how == RECLAIM and not fits_quota(rights, asker)  # of quota; where it is not, leaving makes none short
+    short = how == RECLAIM and not fits_quota(rights.quota, asker)  # of quota; where it is not, leaving makes none short
+    if short:
+        with_all(rights)
+    if how == RECLAIM:
+        look_anew(rights)
     for at in range(candidates.ptr[site], candidates.firm[site] if how == GENTLY else candidates.ptr[site + 1]):
-        if total >= gang.workers and not (short and not fits_without(rights, asker, victims[:chosen], victims[:0])):
+        if total >= gang.workers and not (short and not fits_quota(rights.without, asker)):
             break
         attempt = wide(candidates.attempt[at])
         yields = at < candidates.firm[site]
         if _may_ask(candidates, rights, asker, how, attempt, yields) and _touches(board, candidates, attempt, low, high):
-            total += _move(board, candidates, rights, attempt, low, high, gang, AWAY)
+            total += _move(board, candidates, rights, attempt, low, high, gang, short, AWAY)
             victims[chosen] = attempt
             chosen += 1
+            if how == RECLAIM:
+                look_anew(rights)
     suffice = total >= gang.workers
     if short and suffice:
         chosen = _more(board, candidates, rights, low, high, gang, asker, victims, chosen)
         total = fit_now(board, candidates, low, high, gang)
-        suffice = fits_without(rights, asker, victims[:chosen], victims[:0])
+        suffice = fits_quota(rights.without, asker)
     suffice = suffice and chosen > 0
     if suffice:
         chosen = _spare(board, candidates, rights, low, high, gang, asker, short, total, victims, chosen)
     for i in range(chosen):
-        _move(board, candidates, rights, wide(victims[i]), low, high, gang, BACK)
+        _move(board, candidates, rights, wide(victims[i]), low, high, gang, short, BACK)
     return chosen if suffice else 0
 
 
@@ -108,25 +115,18 @@ def _more(
     board: Board, candidates: Candidates, rights: Rights, low: int, high: int, gang: Gang, asker: Asker, victims: I32, chosen: int
 ) -> int:  # fmt: skip
     """There is room, but no quota: ask those who have it, wherever they are in reach; how many are chosen then."""
+    enough = fits_quota(rights.without, asker)
     for row in candidates.attempt:
         attempt = wide(row)
-        if not _in_reach(board, candidates, attempt) or _among(victims[:chosen], attempt):
-            continue
-        if fits_without(rights, asker, victims[:chosen], victims[:0]):
+        if enough:
             break
-        if _may_ask(candidates, rights, asker, RECLAIM, attempt, False):
-            _move(board, candidates, rights, attempt, low, high, gang, AWAY)
+        if _may_ask(candidates, rights, asker, RECLAIM, attempt, False) and _in_reach(board, candidates, attempt):
+            _move(board, candidates, rights, attempt, low, high, gang, True, AWAY)
             victims[chosen] = attempt
             chosen += 1
+            enough = fits_quota(rights.without, asker)
+            look_anew(rights)
     return chosen
-
-
-@kernel
-def _among(attempts: I32, attempt: int) -> bool:
-    found = False
-    for other in attempts:
-        found |= other == attempt
-    return found
 
 
 @kernel
@@ -137,9 +137,15 @@ def _in_reach(board: Board, candidates: Candidates, attempt: int) -> bool:
 
 @kernel
 def _move(
-    board: Board, candidates: Candidates, rights: Rights, attempt: int, low: int, high: int, gang: Gang, sign: int
+    board: Board, candidates: Candidates, rights: Rights, attempt: int, low: int, high: int, gang: Gang, short: bool, sign: int
 ) -> int:  # fmt: skip
-    """Let an attempt leave (AWAY) or come back (BACK), with its quota; how many more workers fit on usable nodes then."""
+    """Let an attempt leave (AWAY) or come back (BACK), with its quota; how many more workers fit on usable nodes then. short: of
+    quota, so that what is used without them is kept as well."""
+    candidates.taken[attempt] = sign == AWAY  # nobody is asked twice
+    if short and sign == AWAY:
+        give_back(rights, rights.without, attempt)
+    elif short:
+        take_again(rights, rights.without, attempt)
     if guarded(rights):
         if sign == AWAY:
             give_back(rights, rights.stays, attempt)
@@ -159,14 +165,11 @@ def _spare(
         victims[i], victims[chosen - 1 - i] = victims[chosen - 1 - i], victims[i]
     for i in range(chosen):
         attempt = wide(victims[i])
-        change = _move(board, candidates, rights, attempt, low, high, gang, BACK)
-        spared = total + change >= gang.workers
-        if spared and short:
-            spared = fits_without(rights, asker, victims[:kept], victims[i + 1 : chosen])
-        if spared:
+        change = _move(board, candidates, rights, attempt, low, high, gang, short, BACK)
+        if total + change >= gang.workers and not (short and not fits_quota(rights.without, asker)):
             total += change
         else:
-            _move(board, candidates, rights, attempt, low, high, gang, AWAY)
+            _move(board, candidates, rights, attempt, low, high, gang, short, AWAY)
             victims[kept] = attempt
             kept += 1
     return kept

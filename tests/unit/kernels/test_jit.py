@@ -35,9 +35,18 @@ def overlapping(numbers):
         numbers[0] += number
 
 @kernel
+def first_and_sum(numbers):
+    return numbers[0], np.cumsum(numbers)[-1]
+
+@kernel
+def marked(numbers, pair):
+    numbers[0], numbers[1] = pair[1], pair[0]
+
+@kernel
 def moved(numbers):
     more = numbers * 2
     overlapping(more)
+    marked(more, first_and_sum(more))
     return copied(more, np.zeros_like(more))
 """
 CALLER = """
@@ -81,7 +90,7 @@ def test_a_kernel_is_a_part_of_what_calls_it_and_whole_for_python(tmp_path: Path
     first = run(tmp_path)
     assert (first["plain"], first["compiled"], first["alone"], first["refused"]) == (14, 14, 4, "there is none")
     assert (first["kept"], first["on_disk"]) == (0, ["caller.thrice"]), "and nothing of what only kernels have called"
-    assert first["moved"] == [[50, 40, 30, 20]] * 2 + [[5, 7, 3, 9]], "arrays that are made, moved and given back are right"
+    assert first["moved"] == [[140, 50, 30, 20]] * 2 + [[5, 7, 3, 9]], "arrays that are made, moved and given back are right"
     again = run(tmp_path)
     assert again == {**first, "kept": 1, "on_disk": again["on_disk"]}
 
