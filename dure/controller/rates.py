@@ -22,14 +22,16 @@ def occupy_ms(spec: WorkloadSpec) -> int:
 
 def limit_on(policy: Policy, spec: WorkloadSpec, accelerator: str) -> int:
     """Wall time on a type. The limit is for the first that a job names; on another it is as long as the same work takes there, by
-    the job's own speeds, else by those of the policy. Where neither has measured both, the same."""
+    the job's own speeds, but no longer than the policy lets anybody ask for, else by those of the policy. Where neither has
+    measured both, the same."""
     named, speeds = spec.demand.accelerators, spec.demand.speeds
     if len(named) < 2 or accelerator == named[0]:
         return spec.limit_ms
     own = next((s.milli for s in speeds if s.accelerator == accelerator), 1000)
     many, one = (1000, own) if speeds else exchange(policy.speeds, named[0], accelerator)
     least_ms = policy.min_run_ms if policy.class_of(spec.priority).preempts else LIMIT_MS_MIN
-    return exchanged_ms(spec.limit_ms, many, one, least_ms)
+    limit_ms = exchanged_ms(spec.limit_ms, many, one, least_ms)
+    return min(limit_ms, max(spec.limit_ms, policy.limit_ms_max)) if speeds else limit_ms
 
 
 def occupied_ms(policy: Policy, spec: WorkloadSpec, accelerator: str) -> int:

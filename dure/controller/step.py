@@ -24,6 +24,7 @@ from dure.scheduler import Plan, Snapshot, check, paused, plan, salvage
 log = logging.getLogger(__name__)
 
 KEPT_BACK_MS = 600_000  # what broke a plan is tried again then: the world may be another
+BEHIND_MS = 60_000  # likewise, for who may not have done anything
 SITES_EVERY_MS = 2_000  # how often the sites' heartbeats are read
 SWEEP_EVERY_MS = 60_000  # how often what is rarely due is looked for
 BUNDLES_EVERY_MS = 3_600_000  # how often code archives that nothing names are looked for
@@ -102,8 +103,9 @@ def _decided(memory: Memory, snapshot: Snapshot) -> tuple[Snapshot, Plan]:
     """A plan that passes its check, and what it was made of. Who broke one waits a while; the others do not wait for that."""
     memory.kept_back = {id: until for id, until in memory.kept_back.items() if until > snapshot.now_ms}
     if memory.kept_back:
-        rows = [row for row, id in enumerate(snapshot.pending.ids) if id in memory.kept_back]
-        snapshot = paused(snapshot, np.array(rows, np.int64), max(memory.kept_back.values()))
+        until = {row: memory.kept_back[id] for row, id in enumerate(snapshot.pending.ids) if id in memory.kept_back}
+        for moment in sorted(set(until.values())):
+            snapshot = paused(snapshot, np.array([row for row, at in until.items() if at == moment], np.int64), moment)
     fault = _broken = None
     try:
         decided = plan(snapshot)
@@ -114,12 +116,15 @@ def _decided(memory: Memory, snapshot: Snapshot) -> tuple[Snapshot, Plan]:
     except Exception as broken:  # of a kernel, or of the check: it is said, and what it came of is found
         fault, _broken = repr(broken), broken
     until_ms = snapshot.now_ms + KEPT_BACK_MS
-    found = salvage(snapshot, until_ms, plan)
+    found = salvage(snapshot, until_ms, snapshot.now_ms + BEHIND_MS, plan)
     if found is None:
         raise InvariantViolated(f"a plan failed its check and was not applied: {fault}") from _broken
-    ids = [snapshot.pending.ids[row] for row in found.kept_back]
-    memory.kept_back |= dict.fromkeys(ids, until_ms)
-    log.error("a plan failed its check: %s. It is made without %d that wait, for ten minutes: %s", fault, len(ids), ids[:20])
+    ids, behind = ([snapshot.pending.ids[row] for row in rows] for rows in (found.kept_back, found.behind))
+    memory.kept_back |= dict.fromkeys(ids, until_ms) | dict.fromkeys(behind, snapshot.now_ms + BEHIND_MS)
+    log.error(
+        "a plan failed its check: %s. It is made without %d that wait, for ten minutes: %s; and for one without %d behind them",
+        fault, len(ids), ids[:20], len(behind),
+    )  # fmt: skip
     return found.snapshot, found.plan
 
 

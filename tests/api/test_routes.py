@@ -361,3 +361,15 @@ def test_no_log_is_read_that_was_never_written(plane: ApiPlane) -> None:
     assert 'event: end\ndata: {"attempt":"","offset":0}' in stream.text
     problem(plane.call("operator", "GET", f"/workloads/{workload}/logs"), 403, "not_allowed")
     problem(plane.call("alice", "GET", f"/workloads/{workload}/logs", params={"attempt": "at_1"}), 404, "not_found")
+
+
+def test_who_is_kept_back_from_a_broken_plan_is_named_to_those_who_may_know(
+    plane: ApiPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = plane.submit()["ids"][0]
+    assert plane.get("admin", "/farm")["controller"]["kept_back"] == []
+    monkeypatch.setattr(type(plane.controller), "kept_back", property(lambda _: (id,)))
+    told = {who: plane.get(who, "/farm")["controller"] for who in ("admin", "alice", "bob")}
+    assert {who: (row["kept_back"], row["kept_back_count"]) for who, row in told.items()} == {
+        "admin": ([id], 1), "alice": ([id], 1), "bob": (["…"], 1)
+    }  # fmt: skip

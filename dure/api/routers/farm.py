@@ -7,13 +7,14 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from dure.access import Action
+from dure.access import Action, visible_projects
 from dure.api import resources
 from dure.api.call import CallDep
 from dure.api.documents import Plain, plain
 from dure.api.route import DureRoute, requires
 from dure.api.routers.workloads import count_by
 from dure.api.shapes import FarmShape
+from dure.api.veil import Veil
 from dure.controller.commands.sites import drain_farm
 from dure.controller.rules import plane_of
 from dure.model.codec import to_plain
@@ -36,10 +37,15 @@ async def get_farm(call: CallDep) -> Response:
     contradiction = to_plain(controller.contradiction)  # where the stored chain is not what was signed; None: nowhere
     told = {
         "leads": controller.leads, "epoch": controller.epoch, "faults": controller.faults, "contradiction": contradiction,
-        "kept_back": list(controller.kept_back[:KEPT_BACK_SHOWN]), "kept_back_count": len(controller.kept_back),
     }  # fmt: skip
-    now_ms = call.api.clock.now_ms()
-    return await call.show(lambda reader: farm_document(reader, now_ms, told))
+    now_ms, kept_back = call.api.clock.now_ms(), controller.kept_back
+    visible = visible_projects(call.identity, Action.WORKLOAD_READ)
+
+    def document(reader: Reader) -> Plain | Reason:
+        ids = [Veil(reader, visible).id(Workload, id) for id in kept_back[:KEPT_BACK_SHOWN]]
+        return farm_document(reader, now_ms, {**told, "kept_back": ids, "kept_back_count": len(kept_back)})
+
+    return await call.show(document)
 
 
 def farm_document(reader: Reader, now_ms: int, controller: dict[str, Any]) -> Plain | Reason:

@@ -314,6 +314,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
     c = queue.klass[row]
     gang = gang_of(demands, c)
+    alone = False
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
         if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
@@ -321,7 +322,8 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
         if how == RECLAIM and not stays_within(cycle.rights, asker_of(cycle, row, kind)):
             continue
         for currency in rules.order:
-            site, low, victims = _cheapest(cycle, row, alt, currency, how)
+            site, low, victims, own = _cheapest(cycle, row, alt, currency, how)
+            alone = alone or own
             if site < 0:
                 continue
             if found.used[ASKING] != 0:
@@ -343,7 +345,8 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                     forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
             return int(alt)
     if how != GENTLY and guarded(cycle.rights):  # for work of another project it may do
-        memory.vain[how, queue.pair[row]] = queue.priority[row]
+        if not alone:
+            memory.vain[how, queue.pair[row]] = queue.priority[row]
         return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
@@ -351,9 +354,9 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
 
 
 @kernel
-def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tuple[int, int, int]:
+def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tuple[int, int, int, bool]:
     """The site with the cheapest victims, which are left in `victims`, from which cell on they make room, and how many they are;
-    -1: there are none anywhere."""
+    -1: there are none anywhere. And whether that may be for its own money, limit or deadline: others like it may find some."""
     board, lows, highs = cycle.board, cycle.low, cycle.high
     queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
     purse, power, candidates = cycle.purse, cycle.power, cycle.candidates
@@ -361,12 +364,13 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     c = queue.klass[row]
     gang, asker = gang_of(demands, c), asker_of(cycle, row, wide(demands.kind[alt]))
     apart = how != GENTLY and guarded(cycle.rights)
-    best, start, count, least = -1, wide(0), 0, 0.0
+    best, start, count, least, alone = -1, wide(0), 0, 0.0, len(board.closed) > 0
     kept = np.empty(len(displaced), np.int32)
     own = queue.alt_ptr[row] + alt - demands.each.kind_ptr[c]
     hold, limit = queue.hold[own, currency], limit_on(queue, row, own)
     for site in range(lows.shape[0]):
         payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
+        alone = alone or (hold >= 0 and not payable)
         if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
@@ -390,10 +394,11 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
             if best < 0 or lost < least or (lost == least and chosen < count):
                 best, start, count, least = site, part, chosen, lost
                 _copy(displaced, kept, chosen)
+        alone = alone or some
         if not some and not apart and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[how, alt, site] = queue.priority[row]
     _copy(kept, displaced, count)
-    return best, start, count
+    return best, start, count, alone
 
 
 @kernel

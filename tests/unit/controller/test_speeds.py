@@ -200,3 +200,13 @@ def test_other_types_take_their_speeds_along() -> None:
 def test_speeds_of_a_policy_are_checked(speeds: tuple[Speed, ...], told: str) -> None:
     found = policy_fault(replace(POLICY, speeds=speeds))
     assert ("" if found is None else f"{found.facts['field']} {found.facts['problem']}") == told
+
+
+def test_own_speeds_lead_no_further_than_anybody_may_ask() -> None:
+    """Else who says that a type is a thousandth as fast has a limit of years there."""
+    slow = (Speed(accelerator="a100", milli=1),)
+    assert limit_on(POLICY, spec(slow), "a100") == POLICY.limit_ms_max
+    longest = spec(slow, limit_ms=POLICY.limit_ms_max)
+    assert limit_on(POLICY, longest, "a100") == limit_on(POLICY, longest, "h100") == POLICY.limit_ms_max
+    measured = replace(POLICY, speeds=(Speed(accelerator="h100", milli=1000), *slow))  # the operator's own word
+    assert limit_on(measured, spec(()), "a100") == 1000 * 30 * MINUTE_MS

@@ -250,3 +250,19 @@ def test_check_finds_background_work_that_reclaims() -> None:
     s, p = made(wants(lent(), priority="low"))
     yields = replace(s, policy=replace(s.policy, classes=tuple(replace(c, yields=True) for c in s.policy.classes)))
     assert check(yields, p) == ("job reclaims quota, though it is of a class that yields",)
+
+
+def test_what_fails_for_ones_own_money_or_time_fails_for_nobody_else_of_the_project() -> None:
+    """Who asks for the same may be shorter, and so cheaper or in time."""
+    dear = lent().award("bee", 1000)
+    assert asked(wants(wants(dear, "first", hold=5000), "second", hold=500)) == {"second": ["a1"]}
+    late = wants(wants(lent(), "first", limit=3600, deadline=3605), "second", limit=60, deadline=3605)
+    assert asked(late) == {"second": ["a1"]}
+
+
+def test_nor_does_it_where_a_class_preempts() -> None:
+    world = runs(farm(nodes=1, ant=8, bee=8), "v", 0, priority="low", started=-900).award("ant", 1000)
+    for id, hold in (("first", 5000), ("second", 500)):
+        wants(world, id, project="ant", priority="urgent", hold=hold)
+    s, p = made(world)
+    assert [s.pending.ids[row] for row in p.start_pending.tolist()] == ["second"]
