@@ -339,7 +339,7 @@ TEXTS: dict[str, str] = {
         "The stored events contradict the last signed head at number {seq} ({fault}). Nothing is sealed or started; see "
         "dure audit verify.",
     "farm.kept_back":
-        "A plan broke its own rules, which is a fault of Dure: see the plane's log. {count} kept back for ten minutes: {ids}",
+        "A plan broke its own rules, which is a fault of Dure: see the plane's log. Jobs kept back for a while, {count}: {ids}",
     "farm.now_draining": "The farm starts nothing more. What runs runs on.",
     "farm.now_open": "The farm starts work again.",
     "farm.must_stop": "The farm runs on this data folder (process {pid}); stop it first: dure down",

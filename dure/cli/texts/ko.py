@@ -339,7 +339,7 @@ TEXTS: dict[str, str] = {
         "저장된 사건이 {seq}번에서 마지막으로 서명된 체인 머리와 어긋납니다({fault}). 봉인하거나 시작하지 않습니다. dure audit "
         "verify로 확인하십시오.",
     "farm.kept_back":
-        "계획이 스스로의 규칙을 어겼습니다. Dure의 결함이니 플레인 로그를 보십시오. 10분간 보류한 작업 {count}개: {ids}",
+        "계획이 스스로의 규칙을 어겼습니다. Dure의 결함이니 팜의 로그를 보십시오. 잠시 빼놓은 작업 {count}개: {ids}",
     "farm.now_draining": "팜이 더 이상 새로 시작하지 않습니다. 실행 중인 것은 계속됩니다.",
     "farm.now_open": "팜이 다시 작업을 시작합니다.",
     "farm.must_stop": "이 데이터 폴더에서 팜이 운영 중입니다(프로세스 {pid}). 먼저 멈추십시오: dure down",
