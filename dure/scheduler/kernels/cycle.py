@@ -58,6 +58,7 @@ from dure.scheduler.kernels.victims import (
     RECLAIM,
     at_site,
     choose,
+    copy_first,
     gone_behind,
     lasts,
     seat_behind,
@@ -393,20 +394,12 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
                 lost += candidates.lost[displaced[i]]
             if best < 0 or lost < least or (lost == least and chosen < count):
                 best, start, count, least = site, part, chosen, lost
-                _copy(displaced, kept, chosen)
+                copy_first(displaced, kept, chosen)
         alone = alone or some
         if not some and not apart and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
             memory.spared[how, alt, site] = queue.priority[row]
-    _copy(kept, displaced, count)
+    copy_first(kept, displaced, count)
     return best, start, count, alone
-
-
-@kernel
-def _copy(rows: I32, to: I32, count: int) -> None:
-    """The first so many. Assigned as slices they would be compared, and the message for slices that differ takes seconds to
-    compile."""
-    for i in range(count):
-        to[i] = rows[i]
 
 
 @kernel

@@ -100,6 +100,14 @@ def choose(
 
 
 @kernel
+def copy_first(rows: I32, to: I32, count: int) -> None:
+    """The first so many. Assigned as slices they would be compared, and the message for slices that differ takes seconds to
+    compile."""
+    for i in range(count):
+        to[i] = rows[i]
+
+
+@kernel
 def _may_ask(candidates: Candidates, rights: Rights, asker: Asker, how: int, attempt: int, yields: bool) -> bool:
     if candidates.taken[attempt]:
         return False
