@@ -14,7 +14,7 @@ from dure.scheduler.kernels.barred import barred, devices_milli, known_beyond, l
 from dure.scheduler.kernels.board import LASTS, PROMISES, leave_by, shortest_alike
 from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest, promise, seat_then
-from dure.scheduler.kernels.ground import I32, WHOLE
+from dure.scheduler.kernels.ground import WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
