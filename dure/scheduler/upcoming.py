@@ -14,7 +14,7 @@ from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preem
 from dure.scheduler.kernels.barred import limits
 from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
 from dure.scheduler.kernels.cycle import asker_of
-from dure.scheduler.kernels.reclaim import Asker, Rights, fits_quota, give_back
+from dure.scheduler.kernels.reclaim import Asker, Rights, fits_quota, give_back, guarded
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
 from dure.scheduler.kernels.standing import gang_of
@@ -91,6 +91,8 @@ def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms
     if own[0] == WAIT_CODE[ReasonKind.QUOTA_REACHED]:  # what ends of its own project is its own again
         endings = _endings(s, np.ones(len(s.nodes.ids), np.bool_), s.attempts.project == s.pending.project[row])
         own_end = next((e for e in endings if e.at_ms <= in_time_ms), None)
+        if not guarded(planning.cycle.rights):  # who makes room by class leaves no quota
+            return own_end
         return by_force(planning, asked, row, in_time_ms + 1 if own_end is None else own_end.at_ms) or own_end
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     before_ms = int(plan.reserve_ms[promised[0]]) if promised else in_time_ms + 1
