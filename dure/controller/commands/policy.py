@@ -47,6 +47,11 @@ def _free_fault(policy: Policy, free: bool) -> Reason | None:
     return bad("free", "contradiction", needs="prices: []") if free and not policy.free else None
 
 
+def _outside(field: str, value: int, least: int, most: int) -> Reason:
+    """A number that is beyond one of its bounds, and which."""
+    return bad(field, "too_small", limit=least) if value < least else bad(field, "too_large", limit=most)
+
+
 def policy_fault(policy: Policy) -> Reason | None:
     """The first thing that contradicts itself, or None."""
     names = [c.name for c in policy.classes]
@@ -56,8 +61,7 @@ def policy_fault(policy: Policy) -> Reason | None:
         return bad("classes", "contradiction", needs="normal")
     for klass in policy.classes:
         if not 1 <= klass.price_permille <= PRICE_PERMILLE_MAX:
-            problem, limit = ("too_small", 1) if klass.price_permille < 1 else ("too_large", PRICE_PERMILLE_MAX)
-            return bad("classes.price_permille", problem, limit=limit)
+            return _outside("classes.price_permille", klass.price_permille, 1, PRICE_PERMILLE_MAX)
     if policy.limit_ms_default > policy.limit_ms_max:
         return bad("limit_ms_default", "too_large", limit=policy.limit_ms_max)
     keys = [(p.resource, p.currency) for p in policy.prices]
@@ -67,18 +71,13 @@ def policy_fault(policy: Policy) -> Reason | None:
         if price.currency not in CURRENCIES:
             return bad("prices.currency", "unknown_value", allowed=", ".join(CURRENCIES))
         if not 0 <= price.nano <= PRICE_NANO_MAX:
-            return (
-                bad("prices.nano", "too_small", limit=0)
-                if price.nano < 0
-                else bad("prices.nano", "too_large", limit=PRICE_NANO_MAX)
-            )
+            return _outside("prices.nano", price.nano, 0, PRICE_NANO_MAX)
     tastes = [p.taste for p in policy.preferences]
     if len(set(tastes)) != len(tastes):
         return bad("preferences.taste", "duplicate")
     for preference in policy.preferences:
         if not 0 <= preference.weight <= WEIGHT_MAX:
-            problem, limit = ("too_small", 0) if preference.weight < 0 else ("too_large", WEIGHT_MAX)
-            return bad("preferences.weight", problem, limit=limit)
+            return _outside("preferences.weight", preference.weight, 0, WEIGHT_MAX)
         if preference.most < NO_LIMIT:
             return bad("preferences.most", "too_small", limit=NO_LIMIT)
     types = [s.accelerator for s in policy.speeds]
@@ -86,8 +85,7 @@ def policy_fault(policy: Policy) -> Reason | None:
         return bad("speeds.accelerator", "duplicate")
     for speed in policy.speeds:
         if not 1 <= speed.milli <= SPEED_MILLI_MAX:
-            problem, limit = ("too_small", 1) if speed.milli < 1 else ("too_large", SPEED_MILLI_MAX)
-            return bad("speeds.milli", problem, limit=limit)
+            return _outside("speeds.milli", speed.milli, 1, SPEED_MILLI_MAX)
     for name, least in _LEAST.items():
         if getattr(policy, name) < least:
             return bad(name, "too_small", limit=least)
