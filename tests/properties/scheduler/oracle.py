@@ -10,7 +10,22 @@ from typing import Any
 import numpy as np
 
 from dure.model.reason import Reason
-from dure.scheduler import Change, NextEvent, Plan, Rater, Snapshot, Why, apply_change, check, plan, reason_of, suggest, why
+from dure.scheduler import (
+    Change,
+    NextEvent,
+    NoChange,
+    Plan,
+    Rater,
+    Snapshot,
+    Why,
+    apply_change,
+    check,
+    plan,
+    reason_of,
+    suggest,
+    why,
+)
+from dure.scheduler.change import only as by_itself
 from dure.scheduler.planning import Planning
 from dure.scheduler.quotas import use_of
 from dure.scheduler.rows import picked
@@ -188,6 +203,20 @@ def answered(s: Snapshot) -> Iterator[tuple[int, Why, Reason | None, Plan]]:
         assert answer == why(s, p, row, plans_max=0, residual=left)
         assert reason is None or answer.reasons[0] == reason
         yield row, answer, reason, p
+
+
+def may_start(s: Snapshot) -> bool:
+    """Whether the first that waits takes part at all."""
+    return bool(not s.draining and s.pending.eligible_ms[0] <= s.now_ms and s.pending.dependency[0] == 0)
+
+
+def nothing_smaller_starts(s: Snapshot, rater: Callable[[Snapshot, int], Rater]) -> None:
+    """Of each that waits, if it were alone: by brute force, no smaller change than is suggested starts it."""
+    for row in range(len(s.pending.ids)):
+        alone, rate = by_itself(s, row), rater(s, row)
+        found = suggest(alone, 0, rate, plans_max=1000)
+        if found.no_change not in (NoChange.STARTS_ALREADY, NoChange.NOT_YET):
+            assert not any(starts(alone, 0, c, rate) for c in smaller(alone, 0, found.change))
 
 
 def preempted_then(s: Snapshot, p: Plan, id: str, event: NextEvent) -> Snapshot:

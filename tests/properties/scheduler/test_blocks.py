@@ -16,7 +16,7 @@ from dure.scheduler.change import Change
 from dure.scheduler.planning import Planning
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
-from tests.properties.scheduler.oracle import answered, changed
+from tests.properties.scheduler.oracle import answered, changed, may_start
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -52,10 +52,6 @@ def test_a_gang_starts_when_one_block_has_room_and_only_then(world: World) -> No
         assert most < s.pending.workers[0] <= max(takes(anywhere(s), now=True).values())
     if may_start(s) and not fits and max(takes(anywhere(s), now=True).values(), default=0) >= s.pending.workers[0]:
         assert told is not None and told.kind in (ReasonKind.WAITS_BLOCK, ReasonKind.BLOCK_TOO_SMALL, ReasonKind.NODES_OUT)
-
-
-def may_start(s: Snapshot) -> bool:
-    return bool(not s.draining and s.pending.eligible_ms[0] <= s.now_ms and s.pending.dependency[0] == 0)
 
 
 def anywhere(s: Snapshot) -> Snapshot:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dure.scheduler import NoChange, Plan, Rater, Snapshot, check, freeze, plan, suggest
+from dure.scheduler import Plan, Rater, Snapshot, check, freeze, plan
 from dure.scheduler.change import only
 from dure.scheduler.snapshot import fewest
 from tests.builders.plans import both
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
-from tests.properties.scheduler.oracle import answered, changed, priced, smaller, starts
+from tests.properties.scheduler.oracle import answered, changed, nothing_smaller_starts, priced, starts
 from tests.properties.scheduler.test_changes import rater
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
@@ -103,12 +103,7 @@ def test_the_smallest_change_starts_it(world: World) -> None:
 @given(worlds(waiting_max=3, elastic=True))
 @examples(6, most=200)
 def test_no_smaller_change_starts_it(world: World) -> None:
-    s = priced(world.snapshot(), rater)
-    for row in range(len(s.pending.ids)):
-        alone, rate = only(s, row), rater(s, row)
-        found = suggest(alone, 0, rate, plans_max=1000)
-        if found.no_change not in (NoChange.STARTS_ALREADY, NoChange.NOT_YET):
-            assert not any(starts(alone, 0, c, rate) for c in smaller(alone, 0, found.change))
+    nothing_smaller_starts(priced(world.snapshot(), rater), rater)
 
 
 @given(worlds(waiting_max=4, money=False, elastic=True))

@@ -19,7 +19,7 @@ from dure.scheduler.rows import without_attempts
 from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import PRIORITY, World
 from tests.builders.worlds import examples, lent, worlds
-from tests.properties.scheduler.oracle import answered, changed, preempted_then
+from tests.properties.scheduler.oracle import answered, changed, may_start, preempted_then
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 NAMES = {c.value: name for name, c in PRIORITY.items()}
@@ -180,7 +180,7 @@ def test_a_place_that_it_will_reclaim_is_told_and_comes_then_and_not_before(worl
     world.waiting = world.waiting[:1]
     s = world.snapshot()
     p = plan(s)
-    if p.wait_code[0] < 0 or s.draining or s.pending.eligible_ms[0] > s.now_ms or s.pending.dependency[0]:
+    if p.wait_code[0] < 0 or not may_start(s):
         return
     event = why(s, p, 0, plans_max=0).next_event
     if event is None or event.basis is not Basis.QUOTA:

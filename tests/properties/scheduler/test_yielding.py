@@ -13,7 +13,7 @@ from dure.scheduler.snapshot import RUNNING
 from tests.builders.plans import both
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
-from tests.properties.scheduler.oracle import answered, changed, preempted_then
+from tests.properties.scheduler.oracle import answered, changed, may_start, preempted_then
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 
@@ -87,7 +87,7 @@ def test_room_that_is_told_of_comes_and_not_before(world: World) -> None:
     world.waiting = world.waiting[:1]
     s = world.snapshot()
     p = plan(s)
-    if p.wait_code[0] < 0 or s.draining or s.pending.eligible_ms[0] > s.now_ms or s.pending.dependency[0]:
+    if p.wait_code[0] < 0 or not may_start(s):
         return
     event, id = why(s, p, 0, plans_max=0).next_event, s.pending.ids[0]
     if event is None or event.kind is not NextKind.PREEMPTION:
