@@ -236,14 +236,8 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     """Nothing at all where quotas guard nothing."""
     if not _guards(s):
         none = np.zeros((0, s.quotas.nominal.shape[1]), np.int64)
-        return Rights(
-            quota,
-            make_quota(quota.parent[:0], none, none, none, none),
-            np.zeros(0, np.int32),
-            none.copy(),
-            quota,
-            np.zeros(0, np.int64),
-        )
+        nobody = make_quota(quota.parent[:0], none, none, none, none)
+        return Rights(quota, nobody, np.zeros(0, np.int32), none.copy(), quota)
     a, q = s.attempts, s.quotas
     leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
     known = a.project >= 0
@@ -251,7 +245,7 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     stays, leaves = q.used.copy(), known & (a.state == STOPPING)
     np.subtract.at(stays, leaf[leaves], uses[leaves])
     there = make_quota(s.shares.parent.astype(np.int64), q.nominal, q.borrow_max, q.lend_max, stays)
-    return Rights(quota, there, leaf, uses, quota._replace(used=quota.used.copy()), np.zeros(len(quota.used), np.int64))
+    return Rights(quota, there, leaf, uses, quota._replace(used=quota.used.copy()))
 
 
 def candidates_of(s: Snapshot, at_ms: int, devices: int) -> Candidates:

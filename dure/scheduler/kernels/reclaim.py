@@ -26,8 +26,6 @@ from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.quota import ENDLESS, Quota, add, fits, remove
 
-UNKNOWN, DEVICES, CORES = -1, 1, 2  # of `Rights.found`
-
 
 class Rights(NamedTuple):
     quota: Quota
@@ -35,7 +33,6 @@ class Rights(NamedTuple):
     leaf: I32  # by attempt: its project's share, -1: nobody knows
     uses: I64  # shape (attempts, resources), as quotas count it; empty where nobody reclaims
     without: Quota  # scratch: `used` of `quota` without who is chosen to leave
-    found: I64  # scratch, by share: in what its borrowing may be taken back, or UNKNOWN
 
 
 class Asker(NamedTuple):
@@ -95,38 +92,20 @@ def sides(parent: I64, one: int, other: int) -> tuple[int, int]:
 
 @kernel
 def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
-    """Whether its quota gives it the place of an attempt. What it may take back from a project is looked up, see `look_anew`."""
-    leaf, last = wide(rights.leaf[attempt]), wide(rights.uses.shape[1] - 1)
+    """Whether its quota gives it the place of an attempt."""
+    quota, stays, leaf = rights.quota, rights.stays, wide(rights.leaf[attempt])
     if leaf < 0 or leaf == asker.leaf:
         return False
-    if rights.found[leaf] == UNKNOWN:
-        rights.found[leaf] = _reclaimable(rights, asker, leaf, last)
-    found = rights.found[leaf]
-    devices = (found & DEVICES) != 0 and rights.uses[attempt, asker.kind] > 0
-    return bool(devices or ((found & CORES) != 0 and rights.uses[attempt, last] > 0))
-
-
-@kernel
-def look_anew(rights: Rights) -> None:
-    """Somebody else asks, or somebody has been chosen: what was found of projects may hold no more."""
-    for leaf in range(len(rights.found)):
-        rights.found[leaf] = UNKNOWN
-
-
-@kernel
-def _reclaimable(rights: Rights, asker: Asker, leaf: int, last: int) -> int:
-    """In what an asker may take back what a project borrows: DEVICES of its type, CORES, both or nothing."""
-    mine, theirs = sides(rights.quota.parent, asker.leaf, leaf)
-    found = 0
+    mine, theirs = sides(quota.parent, asker.leaf, leaf)
+    last, found = quota.used.shape[1] - 1, False
     for resource in range(last + 1):
         amount = wants(asker, wide(resource), last)
-        if amount == 0 or rights.quota.subtree[asker.leaf, resource] == ENDLESS:
+        if amount == 0 or quota.subtree[asker.leaf, resource] == ENDLESS:
             continue
-        if not inside(rights.quota, asker.leaf, mine, wide(resource), amount):
-            return 0
-        if over(rights.stays, leaf, theirs, wide(resource)):
-            found |= CORES if resource == last else DEVICES
-    return found
+        if not inside(quota, asker.leaf, mine, wide(resource), amount):
+            return False
+        found |= rights.uses[attempt, resource] > 0 and over(stays, leaf, theirs, wide(resource))
+    return bool(found)
 
 
 @kernel

@@ -25,7 +25,6 @@ from dure.scheduler.kernels.reclaim import (
     fits_quota,
     give_back,
     guarded,
-    look_anew,
     may_reclaim,
     shielded,
     take_again,
@@ -73,8 +72,6 @@ def choose(
     short = how == RECLAIM and not fits_quota(rights.quota, asker)  # of quota; where it is not, leaving makes none short
     if short:
         with_all(rights)
-    if how == RECLAIM:
-        look_anew(rights)
     for at in range(candidates.ptr[site], candidates.firm[site] if how == GENTLY else candidates.ptr[site + 1]):
         if total >= gang.workers and not (short and not fits_quota(rights.without, asker)):
             break
@@ -84,8 +81,6 @@ def choose(
             total += _move(board, candidates, rights, attempt, low, high, gang, short, AWAY)
             victims[chosen] = attempt
             chosen += 1
-            if how == RECLAIM:
-                look_anew(rights)
     suffice = total >= gang.workers
     if short and suffice:
         chosen = _more(board, candidates, rights, low, high, gang, asker, victims, chosen)
@@ -133,7 +128,6 @@ def _more(
             victims[chosen] = attempt
             chosen += 1
             enough = fits_quota(rights.without, asker)
-            look_anew(rights)
     return chosen
 
 
