@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import CLAIMED, Snapshot
 
@@ -58,7 +60,7 @@ def power_faults(s: Snapshot, p: Plan, ends: Sequence[int], leave: Sequence[int]
     touched = sorted({*p.start_site.tolist(), *p.reserve_site.tolist()})
     capped = [site for site in touched if s.sites.power_ptr[site] < s.sites.power_ptr[site + 1]]
     if capped:
-        draw = _Draw(s)
+        draw = _Draw(s, capped)
         draw.live(ends, leave, _victims(p))
         draw.starts(p, leave)
         draw.promises(p)
@@ -124,29 +126,30 @@ def _meter(mw: int, pue_permille: int) -> int:
 
 
 class _Draw:
-    """Who draws how much, where and until when."""
+    """Who draws how much, where and until when: at these sites, of the others only what the plan adds."""
 
-    def __init__(self, s: Snapshot) -> None:
-        self._s = s
-        self._device_mw, self._core_mw, self._site = s.nodes.device_mw.tolist(), s.nodes.core_mw.tolist(), s.nodes.site.tolist()
+    def __init__(self, s: Snapshot, sites: Sequence[int]) -> None:
+        self._s, self._sites = s, sites
         self.here: dict[int, Here] = defaultdict(Here)
-        for site, mw in zip(self._site, s.nodes.idle_mw.tolist(), strict=True):
-            self.here[site].idle += mw
+        for site in sites:
+            self.here[site].idle = int(s.nodes.idle_mw[s.nodes.site == site].sum())
 
     def _worker(self, node: int, devices_milli: int, cores_milli: int) -> int:
-        return int(-(-self._device_mw[node] * devices_milli // 1000) + -(-self._core_mw[node] * cores_milli // 1000))
+        nodes = self._s.nodes
+        return -(-int(nodes.device_mw[node]) * devices_milli // 1000) + -(-int(nodes.core_mw[node]) * cores_milli // 1000)
 
     def live(self, ends: Sequence[int], leave: Sequence[int], victims: dict[int, int]) -> None:
         """Attempts. victims: those that the plan asks to make room → the start for which."""
-        a = self._s.attempts
-        ptr, nodes, masks = a.worker_ptr.tolist(), a.worker_node.tolist(), a.worker_mask.tolist()
-        rows = zip(a.state.tolist(), a.beneficiary.tolist(), a.cores_milli.tolist(), a.share_milli.tolist(), strict=True)
-        for i, (state, claim, cores, share) in enumerate(rows):
-            seats = range(ptr[i], ptr[i + 1])
-            if not seats:  # on nodes that the plane does not know
-                continue
-            here = self.here[self._site[nodes[seats[0]]]]
-            mw = sum(self._worker(nodes[k], share or 1000 * masks[k].bit_count(), cores) for k in seats)
+        a, ptr = self._s.attempts, self._s.attempts.worker_ptr
+        seated = np.flatnonzero(ptr[1:] > ptr[:-1])  # the others are on nodes that the plane does not know
+        site = self._s.nodes.site[a.worker_node[ptr[seated]]]
+        at = np.isin(site, self._sites)
+        for i, there in zip(seated[at].tolist(), site[at].tolist(), strict=True):
+            here, state, claim, cores, share = (
+                self.here[there], a.state[i], int(a.beneficiary[i]), int(a.cores_milli[i]), int(a.share_milli[i])
+            )  # fmt: skip
+            seats = zip(_run(ptr, a.worker_node, i), _run(ptr, a.worker_mask, i), strict=True)
+            mw = sum(self._worker(node, share or 1000 * mask.bit_count(), cores) for node, mask in seats)
             stay = (ends[i], mw)
             if state == CLAIMED:
                 here.claims[i].append(stay)
