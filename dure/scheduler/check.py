@@ -228,8 +228,10 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
 
 
 def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
-    left, project = s.awards.available.tolist(), s.pending.project
-    open_now = [a for a, expires in enumerate(s.awards.expires_ms.tolist()) if expires > s.now_ms]
+    project, starting = s.pending.project, np.zeros(len(s.projects.ids), np.bool_)
+    starting[project[p.start_pending]] = True  # nobody else's money is asked for
+    open_now = np.flatnonzero((s.awards.expires_ms > s.now_ms) & starting[s.awards.project]).tolist()
+    left = {a: int(s.awards.available[a]) for a in open_now}
     by_purse: dict[tuple[int, int], list[int]] = defaultdict(list)
     for a in sorted(open_now, key=lambda a: (int(s.awards.expires_ms[a]), a)):
         by_purse[int(s.awards.project[a]), int(s.awards.currency[a])].append(a)

@@ -6,6 +6,7 @@ promises of the plan make it draw more than it may, everybody staying until the 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,12 @@ class Here:
     victims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start, being asked
     unasked: list[Stay] = field(default_factory=list)  # the same, without the plan
     promises: list[tuple[int, int, int]] = field(default_factory=list)  # (from_ms, until_ms, mw)
+
+    @property
+    def until_ms(self) -> int:
+        """From when on the plan makes nobody draw more: all that it starts and promises is gone."""
+        starts = (until for stays in self.starts.values() for until, _ in stays)
+        return max((*starts, *(end for _, end, _ in self.promises)), default=0)
 
     def before(self, at_ms: int) -> int:
         """What is drawn at a moment without the plan."""
@@ -106,15 +113,15 @@ def _windows(s: Snapshot, node: int) -> Iterator[tuple[int, int]]:
 
 def _overdrawn(s: Snapshot, site: int, here: Here) -> Iterator[str]:
     from_ms, mw = (_run(s.sites.power_ptr, column, site) for column in (s.sites.power_from_ms, s.sites.power_mw))
-    steps = list(zip(from_ms, mw, strict=True))
-    begins = {begin for begin, _, _ in here.promises} | {at for at in from_ms if at > s.now_ms}
+    begins, until_ms = {begin for begin, _, _ in here.promises}, here.until_ms
+    steps = {at for at in from_ms if s.now_ms < at < until_ms}
     pue = int(s.sites.pue_permille[site])
-    for at_ms in sorted({s.now_ms, *begins}):
-        cap = [mw for at, mw in steps if at <= at_ms][-1]
-        if cap < 0:
+    for at_ms in sorted({s.now_ms, *begins, *steps}):
+        cap = mw[bisect_right(from_ms, at_ms) - 1]
+        if cap < 0 or (meant := _meter(here.after(at_ms), pue)) <= cap:
             continue
-        meant, without = _meter(here.after(at_ms), pue), _meter(here.before(at_ms), pue)
-        if meant > cap and meant > without:
+        without = _meter(here.before(at_ms), pue)
+        if meant > without:
             yield (
                 f"{s.sites.ids[site]} would draw {meant} mW at {at_ms}, where it may draw {cap};"
                 f" without what the plan starts and promises it would be {without}"
