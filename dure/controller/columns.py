@@ -33,10 +33,10 @@ from dure.controller.parts import (
     tree_of,
     with_strangers,
 )
+from dure.controller.purses import Purses
 from dure.controller.rates import accepted, hold_amounts, occupied_ms, occupy_ms
 from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
-from dure.ledger import available, award_account
 from dure.model.accelerators import is_domestic
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
@@ -58,8 +58,10 @@ class Columns:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._live = LiveAttempts(mirror, self._number)
+        self._purses = Purses(mirror)
         self._reset()
         mirror.changed, mirror.moved, mirror.reset = self._changed, self._live.touch, self._reset
+        mirror.paid = self._purses.touch
 
     def _reset(self) -> None:
         self._projects: dict[str, int] = {}  # id → number, in the order in which they were met
@@ -269,9 +271,7 @@ class Columns:
         return Shares(ids=tree.ids, parent=tree.parent, weight=tree.weight, use=use)
 
     def _awards(self, now_ms: int, tree: Tree, farm: Farm, accelerators: tuple[str, ...]) -> Awards:
-        m = self._mirror
-        open_ = [a for a in m.awards.values() if a.starts_ms <= now_ms < a.expires_ms and a.project in tree.project_row]
-        made_of = m.grants, tree.at, farm.at, accelerators, len(open_), tuple(a.id for a in open_)
+        open_ = self._purses.open(now_ms, tree)
+        made_of = self._purses.opened, tree.at, farm.at, accelerators
         awards, rows = self._once("awards", made_of, lambda: awards_of(open_, tree, farm, accelerators))
-        left = [available(m.accounts[award_account(a.id)]) for a in rows]
-        return replace(awards, available=i64(left))
+        return replace(awards, available=self._purses.available(rows))

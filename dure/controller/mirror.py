@@ -61,6 +61,7 @@ class Mirror:
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
         self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
         self.moved: Callable[[str], None] = lambda id: None  # likewise of attempts, also where their workload has changed
+        self.paid: Callable[[str], None] = lambda id: None  # likewise of the accounts of awards
         # How often what snapshots are mostly made of has changed: the nodes, the tree of shares, the awards.
         self.farm, self.tree, self.grants = 0, 0, 0
         self.reset: Callable[[], None] = lambda: None  # told when all that was derived has to be made anew
@@ -69,10 +70,10 @@ class Mirror:
 
     def load(self, reader: Reader) -> None:
         """Forget everything and read what is live."""
-        listeners = self.changed, self.moved, self.reset
+        listeners = self.changed, self.moved, self.paid, self.reset
         counts = self.farm, self.tree, self.grants
         self.__init__()  # type: ignore[misc]
-        self.changed, self.moved, self.reset = listeners
+        self.changed, self.moved, self.paid, self.reset = listeners
         self.farm, self.tree, self.grants = (count + 1 for count in counts)
         self.plane, self.policy = plane_of(reader), policy_of(reader)
         self.seq = self.plane.sealed_seq
@@ -204,6 +205,7 @@ class Mirror:
     def _take_account(self, _: Reader, row: Account) -> None:
         if row.id.startswith("award:"):
             self.accounts[row.id] = row
+            self.paid(row.id)
 
     def _take_quarantine(self, _: Reader, row: Quarantine) -> None:
         self.strangers.pop(row.id, None)
