@@ -202,10 +202,14 @@ class Columns:
 
     def _sites(self, ids: Sequence[str], now_ms: int, data: Sequence[str]) -> Sites:
         m = self._mirror
-        reachable = flags([m.answers(id, now_ms) for id in ids])
         rows = [m.sites[id] for id in ids]
-        drained = flags([row.drained for row in rows])
+        reachable = self._flags("reachable", [m.answers(id, now_ms) for id in ids])
+        drained = self._flags("drained", [row.drained for row in rows])
         return Sites(tuple(ids), reachable, drained, *self._power(rows, now_ms), *trait_columns(rows, data))
+
+    def _flags(self, name: str, values: list[bool]) -> NDArray[np.bool_]:
+        """The same column as long as it says the same: a plan keeps what it has made of it."""
+        return self._once(name, values, lambda: flags(values))
 
     def _power(self, rows: Sequence[Site], now_ms: int) -> tuple[I64Array, NDArray[np.int32], I64Array, I64Array]:
         """As long as no envelope changes, and none comes to its next step."""
