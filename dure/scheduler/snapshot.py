@@ -7,7 +7,7 @@ column here. Arrays are marked read-only by `freeze`; ids stand beside the colum
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,14 +242,13 @@ def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64, Bool]:
 
 def freeze(snapshot: Snapshot) -> Snapshot:
     """Make every column read-only, so that nobody can change what a plan was based on."""
-    for group in fields(snapshot):
-        value = getattr(snapshot, group.name)
-        columns = [value] if isinstance(value, np.ndarray) else _columns(value)
-        for column in columns:
-            column.flags.writeable = False
+    for part in _values(snapshot):
+        for column in (part,) if isinstance(part, np.ndarray) else _values(part):
+            if isinstance(column, np.ndarray):
+                column.setflags(write=False)
     return snapshot
 
 
-def _columns(group: object) -> list[NDArray[np.generic]]:
-    names = getattr(type(group), "__dataclass_fields__", {})
-    return [v for n in names if isinstance(v := getattr(group, n), np.ndarray)]
+def _values(group: object) -> tuple[object, ...]:
+    """Of its fields; nothing of what has none."""
+    return tuple([getattr(group, name) for name in getattr(type(group), "__dataclass_fields__", ())])
