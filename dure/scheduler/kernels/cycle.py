@@ -96,16 +96,22 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             if row == before:
                 used[ROW] = row
                 return REACHED
-        c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
-        over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
-        over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
-        beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
-        if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
-            over = beyond = False
-        if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
+        if used[LOOKED] >= cycle.rules.depth and promised[PROMISES] > 0:  # from here on nobody is looked at
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
-            used[TRIED] += tried
+            used[ROW] = NOTHING
+            continue
+        c = klass[row]
+        over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
+        over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
+        over = over and promised[PROMISES] >= cycle.rules.promises
+        beyond = quotas and not over and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
+        if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
+            over = beyond = False
+        if beyond or over:
+            ahead[row] = used[AHEAD]
+            used[AHEAD] += 1
+            used[TRIED] += 1
             used[ROW] = NOTHING
         else:
             workers = demand[c]
