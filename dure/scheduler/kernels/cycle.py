@@ -16,7 +16,7 @@ from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
-from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
+from dure.scheduler.kernels.power import draw, limited, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
 from dure.scheduler.kernels.reclaim import Asker, give_back, guarded, stays_within
 from dure.scheduler.kernels.seat import parts, seat
@@ -193,17 +193,12 @@ def start_now(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             looked += weigh(
-                spare, standings.sites[alt], memory.full[:, alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
-                highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
-                cells.cell.top, gang, limit, alike,
+                spare, standings.sites[alt], memory.full[:, alt], purse, power, queue.project[row], wide(kind), currency, hold,
+                lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
+                cells.cell.top, gang, board.now, limit, alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
-                mw = wanted_mw(power, site, kind, gang)
-                if not may_draw(power, site, board.now, end, mw):
-                    memory.full[site, alt] = limit
-                    site = tightest(spare, standings.cost[alt])
-                    continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED
