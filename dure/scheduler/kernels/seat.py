@@ -125,8 +125,12 @@ def bound(size: I64, top: I64, low: int, high: int, gang: Gang) -> int:
     for cell in range(low, high):
         if gang.block:
             total = np.int64(0)
+        each, more = (UNBOUNDED if devices == 0 else 1), 0  # level // devices, without dividing
         for level in range(devices, top[cell] + 1):
-            total += size[cell, level] * (level // devices if devices > 0 else UNBOUNDED)
+            total += size[cell, level] * each
+            more += 1
+            if more == devices:
+                each, more = each + 1, 0
         most = max(most, total)
     return int(most)
 
