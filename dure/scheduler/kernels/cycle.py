@@ -16,7 +16,7 @@ from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
-from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, note, swap, wanted_mw
+from dure.scheduler.kernels.power import draw, limited, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
 from dure.scheduler.kernels.reclaim import Asker, give_back, guarded, stays_within
 from dure.scheduler.kernels.seat import parts, seat
@@ -96,16 +96,22 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             if row == before:
                 used[ROW] = row
                 return REACHED
-        c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
-        over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
-        over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
-        beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
-        if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
-            over = beyond = False
-        if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
+        if used[LOOKED] >= cycle.rules.depth and promised[PROMISES] > 0:  # from here on nobody is looked at
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
-            used[TRIED] += tried
+            used[ROW] = NOTHING
+            continue
+        c = klass[row]
+        over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
+        over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
+        over = over and promised[PROMISES] >= cycle.rules.promises
+        beyond = quotas and not over and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
+        if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
+            over = beyond = False
+        if beyond or over:
+            ahead[row] = used[AHEAD]
+            used[AHEAD] += 1
+            used[TRIED] += 1
             used[ROW] = NOTHING
         else:
             workers = demand[c]
@@ -187,17 +193,12 @@ def start_now(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             looked += weigh(
-                spare, standings.sites[alt], memory.full[alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
-                highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
-                cells.cell.top, gang, limit, alike,
+                spare, standings.sites[alt], memory.full[:, alt], purse, power, queue.project[row], wide(kind), currency, hold,
+                lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
+                cells.cell.top, gang, board.now, limit, alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
-                mw = wanted_mw(power, site, kind, gang)
-                if not may_draw(power, site, board.now, end, mw):
-                    memory.full[alt, site] = limit
-                    site = tightest(spare, standings.cost[alt])
-                    continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED
@@ -206,12 +207,12 @@ def start_now(cycle: Cycle, row: int) -> int:
                     found.used[LOOKED] += board.used[PROMISES] > 0
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, gang.workers)
                     return int(alt)
-                memory.full[alt, site] = alike
+                memory.full[site, alt] = alike
                 site = tightest(spare, standings.cost[alt])
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
-        memory.closed[c] = longest(standings.sites[first:last], memory.full[first:last])
+        memory.closed[c] = longest(standings.sites[first:last], memory.full[:, first:last])
     return -1
 
 
@@ -238,7 +239,7 @@ def start_elastic(cycle: Cycle, row: int) -> tuple[int, int]:
         return int(alt), int(workers)
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
-        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[first:last])
+        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[:, first:last])
     return -1, int(demands.each.workers[c])
 
 
@@ -350,7 +351,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
             memory.vain[how, queue.pair[row]] = queue.priority[row]
         return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
-    memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
+    memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, :, first:last])
     return -1
 
 
@@ -372,7 +373,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     for site in range(lows.shape[0]):
         payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
         alone = alone or (hold >= 0 and not payable)
-        if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
+        if memory.spared[how, site, alt] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
@@ -397,7 +398,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
                 copy_first(displaced, kept, chosen)
         alone = alone or some
         if not some and not apart and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
-            memory.spared[how, alt, site] = queue.priority[row]
+            memory.spared[how, site, alt] = queue.priority[row]
     copy_first(kept, displaced, count)
     return best, start, count, alone
 
@@ -434,14 +435,14 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
             hold = queue.hold[own, currency]
             for site in range(lows.shape[0]):
                 payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
-                if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
+                if memory.hopeless[site, alt] <= limit or not payable or not standings.sites[alt, site]:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
                 at = earliest(board, power, site, low, high, gang, limit, by, wanted_mw(power, site, kind, gang))
                 if at < 0:
                     if by >= NEVER:
-                        memory.hopeless[alt, site] = limit
+                        memory.hopeless[site, alt] = limit
                     continue
                 of_cell = board.cells.cell.free if gang.devices + gang.share > 0 else board.cells.cell.cores
                 free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)
