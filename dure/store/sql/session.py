@@ -16,7 +16,7 @@ from dure.model.records import Plane
 from dure.ports import Where
 from dure.store.kinds import KINDS, Form, shape
 from dure.store.rules import ALL, PLANE_ID, check_paging, cursor_text, duplicate, is_collection, require_lead, storable
-from dure.store.sql.failures import translated
+from dure.store.sql.failures import refused
 from dure.store.sql.mapper import mapper
 from dure.store.sql.statements import KEYS, Question, Statement, Statements
 
@@ -31,15 +31,29 @@ class Link:
         self.statements = statements
         self.broken: BaseException | None = None
         self._connection = connection
+        self._cursor = connection.connection.cursor()
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> Any:
-        with self.watched(), translated():
-            return self._connection.exec_driver_sql(statement.sql, statement.bind(values)).fetchall()
+        return self._execute(statement.sql, statement.bind(values)).fetchall()
 
     def run(self, statement: Statement, parameters: Any) -> int:
-        """Returns how many rows were written."""
-        with self.watched(), translated():
-            return self._connection.exec_driver_sql(statement.sql, parameters).rowcount
+        """parameters: of one run, or a list of those of several. Returns how many rows were written."""
+        return int(self._execute(statement.sql, parameters).rowcount)
+
+    def _execute(self, sql: str, parameters: Any) -> Any:
+        """By the driver's own cursor: what SQLAlchemy makes of a result (how columns are called, and of which types they are)
+        takes longer than most statements, and nobody asks for it."""
+        cursor = self._cursor
+        try:
+            if isinstance(parameters, list) and len(parameters) > 1:
+                cursor.executemany(sql, parameters)
+            else:
+                cursor.execute(sql, parameters[0] if isinstance(parameters, list) else parameters)
+        except BaseException as failure:
+            raised = refused(self._connection, sql, failure)
+            self.broken = self.broken or raised
+            raise raised from failure
+        return cursor
 
     def insert(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
         """rows: as the mapper makes them."""
