@@ -291,7 +291,7 @@ def _memory(
     standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates, reclaims: bool
 ) -> Memory:  # fmt: skip
     shape, pairs = standings.sites.T.shape, int(queue.pair.max(initial=0)) + 1
-    ways = np.flatnonzero([some_yield(candidates), queue.preempts.any(), reclaims])
+    ways = np.flatnonzero(np.array([some_yield(candidates), queue.preempts.any(), reclaims], np.bool_))
     spared = np.empty((3, *shape), np.int64)  # mostly of one way, and a good part of what is written to make a cycle
     spared[ways] = -NEVER
     memory = Memory(

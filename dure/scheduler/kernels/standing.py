@@ -96,6 +96,12 @@ def anywhere(gang: Gang) -> Gang:
     return Gang(gang.workers, gang.cores, gang.memory, gang.devices, gang.share, wide(0))
 
 
+def somewhere(sites: Bool) -> Bool:
+    """By alternative, whether it has any site. sites: shape (alternatives, sites)."""
+    found: Bool = sites.any(axis=1)
+    return found
+
+
 class Standings(NamedTuple):
     """By class: a code, `TURN` where it could run, and two facts; by alternative of a class: at which sites it could run on an
     empty farm that is up."""
