@@ -98,7 +98,7 @@ def anywhere(gang: Gang) -> Gang:
 
 def somewhere(sites: Bool) -> Bool:
     """By alternative, whether it has any site. sites: shape (alternatives, sites)."""
-    found: Bool = sites.any(axis=1)
+    found: Bool = np.asarray(sites.any(axis=1))
     return found
 
 
