@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.attempts import latest_ends, owners
+from dure.scheduler.attempts import owners
 from dure.scheduler.kept import kept
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, make_board
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Room, make_board
 from dure.scheduler.kernels.ground import NODE, Ground, table
 from dure.scheduler.kernels.index import Index, make_index
 from dure.scheduler.kernels.sit import settle
@@ -35,8 +35,8 @@ class Empty(NamedTuple):
     runs: Runs
 
 
-def board_of(s: Snapshot) -> tuple[Board, Runs]:
-    """Everybody sits where they sit; nothing is promised yet."""
+def board_of(s: Snapshot, ends: I64, room: Room) -> tuple[Board, Runs]:
+    """Everybody sits where they sit; nothing is promised yet. ends: of attempts, as in `latest_ends`."""
     n, a, owner = s.nodes, s.attempts, owners(s)
     farm = _empty(
         n.site, n.accelerator, n.block, n.cores_milli, n.memory_mib, n.device_mask, n.usable, n.shares, s.sites.reachable,
@@ -46,9 +46,9 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     board = make_board(
         s.now_ms, ground._replace(nodes=ground.nodes.copy(), share_free=ground.share_free.copy()),
         index._replace(node=index.node.copy(), cell=index.cell.copy(), bits=index.bits.copy(), size=index.size.copy()),
-        n.device_mask, node=a.worker_node, role=_roles(s)[owner], end=latest_ends(s)[owner], mask=a.worker_mask,
+        n.device_mask, node=a.worker_node, role=_roles(s)[owner], end=ends[owner], mask=a.worker_mask,
         share=a.share_milli[owner], cores=a.cores_milli[owner], memory=a.memory_mib[owner],
-        windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms),
+        windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room,
     )  # fmt: skip
     settle(board)
     return board, farm.runs

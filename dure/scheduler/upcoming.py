@@ -198,7 +198,7 @@ class Later:
         farm.cores_free, farm.memory_free = cores, memory
         ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
-        self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
+        self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free), latest_ends(s))._replace(taken=taken)
         self._at_ms = at_ms
         self._last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
         self._board = board._replace(used=board.used.copy(), ground=ground, cells=board.cells._replace(node=node))
