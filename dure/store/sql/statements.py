@@ -87,7 +87,9 @@ class Statements:
         return self._keep(("insert together", kind), lambda: text(_insert_together(TABLES[kind])))
 
     def update_together(self, kind: type[Any], names: tuple[str, ...]) -> Statement | None:
-        """The same for what `update` takes, its last two as KEYS: rows are locked in the order of their ids, as one by one."""
+        """The same for what `update` takes, its last two as KEYS. A server that goes by index (see `engines`) takes the rows one
+        after the other as they are given, and so locks them in the order of their ids; should one not, a deadlock is a conflict,
+        and what lost it is run again."""
         if not self._carries(kind):
             return None
         return self._keep(("update together", kind, names), lambda: text(_update_together(TABLES[kind], names)))
@@ -153,10 +155,8 @@ def _update_together(table: Table, names: tuple[str, ...]) -> str:
     name = f'"{table.name}"'
     changes = ", ".join(f'"{each}" = given."{each}"' for each in names)
     return (
-        f"WITH given AS MATERIALIZED (SELECT * FROM {_rows(table, names)}), "
-        f"held AS MATERIALIZED (SELECT id FROM {name} WHERE id IN (SELECT key_id FROM given) ORDER BY id FOR NO KEY UPDATE) "
-        f"UPDATE {name} SET {changes} FROM given JOIN held ON held.id = key_id "
-        f"WHERE {name}.id = key_id AND {name}.version = key_version"
+        f"WITH given AS MATERIALIZED (SELECT * FROM {_rows(table, names)}) "
+        f"UPDATE {name} SET {changes} FROM given WHERE {name}.id = key_id AND {name}.version = key_version"
     )
 
 
