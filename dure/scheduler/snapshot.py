@@ -8,6 +8,7 @@ column here. Arrays are marked read-only by `freeze`; ids stand beside the colum
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ U64 = NDArray[np.uint64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
+G = TypeVar("G")
 FOREVER_MS = np.int64(1 << 62)
 
 # attempt state codes of `Attempts.state`
@@ -243,10 +245,16 @@ def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64, Bool]:
 def freeze(snapshot: Snapshot) -> Snapshot:
     """Make every column read-only, so that nobody can change what a plan was based on."""
     for part in _values(snapshot):
-        for column in (part,) if isinstance(part, np.ndarray) else _values(part):
-            if isinstance(column, np.ndarray):
-                column.setflags(write=False)
+        frozen(part)
     return snapshot
+
+
+def frozen(group: G) -> G:
+    """The same of some columns, or of one."""
+    for column in (group,) if isinstance(group, np.ndarray) else _values(group):
+        if isinstance(column, np.ndarray):
+            column.setflags(write=False)
+    return group
 
 
 def _values(group: object) -> tuple[object, ...]:

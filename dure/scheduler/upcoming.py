@@ -17,6 +17,7 @@ from dure.scheduler.kernels.cycle import asker_of
 from dure.scheduler.kernels.reclaim import Asker, Rights, fits_quota, give_back, guarded
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
+from dure.scheduler.kernels.sorting import sort_by
 from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.state import limit_on, too_late
 from dure.scheduler.kernels.victims import FORCE, GENTLY, RECLAIM, Candidates, choose, fit_now
@@ -116,10 +117,11 @@ def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms
 def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[NextEvent]:
     """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon. among: which attempts."""
     a, ends, owner = s.attempts, latest_ends(s), owners(s)
-    rows = np.unique(owner[nodes[a.worker_node]])
-    rows = rows[(a.state[rows] != CLAIMED) & (ends[rows] < FOREVER_MS)]
-    rows = rows if among is None else rows[among[rows]]
-    for i in rows[np.lexsort((np.array(a.ids)[rows], ends[rows]))].tolist():
+    there = (a.state != CLAIMED) & (ends < FOREVER_MS)
+    there &= np.bincount(owner[nodes[a.worker_node]], minlength=len(a.ids)) > 0
+    if among is not None:
+        there &= among
+    for i in sort_by(ends, np.flatnonzero(there)).tolist():  # the order of rows is that of ids
         basis = Basis.GRACE if a.state[i] == STOPPING else Basis.LIMIT
         yield NextEvent(NextKind.ATTEMPT_ENDS, a.ids[i], int(ends[i]), basis, a.workloads[i])
 
