@@ -139,8 +139,8 @@ def _more(
 
 @kernel
 def within_reach(board: Board, candidates: Candidates, rights: Rights, asker: Asker) -> bool:
-    """Whether its quota may give it places of others, and has room, or would have if all left who sit there. Where not, no site is
-    worth a look."""
+    """Whether its quota may give it places of others, and has room, or would have if all left who sit there. Where not, no site
+    is worth a look."""
     if not stays_within(rights, asker):
         return False
     if fits_quota(rights.quota, asker):
