@@ -32,6 +32,8 @@ def latest_ends(s: Snapshot) -> I64:
     a = s.attempts
     ends = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS)
     leaving = np.flatnonzero(a.beneficiary >= 0)
+    if not len(leaving):
+        return ends
     start = np.zeros(len(a.ids), np.int64)
     np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
     delayed = np.minimum(start + (a.ends_ms - a.started_ms), FOREVER_MS)
