@@ -255,7 +255,10 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     """Nothing at all where quotas guard nothing."""
     if not _guards(s):
         none = np.zeros((0, s.quotas.nominal.shape[1]), np.int64)
-        return Rights(quota, _nobodys(none.shape[1]), np.zeros(0, np.int32), none, quota)
+        nothing = np.zeros(0, np.int64)
+        return Rights(
+            quota, _nobodys(none.shape[1]), np.zeros(0, np.int32), none, nothing, nothing, quota, nothing.copy()
+        )  # fmt: skip
     a, q = s.attempts, s.quotas
     leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
     known = a.project >= 0
@@ -263,7 +266,11 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     stays, leaves = q.used.copy(), known & (a.state == STOPPING)
     np.subtract.at(stays, leaf[leaves], uses[leaves])
     there = make_quota(s.shares.parent.astype(np.int64), q.nominal, q.borrow_max, q.lend_max, stays)
-    return Rights(quota, there, leaf, uses, quota._replace(used=quota.used.copy()))
+    bits = (np.left_shift(1, np.arange(uses.shape[1])) * (uses > 0)).sum(axis=1)
+    return Rights(
+        quota, there, leaf, uses, bits, np.unique(leaf[known]).astype(np.int64), quota._replace(used=quota.used.copy()),
+        np.zeros(len(s.shares.parent), np.int64),
+    )  # fmt: skip
 
 
 def candidates_of(s: Snapshot, at_ms: int, devices: int, ends: I64) -> Candidates:

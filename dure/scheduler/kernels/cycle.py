@@ -18,7 +18,7 @@ from dure.scheduler.kernels.ground import WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.power import draw, limited, may_swap, note, swap, wanted_mw
 from dure.scheduler.kernels.purse import held, pay, payable
-from dure.scheduler.kernels.reclaim import Asker, give_back, guarded, stays_within
+from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
@@ -65,6 +65,7 @@ from dure.scheduler.kernels.victims import (
     site_of,
     some_yield,
     tenures_of,
+    within_reach,
 )
 from dure.scheduler.kernels.waits import TURN
 
@@ -321,7 +322,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
         kind = wide(demands.kind[alt])
         if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
-        if how == RECLAIM and not stays_within(cycle.rights, asker_of(cycle, row, kind)):
+        if how == RECLAIM and not within_reach(board, candidates, cycle.rights, asker_of(cycle, row, kind)):
             continue
         for currency in rules.order:
             site, low, victims, own = _cheapest(cycle, row, alt, currency, how)
