@@ -164,16 +164,17 @@ def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
 
 def node_models(s: Snapshot) -> Models:
     n, blocks = s.nodes, bool(s.pending.block.any())
-    return _models(n.site, n.accelerator, n.block, n.cores_milli, n.memory_mib, n.device_mask, n.shares, blocks)
+    return _models(n.site, n.accelerator, n.block, n.cores_milli, n.memory_mib, n.device_mask, n.shares, blocks,
+                   len(s.accelerators))  # fmt: skip
 
 
 @kept
 def _models(
-    site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: U64, shares: Bool, blocks: bool
+    site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: U64, shares: Bool, blocks: bool, types: int
 ) -> Models:  # fmt: skip
     """blocks: whether anybody asks for one."""
     asked = block if blocks else np.full(len(site), -1, np.int32)
-    return models_of(site, kind, asked, cores, memory, np.bitwise_count(devices).astype(np.int64), shares)
+    return models_of(site, kind, asked, cores, memory, np.bitwise_count(devices).astype(np.int64), shares, types)
 
 
 def _queue(s: Snapshot, of: I32) -> Queue:

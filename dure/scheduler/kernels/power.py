@@ -99,21 +99,16 @@ def draw_at(power: Power, site: int, at: int) -> int:
 
 
 @kernel
-def spare_mw(power: Power, site: int, at: int, end: int) -> tuple[int, int]:
-    """The least that may be drawn besides from a moment until another, and when that is; -1 at -1 where nothing caps."""
-    least, when, known, i = UNCAPPED, -1, False, power.site.first[site]
+def spare_mw(power: Power, site: int, now: int, end: int) -> tuple[int, int]:
+    """The least that may be drawn besides from now until a moment, and when that is; -1 at -1 where nothing caps."""
+    least, when, i = UNCAPPED, -1, power.site.first[site]
     while i != NONE:
         moment, most = power.moments[i, AT], power.moments[i, MOST]
-        if at <= moment < end:
-            known |= moment == at
+        if now <= moment < end:
             free = most - power.moments[i, DRAWN]
             if most != UNCAPPED and (when < 0 or free < least):
                 least, when = free, moment
         i = power.moments[i, NEXT]
-    if not known and most_mw(power, site, at) != UNCAPPED:
-        free = most_mw(power, site, at) - draw_at(power, site, at)
-        if when < 0 or free < least:
-            least, when = free, at
     return int(least), int(when)
 
 
@@ -123,7 +118,7 @@ def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
     if mw <= 0 or not limited(power, site):
         return True
     known, i = False, power.site.first[site]
-    while i != NONE:  # as `spare_mw`, up to the first moment at which it may not: mostly that is now
+    while i != NONE:  # up to the first moment at which it may not: mostly that is now
         moment, most = power.moments[i, AT], power.moments[i, MOST]
         if at <= moment < end:
             known |= moment == at

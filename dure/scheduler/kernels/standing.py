@@ -113,18 +113,19 @@ class Standings(NamedTuple):
     barred: I32  # likewise: 1 + the number of the preference whose bound keeps work off, 0 if none does
 
 
-def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: I64, shares: Bool) -> Models:
+def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: I64, shares: Bool, types: int) -> Models:
+    """types: how many of accelerators there are, also where no node has one."""
     of, first = classes(np.array([site, kind, block, cores, memory, devices, shares], np.int64))
     nodes, order = np.bincount(of).astype(np.int64), np.lexsort((block[first], site[first]))
     first = first[order]
     return Models(
         site[first], kind[first], block[first], cores[first], memory[first], devices[first], shares[first], nodes[order],
-        *_by_type(kind[first]),
+        *_by_type(kind[first], types),
     )  # fmt: skip
 
 
-def _by_type(kind: I32) -> tuple[I64, I64]:
-    rows, types = np.arange(len(kind)), int(kind.max(initial=-1)) + 1
+def _by_type(kind: I32, types: int) -> tuple[I64, I64]:
+    rows = np.arange(len(kind))
     turned = np.where(kind < 0, types, kind)
     order = np.argsort(turned, kind="stable")
     ptr = np.searchsorted(turned[order], np.arange(types + 2))
@@ -200,8 +201,6 @@ def _of_type(models: Models, kind: int) -> tuple[int, int]:
     """Where the models of a type stand in `typed`; all of them where none is needed (-1)."""
     if kind < 0:
         return 0, len(models.site)
-    if kind >= len(models.ptr) - 2:  # there is no such node
-        return 0, 0
     return int(models.ptr[kind]), int(models.ptr[kind + 1])
 
 
