@@ -69,12 +69,13 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     ends = latest_ends(s)
     candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free)), _quota(s)
     rights = rights_of(s, quota)
+    rules = _rules(s, rights, candidates)
     attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
     made = Cycle(
         board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
         low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=quota,
-        rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, rules=_rules(s, rights, candidates),
-        memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates),
+        rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, rules=rules,
+        memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules.reclaims),
         found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
@@ -104,7 +105,7 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     queue = _queue(s, of)
     return cycle._replace(
         queue=queue, demands=demands, standings=standings, found=found,
-        memory=_memory(standings, 1, queue, s.quotas.used.shape, cycle.candidates),
+        memory=_memory(standings, 1, queue, s.quotas.used.shape, cycle.candidates, cycle.rules.reclaims),
         node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
     )  # fmt: skip
 
@@ -283,10 +284,15 @@ def borrowing(rights: Rights) -> Bool:
     return found
 
 
-def _memory(standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates) -> Memory:
-    shape, pairs = standings.sites.shape, int(queue.pair.max(initial=0)) + 1
+def _memory(
+    standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates, reclaims: bool
+) -> Memory:  # fmt: skip
+    shape, pairs = standings.sites.T.shape, int(queue.pair.max(initial=0)) + 1
+    ways = np.flatnonzero([some_yield(candidates), queue.preempts.any(), reclaims])
+    spared = np.empty((3, *shape), np.int64)  # mostly of one way, and a good part of what is written to make a cycle
+    spared[ways] = -NEVER
     memory = Memory(
-        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), np.full((3, *shape), -NEVER, np.int64),
+        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), ways, spared,
         np.full(count, NEVER, np.int64), np.full((3, count), -NEVER, np.int64), np.full((3, pairs), -NEVER, np.int64),
         np.full(quotas, NEVER, np.int64),
     )  # fmt: skip

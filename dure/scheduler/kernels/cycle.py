@@ -187,7 +187,7 @@ def start_now(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             looked += weigh(
-                spare, standings.sites[alt], memory.full[alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
+                spare, standings.sites[alt], memory.full[:, alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
                 highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
                 cells.cell.top, gang, limit, alike,
             )  # fmt: skip
@@ -195,7 +195,7 @@ def start_now(cycle: Cycle, row: int) -> int:
             while site >= 0:
                 mw = wanted_mw(power, site, kind, gang)
                 if not may_draw(power, site, board.now, end, mw):
-                    memory.full[alt, site] = limit
+                    memory.full[site, alt] = limit
                     site = tightest(spare, standings.cost[alt])
                     continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
@@ -206,12 +206,12 @@ def start_now(cycle: Cycle, row: int) -> int:
                     found.used[LOOKED] += board.used[PROMISES] > 0
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, gang.workers)
                     return int(alt)
-                memory.full[alt, site] = alike
+                memory.full[site, alt] = alike
                 site = tightest(spare, standings.cost[alt])
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
-        memory.closed[c] = longest(standings.sites[first:last], memory.full[first:last])
+        memory.closed[c] = longest(standings.sites[first:last], memory.full[:, first:last])
     return -1
 
 
@@ -238,7 +238,7 @@ def start_elastic(cycle: Cycle, row: int) -> tuple[int, int]:
         return int(alt), int(workers)
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
-        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[first:last])
+        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[:, first:last])
     return -1, int(demands.each.workers[c])
 
 
@@ -350,7 +350,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
             memory.vain[how, queue.pair[row]] = queue.priority[row]
         return -1
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
-    memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, first:last])
+    memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, :, first:last])
     return -1
 
 
@@ -372,7 +372,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
     for site in range(lows.shape[0]):
         payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
         alone = alone or (hold >= 0 and not payable)
-        if memory.spared[how, alt, site] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
+        if memory.spared[how, site, alt] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
         low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
         if len(board.closed) > 0:
@@ -397,7 +397,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
                 copy_first(displaced, kept, chosen)
         alone = alone or some
         if not some and not apart and len(board.closed) == 0:  # where maintenance is to come, a shorter one could
-            memory.spared[how, alt, site] = queue.priority[row]
+            memory.spared[how, site, alt] = queue.priority[row]
     copy_first(kept, displaced, count)
     return best, start, count, alone
 
@@ -434,14 +434,14 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
             hold = queue.hold[own, currency]
             for site in range(lows.shape[0]):
                 payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
-                if memory.hopeless[alt, site] <= limit or not payable or not standings.sites[alt, site]:
+                if memory.hopeless[site, alt] <= limit or not payable or not standings.sites[alt, site]:
                     continue
                 low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
                 at = earliest(board, power, site, low, high, gang, limit, by, wanted_mw(power, site, kind, gang))
                 if at < 0:
                     if by >= NEVER:
-                        memory.hopeless[alt, site] = limit
+                        memory.hopeless[site, alt] = limit
                     continue
                 of_cell = board.cells.cell.free if gang.devices + gang.share > 0 else board.cells.cell.cores
                 free = spare_at(lows[:, demands.kind[alt]], highs[:, demands.kind[alt]], of_cell, site)

@@ -49,7 +49,7 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
         if queue.hold[own, currency] < 0 or best == most:
             continue
         looked += weigh(
-            spare, standings.sites[alt], memory.full[alt], cycle.purse, queue.project[row], kind, currency,
+            spare, standings.sites[alt], memory.full[:, alt], cycle.purse, queue.project[row], kind, currency,
             queue.hold[own, currency], cycle.low[:, kind], cycle.high[:, kind],
             cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang, limit,
             alike,
@@ -84,7 +84,7 @@ def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit:
     end, kind = board.now + limit, wide(cycle.demands.kind[alt])
     fewest, each = gang.workers, wanted_mw(power, site, kind, resized(gang, ONE))
     if not may_draw(power, site, board.now, end, each * fewest):
-        memory.full[alt, site] = limit
+        memory.full[site, alt] = limit
         return 0
     while fewest < most:
         middle = (fewest + most + 1) // 2
@@ -94,6 +94,6 @@ def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit:
             most = middle - 1
     workers = fitting(board, cycle.low[site, kind], cycle.high[site, kind], resized(gang, most), end)
     if workers < gang.workers:
-        memory.full[alt, site] = alike
+        memory.full[site, alt] = alike
         return 0
     return int(workers)

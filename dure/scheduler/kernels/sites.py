@@ -60,21 +60,23 @@ def tightest(free: I64, cost: I64) -> int:
 
 @kernel
 def longest(sites: Bool, failed: I64) -> int:
-    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere."""
+    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere. failed: shape
+    (sites, alternatives)."""
     most = 0
     for alt in range(sites.shape[0]):
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                most = max(most, failed[alt, site])
+                most = max(most, failed[site, alt])
     return most
 
 
 @kernel
 def lowest_of(sites: Bool, failed: I64) -> int:
-    """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere."""
+    """The lowest of the priorities that failed wherever a class may run: what is not higher fails everywhere. failed: as
+    for `longest`."""
     least = FOREVER
     for alt in range(sites.shape[0]):
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                least = min(least, failed[alt, site])
+                least = min(least, failed[site, alt])
     return least

@@ -78,11 +78,12 @@ class Rules(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What failed. By alternative of a class and site, the shortest limit; by class, wherever it may run and could pay."""
+    """What failed. By site and alternative of a class, the shortest limit; by class, wherever it may run and could pay."""
 
     full: I64
     hopeless: I64
-    spared: I64  # the highest priority for which nobody could make room, GENTLY and by FORCE
+    ways: I64  # those of GENTLY, FORCE and RECLAIM that anybody may ask in
+    spared: I64  # by way, too, the highest priority for which nobody could make room; nothing in ways that nobody asks in
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
     vain: I64  # shape (3, pairs), by RECLAIM too: the same of a class and project, where quotas decide too
@@ -144,10 +145,9 @@ class Cycle(NamedTuple):
 @kernel
 def forget(memory: Memory, site: int, some: bool) -> None:
     """A claim at a site has freed something there, and nowhere else. some: yield."""
-    for alt in range(memory.full.shape[0]):
-        memory.full[alt, site] = memory.hopeless[alt, site] = NEVER
-        for how in range(memory.spared.shape[0]):
-            memory.spared[how, alt, site] = -NEVER
+    memory.full[site] = memory.hopeless[site] = NEVER
+    for how in memory.ways:
+        memory.spared[how, site] = -NEVER
     memory.closed[:] = NEVER
     memory.calm[:] = -NEVER
     memory.vain[:] = -NEVER

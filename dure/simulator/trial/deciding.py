@@ -348,8 +348,8 @@ def _forget_class(classes: Table, memory: Memory, kind_ptr: I64, c: int) -> None
     classes.tried[c] = False
     memory.closed[c], memory.calm[FORCE, c] = NEVER, -NEVER
     for alt in range(kind_ptr[c], kind_ptr[c + 1]):
-        for site in range(memory.full.shape[1]):
-            memory.full[alt, site], memory.spared[FORCE, alt, site] = NEVER, -NEVER
+        for site in range(memory.full.shape[0]):
+            memory.full[site, alt], memory.spared[FORCE, site, alt] = NEVER, -NEVER
 
 
 @kernel
