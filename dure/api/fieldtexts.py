@@ -196,6 +196,7 @@ FIELDS: Mapping[str, str] = {
     "value": "higher goes first",
     "preempts": "whether its work may stop the work of lower classes",
     "yields": "whether its preemptible work makes room for any work of a higher class, without a guaranteed run",
+    "moved": "how many of `victims` go on elsewhere at once",
     "yielding": "how many of `victims` are of a class that yields",
     "forced": "whether some that have to leave for it are of a class that does not yield",
     "classes": "of priority, by name",

@@ -184,13 +184,13 @@ _WAITING: dict[K, ReasonText] = {
         "Wait, or ask for so little time that it ends before then."), (
         "예약된 자리", "자리가 있지만 {until_ms}까지 시작할 {for_workload|을/를} 위해 비워 두었습니다.",
         "기다리거나, 그 전에 끝나도록 제한 시간을 줄이십시오.")),
-    K.WAITS_VICTIMS: _text("victims yielding reclaimed", _WAIT, (
+    K.WAITS_VICTIMS: _text("victims yielding reclaimed moved", _WAIT, (
         "Others are making room",
         "{victims} running attempts were asked to stop for it[; {yielding} of them are background work]"
-        "[; {reclaimed} use what its project has by its quota].",
+        "[; {reclaimed} use what its project has by its quota][; {moved} go on elsewhere at once].",
         "Wait: it starts when they are gone."), (
         "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다[ (그중 배경 작업 {yielding}개)]"
-        "[ (이 과제의 할당량을 빌려 쓰던 시도 {reclaimed}개)].",
+        "[ (이 과제의 할당량을 빌려 쓰던 시도 {reclaimed}개)][ (다른 자리로 옮겨 바로 이어 가는 시도 {moved}개)].",
         "비워지는 대로 시작합니다.")),
     K.POWER_SHORT: _text("wanted_mw free_mw from_ms", _WAIT, (
         "Waits for power", "It would draw {wanted_mw} (cooling included), but of what its site may draw from {from_ms} on, "

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 TEXTS: Mapping[str, str] = {
     "change.topology.any": "워커를 여러 토폴로지 블록에 나누어 앉히기",
     "col.yields": "양보",
+    "why.next.preemption.move": "다음: {when}에 {subject}에 다른 자리로 옮기라고 요청합니다. 그 자리는 이미 잡아 두었습니다.",
+    "why.next.preemption.move.more": "다음: {when}에 {subject} 외 {more}개에 다른 자리로 옮기라고 요청합니다. "
+    "그 자리들은 이미 잡아 두었습니다.",
     "why.next.preemption.quota": "다음: {when}에 {subject}에 자리를 비우라고 요청합니다. 이 과제의 할당량을 빌려 쓰고 있습니다.",
     "why.next.preemption.quota.more": "다음: {when}에 {subject} 외 {more}개에 자리를 비우라고 요청합니다. 이 과제의 할당량을 "
     "빌려 쓰고 있습니다.",

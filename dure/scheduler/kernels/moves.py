@@ -17,7 +17,7 @@ import numpy as np
 from dure.scheduler.kernels.board import Board, closed_within
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table
-from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import Power, wanted_mw
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import workers_of
@@ -27,7 +27,7 @@ MOVES_MAX = 8  # attempts that move for one claim
 MOVING_MAX = 16  # claims of a plan for which others move
 NODES_MAX = 32  # nodes that are tried for one more worker
 PLACES, MOVING = 0, 1  # entries of `used`
-_NOBODY = -1
+NOBODY = constant(-1)
 
 MOVER: Columns = [  # by attempt
     ("rest", np.int64),  # how long it may stay elsewhere by its limit; 0: it does not move
@@ -36,7 +36,7 @@ MOVER: Columns = [  # by attempt
     ("next", np.int32),  # scratch: another of its node
 ]
 SPOT: Columns = [  # by node, as at first between calls
-    ("latest", np.int32),  # who was asked there; _NOBODY
+    ("latest", np.int32),  # who was asked there; NOBODY
     ("gain", np.int64),  # how many more workers fit there without those
     ("left", np.int64),  # how many move away,
     ("taken", np.int64),  # or come
@@ -63,10 +63,10 @@ class Here(NamedTuple):
 
 
 @kernel
-def enough(board: Board, here: Here, kind: int, gang: Gang) -> bool:
+def enough(board: Board, low: I64, high: I64, site: int, kind: int, gang: Gang) -> bool:
     """Whether a site has as much free in all as a gang wants: else to move others would not help."""
     cells, devices, cores = board.cells.cell, 0, 0
-    for cell in range(here.low[here.site, kind], here.high[here.site, kind]):
+    for cell in range(low[site, kind], high[site, kind]):
         devices += cells.free[cell]
         cores += cells.cores[cell]
     wanted = gang.workers * gang.devices + (gang.share > 0)
@@ -111,7 +111,7 @@ def _round(
             if moved > 0:
                 total, chosen, rounds = total + fits, chosen + moved, rounds + 1
                 ends[rounds] = chosen
-        spots.latest[node], spots.gain[node] = _NOBODY, 0
+        spots.latest[node], spots.gain[node] = NOBODY, 0
     return total, chosen, rounds
 
 
@@ -127,7 +127,7 @@ def _asked(board: Board, candidates: Candidates, moves: Moves, here: Here, gang:
             continue
         if not usable_in(board, node, here.first, here.last):
             continue
-        if spots.latest[node] == _NOBODY:
+        if spots.latest[node] == NOBODY:
             nodes[count] = node
             count += 1
         moves.movers.next[attempt], spots.latest[node] = spots.latest[node], attempt
@@ -140,8 +140,8 @@ def _least(board: Board, candidates: Candidates, moves: Moves, here: Here, gang:
     """Let all of a node come back, who from now on are only those who are needed; what they lose, endless: they do not
     suffice."""
     movers, gain, lost = moves.movers, moves.spots.gain[node], 0.0
-    attempt, needed = wide(moves.spots.latest[node]), wide(_NOBODY)
-    while attempt != _NOBODY:  # dearest first
+    attempt, needed = wide(moves.spots.latest[node]), wide(NOBODY)
+    while attempt != NOBODY:  # dearest first
         after = wide(movers.next[attempt])
         change = free_for(board, candidates, attempt, here.first, here.last, gang, BACK)
         if gain + change > 0:
@@ -151,8 +151,8 @@ def _least(board: Board, candidates: Candidates, moves: Moves, here: Here, gang:
             movers.next[attempt], needed = needed, attempt
             lost += candidates.lost[attempt]
         attempt = after
-    moves.spots.latest[node] = attempt = needed
-    while attempt != _NOBODY:
+    moves.spots.latest[node], attempt = needed, needed
+    while attempt != NOBODY:
         free_for(board, candidates, attempt, here.first, here.last, gang, BACK)
         attempt = wide(movers.next[attempt])
     return lost if gain > 0 else np.inf
@@ -165,9 +165,9 @@ def _empty(
     """Let those of a node move who are needed, if each finds a place; how many more workers fit then, and how many move."""
     attempt, fits, moved, found = wide(moves.spots.latest[node]), 0, 0, True
     moves.spots.left[node] += 1  # none of them is its own place
-    while attempt != _NOBODY and found:
-        target = _target(board, candidates, moves, here, gang, attempt) if chosen + moved < MOVES_MAX else _NOBODY
-        found = target != _NOBODY
+    while attempt != NOBODY and found:
+        target = _target(board, candidates, moves, here, gang, attempt) if chosen + moved < MOVES_MAX else NOBODY
+        found = target != NOBODY
         if found:
             moves.movers.target[attempt] = target
             fits += _go(board, candidates, moves, here, gang, attempt, AWAY)
@@ -237,14 +237,14 @@ def _go(board: Board, candidates: Candidates, moves: Moves, here: Here, gang: Ga
 
 @kernel
 def _target(board: Board, candidates: Candidates, moves: Moves, here: Here, gang: Gang, attempt: int) -> int:
-    """The fullest node that takes an attempt now; _NOBODY: none does."""
+    """The fullest node that takes an attempt now; NOBODY: none does."""
     cells, own, end = board.cells, gang_moved(board, candidates, attempt), stays_until(candidates, moves, attempt)
     kind = wide(board.ground.nodes.kind[board.tenures.node[candidates.tenure_ptr[attempt]]])
-    best, level, cores = wide(_NOBODY), wide(0), wide(0)
+    best, level, cores = wide(NOBODY), wide(0), wide(0)
     for at in range(cells.cell.first[here.low[here.site, kind]], cells.cell.first[here.high[here.site, kind]]):
         node = wide(cells.nodes[at])
         room = room_on(board, candidates, node, 0)
-        fuller = best == _NOBODY or room[2] < level or (room[2] == level and (room[0], node) < (cores, best))
+        fuller = best == NOBODY or room[2] < level or (room[2] == level and (room[0], node) < (cores, best))
         if not fuller or workers_of(room, own) < own.workers or not _open(board, moves, node, kind, end):
             continue
         if usable_in(board, node, here.first, here.last) and workers_of(room_on(board, candidates, node, gang.share), gang) > 0:
@@ -262,12 +262,14 @@ def _open(board: Board, moves: Moves, node: int, kind: int, end: int) -> bool:
 
 
 @kernel
-def drawn_by(power: Power, board: Board, candidates: Candidates, moves: Moves, site: int, attempts: I32) -> tuple[int, int]:
-    """What these draw in their new places, and when the last of them leaves its own: for as long both places count."""
-    mw, until = 0, 0
+def drawn_by(
+    power: Power, board: Board, candidates: Candidates, moves: Moves, site: int, attempts: I32
+) -> tuple[int, int, int]:  # fmt: skip
+    """What these draw in their new places, when the last of them leaves its own, and what they draw where they are."""
+    mw, until, theirs = 0, 0, 0
     for row in attempts:
         attempt = wide(row)
         kind = wide(board.ground.nodes.kind[board.tenures.node[candidates.tenure_ptr[attempt]]])
         mw += wanted_mw(power, site, kind, gang_moved(board, candidates, attempt))
-        until = max(until, stays_until(candidates, moves, attempt))
-    return int(mw), int(until)
+        until, theirs = max(until, stays_until(candidates, moves, attempt)), theirs + power.attempt[attempt]
+    return int(mw), int(until), int(theirs)

@@ -2,7 +2,8 @@
 
 Attempts that may be asked stand by site: first those of classes that yield, which make room for all work of a higher priority
 (GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. Whatever their
-classes, those of projects that borrow make room for work that stays within what its project has (RECLAIM, `kernels.reclaim`). As
+classes, those of projects that borrow make room for work that stays within what its project has (RECLAIM, `kernels.reclaim`); and
+those that can go on elsewhere make room for anybody (MOVE, `kernels.moves`, which chooses for itself). As
 many are taken as are needed, and then, dearest first, each one is let go without whom the rest still suffice, so no victim could
 be spared.
 
@@ -35,7 +36,8 @@ from dure.scheduler.kernels.seat import emptiness, place, workers_of
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 AWAY, BACK = constant(1), constant(-1)
-GENTLY, FORCE, RECLAIM = constant(0), constant(1), constant(2)
+GENTLY, FORCE, RECLAIM, MOVE = constant(0), constant(1), constant(2), constant(3)
+WAYS = 4
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 

@@ -196,7 +196,7 @@ class Farm:
             self.trace.preemptible[job] | self.rules.preempts, self.yields[job], live.started_ms.copy(),
             live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
-            a.share_milli[job], np.zeros(count, np.int64),
+            a.share_milli[job], np.zeros(count, np.int64), np.zeros(count, np.int64), np.full(count, -1, np.int32),
         )  # fmt: skip
 
     def _pending(self, job: I64, priority: I64, preempts: Bool) -> Pending:
