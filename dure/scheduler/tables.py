@@ -11,7 +11,7 @@ from dure.scheduler.funds import PAY_ORDER, part_of
 from dure.scheduler.kernels.board import Board, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import table
-from dure.scheduler.kernels.moves import MOVER, MOVES_MAX, MOVING, NOBODY, SPOT, Moves
+from dure.scheduler.kernels.moves import MOVER, MOVES_MAX, NOBODY, SEARCHES, SPOT, Moves
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.quota import NO_LIMIT, Quota, make_quota
 from dure.scheduler.kernels.reclaim import Rights
@@ -274,7 +274,7 @@ def moves_of(s: Snapshot) -> Moves:
     movers, spots = table(MOVER, len(rest) if some else 0), table(SPOT, len(s.nodes.ids) if some else 0)
     if some:
         movers.rest, spots.latest = rest, NOBODY
-    return Moves(movers, spots, table(WORKER, len(s.attempts.worker_node) if some else 0), np.zeros(MOVING + 1, np.int64))
+    return Moves(movers, spots, table(WORKER, len(s.attempts.worker_node) if some else 0), np.zeros(SEARCHES + 1, np.int64))
 
 
 def _rules(s: Snapshot, rights: Rights, candidates: Candidates, moves: Moves) -> Rules:

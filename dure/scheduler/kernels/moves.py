@@ -26,7 +26,8 @@ from dure.scheduler.kernels.victims import AWAY, BACK, Candidates, fit_now, free
 MOVES_MAX = 8  # attempts that move for one claim
 MOVING_MAX = 16  # claims of a plan for which others move
 NODES_MAX = 32  # nodes that are tried for one more worker
-PLACES, MOVING = 0, 1  # entries of `used`
+SEARCHES_MAX = 256  # looks at a site of a plan, for one alternative of one class, where there is enough room in all
+PLACES, MOVING, SEARCHES = 0, 1, 2  # entries of `used`
 NOBODY = constant(-1)
 
 MOVER: Columns = [  # by attempt
@@ -49,7 +50,7 @@ class Moves(NamedTuple):
     movers: Table  # MOVER
     spots: Table  # SPOT
     places: Table  # state.WORKER, of one after the other
-    used: I64  # PLACES: how much of `places` is taken; MOVING: claims for which others move
+    used: I64  # PLACES: how much of `places` is taken; MOVING: claims for which others move; SEARCHES
 
 
 class Here(NamedTuple):
@@ -241,6 +242,8 @@ def _target(board: Board, candidates: Candidates, moves: Moves, here: Here, gang
     cells, own, end = board.cells, gang_moved(board, candidates, attempt), stays_until(candidates, moves, attempt)
     kind = wide(board.ground.nodes.kind[board.tenures.node[candidates.tenure_ptr[attempt]]])
     best, level, cores = wide(NOBODY), wide(0), wide(0)
+    if not _some(board, here.low[here.site, kind], here.high[here.site, kind], own.workers * own.devices):
+        return best
     for at in range(cells.cell.first[here.low[here.site, kind]], cells.cell.first[here.high[here.site, kind]]):
         node = wide(cells.nodes[at])
         room = room_on(board, candidates, node, 0)
@@ -251,6 +254,16 @@ def _target(board: Board, candidates: Candidates, moves: Moves, here: Here, gang
             continue
         best, level, cores = node, wide(room[2]), wide(room[0])
     return best
+
+
+@kernel
+def _some(board: Board, low: int, high: int, devices: int) -> bool:
+    """Whether any node in a run of cells has so many devices wholly free: one look at how many nodes stand where."""
+    for cell in range(low, high):
+        for level in range(devices, board.cells.cell.top[cell] + 1):
+            if board.cells.size[cell, level] > 0:
+                return True
+    return False
 
 
 @kernel

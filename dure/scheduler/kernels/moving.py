@@ -8,13 +8,23 @@ from dure.scheduler.kernels.barred import limits, within
 from dure.scheduler.kernels.board import LASTS
 from dure.scheduler.kernels.ground import Gang
 from dure.scheduler.kernels.jit import kernel, wide
-from dure.scheduler.kernels.moves import PLACES, Here, choose_moves, drawn_by, enough, gang_moved, stays_until
+from dure.scheduler.kernels.moves import (
+    PLACES,
+    SEARCHES,
+    SEARCHES_MAX,
+    Here,
+    choose_moves,
+    drawn_by,
+    enough,
+    gang_moved,
+    stays_until,
+)
 from dure.scheduler.kernels.power import draw, limited, may_draw, wanted_mw
 from dure.scheduler.kernels.purse import held
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.sit import start
 from dure.scheduler.kernels.standing import gang_of
-from dure.scheduler.kernels.state import NEVER, Cycle, limit_on, too_late
+from dure.scheduler.kernels.state import ASKING, NEVER, Cycle, limit_on, too_late
 from dure.scheduler.kernels.victims import MOVE, gone_behind, lasts
 
 
@@ -51,8 +61,10 @@ def _cheapest_site(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int
         low, high, some = cycle.low[site, kind], cycle.high[site, kind], False
         if len(board.closed) > 0:
             board.used[LASTS] = lasts(candidates, site, limit)
-        step = parts(gang, low, high)
-        for part in range(low, high if enough(board, cycle.low, cycle.high, site, kind, gang) else low, step):
+        step, looks = parts(gang, low, high), enough(board, cycle.low, cycle.high, site, kind, gang)
+        looks = looks and moves.used[SEARCHES] < SEARCHES_MAX
+        moves.used[SEARCHES] += looks and cycle.found.used[ASKING] == 0
+        for part in range(low, high if looks else low, step):
             here = Here(cycle.low, cycle.high, wide(site), wide(part), wide(part + step))
             moved = choose_moves(board, candidates, moves, here, gang, displaced)
             if moved == 0:
