@@ -12,7 +12,7 @@ import numpy as np
 
 from dure.model.reason import ReasonKind
 from dure.scheduler.funds import KRW
-from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
+from dure.scheduler.kernels.barred import barred, limits, open_to, over_quota
 from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
 from dure.scheduler.kernels.moves import PLACES
@@ -248,8 +248,9 @@ class Question:
         if not limits(self.cycle.quota):
             return None
         quota, leaf = self.cycle.quota, int(self.cycle.queue.leaf[0])
-        openings = np.full((2, quota.used.shape[1]), UNKNOWN, np.int64)
-        code = over_quota(quota, openings, leaf, self.cycle.demands, 0, sites, facts)
+        openings = np.zeros((2, quota.used.shape[1]), np.int64)
+        open_to(quota, openings, leaf)
+        code = over_quota(openings, self.cycle.demands, 0, sites.any(axis=1), facts)
         return None if code == TURN else (int(code), tuple(facts.tolist()))
 
     def gaps(self) -> list[int]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
 from dure.scheduler.kernels.ground import I64, WHOLE
-from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
 from dure.scheduler.kernels.seat import takes_all
@@ -18,6 +18,7 @@ Bool = NDArray[np.bool_]
 
 AMOUNT, BOUND_BY = 0, 1  # rows of what is learned of a project's quotas: how much more it may use, and whose limit that is
 UNKNOWN = -1
+ANY_TYPE = constant(0)
 
 
 @kernel
@@ -88,30 +89,33 @@ def use(quota: Quota, leaf: int, demands: Demands, c: int, kind: int, workers: i
 
 
 @kernel
-def _opening(quota: Quota, openings: I64, leaf: int, resource: int) -> int:
-    """How much more a project may use of a resource."""
-    if openings[AMOUNT, resource] == UNKNOWN:
-        openings[AMOUNT, resource] = max(0, available(quota, leaf, resource))
-        openings[BOUND_BY, resource] = bound_by(quota, leaf, resource)
-    return int(openings[AMOUNT, resource])
+def open_to(quota: Quota, openings: I64, leaf: int) -> None:
+    """Learn how much more a project may use of each resource, and whose limit that is; it holds for as long as nobody uses more.
+    openings: shape (2, resources)."""
+    for each in range(quota.used.shape[1]):
+        resource = wide(each)
+        openings[AMOUNT, resource], openings[BOUND_BY, resource] = (
+            max(0, available(quota, leaf, resource)),
+            bound_by(quota, leaf, resource),
+        )
 
 
 @kernel
-def over_quota(quota: Quota, openings: I64, leaf: int, demands: Demands, c: int, sites: Bool, facts: I64) -> int:
-    """`QUOTA` where every alternative that has a site is beyond it, with the facts of the first; else `TURN`. openings: what was
-    learned of this project before, shape (2, resources), `UNKNOWN` at first; it holds for as long as nobody uses more."""
-    first, last, told = demands.each.kind_ptr[c], quota.used.shape[1] - 1, False
-    for alt in range(sites.shape[0]):
-        if not sites[alt].any():
+def over_quota(openings: I64, demands: Demands, c: int, somewhere: Bool, facts: I64) -> int:
+    """`QUOTA` where every alternative that has a site is beyond what a project may use, with the facts of the first; else `TURN`.
+    openings: as in `open_to`. somewhere: by alternative, whether it has a site."""
+    first, last, told = demands.each.kind_ptr[c], openings.shape[1] - 1, False
+    cores, devices = demands.each.cores[c] * demands.each.workers[c], devices_milli(demands, c, ANY_TYPE)
+    for alt in range(len(somewhere)):
+        if not somewhere[alt]:
             continue
-        kind, resource = demands.kind[first + alt], last
-        wanted = demands.each.cores[c] * demands.each.workers[c]
-        if kind >= 0 and devices_milli(demands, c, kind) > _opening(quota, openings, leaf, wide(kind)):
-            resource, wanted = wide(kind), devices_milli(demands, c, kind)
-        elif wanted <= _opening(quota, openings, leaf, last):
+        kind, resource, wanted = wide(demands.kind[first + alt]), last, cores
+        if kind >= 0 and devices > openings[AMOUNT, kind]:
+            resource, wanted = kind, devices
+        elif cores <= openings[AMOUNT, last]:
             return TURN
         if not told:
-            facts[0], facts[1] = wanted, _opening(quota, openings, leaf, resource)
+            facts[0], facts[1] = wanted, openings[AMOUNT, resource]
             facts[2], facts[3], told = resource, openings[BOUND_BY, resource], True
     return QUOTA if told else TURN
 

@@ -68,7 +68,8 @@ SEAT: Columns = [
     ("next", np.int32),
 ]
 HERE: Columns = [  # by node, and one row more, for the end of the last one's windows
-    ("exists", np.uint64),  # its devices
+    ("exists", np.uint64),  # its devices,
+    ("divided", np.uint64),  # and those of which somebody has a share, or claims one
     ("tenure", np.int32),  # its first in the chain
     ("claimed", np.int32),  # tenures there that claim, or make room for a claim
     ("kept", np.int32),  # its first seat in the chain

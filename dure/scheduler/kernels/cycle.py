@@ -18,7 +18,7 @@ from dure.scheduler.kernels.ground import WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.moves import MOVING, MOVING_MAX
 from dure.scheduler.kernels.moving import cheapest_moves, seat_moved
-from dure.scheduler.kernels.power import draw, limited, may_draw, may_swap, swap, wanted_mw
+from dure.scheduler.kernels.power import draw, limited, may_swap, swap, wanted_mw
 from dure.scheduler.kernels.promised import explain, keep
 from dure.scheduler.kernels.purse import held, pay
 from dure.scheduler.kernels.reclaim import Asker, give_back, guarded, stays_within
@@ -92,17 +92,23 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
             if row == before:
                 used[ROW] = row
                 return REACHED
-        c, tried = klass[row], used[LOOKED] < cycle.rules.depth or promised[PROMISES] == 0
+        if used[LOOKED] >= cycle.rules.depth and promised[PROMISES] > 0:  # from here on nobody is looked at
+            ahead[row] = used[AHEAD]
+            used[AHEAD] += 1
+            used[ROW] = NOTHING
+            continue
+        c = klass[row]
         over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
         over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
         over = over and (not moves or not firm[row] or calm[MOVE, c] >= priority[row])
-        beyond = quotas and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
+        over = over and promised[PROMISES] >= cycle.rules.promises
+        beyond = quotas and not over and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
         if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
             over = beyond = False
-        if not tried or beyond or (over and promised[PROMISES] >= cycle.rules.promises):
+        if beyond or over:
             ahead[row] = used[AHEAD]
             used[AHEAD] += 1
-            used[TRIED] += tried
+            used[TRIED] += 1
             used[ROW] = NOTHING
         else:
             workers = demand[c]
@@ -187,17 +193,12 @@ def start_now(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             looked += weigh(
-                spare, standings.sites[alt], memory.full[:, alt], purse, queue.project[row], kind, currency, hold, lows[:, kind],
-                highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
-                cells.cell.top, gang, limit, alike,
+                spare, standings.sites[alt], memory.full[:, alt], purse, power, queue.project[row], wide(kind), currency, hold,
+                lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
+                cells.cell.top, gang, board.now, limit, alike,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
-                mw = wanted_mw(power, site, kind, gang)
-                if not may_draw(power, site, board.now, end, mw):
-                    memory.full[site, alt] = limit
-                    site = tightest(spare, standings.cost[alt])
-                    continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED

@@ -49,10 +49,10 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
         if queue.hold[own, currency] < 0 or best == most:
             continue
         looked += weigh(
-            spare, standings.sites[alt], memory.full[:, alt], cycle.purse, queue.project[row], kind, currency,
+            spare, standings.sites[alt], memory.full[:, alt], cycle.purse, cycle.power, queue.project[row], kind, currency,
             queue.hold[own, currency], cycle.low[:, kind], cycle.high[:, kind],
-            cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang, limit,
-            alike,
+            cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang, board.now,
+            limit, alike,
         )  # fmt: skip
         site = tightest(spare, standings.cost[alt])
         while site >= 0 and best < most:
@@ -83,9 +83,6 @@ def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit:
     board, power, memory = cycle.board, cycle.power, cycle.memory
     end, kind = board.now + limit, wide(cycle.demands.kind[alt])
     fewest, each = gang.workers, wanted_mw(power, site, kind, resized(gang, ONE))
-    if not may_draw(power, site, board.now, end, each * fewest):
-        memory.full[site, alt] = limit
-        return 0
     while fewest < most:
         middle = (fewest + most + 1) // 2
         if may_draw(power, site, board.now, end, each * middle):

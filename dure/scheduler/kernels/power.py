@@ -122,8 +122,15 @@ def may_draw(power: Power, site: int, at: int, end: int, mw: int) -> bool:
     """Whether so much more may be drawn from a moment until another. Nothing more always may."""
     if mw <= 0 or not limited(power, site):
         return True
-    least, when = spare_mw(power, site, at, end)
-    return when < 0 or least >= mw
+    known, i = False, power.site.first[site]
+    while i != NONE:  # as `spare_mw`, up to the first moment at which it may not: mostly that is now
+        moment, most = power.moments[i, AT], power.moments[i, MOST]
+        if at <= moment < end:
+            known |= moment == at
+            if most != UNCAPPED and most - power.moments[i, DRAWN] < mw:
+                return False
+        i = power.moments[i, NEXT]
+    return known or most_mw(power, site, at) == UNCAPPED or most_mw(power, site, at) - draw_at(power, site, at) >= mw
 
 
 @kernel

@@ -26,6 +26,7 @@ from dure.scheduler.kernels.slots import slots
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
 FIRST = constant(0)  # slot
+_ZERO = np.uint64(0)
 CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
@@ -69,6 +70,8 @@ def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: boo
 def _takes_every(board: Board, node: int, level: int, gang: Gang, end: int, breaks: bool) -> bool:
     """Whether it takes all workers. Most have too little of something, which one look tells."""
     nodes = board.ground.nodes
+    if gang.share > 0 and not breaks and board.here.divided[node] == _ZERO:
+        return False
     if gang.cores > 0 and nodes.cores_free[node] < gang.workers * gang.cores:
         return False
     if gang.memory > 0 and nodes.memory_free[node] < gang.workers * gang.memory:
@@ -122,8 +125,12 @@ def bound(size: I64, top: I64, low: int, high: int, gang: Gang) -> int:
     for cell in range(low, high):
         if gang.block:
             total = np.int64(0)
+        each, more = (UNBOUNDED if devices == 0 else 1), 0  # level // devices, without dividing
         for level in range(devices, top[cell] + 1):
-            total += size[cell, level] * (level // devices if devices > 0 else UNBOUNDED)
+            total += size[cell, level] * each
+            more += 1
+            if more == devices:
+                each, more = each + 1, 0
         most = max(most, total)
     return int(most)
 

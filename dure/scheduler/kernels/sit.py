@@ -129,6 +129,8 @@ def _occupy(board: Board, node: int, taken: np.uint64, amount: int) -> None:
     first = ground.device_ptr[node]
     take_off(ground.share_free, first, ground.device_ptr[node + 1] - first, taken, amount)
     ground.nodes.whole_free[node] &= ~taken
+    if amount < WHOLE:
+        board.here.divided[node] |= taken
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
 
 
@@ -153,15 +155,17 @@ def settle(board: Board) -> None:
 def settle_node(board: Board, node: int) -> None:
     """The same of one node."""
     ground, tenures = board.ground, board.tenures
-    held, tenure, first = _ZERO, board.here.tenure[node], ground.device_ptr[node]
+    held, divided, tenure, first = _ZERO, _ZERO, board.here.tenure[node], ground.device_ptr[node]
     devices = ground.device_ptr[node + 1] - first
     for device in range(devices):
         exists = board.here.exists[node] & (_ONE << np.uint64(device)) != _ZERO
         ground.share_free[first + device] = WHOLE if exists else 0
     while tenure >= 0:
         held |= tenures.mask[tenure]
+        if tenures.share[tenure] > 0:
+            divided |= tenures.mask[tenure]
         take_off(ground.share_free, first, devices, tenures.mask[tenure], has_of_each(board, tenure))
         tenure = tenures.next[tenure]
-    ground.nodes.whole_free[node] = board.here.exists[node] & ~held
+    ground.nodes.whole_free[node], board.here.divided[node] = board.here.exists[node] & ~held, divided
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
     _look_again(board, node)

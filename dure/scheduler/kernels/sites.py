@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I64, Gang
 from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.power import Power, may_draw, wanted_mw
 from dure.scheduler.kernels.purse import Purse, held
 from dure.scheduler.kernels.seat import bound
 
@@ -25,18 +26,21 @@ def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
 
 @kernel
 def weigh(
-    free: I64, sites: Bool, full: I64, purse: Purse, project: int, kind: int, currency: int, hold: int, low: I64, high: I64,
-    spare_of: I64, size: I64, top: I64, gang: Gang, limit: int, alike: int,
+    free: I64, sites: Bool, full: I64, purse: Purse, power: Power, project: int, kind: int, currency: int, hold: int, low: I64,
+    high: I64, spare_of: I64, size: I64, top: I64, gang: Gang, now: int, limit: int, alike: int,
 ) -> int:  # fmt: skip
     """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
-    where it may run, can pay, and has not failed. Where the count of free devices tells that it fails, that is remembered."""
+    where it may run, can pay, and has not failed. Where power or the count of free devices tells that it fails, that is
+    remembered."""
     looked = 0
     for site in range(len(free)):
         free[site] = -1
         if not sites[site] or full[site] <= limit or held(purse, project, kind, currency, site) < hold:
             continue
         looked += 1
-        if gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
+        if not may_draw(power, site, now, now + limit, wanted_mw(power, site, kind, gang)):
+            full[site] = limit
+        elif gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
             full[site] = alike
         else:
             free[site] = spare_at(low, high, spare_of, site)

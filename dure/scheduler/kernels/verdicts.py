@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.barred import UNKNOWN, barred, limits, over_quota
+from dure.scheduler.kernels.barred import AMOUNT, UNKNOWN, barred, limits, open_to, over_quota
 from dure.scheduler.kernels.board import PROMISES, Board
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel, wide
@@ -39,8 +39,10 @@ class Learned(NamedTuple):
     code: I64  # by class that can pay wherever it could run: a shortage with its facts, or which promise it would delay first
     facts: I64
     clear: I64  # by class: until when nothing bars it from everywhere
-    openings: I64  # by share: what is left of its quotas, see `over_quota`
+    openings: I64  # by share: what is left of its quotas, see `open_to`; `UNKNOWN` at first
+    somewhere: Bool  # by alternative: whether it could run at any site
     sites: Bool  # scratch, shape (alternatives, sites)
+    there: Bool  # scratch, by alternative
 
 
 def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I32, I64]:
@@ -50,7 +52,8 @@ def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I3
     learned = Learned(
         by_time(cycle.board), covered(cycle.purse), np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64),
         np.zeros(classes, np.int64), np.full((len(cycle.quota.used), 2, resources), UNKNOWN, np.int64),
-        np.zeros(cycle.found.promised_sites.shape[1:], np.bool_),
+        cycle.standings.sites.any(axis=1), np.zeros(cycle.found.promised_sites.shape[1:], np.bool_),
+        np.zeros(cycle.found.promised_sites.shape[1], np.bool_),
     )  # fmt: skip
     _tell(cycle, learned, merged_stocks(cycle.board), met, eligible, draining, code, facts)
     return code, facts
@@ -66,7 +69,7 @@ def _tell(
         c = queue.klass[row]
         first, last, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], queue.alt_ptr[row]
         holds, project = queue.hold[own : own + last - first], queue.project[row]
-        sites, told = cycle.standings.sites[first:last], facts[row]
+        sites, somewhere, told = cycle.standings.sites[first:last], learned.somewhere[first:last], facts[row]
         if state[row] == STARTED:
             code[row] = STARTS
             continue
@@ -81,13 +84,17 @@ def _tell(
             if not payable(cycle.purse, cycle.rules.order, project, demands.kind[first:last], holds, sites, found):
                 code[row] = unpaid(cycle.purse, project, demands.kind[first:last], holds, sites, told)
                 continue
-            sites = found
+            sites, somewhere = found, learned.there[: last - first]
+            for alt in range(last - first):
+                somewhere[alt] = found[alt].any()
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
         if code[row] == TURN and queue.latest[row] < board.now:
             code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
         if code[row] == TURN and limits(cycle.quota):
-            leaf = wide(queue.leaf[row])
-            code[row] = over_quota(cycle.quota, learned.openings[leaf], leaf, demands, wide(c), sites, told)
+            openings = learned.openings[queue.leaf[row]]
+            if openings[AMOUNT, 0] == UNKNOWN:
+                open_to(cycle.quota, openings, wide(queue.leaf[row]))
+            code[row] = over_quota(openings, demands, wide(c), somewhere, told)
         if code[row] != TURN:
             continue
         end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
@@ -114,7 +121,9 @@ def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: 
         pays = False
         for currency in order:
             hold = holds[alt, currency]
-            pays |= hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, kinds[alt]] >= hold)
+            pays = hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, kinds[alt]] >= hold)
+            if pays:
+                break
         if not pays:
             return False
     return True
