@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dure.controller import money
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed
 from dure.controller.lifecycle import move_workload, preempt
 from dure.controller.mirror import Mirror
-from dure.controller.moved import placed_data
+from dure.controller.moved import record_placed
 from dure.ledger import award_account
 from dure.model.funding import Account, Award
 from dure.model.money import CURRENCIES
@@ -149,9 +149,7 @@ def _apply_one(tx: Tx, deed: Deed, group: Group, awards: Sequence[Award]) -> boo
     tx.insert(attempt)
     placed = move_workload(tx, workload, WorkloadState.STARTING, attempt=attempt.id, attempts=workload.attempts + 1, reason={})
     means = {"reclaims": True} if group.reclaims else {"moves": True} if group.moves else {}
-    data = placed_data(attempt, posted, **means)
-    touched = (*touch(placed, attempt), *posted.touched)
-    record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
+    record_placed(tx, deed, attempt, posted, placed, **means)
     return True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dure.controller import money
 from dure.controller.deed import Deed, evidence_digest, record, touch
-from dure.controller.moved import go_on, lost_ms, moved, placed_data
+from dure.controller.moved import go_on, lost_ms, moved, record_placed
 from dure.controller.rules import policy_of
 from dure.errors import require
 from dure.ledger import energy_mwh, refund_nano, run_charge_nano
@@ -142,17 +142,10 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     touched = (*touch(closed, then, project), *paid.posted.touched)
     record(tx, deed, "attempt.ended", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touched)
     if heir:
-        _placed(tx, deed, *heir, then)
+        record_placed(tx, deed, *heir, then, moved_from=closed.id)
     if attempt.beneficiary:
         free_claim(tx, deed, attempt.beneficiary)
     return closed
-
-
-def _placed(tx: Tx, deed: Deed, attempt: Attempt, posted: money.Posted, workload: Workload) -> None:
-    """Tell that an attempt begins in the place to which it was moved."""
-    data = placed_data(attempt, posted, moved_from=attempt.moved_from)
-    touched = (*touch(workload, attempt), *posted.touched)
-    record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
 
 
 def plausible(attempt: Attempt, evidence: Evidence, now_ms: int) -> Evidence:

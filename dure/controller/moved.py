@@ -9,7 +9,7 @@ neither cost more than was held at first nor fail for want of money, unless an a
 from __future__ import annotations
 
 from dure.controller import money
-from dure.controller.deed import Deed
+from dure.controller.deed import Deed, record, touch
 from dure.controller.money import Paid, Posted
 from dure.controller.rules import plane_of
 from dure.ledger import hold_amount
@@ -97,9 +97,9 @@ def lost_ms(evidence: Evidence) -> int:
     return max(0, min(evidence.run_ms, evidence.ended_ms - evidence.checkpoint_ms))
 
 
-def placed_data(attempt: Attempt, posted: Posted, **more: object) -> dict[str, object]:
-    """What the event says that tells of an attempt's beginning."""
-    return {
+def record_placed(tx: Tx, deed: Deed, attempt: Attempt, posted: Posted, workload: Workload, **more: object) -> None:
+    """Tell of an attempt's beginning. more: how it came to it, where that is worth telling."""
+    data = {
         "attempt": attempt.id,
         "accelerator": attempt.accelerator,
         "nodes": sorted({w.node for w in attempt.workers}),
@@ -112,6 +112,8 @@ def placed_data(attempt: Attempt, posted: Posted, **more: object) -> dict[str, o
         "policy": attempt.policy_version,
         "transfers": posted.digests,
     }
+    touched = (*touch(workload, attempt), *posted.touched)
+    record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
 
 
 def moved(attempt: Attempt) -> dict[str, str]:
