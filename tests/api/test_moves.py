@@ -1,4 +1,4 @@
-"""Whoever is moved is told so and where it goes on, whoever waits for it that it loses no place; and no tenant learns of another."""
+"""Whoever is moved is told so and where it goes on, whoever waits that others move; and no tenant learns of another."""
 
 from __future__ import annotations
 
