@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.workload import WHOLE_MILLI
+from dure.scheduler.kernels.sorting import sort_by
 from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Bool, Snapshot, devices_milli
 
 OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
@@ -40,11 +41,11 @@ def latest_ends(s: Snapshot) -> I64:
     return np.where(((a.state == CLAIMED) | (a.follows >= 0)) & (start > 0), np.maximum(ends, delayed), ends)
 
 
-def gone_if_asked(s: Snapshot, at_ms: int) -> I64:
+def gone_if_asked(s: Snapshot, at_ms: int, ends: I64) -> I64:
     """By attempt: when it is gone at the latest if it is told at a moment to make room: after its grace, and the second in which
-    its end is expected to be reported; or by its limit."""
+    its end is expected to be reported; or by its limit. ends: as in `latest_ends`."""
     heard_ms = at_ms + OVERDUE_MS
-    gone: I64 = np.minimum(np.maximum(latest_ends(s), heard_ms), heard_ms + s.attempts.grace_ms)
+    gone: I64 = np.minimum(np.maximum(ends, heard_ms), heard_ms + s.attempts.grace_ms)
     return gone
 
 
@@ -82,11 +83,12 @@ def lost_work(s: Snapshot, at_ms: int) -> F64:
     return lost
 
 
-def victims_first(s: Snapshot, at_ms: int, lost: F64) -> I32:
+def victims_first(s: Snapshot, at_ms: int, lost: F64, ends: I64) -> I32:
     """Rows of those that may be asked at a moment, if nothing but time changes until then: first those
     that yield, of either the cheapest first."""
     a = s.attempts
-    rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= at_ms) & (latest_ends(s) > at_ms))
-    # the order of rows is that of ids, among those that may be asked
-    ranked = np.lexsort((rows, -a.started_ms[rows], a.priority[rows], lost[rows], ~a.yields[rows]))
-    return rows[ranked].astype(np.int32)
+    rows = np.flatnonzero(preemptible(s) & (guaranteed_until(s) <= at_ms) & (ends > at_ms))
+    # the order of rows is that of ids; and of numbers that are not negative the bits are in their order
+    for key in (-a.started_ms, a.priority, lost.view(np.int64), ~a.yields):
+        rows = sort_by(key.astype(np.int64), rows)
+    return rows.astype(np.int32)

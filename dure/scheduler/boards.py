@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dure.scheduler.attempts import latest_ends, owners
-from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, make_board
+from dure.scheduler.attempts import owners
+from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Room, make_board
 from dure.scheduler.kernels.ground import NODE, Ground, table
 from dure.scheduler.kernels.index import make_index
 from dure.scheduler.kernels.sit import settle
@@ -25,8 +25,8 @@ class Runs:
     high: I64
 
 
-def board_of(s: Snapshot) -> tuple[Board, Runs]:
-    """Everybody sits where they sit; nothing is promised yet."""
+def board_of(s: Snapshot, ends: I64, room: Room) -> tuple[Board, Runs]:
+    """Everybody sits where they sit; nothing is promised yet. ends: of attempts, as in `latest_ends`."""
     nodes, kinds = s.nodes, len(s.accelerators) + 1
     up = nodes.usable & (s.sites.reachable & ~s.sites.drained)[nodes.site]
     key = nodes.site.astype(np.int64) * kinds + nodes.accelerator + 1  # by site, then type; those without devices first
@@ -55,9 +55,9 @@ def board_of(s: Snapshot) -> tuple[Board, Runs]:
     a, owner = s.attempts, owners(s)
     board = make_board(
         s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=a.worker_node, role=_roles(s)[owner],
-        end=latest_ends(s)[owner], mask=a.worker_mask, share=a.share_milli[owner],
+        end=ends[owner], mask=a.worker_mask, share=a.share_milli[owner],
         cores=a.cores_milli[owner], memory=a.memory_mib[owner],
-        windows=(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms),
+        windows=(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms), room=room,
     )  # fmt: skip
     settle(board)
     return board, Runs(low, high)

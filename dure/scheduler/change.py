@@ -23,8 +23,7 @@ from dure.scheduler.snapshot import (
     Awards,
     Pending,
     Snapshot,
-    freeze,
-    limits_ms,
+    frozen,
     unused_shape,
 )
 
@@ -89,19 +88,28 @@ def apply_change(snapshot: Snapshot, row: int, change: Change, rate: Rater | Non
     pending = _pending(snapshot, row, change)
     accelerators = tuple(snapshot.accelerators.index(a) for a in change.accelerators) or _accepted(snapshot, row)
     rated_anew = bool(set(change.changed()) & {*NUMBERS, "accelerators", "priority"})
+    awards = _awards(snapshot, int(pending.project[row]), change.funds_won) if change.funds_won else snapshot.awards
+    changed = replace(snapshot, pending=frozen(pending), awards=frozen(awards))
+    if not rated_anew:
+        return changed
     limits = _limits(snapshot, pending, row, change.accelerators)
-    holds = _holds(snapshot, pending, row, accelerators, limits, change.priority, rate) if rated_anew else _held(snapshot, row)
-    low, high = _span(snapshot.pending.alt_ptr, row)
-    ptr = pending.alt_ptr.copy()
-    ptr[row + 1 :] += len(accelerators) - (high - low)
-    old = snapshot.alternatives
+    holds = _holds(snapshot, pending, row, accelerators, limits, change.priority, rate)
+    return _with_alternatives(changed, row, accelerators, holds, limits)
+
+
+def _with_alternatives(s: Snapshot, row: int, accelerators: tuple[int, ...], holds: I64, limits: list[int]) -> Snapshot:
+    """With others for the workload in `row`."""
+    low, high = _span(s.pending.alt_ptr, row)
+    ptr, old = s.pending.alt_ptr, s.alternatives
+    if len(accelerators) != high - low:
+        ptr = ptr.copy()
+        ptr[row + 1 :] += len(accelerators) - (high - low)
     alternatives = Alternatives(
         np.concatenate([old.accelerator[:low], np.array(accelerators, np.int32), old.accelerator[high:]]),
         np.concatenate([old.hold[:low], holds, old.hold[high:]]),
         np.concatenate([old.limit_ms[:low], np.array(limits, np.int64), old.limit_ms[high:]]),
     )
-    awards = _awards(snapshot, int(pending.project[row]), change.funds_won) if change.funds_won else snapshot.awards
-    return freeze(replace(snapshot, pending=replace(pending, alt_ptr=ptr), alternatives=alternatives, awards=awards))
+    return replace(s, pending=frozen(replace(s.pending, alt_ptr=ptr)), alternatives=frozen(alternatives))
 
 
 def only(snapshot: Snapshot, row: int) -> Snapshot:
@@ -118,9 +126,9 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         columns["share_milli"] = _with(p.share_milli, row, 0, anyway=True)
     if change.share_milli:
         columns["devices"] = _with(p.devices, row, 0, anyway=True)
-    columns["workers_min"] = _with(p.workers_min, row, change.workers_min)  # one that is not elastic stays so
-    if columns["workers_min"][row] >= columns["workers"][row]:
-        columns["workers_min"][row] = 0
+    if change.workers_min or (change.workers and p.workers_min[row]):  # one that is not elastic stays so
+        fewest = change.workers_min or int(p.workers_min[row])
+        columns["workers_min"] = _with(p.workers_min, row, fewest * (fewest < columns["workers"][row]), anyway=True)
     if change.priority:
         found = [c for c in s.policy.classes if c.name == change.priority]
         require(bool(found), f"the policy has no class {change.priority}")
@@ -141,8 +149,10 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
 
 def _with(column: Whole, row: int, value: int, *, anyway: bool = False) -> Whole:
     """With another value in one row; 0 leaves it as it is, unless it is to be 0 anyway."""
+    if not value and not anyway:
+        return column
     changed = column.copy()
-    changed[row] = value if anyway else value or column[row]
+    changed[row] = value
     return changed
 
 
@@ -183,7 +193,8 @@ def _holds(
         return np.array(rated, np.int64)
     dearer, than = _factors(s, row, priority) if priority else (1, 1)
     over, under = int(new.workers[row]) * dearer, int(s.pending.workers[row]) * than
-    lasted = limits_ms(s)[slice(*_span(s.pending.alt_ptr, row))].tolist()
+    was = int(s.pending.limit_ms[row])
+    lasted = [own or was for own in s.alternatives.limit_ms[slice(*_span(s.pending.alt_ptr, row))].tolist()]
     held = zip(_held(s, row).tolist(), lasts, lasted, strict=True)
     return np.array([[round_up(h * over * now, under * was) if h > 0 else h for h in hold] for hold, now, was in held], np.int64)
 

@@ -18,7 +18,7 @@ from dure.scheduler.kernels.cycle import run
 from dure.scheduler.kernels.moves import PLACES
 from dure.scheduler.kernels.purse import payable, unpaid
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, merged_stocks
-from dure.scheduler.kernels.standing import Demands, Models
+from dure.scheduler.kernels.standing import Demands, Models, somewhere
 from dure.scheduler.kernels.state import (
     ALTERNATIVE,
     CLAIMED,
@@ -250,7 +250,7 @@ class Question:
         quota, leaf = self.cycle.quota, int(self.cycle.queue.leaf[0])
         openings = np.zeros((2, quota.used.shape[1]), np.int64)
         open_to(quota, openings, leaf)
-        code = over_quota(openings, self.cycle.demands, 0, sites.any(axis=1), facts)
+        code = over_quota(openings, self.cycle.demands, 0, somewhere(sites), facts)
         return None if code == TURN else (int(code), tuple(facts.tolist()))
 
     def gaps(self) -> list[int]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dure.scheduler.kernels.ground import table
 from dure.scheduler.kernels.power import GONE, LIMITED, MOMENTS, MORE, NONE, STEP, Power, no_power, note_steps
+from dure.scheduler.kernels.sorting import sort_by
 from dure.scheduler.power import attempts_mw, idle_mw
 from dure.scheduler.snapshot import CLAIMED, I64, Nodes, Snapshot
 
@@ -43,7 +44,7 @@ def _leaving(s: Snapshot, ends: I64, mw: I64) -> tuple[I64, I64, I64]:
     drawn = np.where(a.state == CLAIMED, np.maximum(mw, theirs), mw)
     rows = np.flatnonzero(seated & ~leaves)
     site = s.nodes.site[a.worker_node[a.worker_ptr[rows]]]
-    order = np.lexsort((ends[rows], site))
+    order = sort_by(site.astype(np.int64), sort_by(ends[rows], np.arange(len(rows))))
     site, rows = site[order], rows[order]
     ptr = np.searchsorted(site, np.arange(len(s.sites.ids) + 1)).astype(np.int64)
     later = np.cumsum(drawn[rows][::-1])[::-1]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
@@ -22,6 +23,7 @@ from dure.model.workload import ANYWHERE
 from dure.scheduler.change import Change, NoChange, Rater, apply_change, only
 from dure.scheduler.funds import KRW
 from dure.scheduler.planning import Chance, Pace, Planning, at_once, not_yet
+from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import I64, Snapshot
 
 FIELDS = (
@@ -212,7 +214,7 @@ class Search:
 
     def _mates_first(self) -> list[int]:
         """What the cheapest of its project's other jobs want, one after the other: they may take what is given before it can."""
-        holds = self._mates_holds()
+        holds = self._mates_holds
         wanted: list[int] = np.cumsum(np.sort(holds[holds > 0])[:MATES_FIRST]).tolist()
         return wanted
 
@@ -247,14 +249,15 @@ class Search:
     def _pays_all(self, change: Change) -> int:
         """Won that its whole project could not ask for more of: as good as any larger amount."""
         unpaid = self._alone(replace(change, funds_won=0))
-        return int(self._mates_holds().sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
+        return int(self._mates_holds.sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
 
+    @cached_property
     def _mates_holds(self) -> I64:
         """Won that its project's other waiting jobs would hold, on each of the types that they accept."""
-        s = self._snapshot
-        owner = np.repeat(np.arange(len(s.pending.ids)), np.diff(s.pending.alt_ptr))
-        mates = (s.pending.project[owner] == s.pending.project[self._row]) & (owner != self._row)
-        won: I64 = np.maximum(s.alternatives.hold[mates, KRW], 0)
+        p, hold = self._snapshot.pending, self._snapshot.alternatives.hold
+        mates = np.flatnonzero(p.project == p.project[self._row])
+        _, theirs = gather(p.alt_ptr, mates[mates != self._row])
+        won: I64 = np.maximum(hold[theirs, KRW], 0)
         return won
 
 

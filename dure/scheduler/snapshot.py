@@ -8,6 +8,7 @@ column here. Arrays are marked read-only by `freeze`; ids stand beside the colum
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ U64 = NDArray[np.uint64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
+G = TypeVar("G")
 FOREVER_MS = np.int64(1 << 62)
 
 # attempt state codes of `Attempts.state`
@@ -247,11 +249,15 @@ def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64, Bool]:
 def freeze(snapshot: Snapshot) -> Snapshot:
     """Make every column read-only, so that nobody can change what a plan was based on."""
     for group in fields(snapshot):
-        value = getattr(snapshot, group.name)
-        columns = [value] if isinstance(value, np.ndarray) else _columns(value)
-        for column in columns:
-            column.flags.writeable = False
+        frozen(getattr(snapshot, group.name))
     return snapshot
+
+
+def frozen(group: G) -> G:
+    """The same of some columns, or of one."""
+    for column in [group] if isinstance(group, np.ndarray) else _columns(group):
+        column.flags.writeable = False
+    return group
 
 
 def _columns(group: object) -> list[NDArray[np.generic]]:

@@ -8,13 +8,14 @@ from dure.model.money import CURRENCIES
 from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, rests, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER, part_of
-from dure.scheduler.kernels.board import Board, grown, longer
+from dure.scheduler.kernels.board import Board, Room, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import table
 from dure.scheduler.kernels.moves import MOVER, MOVES_MAX, NOBODY, SEARCHES, SPOT, Moves
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.quota import NO_LIMIT, Quota, make_quota
 from dure.scheduler.kernels.reclaim import Rights
+from dure.scheduler.kernels.sorting import sort_by
 from dure.scheduler.kernels.standing import Demands, Models, Standings, demands_as, models_of, standings_of
 from dure.scheduler.kernels.state import (
     ASKING,
@@ -57,7 +58,7 @@ from dure.scheduler.snapshot import (
 
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     """Nobody had a turn yet. also: a row that gets one in any case."""
-    board, runs = board_of(s)
+    ends = latest_ends(s)
     of, demands, first = demands_of(s)
     standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained, *preferred(s, demands, first))
     queue = _queue(s, of)
@@ -66,18 +67,17 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
         _in_turn(s, standings.code[of], also), queue.latest,
     )  # fmt: skip
     most = int(demands.each.most.max(initial=1))
-    seats = min(most, len(s.nodes.ids))
-    ends = latest_ends(s)
-    candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free)), _quota(s)
+    seats, promises = min(most, len(s.nodes.ids)), s.policy.reservations_max
+    board, runs = board_of(s, ends, Room(tenures=seats + 256, promises=promises, kept=seats + 256))
+    candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free), ends), _quota(s)
     rights = rights_of(s, quota)
     moves = moves_of(s)
     rules = _rules(s, rights, candidates, moves)
-    attempts, waiting, promises = len(s.attempts.ids), len(of), s.policy.reservations_max
+    attempts, waiting = len(s.attempts.ids), len(of)
     made = Cycle(
-        board=grown(board, tenures=seats + 256, promises=promises, kept=seats + 256),
-        low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s), quota=quota,
-        rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, moves=moves, rules=rules,
-        memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules),
+        board=board, low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s),
+        quota=quota, rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, moves=moves,
+        rules=rules, memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules),
         found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
@@ -207,8 +207,10 @@ def _fewest_holds(s: Snapshot) -> I64:
 
 def firm(s: Snapshot) -> Bool:
     """By waiting workload: whether it will not yield, as its class does not or as it is not preemptible."""
-    yielding = [c.value for c in s.policy.classes if c.yields]
-    found: Bool = ~(s.pending.preemptible & np.isin(s.pending.priority, yielding))
+    p, found = s.pending, np.ones(len(s.pending.ids), np.bool_)
+    for each in s.policy.classes:
+        if each.yields:
+            found &= ~p.preemptible | (p.priority != each.value)
     return found
 
 
@@ -251,18 +253,19 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     return Rights(quota, there, leaf, uses, quota._replace(used=quota.used.copy()))
 
 
-def candidates_of(s: Snapshot, at_ms: int, devices: int) -> Candidates:
-    """Who may be asked to make room at a moment, now or later. devices: as many as the board tells apart."""
+def candidates_of(s: Snapshot, at_ms: int, devices: int, ends: I64) -> Candidates:
+    """Who may be asked to make room at a moment, now or later. devices: as many as the board tells
+    apart. ends: as in `latest_ends`."""
     a = s.attempts
     lost = lost_work(s, at_ms)
-    rows = victims_first(s, at_ms, lost)
+    rows = victims_first(s, at_ms, lost, ends)
     site = s.nodes.site[a.worker_node[a.worker_ptr[rows]]] if len(rows) else np.zeros(0, np.int32)
-    by_site = np.argsort(site, kind="stable")
+    by_site = sort_by(site.astype(np.int64), np.arange(len(rows)))
     ptr = np.searchsorted(site[by_site], np.arange(len(s.sites.ids) + 1)).astype(np.int64)
     firm = ptr[:-1] + np.bincount(site[a.yields[rows]], minlength=len(s.sites.ids))
     return Candidates(
-        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, gone_if_asked(s, at_ms), np.zeros(len(a.ids), np.bool_),
-        a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
+        ptr, firm, rows[by_site].astype(np.int32), lost, a.priority, gone_if_asked(s, at_ms, ends),
+        np.zeros(len(a.ids), np.bool_), a.worker_ptr.astype(np.int64), np.zeros((3, len(s.nodes.ids)), np.int64),
         np.zeros(devices, np.int64),
     )  # fmt: skip
 
@@ -300,7 +303,8 @@ def _memory(
     standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates, rules: Rules
 ) -> Memory:  # fmt: skip
     shape, pairs = standings.sites.T.shape, int(queue.pair.max(initial=0)) + 1
-    ways = np.flatnonzero([some_yield(candidates), bool(queue.preempts.any()), rules.reclaims, rules.moves])
+    asked = (some_yield(candidates), bool(queue.preempts.any()), rules.reclaims, rules.moves)
+    ways = np.flatnonzero(np.array(asked, np.bool_))
     spared = np.empty((WAYS, *shape), np.int64)  # mostly of one way, and a good part of what is written to make a cycle
     spared[ways] = -NEVER
     memory = Memory(

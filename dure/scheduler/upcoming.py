@@ -17,6 +17,7 @@ from dure.scheduler.kernels.cycle import asker_of
 from dure.scheduler.kernels.reclaim import Asker, Rights, fits_quota, give_back, guarded
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.slots import lefts_then
+from dure.scheduler.kernels.sorting import sort_by
 from dure.scheduler.kernels.standing import gang_of
 from dure.scheduler.kernels.state import limit_on, too_late
 from dure.scheduler.kernels.victims import FORCE, GENTLY, RECLAIM, Candidates, choose, fit_now
@@ -118,10 +119,11 @@ def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms
 def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[NextEvent]:
     """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon. among: which attempts."""
     a, ends, owner = s.attempts, latest_ends(s), owners(s)
-    rows = np.unique(owner[nodes[a.worker_node]])
-    rows = rows[(a.state[rows] != CLAIMED) & (ends[rows] < FOREVER_MS)]
-    rows = rows if among is None else rows[among[rows]]
-    for i in rows[np.lexsort((np.array(a.ids)[rows], ends[rows]))].tolist():
+    there = (a.state != CLAIMED) & (ends < FOREVER_MS)
+    there &= np.bincount(owner[nodes[a.worker_node]], minlength=len(a.ids)) > 0
+    if among is not None:
+        there &= among
+    for i in sort_by(ends, np.flatnonzero(there)).tolist():  # the order of rows is that of ids
         basis = Basis.GRACE if a.state[i] == STOPPING else Basis.LIMIT
         yield NextEvent(NextKind.ATTEMPT_ENDS, a.ids[i], int(ends[i]), basis, a.workloads[i])
 
@@ -200,7 +202,7 @@ class Later:
         farm.cores_free, farm.memory_free = cores, memory
         ground = board.ground._replace(nodes=farm, share_free=lefts_then(board, at_ms))
         taken, s = planning.cycle.candidates.taken, planning.s
-        self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free))._replace(taken=taken)
+        self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free), latest_ends(s))._replace(taken=taken)
         self._at_ms = at_ms
         self._last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
         self._board = board._replace(used=board.used.copy(), ground=ground, cells=board.cells._replace(node=node))

@@ -27,6 +27,7 @@ from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Columns, Ground,
 from dure.scheduler.kernels.index import Index
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
+from dure.scheduler.kernels.sorting import sort_by
 
 # roles: sits there; sits there and makes room for a claim; will sit there
 HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
@@ -258,23 +259,34 @@ def shortest_alike(board: Board, limit: int) -> int:
     return int(least)
 
 
+class Room(NamedTuple):
+    """For so many entries more in the tables that grow."""
+
+    tenures: int
+    promises: int
+    kept: int
+
+
+NO_ROOM = Room(0, 0, 0)
+
+
 def make_board(
     now: int, ground: Ground, index: Index, exists: U64, *, node: I32, role: I32, end: I64, mask: U64, share: I64,
-    cores: I64, memory: I64, windows: tuple[I32, I64, I64] | None = None,
+    cores: I64, memory: I64, windows: tuple[I32, I64, I64] | None = None, room: Room = NO_ROOM,
 ) -> Board:  # fmt: skip
     """ground, index: with everything free; `settle` takes what tenures hold. The other columns: tenures, one entry a node.
-    windows: when nothing may run on nodes, as CSR."""
+    windows: when nothing may run on nodes, as CSR. room: for more than those."""
     count, nodes = len(node), len(exists)
     ptr, since, until = windows or (np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
     here, closed = table(HERE, nodes + 1), table(WINDOW, len(since))
     here.exists[:nodes], here.tenure, here.kept, here.closed = exists, -1, -1, ptr
     closed.since, closed.until = since, until
     cell = index.node.cell[node]
-    order = np.lexsort((end, cell)).astype(np.int32)
+    order = sort_by(cell.astype(np.int64), sort_by(end.astype(np.int64), np.arange(count))).astype(np.int32)
     index.cell.settled = np.searchsorted(cell[order], np.arange(len(index.cell)))
     board = Board(
-        now, ground, index, here, table(TENURE, count), table(PROMISE, 0), table(SEAT, 0), np.zeros(5, np.int64), order, count,
-        closed, np.zeros((2, DEVICES_MAX), np.int64),
+        now, ground, index, here, table(TENURE, count + room.tenures), table(PROMISE, room.promises), table(SEAT, room.kept),
+        np.zeros(5, np.int64), order, count, closed, np.zeros((2, DEVICES_MAX), np.int64),
     )  # fmt: skip
     _seat_all(board, node, role, end, mask, share, cores, memory)
     return board

@@ -135,6 +135,7 @@ def _earliest(
     lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
     room, fits, mixed, most = _grounds(board, low, high, gang, lasts)
     total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
+    takes, until = np.empty(len(mixed), np.int64), np.full(len(mixed), -1)  # what those took when last looked at
     while at < len(end):
         moment = end[at]
         if moment >= min(by, FOREVER):
@@ -158,12 +159,39 @@ def _earliest(
                 fits[i] = now
         if moment > board.now and total + most >= gang.workers:
             sure = total
-            for node in mixed:
-                if sure < gang.workers:
-                    sure += takes_from(board, wide(node), moment, moment + limit, gang)
+            for i in range(len(mixed)):
+                if sure >= gang.workers:
+                    break
+                if until[i] <= moment:
+                    node = wide(mixed[i])
+                    takes[i] = takes_from(board, node, moment, moment + limit, gang)
+                    until[i] = _same_until(board, node, moment, limit)
+                sure += takes[i]
             if sure >= gang.workers and may_draw(power, site, moment, moment + limit, mw):
                 return int(moment)
     return -1
+
+
+@kernel
+def _same_until(board: Board, node: int, at: int, limit: int) -> int:
+    """Until which moment a node takes as much of work that stays for `limit` as at this one: until somebody leaves, or a promise
+    begins, ends, or comes within its time."""
+    if board.here.closed[node] < board.here.closed[node + 1]:
+        return at + 1
+    same, tenure, kept = wide(FOREVER), board.here.tenure[node], board.here.kept[node]
+    while tenure >= 0:
+        end = board.tenures.end[tenure]
+        if end > at:
+            same = min(same, end)
+        tenure = board.tenures.next[tenure]
+    while kept >= 0:
+        promise = board.seats.promise[kept]
+        begins, over = board.promises.at[promise], board.promises.end[promise]
+        for moment in (begins - limit + 1, begins, begins + 1, over):
+            if moment > at:
+                same = min(same, moment)
+        kept = board.seats.next[kept]
+    return int(same)
 
 
 @kernel

@@ -42,6 +42,8 @@ class Models(NamedTuple):
     devices: I64
     shares: Bool  # whether its devices are divided
     nodes: I64
+    typed: I64  # all of them twice: as they stand; then by type, which begin at `ptr`
+    ptr: I64  # by type, two more at the end: those without devices (-1), and where they end
 
 
 GANG: Columns = [  # by class, and one row more for the end of the last one's alternatives
@@ -94,6 +96,12 @@ def anywhere(gang: Gang) -> Gang:
     return Gang(gang.workers, gang.cores, gang.memory, gang.devices, gang.share, wide(0))
 
 
+def somewhere(sites: Bool) -> Bool:
+    """By alternative, whether it has any site. sites: shape (alternatives, sites)."""
+    found: Bool = np.asarray(sites.any(axis=1))
+    return found
+
+
 class Standings(NamedTuple):
     """By class: a code, `TURN` where it could run, and two facts; by alternative of a class: at which sites it could run on an
     empty farm that is up."""
@@ -110,8 +118,17 @@ def models_of(site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices
     nodes, order = np.bincount(of).astype(np.int64), np.lexsort((block[first], site[first]))
     first = first[order]
     return Models(
-        site[first], kind[first], block[first], cores[first], memory[first], devices[first], shares[first], nodes[order]
+        site[first], kind[first], block[first], cores[first], memory[first], devices[first], shares[first], nodes[order],
+        *_by_type(kind[first]),
     )  # fmt: skip
+
+
+def _by_type(kind: I32) -> tuple[I64, I64]:
+    rows, types = np.arange(len(kind)), int(kind.max(initial=-1)) + 1
+    turned = np.where(kind < 0, types, kind)
+    order = np.argsort(turned, kind="stable")
+    ptr = np.searchsorted(turned[order], np.arange(types + 2))
+    return np.concatenate([rows, order]).astype(np.int64), len(kind) + ptr.astype(np.int64)
 
 
 @kernel
@@ -160,7 +177,9 @@ def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes
     all of it. Whether there are nodes for it at all."""
     takes[:], within[:] = 0, 0
     typed, last, inside = False, -1, np.int64(0)
-    for m in range(len(models.site)):
+    at, behind = _of_type(models, demands.kind[alt])
+    for i in range(at, behind):
+        m = models.typed[i]
         if not _asked(models, m, demands, c, alt):
             continue
         typed, site = True, models.site[m]
@@ -174,6 +193,16 @@ def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes
         inside = inside * same + fits * (1 if alone else models.nodes[m])
         within[site], last = max(within[site], inside), m
     return typed
+
+
+@kernel
+def _of_type(models: Models, kind: int) -> tuple[int, int]:
+    """Where the models of a type stand in `typed`; all of them where none is needed (-1)."""
+    if kind < 0:
+        return 0, len(models.site)
+    if kind >= len(models.ptr) - 2:  # there is no such node
+        return 0, 0
+    return int(models.ptr[kind]), int(models.ptr[kind + 1])
 
 
 @kernel

@@ -22,6 +22,7 @@ from dure.errors import require
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import pop, push
 from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.sorting import sort_by
 
 F64 = NDArray[np.float64]
 
@@ -50,8 +51,6 @@ _NEXT, _TURN, _CHARGED = (
 
 _ENTRY_BITS = 32
 _SHARE = (1 << _ENTRY_BITS) - 1
-_DIGIT_BITS = 16
-_DIGIT = (1 << _DIGIT_BITS) - 1
 _MAGNITUDE = np.int64((1 << 63) - 1)
 _LAST = np.float64(np.inf)
 
@@ -76,8 +75,10 @@ def make_turns(
     when, by workload; None: nobody has to. Nothing that is given is changed or kept."""
     _check(parent, use, leaf, rows)
     own, below_top = leaf[rows].astype(np.int64), _below_top(priority[rows])
-    urgent = np.arange(len(rows)) if latest is None else np.argsort(latest[rows], kind="stable")
-    order = _in_order(own, len(parent), below_top, urgent)
+    order = np.arange(len(rows))
+    if latest is not None:
+        order = sort_by(latest[rows], order)
+    order = sort_by(below_top, sort_by(own, order))
     own, below_top = own[order], below_top[order]
     first = np.flatnonzero((np.diff(own, prepend=NOBODY) != 0) | (np.diff(below_top, prepend=NOBODY) != 0))
     group = np.stack([own[first], first, np.append(first, len(rows))[1:], below_top[first]], axis=1)
@@ -118,31 +119,6 @@ def _shares(parent: I64, weight: I64) -> I64:
     children = np.bincount(parent[1:], minlength=len(parent))
     share[:, BASE] = np.cumsum(children) - children
     return share
-
-
-def _in_order(leaf: I64, shares: int, below_top: I64, order: I64) -> I64:
-    """By class, then by leaf, then in the order that is given: sorted digit by digit, the last first, in time that grows with
-    their number."""
-    order = _sort(leaf, shares, order)
-    span = int(below_top.max(initial=0))
-    while span > 0:
-        order = _sort(below_top & _DIGIT, min(span, _DIGIT) + 1, order)
-        below_top, span = below_top >> _DIGIT_BITS, span >> _DIGIT_BITS
-    return order
-
-
-@kernel
-def _sort(digit: I64, digits: int, order: I64) -> I64:
-    """`order` by the digit of each; those of one digit stay as they stood."""
-    place, found = np.zeros(digits + 1, np.int64), np.empty_like(order)
-    for at in order:
-        place[digit[at] + 1] += 1
-    for i in range(digits):
-        place[i + 1] += place[i]
-    for at in order:
-        found[place[digit[at]]] = at
-        place[digit[at]] += 1
-    return found
 
 
 @kernel

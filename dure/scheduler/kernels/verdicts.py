@@ -13,6 +13,7 @@ from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, delayed, merged_stocks, shortage
+from dure.scheduler.kernels.standing import somewhere
 from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle
 from dure.scheduler.kernels.waits import (
     CORES,
@@ -52,7 +53,7 @@ def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I3
     learned = Learned(
         by_time(cycle.board), covered(cycle.purse), np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64),
         np.zeros(classes, np.int64), np.full((len(cycle.quota.used), 2, resources), UNKNOWN, np.int64),
-        cycle.standings.sites.any(axis=1), np.zeros(cycle.found.promised_sites.shape[1:], np.bool_),
+        somewhere(cycle.standings.sites), np.zeros(cycle.found.promised_sites.shape[1:], np.bool_),
         np.zeros(cycle.found.promised_sites.shape[1], np.bool_),
     )  # fmt: skip
     _tell(cycle, learned, merged_stocks(cycle.board), met, eligible, draining, code, facts)
@@ -69,7 +70,7 @@ def _tell(
         c = queue.klass[row]
         first, last, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], queue.alt_ptr[row]
         holds, project = queue.hold[own : own + last - first], queue.project[row]
-        sites, somewhere, told = cycle.standings.sites[first:last], learned.somewhere[first:last], facts[row]
+        sites, has_site, told = cycle.standings.sites[first:last], learned.somewhere[first:last], facts[row]
         if state[row] == STARTED:
             code[row] = STARTS
             continue
@@ -84,9 +85,9 @@ def _tell(
             if not payable(cycle.purse, cycle.rules.order, project, demands.kind[first:last], holds, sites, found):
                 code[row] = unpaid(cycle.purse, project, demands.kind[first:last], holds, sites, told)
                 continue
-            sites, somewhere = found, learned.there[: last - first]
+            sites, has_site = found, learned.there[: last - first]
             for alt in range(last - first):
-                somewhere[alt] = found[alt].any()
+                has_site[alt] = found[alt].any()
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
         if code[row] == TURN and queue.latest[row] < board.now:
             code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
@@ -94,7 +95,7 @@ def _tell(
             openings = learned.openings[queue.leaf[row]]
             if openings[AMOUNT, 0] == UNKNOWN:
                 open_to(cycle.quota, openings, wide(queue.leaf[row]))
-            code[row] = over_quota(openings, demands, wide(c), somewhere, told)
+            code[row] = over_quota(openings, demands, wide(c), has_site, told)
         if code[row] != TURN:
             continue
         end, more = board.now + queue.limit[row], queue.more[own : own + last - first]

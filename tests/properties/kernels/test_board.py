@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.scheduler.attempts import latest_ends
 from dure.scheduler.boards import board_of
-from dure.scheduler.kernels.board import Board, grown, promised_then, room_then
+from dure.scheduler.kernels.board import NO_ROOM, Board, grown, promised_then, room_then
 from dure.scheduler.kernels.classes import _same, classes
 from dure.scheduler.kernels.future import earliest, promise, seat_then
 from dure.scheduler.kernels.ground import Gang
@@ -34,7 +35,7 @@ def told(found: int, node: I32, workers: I64) -> Seats | None:
 @examples(150)
 def test_seats_and_moments_are_those_of_the_plain_program(world: World) -> None:
     s = world.snapshot()
-    ground, (board, runs) = Ground(s), board_of(s)
+    ground, (board, runs) = Ground(s), board_of(s, latest_ends(s), NO_ROOM)
     p = s.pending
     for row in range(len(p.ids)):
         need = (int(p.cores_milli[row]), int(p.memory_mib[row]), int(p.devices[row]))
