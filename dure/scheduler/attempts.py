@@ -59,11 +59,10 @@ def preemptible(s: Snapshot) -> Bool:
 def rests(s: Snapshot, at_ms: int) -> I64:
     """By attempt: how long it may stay elsewhere if it is moved at a moment; 0: it is not. It has its guaranteed run in every
     place, whatever its class, sits on one node, and has its devices whole."""
-    a, owner = s.attempts, owners(s)
-    least, most = np.full(len(a.ids), len(s.nodes.ids)), np.full(len(a.ids), -1)
-    np.minimum.at(least, owner, a.worker_node)
-    np.maximum.at(most, owner, a.worker_node)
-    may = preemptible(s) & (a.started_ms + s.policy.min_run_ms <= at_ms) & (a.share_milli == 0) & (least == most)
+    a, workers = s.attempts, np.diff(s.attempts.worker_ptr)
+    may = preemptible(s) & (a.started_ms + s.policy.min_run_ms <= at_ms) & (a.share_milli == 0) & (workers > 0)
+    first = np.append(a.worker_node, 0)[a.worker_ptr[:-1]]
+    may[owners(s)[a.worker_node != np.repeat(first, workers)]] = False
     return np.where(may, a.rest_ms, 0)
 
 
