@@ -172,6 +172,9 @@ def test_closed_nodes_take_nobody() -> None:
     world = wants(halves())
     world.nodes[0]["closed"] = [(world.now_ms + 600_000, world.now_ms + 700_000)]
     assert moved(world, plain=False) == {}, "b would move to where something is closed, and a leave what is"
+    far = wants(halves())
+    far.nodes[0]["closed"] = far.nodes[1]["closed"] = [(far.now_ms + 36_000_000, far.now_ms + 37_000_000)]
+    assert moved(far, plain=False) == {"job": {"b": ("s/n0", 0xF0)}}, "all are gone by then"
     late = wants(halves(), limit=60)
     for node in late.nodes:
         node["closed"] = [(late.now_ms + 600_000, late.now_ms + 700_000)]
