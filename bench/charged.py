@@ -101,10 +101,12 @@ class ChargedLink(WorldLink):
                 self._noted_ms = self._clock.now_ms()
                 deed = plane.deed(f"agent:{self._site}")
                 plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
-            orders = plane.store.read(lambda reader: agents.orders(reader, site=self._site, poll=poll))
+            orders, incarnation = plane.store.read(
+                lambda reader: (agents.orders(reader, site=self._site, poll=poll), plane_of(reader).incarnation)
+            )
             require(not isinstance(orders, Reason), f"orders were refused: {orders}")
             assert not isinstance(orders, Reason)  # as just required; for the type checker
-            return PollAnswer(incarnation=plane.store.read(plane_of).incarnation, orders=orders)
+            return PollAnswer(incarnation=incarnation, orders=orders)
 
     def report(self, report: Report) -> ReportAnswer:
         with self._clock.charge("reports"):

@@ -14,12 +14,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from bench.charged import ChargedClock, new_agent, new_controller, phases_told
-from bench.results import Result
+from bench.results import Result, fill_page
 from dure.agent.agent import Agent
 from dure.controller import Controller, StepReport, found
 from dure.controller.commands.funding import create_award, create_programme
@@ -37,6 +38,7 @@ from dure.scheduler.warm import warm
 from dure.store.sql import SqlStore
 from tests.builders.postgres import PostgresServer, start_postgres
 
+PAGE = Path(__file__).parent.parent / "docs/benchmarks/kueue.md"
 COHORTS, QUEUES = 5, 6
 COHORT_CORES = QUEUES * 20
 NOW_MS = 1_800_000_000_000
@@ -87,7 +89,15 @@ class Measured:
 
 
 def kueue() -> list[Result]:
-    return _results(measure())
+    results = _results(measure())
+    fill_page(PAGE, {"rows": "".join(_rows(results))})
+    return results
+
+
+def _rows(results: list[Result]) -> Iterator[str]:
+    yield "| measurement | value | unit | aim | against | method |\n"
+    yield "|---" * 6 + "|\n"
+    yield from (f"| {r.name} | **{r.value:,.1f}** | {r.unit} | {r.aim} | {r.against} | {r.method} |\n" for r in results)
 
 
 def _results(m: Measured) -> list[Result]:

@@ -27,6 +27,7 @@ from dure.controller.parts import (
     i32,
     i64,
     in_force,
+    joined,
     nodes_of,
     pending_of,
     ptr,
@@ -34,10 +35,10 @@ from dure.controller.parts import (
     with_moved,
     with_strangers,
 )
+from dure.controller.purses import Purses
 from dure.controller.rates import accepted, hold_amounts, occupied_ms, occupy_ms
 from dure.controller.strangers import Stranger, strangers
 from dure.controller.table import SlotTable
-from dure.ledger import available, award_account
 from dure.model.accelerators import is_domestic
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
@@ -59,8 +60,10 @@ class Columns:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._live = LiveAttempts(mirror, self._number)
+        self._purses = Purses(mirror)
         self._reset()
         mirror.changed, mirror.moved, mirror.reset = self._changed, self._live.touch, self._reset
+        mirror.paid = self._purses.touch
 
     def _reset(self) -> None:
         self._projects: dict[str, int] = {}  # id → number, in the order in which they were met
@@ -202,10 +205,14 @@ class Columns:
 
     def _sites(self, ids: Sequence[str], now_ms: int, data: Sequence[str]) -> Sites:
         m = self._mirror
-        reachable = flags([m.answers(id, now_ms) for id in ids])
         rows = [m.sites[id] for id in ids]
-        drained = flags([row.drained for row in rows])
+        reachable = self._flags("reachable", [m.answers(id, now_ms) for id in ids])
+        drained = self._flags("drained", [row.drained for row in rows])
         return Sites(tuple(ids), reachable, drained, *self._power(rows, now_ms), *trait_columns(rows, data))
+
+    def _flags(self, name: str, values: list[bool]) -> NDArray[np.bool_]:
+        """The same column as long as it says the same: a plan keeps what it has made of it."""
+        return self._once(name, values, lambda: flags(values))
 
     def _power(self, rows: Sequence[Site], now_ms: int) -> tuple[I64Array, NDArray[np.int32], I64Array, I64Array]:
         """As long as no envelope changes, and none comes to its next step."""
@@ -229,25 +236,30 @@ class Columns:
         self, now_ms: int, tree: Tree, farm: Farm, accelerators: tuple[str, ...], data: tuple[str, ...]
     ) -> tuple[Pending, Alternatives]:
         ids, cells = self._waiting.ids(), self._waiting.take()
-        forms_of = self._shaped, len(self._shape_types), farm.at, accelerators, data
-        forms = self._once("forms", forms_of, lambda: self._forms(farm, accelerators, data))
+        forms_of = self._shaped, farm.at, accelerators, data
+        known = self._once("forms", forms_of, lambda: [self._forms(0, farm, accelerators, data)])
+        if len(known[0].type_ptr) <= len(self._shape_types):  # shapes that were met since
+            known[0] = joined(known[0], self._forms(len(known[0].type_ptr) - 1, farm, accelerators, data))
+        forms = known[0]
         rows = self._project_rows(tree)
         if self._mirror.quarantined:  # silence may set some of it free at any moment
             keep = np.array([not self._mirror.held_back(id, now_ms) for id in ids], dtype=np.bool_)
             return pending_of(tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep], forms, rows)
-        made_of = *forms_of, self._waiting.changes, tree.at, len(rows)
+        made_of = *forms_of, len(self._shape_types), self._waiting.changes, tree.at, len(rows)
         return self._once("pending", made_of, lambda: pending_of(ids, cells, forms, rows))
 
-    def _forms(self, farm: Farm, accelerators: Sequence[str], data: Sequence[str]) -> Forms:
-        sites = [[farm.site_row[s] for s in sites if s in farm.site_row] for sites in self._shape_sites]
+    def _forms(self, first: int, farm: Farm, accelerators: Sequence[str], data: Sequence[str]) -> Forms:
+        """Of the shapes from one on."""
+        types, read = self._shape_types[first:], self._shape_data[first:]
+        sites = [[farm.site_row[s] for s in sites if s in farm.site_row] for sites in self._shape_sites[first:]]
         index = {a: i for i, a in enumerate(accelerators)}
         known = {name: row for row, name in enumerate(data)}
         return Forms(
-            ptr(sites), i32(list(chain.from_iterable(sites))), ptr(self._shape_types),
-            i32([index.get(t, -1) for t in chain.from_iterable(self._shape_types)]),
-            i64(list(chain.from_iterable(self._shape_holds))).reshape(-1, len(CURRENCIES)),
-            i64(list(chain.from_iterable(self._shape_limits))),
-            ptr(self._shape_data), i32([known.get(name, -1) for name in chain.from_iterable(self._shape_data)]),
+            ptr(sites), i32(list(chain.from_iterable(sites))), ptr(types),
+            i32([index.get(t, -1) for t in chain.from_iterable(types)]),
+            i64(list(chain.from_iterable(self._shape_holds[first:]))).reshape(-1, len(CURRENCIES)),
+            i64(list(chain.from_iterable(self._shape_limits[first:]))),
+            ptr(read), i32([known.get(name, -1) for name in chain.from_iterable(read)]),
         )  # fmt: skip
 
     def _strangers(self) -> list[Stranger]:
@@ -263,17 +275,15 @@ class Columns:
 
     def _shares(self, now_ms: int, tree: Tree, rows: I64Array) -> Shares:
         """What was used: decayed past use, and what runs now for as long as it has run."""
-        half_life, projects = self._mirror.policy.half_life_ms, self._mirror.projects
-        use = np.zeros(len(tree.ids))
-        past = [decayed(p.use, now_ms - p.use_ms, half_life) if p.use else 0.0 for p in map(projects.__getitem__, tree.projects)]
-        use[len(tree.ids) - len(past) :] = past
-        use[len(tree.ids) - len(past) :] += self._live.use(now_ms, rows, len(past))
+        m, use = self._mirror, np.zeros(len(tree.ids))
+        leaves = use[len(tree.ids) - len(tree.projects) :]
+        for project in map(m.projects.__getitem__, m.used):
+            leaves[tree.project_row[project.id]] = decayed(project.use, now_ms - project.use_ms, m.policy.half_life_ms)
+        leaves += self._live.use(now_ms, rows, len(leaves))
         return Shares(ids=tree.ids, parent=tree.parent, weight=tree.weight, use=use)
 
     def _awards(self, now_ms: int, tree: Tree, farm: Farm, accelerators: tuple[str, ...]) -> Awards:
-        m = self._mirror
-        open_ = [a for a in m.awards.values() if a.starts_ms <= now_ms < a.expires_ms and a.project in tree.project_row]
-        made_of = m.grants, tree.at, farm.at, accelerators, len(open_), tuple(a.id for a in open_)
+        open_ = self._purses.open(now_ms, tree)
+        made_of = self._purses.opened, tree.at, farm.at, accelerators
         awards, rows = self._once("awards", made_of, lambda: awards_of(open_, tree, farm, accelerators))
-        left = [available(m.accounts[award_account(a.id)]) for a in rows]
-        return replace(awards, available=i64(left))
+        return replace(awards, available=self._purses.available(rows))

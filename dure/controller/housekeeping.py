@@ -73,6 +73,8 @@ def _fail(tx: Tx, deed: Deed, id: str, reason: Reason) -> None:
 
 def expire_awards(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
     """Close the awards whose last day is over and of which nothing is held any more."""
+    if mirror.first_expiry_ms() > deed.now_ms:
+        return 0
     due = [a.id for a in mirror.awards.values() if a.expires_ms <= deed.now_ms and not _held(mirror, a.id)]
     if due:
         store.transact(lambda tx: [expire_award(tx, deed, award=a) for a in due], fence=fence)

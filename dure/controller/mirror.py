@@ -22,7 +22,7 @@ from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Organisation, Project
 from dure.model.workload import ATTEMPT_LIVE, Attempt, AttemptState, Workload, WorkloadState
 from dure.ports import Reader
-from dure.scheduler.snapshot import DEPENDENCY_FAILED, DEPENDENCY_MET, DEPENDENCY_WAITS
+from dure.scheduler.snapshot import DEPENDENCY_FAILED, DEPENDENCY_MET, DEPENDENCY_WAITS, FOREVER_MS
 
 FOLLOW_MAX = 2000  # events read at once
 
@@ -61,18 +61,21 @@ class Mirror:
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
         self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
         self.moved: Callable[[str], None] = lambda id: None  # likewise of attempts, also where their workload has changed
+        self.paid: Callable[[str], None] = lambda id: None  # likewise of the accounts of awards
         # How often what snapshots are mostly made of has changed: the nodes, the tree of shares, the awards.
         self.farm, self.tree, self.grants = 0, 0, 0
+        self._expiry = (-1, 0)  # as of which grants, and what `first_expiry_ms` was then
+        self.used: dict[str, None] = {}  # projects that have ever used anything
         self.reset: Callable[[], None] = lambda: None  # told when all that was derived has to be made anew
 
     # -- loading -------------------------------------------------------------------------------------------------
 
     def load(self, reader: Reader) -> None:
         """Forget everything and read what is live."""
-        listeners = self.changed, self.moved, self.reset
+        listeners = self.changed, self.moved, self.paid, self.reset
         counts = self.farm, self.tree, self.grants
         self.__init__()  # type: ignore[misc]
-        self.changed, self.moved, self.reset = listeners
+        self.changed, self.moved, self.paid, self.reset = listeners
         self.farm, self.tree, self.grants = (count + 1 for count in counts)
         self.plane, self.policy = plane_of(reader), policy_of(reader)
         self.seq = self.plane.sealed_seq
@@ -156,6 +159,12 @@ class Mirror:
         kept = dict(self.quarantined.get(workload, {}))
         return sorted(attempt for attempt, site in kept.items() if not site or self.answers(site, now_ms))
 
+    def first_expiry_ms(self) -> int:
+        """When the first award's last day is over; FOREVER_MS: there is none."""
+        if self._expiry[0] != self.grants:
+            self._expiry = self.grants, min((a.expires_ms for a in self.awards.values()), default=int(FOREVER_MS))
+        return self._expiry[1]
+
     # -- taking one record ---------------------------------------------------------------------------------------
 
     def _take_all(self, reader: Reader, kind: type[Any], records: Iterable[Any]) -> None:
@@ -192,6 +201,8 @@ class Mirror:
         old = self.projects.get(row.id)
         self.tree += old is None or (old.organisation, old.weight) != (row.organisation, row.weight)
         self.projects[row.id] = row
+        if row.use:
+            self.used[row.id] = None
 
     def _take_award(self, _: Reader, row: Award) -> None:
         self.grants += 1
@@ -204,6 +215,7 @@ class Mirror:
     def _take_account(self, _: Reader, row: Account) -> None:
         if row.id.startswith("award:"):
             self.accounts[row.id] = row
+            self.paid(row.id)
 
     def _take_quarantine(self, _: Reader, row: Quarantine) -> None:
         self.strangers.pop(row.id, None)

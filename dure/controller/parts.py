@@ -102,6 +102,20 @@ class Forms:
     data: NDArray[np.int32]
 
 
+def joined(forms: Forms, more: Forms) -> Forms:
+    """Those of the one, and behind them those of the other."""
+
+    def runs(own: I64Array, others: I64Array) -> I64Array:
+        return np.concatenate([own, others[1:] + own[-1]])
+
+    return Forms(
+        runs(forms.site_ptr, more.site_ptr), np.concatenate([forms.site_row, more.site_row]),
+        runs(forms.type_ptr, more.type_ptr), np.concatenate([forms.type, more.type]),
+        np.concatenate([forms.hold, more.hold]), np.concatenate([forms.limit_ms, more.limit_ms]),
+        runs(forms.data_ptr, more.data_ptr), np.concatenate([forms.data, more.data]),
+    )  # fmt: skip
+
+
 def pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row: I64Array) -> tuple[Pending, Alternatives]:
     shape = cells[:, ROW_SHAPE]
     site_ptr, site_at = gather(forms.site_ptr, shape)

@@ -33,6 +33,8 @@ def latest_ends(s: Snapshot) -> I64:
     a = s.attempts
     ends = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS)
     leaving = np.flatnonzero(a.beneficiary >= 0)
+    if not len(leaving):
+        return ends
     start = np.zeros(len(a.ids), np.int64)
     np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
     moved = np.flatnonzero(a.follows >= 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from dure.scheduler.attempts import owners
+from dure.scheduler.kept import kept
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Room, make_board
 from dure.scheduler.kernels.ground import NODE, Ground, table
-from dure.scheduler.kernels.index import make_index
+from dure.scheduler.kernels.index import Index, make_index
 from dure.scheduler.kernels.sit import settle
-from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Snapshot
+from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Bool, Snapshot
 
 
 @dataclass(frozen=True)
@@ -25,42 +27,54 @@ class Runs:
     high: I64
 
 
+class Empty(NamedTuple):
+    """A farm on which nobody sits, to be copied before anybody does."""
+
+    ground: Ground
+    cells: Index
+    runs: Runs
+
+
 def board_of(s: Snapshot, ends: I64, room: Room) -> tuple[Board, Runs]:
     """Everybody sits where they sit; nothing is promised yet. ends: of attempts, as in `latest_ends`."""
-    nodes, kinds = s.nodes, len(s.accelerators) + 1
-    up = nodes.usable & (s.sites.reachable & ~s.sites.drained)[nodes.site]
-    key = nodes.site.astype(np.int64) * kinds + nodes.accelerator + 1  # by site, then type; those without devices first
-    count = len(nodes.ids)
-    part = (
-        np.where(nodes.block < 0, count + np.arange(count), nodes.block) if s.pending.block.any() else np.zeros(count, np.int64)
-    )
+    n, a, owner = s.nodes, s.attempts, owners(s)
+    farm = _empty(
+        n.site, n.accelerator, n.block, n.cores_milli, n.memory_mib, n.device_mask, n.usable, n.shares, s.sites.reachable,
+        s.sites.drained, len(s.accelerators) + 1, bool(s.pending.block.any()),
+    )  # fmt: skip
+    ground, index = farm.ground, farm.cells
+    board = make_board(
+        s.now_ms, ground._replace(nodes=ground.nodes.copy(), share_free=ground.share_free.copy()),
+        index._replace(node=index.node.copy(), cell=index.cell.copy(), bits=index.bits.copy(), size=index.size.copy()),
+        n.device_mask, node=a.worker_node, role=_roles(s)[owner], end=ends[owner], mask=a.worker_mask,
+        share=a.share_milli[owner], cores=a.cores_milli[owner], memory=a.memory_mib[owner],
+        windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room,
+    )  # fmt: skip
+    settle(board)
+    return board, farm.runs
+
+
+@kept
+def _empty(
+    site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: U64, usable: Bool, shares: Bool, reachable: Bool,
+    drained: Bool, kinds: int, blocks: bool,
+) -> Empty:  # fmt: skip
+    """blocks: whether anybody asks for one."""
+    count, up = len(site), usable & (reachable & ~drained)[site]
+    key = site.astype(np.int64) * kinds + kind + 1  # by site, then type; those without devices first
+    part = np.where(block < 0, count + np.arange(count), block) if blocks else np.zeros(count, np.int64)
     used, cell = np.unique(key[up] * (2 * count + 1) + part[up], return_inverse=True)
     used //= 2 * count + 1
     cells = np.full(count, -1, np.int32)
     cells[up] = cell
-    low, high = _runs(used, len(s.sites.ids), kinds)
-    width = device_widths(nodes.device_mask)
-    farm = table(NODE, len(nodes.ids))
-    farm.site, farm.kind, farm.block, farm.cores, farm.memory = (
-        nodes.site,
-        nodes.accelerator,
-        nodes.block,
-        nodes.cores_milli,
-        nodes.memory_mib,
-    )
-    farm.shares = nodes.shares
-    farm.cores_free, farm.memory_free, farm.whole_free = nodes.cores_milli, nodes.memory_mib, nodes.device_mask
+    low, high = _runs(used, len(reachable), kinds)
+    width = device_widths(devices)
+    farm = table(NODE, count)
+    farm.site, farm.kind, farm.block, farm.cores, farm.memory, farm.shares = site, kind, block, cores, memory, shares
+    farm.cores_free, farm.memory_free, farm.whole_free = cores, memory, devices
     device_ptr = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
     ground = Ground(farm, device_ptr, np.zeros(int(width.sum()), np.int32))
-    a, owner = s.attempts, owners(s)
-    board = make_board(
-        s.now_ms, ground, make_index(ground, cells, len(used)), nodes.device_mask, node=a.worker_node, role=_roles(s)[owner],
-        end=ends[owner], mask=a.worker_mask, share=a.share_milli[owner],
-        cores=a.cores_milli[owner], memory=a.memory_mib[owner],
-        windows=(nodes.closed_ptr, nodes.closed_from_ms, nodes.closed_until_ms), room=room,
-    )  # fmt: skip
-    settle(board)
-    return board, Runs(low, high)
+    return Empty(ground, make_index(ground, cells, len(used)), Runs(low, high))
 
 
 def _roles(s: Snapshot) -> I32:

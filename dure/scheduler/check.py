@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
 from dure.scheduler.check_moves import move_faults, moved, shape_faults, stays_until
@@ -112,15 +114,16 @@ def _decided_once(s: Snapshot, p: Plan) -> Iterator[str]:
     if len(p.wait_code) != len(s.pending.ids):
         yield f"{len(s.pending.ids)} workloads wait, {len(p.wait_code)} were decided"
         return
-    starts = Counter(p.start_pending.tolist())
-    for row, code in enumerate(p.wait_code.tolist()):
+    codes, starts = p.wait_code, np.bincount(p.start_pending, minlength=len(p.wait_code))
+    unknown = (codes < -1) | (codes >= len(WAIT_CODES))
+    for row in np.flatnonzero((starts > 1) | ((starts > 0) != (codes == -1)) | unknown).tolist():
         name = s.pending.ids[row]
         if starts[row] > 1:
             yield f"{name} is started {starts[row]} times"
-        if (starts[row] > 0) != (code == -1):
+        if (starts[row] > 0) != (codes[row] == -1):
             yield f"{name} must either start or have a reason to wait"
-        if not -1 <= code < len(WAIT_CODES):
-            yield f"{name} has an unknown reason {code}"
+        if unknown[row]:
+            yield f"{name} has an unknown reason {codes[row]}"
 
 
 # -- each start -----------------------------------------------------------------------------------------------------------
@@ -155,8 +158,8 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
 
 def _deadlines(s: Snapshot, p: Plan, leave: list[int]) -> Iterator[str]:
     """Whoever starts, or is promised a moment, is over in time by its limit; a claim has all of it once its victims have left."""
-    deadline = s.pending.deadline_ms.tolist()
-    if min(deadline, default=FOREVER_MS) >= FOREVER_MS:
+    deadline = s.pending.deadline_ms
+    if deadline.min(initial=FOREVER_MS) >= FOREVER_MS:
         return
     for i, row in enumerate(p.start_pending.tolist()):
         gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
@@ -228,8 +231,10 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
 
 
 def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
-    left, project = s.awards.available.tolist(), s.pending.project
-    open_now = [a for a, expires in enumerate(s.awards.expires_ms.tolist()) if expires > s.now_ms]
+    project, starting = s.pending.project, np.zeros(len(s.projects.ids), np.bool_)
+    starting[project[p.start_pending]] = True  # nobody else's money is asked for
+    open_now = np.flatnonzero((s.awards.expires_ms > s.now_ms) & starting[s.awards.project]).tolist()
+    left = {a: int(s.awards.available[a]) for a in open_now}
     by_purse: dict[tuple[int, int], list[int]] = defaultdict(list)
     for a in sorted(open_now, key=lambda a: (int(s.awards.expires_ms[a]), a)):
         by_purse[int(s.awards.project[a]), int(s.awards.currency[a])].append(a)
@@ -253,10 +258,11 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
 
 def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int, Node]:
     """The nodes that the plan touches, with everything on them."""
-    touched = {*p.start_node.tolist(), *p.place_node.tolist(), *p.reserve_node.tolist()}
-    world = {node: Node() for node in sorted(touched)}
+    touched = sorted({*p.start_node.tolist(), *p.place_node.tolist(), *p.reserve_node.tolist()})
+    world = {node: Node() for node in touched}
     victims = set(p.victim_attempt.tolist())
-    for i, state in enumerate(s.attempts.state.tolist()):
+    for i in _near(s, touched):
+        state = s.attempts.state[i]
         leaves = (state == STOPPING and s.attempts.beneficiary[i] >= 0) or i in victims
         kind = "claims" if state == CLAIMED else "leaves" if leaves else "holds"
         cores_milli, memory_mib, share = (
@@ -283,6 +289,15 @@ def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int,
         for node, mask in _seats(p.reserve_worker_ptr, p.reserve_node, p.reserve_mask, i):
             world[node].promises.append(Stay("promised", end, _load(s, row), mask, at_ms, share))
     return world
+
+
+def _near(s: Snapshot, touched: list[int]) -> list[int]:
+    """The rows of the attempts that have a worker on one of these nodes, in order."""
+    here = np.zeros(len(s.nodes.ids), np.bool_)
+    here[touched] = True
+    workers = np.diff(s.attempts.worker_ptr)
+    rows: list[int] = np.unique(np.repeat(np.arange(len(workers)), workers)[here[s.attempts.worker_node]]).tolist()
+    return rows
 
 
 def _devices(s: Snapshot, node: int, on: Node) -> Iterator[str]:
@@ -416,19 +431,20 @@ def _total(s: Snapshot, node: int) -> tuple[int, int, int]:
 
 def _leave(s: Snapshot, ends: list[int]) -> list[int]:
     """When each is gone at the latest if this plan asks it to make room."""
-    heard_ms = s.now_ms + OVERDUE_MS
-    return [min(end, heard_ms + grace) for end, grace in zip(ends, s.attempts.grace_ms.tolist(), strict=True)]
+    asked: list[int] = np.minimum(np.array(ends, np.int64), s.now_ms + OVERDUE_MS + s.attempts.grace_ms).tolist()
+    return asked
 
 
 def _ends(s: Snapshot) -> list[int]:
     """When every live attempt is gone at the latest; a claim begins when its victims have left, what is moved when it has."""
     a = s.attempts
-    ends = [max(end, s.now_ms + OVERDUE_MS) for end in a.ends_ms.tolist()]
+    ends: list[int] = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS).tolist()
     begins: dict[int, int] = {}
-    for i, claim in enumerate(a.beneficiary.tolist()):
-        if claim >= 0:
-            begins[claim] = max(begins.get(claim, 0), ends[i])
-    begins |= {i: ends[old] for i, old in enumerate(a.follows.tolist()) if old >= 0}  # what is moved, in its new place
+    for i in np.flatnonzero(a.beneficiary >= 0).tolist():
+        claim = int(a.beneficiary[i])
+        begins[claim] = max(begins.get(claim, 0), ends[i])
+    for i in np.flatnonzero(a.follows >= 0).tolist():  # what is moved, in its new place
+        begins[i] = ends[int(a.follows[i])]
     for row, begin in begins.items():
         ends[row] = max(ends[row], begin + int(a.ends_ms[row] - a.started_ms[row]))
     return ends

@@ -6,9 +6,12 @@ promises of the plan make it draw more than it may, everybody staying until the 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from dure.scheduler.check_moves import moved, stays_until
 from dure.scheduler.plan import Plan
@@ -29,6 +32,12 @@ class Here:
     victims: dict[int, list[Stay]] = field(default_factory=lambda: defaultdict(list))  # by number of the start, being asked
     unasked: list[Stay] = field(default_factory=list)  # the same, without the plan
     promises: list[tuple[int, int, int]] = field(default_factory=list)  # (from_ms, until_ms, mw)
+
+    @property
+    def until_ms(self) -> int:
+        """From when on the plan makes nobody draw more: all that it starts and promises is gone."""
+        starts = (until for stays in self.starts.values() for until, _ in stays)
+        return max((*starts, *(end for _, end, _ in self.promises)), default=0)
 
     def before(self, at_ms: int) -> int:
         """What is drawn at a moment without the plan."""
@@ -59,7 +68,7 @@ def power_faults(s: Snapshot, p: Plan, ends: Sequence[int], leave: Sequence[int]
     touched = sorted({*p.start_site.tolist(), *p.reserve_site.tolist()})
     capped = [site for site in touched if s.sites.power_ptr[site] < s.sites.power_ptr[site + 1]]
     if capped:
-        draw = _Draw(s)
+        draw = _Draw(s, capped)
         draw.live(ends, leave, _victims(p))
         draw.starts(p, leave)
         draw.moves(p, leave)
@@ -106,15 +115,15 @@ def _windows(s: Snapshot, node: int) -> Iterator[tuple[int, int]]:
 
 def _overdrawn(s: Snapshot, site: int, here: Here) -> Iterator[str]:
     from_ms, mw = (_run(s.sites.power_ptr, column, site) for column in (s.sites.power_from_ms, s.sites.power_mw))
-    steps = list(zip(from_ms, mw, strict=True))
-    begins = {begin for begin, _, _ in here.promises} | {at for at in from_ms if at > s.now_ms}
+    begins, until_ms = {begin for begin, _, _ in here.promises}, here.until_ms
+    steps = {at for at in from_ms if s.now_ms < at < until_ms}
     pue = int(s.sites.pue_permille[site])
-    for at_ms in sorted({s.now_ms, *begins}):
-        cap = [mw for at, mw in steps if at <= at_ms][-1]
-        if cap < 0:
+    for at_ms in sorted({s.now_ms, *begins, *steps}):
+        cap = mw[bisect_right(from_ms, at_ms) - 1]
+        if cap < 0 or (meant := _meter(here.after(at_ms), pue)) <= cap:
             continue
-        meant, without = _meter(here.after(at_ms), pue), _meter(here.before(at_ms), pue)
-        if meant > cap and meant > without:
+        without = _meter(here.before(at_ms), pue)
+        if meant > without:
             yield (
                 f"{s.sites.ids[site]} would draw {meant} mW at {at_ms}, where it may draw {cap};"
                 f" without what the plan starts and promises it would be {without}"
@@ -126,29 +135,30 @@ def _meter(mw: int, pue_permille: int) -> int:
 
 
 class _Draw:
-    """Who draws how much, where and until when."""
+    """Who draws how much, where and until when: at these sites, of the others only what the plan adds."""
 
-    def __init__(self, s: Snapshot) -> None:
-        self._s = s
-        self._device_mw, self._core_mw, self._site = s.nodes.device_mw.tolist(), s.nodes.core_mw.tolist(), s.nodes.site.tolist()
+    def __init__(self, s: Snapshot, sites: Sequence[int]) -> None:
+        self._s, self._sites = s, sites
         self.here: dict[int, Here] = defaultdict(Here)
-        for site, mw in zip(self._site, s.nodes.idle_mw.tolist(), strict=True):
-            self.here[site].idle += mw
+        for site in sites:
+            self.here[site].idle = int(s.nodes.idle_mw[s.nodes.site == site].sum())
 
     def _worker(self, node: int, devices_milli: int, cores_milli: int) -> int:
-        return int(-(-self._device_mw[node] * devices_milli // 1000) + -(-self._core_mw[node] * cores_milli // 1000))
+        nodes = self._s.nodes
+        return -(-int(nodes.device_mw[node]) * devices_milli // 1000) + -(-int(nodes.core_mw[node]) * cores_milli // 1000)
 
     def live(self, ends: Sequence[int], leave: Sequence[int], victims: dict[int, int]) -> None:
         """Attempts. victims: those that the plan asks to make room → the start for which."""
-        a = self._s.attempts
-        ptr, nodes, masks = a.worker_ptr.tolist(), a.worker_node.tolist(), a.worker_mask.tolist()
-        rows = zip(a.state.tolist(), a.beneficiary.tolist(), a.cores_milli.tolist(), a.share_milli.tolist(), strict=True)
-        for i, (state, claim, cores, share) in enumerate(rows):
-            seats = range(ptr[i], ptr[i + 1])
-            if not seats:  # on nodes that the plane does not know
-                continue
-            here = self.here[self._site[nodes[seats[0]]]]
-            mw = sum(self._worker(nodes[k], share or 1000 * masks[k].bit_count(), cores) for k in seats)
+        a, ptr = self._s.attempts, self._s.attempts.worker_ptr
+        seated = np.flatnonzero(ptr[1:] > ptr[:-1])  # the others are on nodes that the plane does not know
+        site = self._s.nodes.site[a.worker_node[ptr[seated]]]
+        at = np.isin(site, self._sites)
+        for i, there in zip(seated[at].tolist(), site[at].tolist(), strict=True):
+            here, state, claim, cores, share = (
+                self.here[there], a.state[i], int(a.beneficiary[i]), int(a.cores_milli[i]), int(a.share_milli[i])
+            )  # fmt: skip
+            seats = zip(_run(ptr, a.worker_node, i), _run(ptr, a.worker_mask, i), strict=True)
+            mw = sum(self._worker(node, share or 1000 * mask.bit_count(), cores) for node, mask in seats)
             stay = (ends[i], mw)
             if state == CLAIMED:
                 here.claims[i].append(stay)
@@ -173,7 +183,7 @@ class _Draw:
         s = self._s
         for i, places in moved(p):
             mw = sum(self._worker(node, 1000 * mask.bit_count(), int(s.attempts.cores_milli[i])) for node, mask in places)
-            self.here[self._site[places[0][0]]].starts[-1 - i].append((stays_until(s, i, leave), mw))
+            self.here[int(s.nodes.site[places[0][0]])].starts[-1 - i].append((stays_until(s, i, leave), mw))
 
     def promises(self, p: Plan) -> None:
         s = self._s

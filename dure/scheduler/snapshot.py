@@ -7,7 +7,7 @@ column here. Arrays are marked read-only by `freeze`; ids stand beside the colum
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -248,18 +248,19 @@ def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64, Bool]:
 
 def freeze(snapshot: Snapshot) -> Snapshot:
     """Make every column read-only, so that nobody can change what a plan was based on."""
-    for group in fields(snapshot):
-        frozen(getattr(snapshot, group.name))
+    for part in _values(snapshot):
+        frozen(part)
     return snapshot
 
 
 def frozen(group: G) -> G:
     """The same of some columns, or of one."""
-    for column in [group] if isinstance(group, np.ndarray) else _columns(group):
-        column.flags.writeable = False
+    for column in (group,) if isinstance(group, np.ndarray) else _values(group):
+        if isinstance(column, np.ndarray):
+            column.setflags(write=False)
     return group
 
 
-def _columns(group: object) -> list[NDArray[np.generic]]:
-    names = getattr(type(group), "__dataclass_fields__", {})
-    return [v for n in names if isinstance(v := getattr(group, n), np.ndarray)]
+def _values(group: object) -> tuple[object, ...]:
+    """Of its fields; nothing of what has none."""
+    return tuple([getattr(group, name) for name in getattr(type(group), "__dataclass_fields__", ())])

@@ -8,6 +8,7 @@ from dure.model.money import CURRENCIES
 from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, rests, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER, part_of
+from dure.scheduler.kept import kept
 from dure.scheduler.kernels.board import Board, Room, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import table
@@ -48,6 +49,7 @@ from dure.scheduler.snapshot import (
     I32,
     I64,
     STOPPING,
+    U64,
     Bool,
     Snapshot,
     fewest,
@@ -163,9 +165,17 @@ def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
 
 
 def node_models(s: Snapshot) -> Models:
-    n, block = s.nodes, s.nodes.block if s.pending.block.any() else np.full(len(s.nodes.ids), -1, np.int32)
-    devices = np.bitwise_count(n.device_mask).astype(np.int64)
-    return models_of(n.site, n.accelerator, block, n.cores_milli, n.memory_mib, devices, n.shares)
+    n, blocks = s.nodes, bool(s.pending.block.any())
+    return _models(n.site, n.accelerator, n.block, n.cores_milli, n.memory_mib, n.device_mask, n.shares, blocks)
+
+
+@kept
+def _models(
+    site: I32, kind: I32, block: I32, cores: I64, memory: I64, devices: U64, shares: Bool, blocks: bool
+) -> Models:  # fmt: skip
+    """blocks: whether anybody asks for one."""
+    asked = block if blocks else np.full(len(site), -1, np.int32)
+    return models_of(site, kind, asked, cores, memory, np.bitwise_count(devices).astype(np.int64), shares)
 
 
 def _queue(s: Snapshot, of: I32) -> Queue:
@@ -227,9 +237,15 @@ def _quota(s: Snapshot) -> Quota:
     """Nothing at all where nobody has any."""
     q, parent = s.quotas, s.shares.parent.astype(np.int64)
     if (q.nominal == NO_LIMIT).all():
-        none = np.zeros((0, q.nominal.shape[1]), np.int64)
-        return make_quota(parent[:0], none, none, none, none)
+        return _nobodys(q.nominal.shape[1])
     return make_quota(parent, q.nominal, q.borrow_max, q.lend_max, q.used)
+
+
+@kept
+def _nobodys(resources: int) -> Quota:
+    """Of no rows, so that there is nothing in it that could be written to."""
+    none = np.zeros((0, resources), np.int64)
+    return make_quota(np.zeros(0, np.int64), none, none, none, none)
 
 
 def _guards(s: Snapshot) -> bool:
@@ -241,8 +257,10 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     """Nothing at all where quotas guard nothing."""
     if not _guards(s):
         none = np.zeros((0, s.quotas.nominal.shape[1]), np.int64)
-        nobody = make_quota(quota.parent[:0], none, none, none, none)
-        return Rights(quota, nobody, np.zeros(0, np.int32), none.copy(), quota)
+        nothing = np.zeros(0, np.int64)
+        return Rights(
+            quota, _nobodys(none.shape[1]), np.zeros(0, np.int32), none, nothing, nothing, quota, nothing.copy()
+        )  # fmt: skip
     a, q = s.attempts, s.quotas
     leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
     known = a.project >= 0
@@ -250,7 +268,11 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     stays, leaves = q.used.copy(), known & (a.state == STOPPING)
     np.subtract.at(stays, leaf[leaves], uses[leaves])
     there = make_quota(s.shares.parent.astype(np.int64), q.nominal, q.borrow_max, q.lend_max, stays)
-    return Rights(quota, there, leaf, uses, quota._replace(used=quota.used.copy()))
+    bits = (np.left_shift(1, np.arange(uses.shape[1])) * (uses > 0)).sum(axis=1)
+    return Rights(
+        quota, there, leaf, uses, bits, np.unique(leaf[known]).astype(np.int64), quota._replace(used=quota.used.copy()),
+        np.zeros(len(s.shares.parent), np.int64),
+    )  # fmt: skip
 
 
 def candidates_of(s: Snapshot, at_ms: int, devices: int, ends: I64) -> Candidates:

@@ -80,29 +80,31 @@ async def poll(call: CallDep) -> Response:
     answer = await _orders(call, words)
     if isinstance(answer, Reason):
         return call.refuse(answer)
-    orders, wants = answer
-    incarnation = (await call.read(plane_of)).incarnation
+    orders, wants, incarnation = answer
     told = PollAnswer(incarnation=incarnation, orders=orders, logs=wants, head=_fresh_head(call))
     return call.answer(to_plain(told))
 
 
-async def _orders(call: Call, words: Poll) -> tuple[tuple[Order, ...], tuple[LogWant, ...]] | Reason:
-    """Wait for orders or wants, until the poll's time is over, or the agent has given it up and polls anew."""
+async def _orders(call: Call, words: Poll) -> tuple[tuple[Order, ...], tuple[LogWant, ...], int] | Reason:
+    """Wait for orders or wants, until the poll's time is over, or the agent has given it up and polls anew; and the incarnation
+    of the plane then."""
     api, site = call.api, call.identity.site
     turn = api.polls[site] = api.polls.get(site, 0) + 1
     api.hub.bell(site).set()
     deadline_ms = api.clock.now_ms() + min(words.wait_ms, api.settings.poll_wait_ms_max)
     while True:
         if api.polls[site] != turn:
-            return (), ()
+            return (), (), (await call.read(plane_of)).incarnation
         mark = api.changes.mark()
-        orders = await call.read(lambda reader: agents.orders(reader, site=site, poll=words))
+        orders, incarnation = await call.read(
+            lambda reader: (agents.orders(reader, site=site, poll=words), plane_of(reader).incarnation)
+        )
         if isinstance(orders, Reason):
             return orders
         wants = api.hub.wants(site)
         left_ms = deadline_ms - api.clock.now_ms()
         if orders or wants or left_ms <= 0 or api.changes.closing:
-            return orders, wants
+            return orders, wants, incarnation
         await _either(mark, api.hub.bell(site), min(left_ms, api.settings.log_want_again_ms))
         await api.changes.calm(CALM_MS)
 

@@ -12,7 +12,7 @@ from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, move_attempt, move_workload, plausible
 from dure.controller.origins import checkpoint_of
 from dure.controller.rules import not_found, plane_of
-from dure.model.codec import field_names, to_plain
+from dure.model.codec import changed, field_names, to_plain
 from dure.model.link import (
     GRACE_MS,
     PROTOCOL,
@@ -175,7 +175,7 @@ def heard(tx: Tx, deed: Deed, *, site: str) -> None:
     """Note that the site's agent spoke. A heartbeat is no event."""
     row = tx.get(Site, site)
     if row is not None and abs(deed.now_ms - row.last_seen_ms) >= HEARD_EVERY_MS:
-        tx.update(replace(row, last_seen_ms=deed.now_ms))
+        tx.update(changed(row, last_seen_ms=deed.now_ms))
 
 
 def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | Reason:

@@ -12,7 +12,7 @@ from dure.controller.lifecycle import move_attempt, move_workload, withdraw_clai
 from dure.controller.origins import origins_of
 from dure.controller.rates import quoted_won, shortest_ms
 from dure.controller.rules import bad, known_accelerators, not_found, policy_of
-from dure.model.accelerators import SPEED_MILLI_MAX
+from dure.model.accelerators import ACCELERATORS, SPEED_MILLI_MAX
 from dure.model.codec import to_plain
 from dure.model.event import canonical
 from dure.model.policy import Policy
@@ -210,7 +210,7 @@ def _retry_faults(policy: Policy, spec: WorkloadSpec) -> Iterator[Reason]:
 def _reference_faults(reader: Reader, project: str, spec: WorkloadSpec) -> Iterator[Reason]:
     if spec.bundle and reader.get(Bundle, f"{project}:{spec.bundle}") is None:
         yield not_found("bundle", spec.bundle)
-    if spec.demand.accelerators:
+    if not ACCELERATORS.keys() >= set(spec.demand.accelerators):  # what only sites have: their nodes say so, all of them
         known = known_accelerators(reader)
         unknown = set(spec.demand.accelerators) - known
         if unknown:

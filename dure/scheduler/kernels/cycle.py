@@ -21,7 +21,7 @@ from dure.scheduler.kernels.moving import cheapest_moves, seat_moved
 from dure.scheduler.kernels.power import draw, limited, may_swap, swap, wanted_mw
 from dure.scheduler.kernels.promised import explain, keep
 from dure.scheduler.kernels.purse import held, pay
-from dure.scheduler.kernels.reclaim import Asker, give_back, guarded, stays_within
+from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
@@ -63,6 +63,7 @@ from dure.scheduler.kernels.victims import (
     site_of,
     some_yield,
     tenures_of,
+    within_reach,
 )
 
 Bool = NDArray[np.bool_]
@@ -317,7 +318,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
         kind = wide(demands.kind[alt])
         if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
             continue
-        if how == RECLAIM and not stays_within(cycle.rights, asker_of(cycle, row, kind)):
+        if how == RECLAIM and not within_reach(board, candidates, cycle.rights, asker_of(cycle, row, kind)):
             continue
         for currency in rules.order:
             site, low, victims, own = _cheapest(cycle, row, alt, currency, how)

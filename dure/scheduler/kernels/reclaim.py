@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.quota import ENDLESS, Quota, add, fits, remove
@@ -32,7 +34,10 @@ class Rights(NamedTuple):
     stays: Quota  # `used` alone is another; without rows where nobody reclaims
     leaf: I32  # by attempt: its project's share, -1: nobody knows
     uses: I64  # shape (attempts, resources), as quotas count it; empty where nobody reclaims
+    bits: I64  # by attempt: bit r is set where it uses resource r
+    leaves: I64  # the shares that attempts belong to
     without: Quota  # scratch: `used` of `quota` without who is chosen to leave
+    allowed: I64  # scratch, by share: see `look_up`
 
 
 class Asker(NamedTuple):
@@ -91,21 +96,39 @@ def sides(parent: I64, one: int, other: int) -> tuple[int, int]:
 
 
 @kernel
-def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
-    """Whether its quota gives it the place of an attempt."""
-    quota, stays, leaf = rights.quota, rights.stays, wide(rights.leaf[attempt])
-    if leaf < 0 or leaf == asker.leaf:
-        return False
+def look_up(rights: Rights, asker: Asker) -> None:
+    """Find out in which resources projects are over that somebody may reclaim from. There are few projects and many attempts."""
+    for row in rights.leaves:
+        rights.allowed[row] = _over_for(rights, asker, wide(row))
+
+
+@kernel
+def _over_for(rights: Rights, asker: Asker, leaf: int) -> int:
+    """The resources in which its quota gives it places of this project, a bit each."""
+    if leaf == asker.leaf:
+        return 0
+    quota, last, found = rights.quota, rights.quota.used.shape[1] - 1, np.int64(0)
     mine, theirs = sides(quota.parent, asker.leaf, leaf)
-    last, found = quota.used.shape[1] - 1, False
     for resource in range(last + 1):
         amount = wants(asker, wide(resource), last)
         if amount == 0 or quota.subtree[asker.leaf, resource] == ENDLESS:
             continue
         if not inside(quota, asker.leaf, mine, wide(resource), amount):
-            return False
-        found |= rights.uses[attempt, resource] > 0 and over(stays, leaf, theirs, wide(resource))
-    return bool(found)
+            return 0
+        if over(rights.stays, leaf, theirs, wide(resource)):
+            found |= np.int64(1) << np.int64(resource)
+    return int(found)
+
+
+@kernel
+def may_reclaim(rights: Rights, asker: Asker, attempt: int) -> bool:
+    """Whether its quota gives it the place of an attempt. `look_up` was asked before; if somebody has left since then, that can
+    only mean less."""
+    leaf = wide(rights.leaf[attempt])
+    if leaf < 0 or (rights.allowed[leaf] & rights.bits[attempt]) == 0:
+        return False
+    rights.allowed[leaf] = _over_for(rights, asker, leaf)
+    return bool((rights.allowed[leaf] & rights.bits[attempt]) != 0)
 
 
 @kernel

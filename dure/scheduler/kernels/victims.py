@@ -26,8 +26,10 @@ from dure.scheduler.kernels.reclaim import (
     fits_quota,
     give_back,
     guarded,
+    look_up,
     may_reclaim,
     shielded,
+    stays_within,
     take_again,
     with_all,
 )
@@ -74,8 +76,11 @@ def choose(
     short = how == RECLAIM and not fits_quota(rights.quota, asker)  # of quota; where it is not, leaving makes none short
     if short:
         with_all(rights)
+    if how == RECLAIM:
+        look_up(rights, asker)
+    missing = short
     for at in range(candidates.ptr[site], candidates.firm[site] if how == GENTLY else candidates.ptr[site + 1]):
-        if total >= gang.workers and not (short and not fits_quota(rights.without, asker)):
+        if total >= gang.workers and not missing:
             break
         attempt = wide(candidates.attempt[at])
         yields = at < candidates.firm[site]
@@ -83,6 +88,7 @@ def choose(
             total += _move(board, candidates, rights, attempt, low, high, gang, short, AWAY)
             victims[chosen] = attempt
             chosen += 1
+            missing = short and not fits_quota(rights.without, asker)
     suffice = total >= gang.workers
     if short and suffice:
         chosen = _more(board, candidates, rights, low, high, gang, asker, victims, chosen)
@@ -131,6 +137,23 @@ def _more(
             chosen += 1
             enough = fits_quota(rights.without, asker)
     return chosen
+
+
+@kernel
+def within_reach(board: Board, candidates: Candidates, rights: Rights, asker: Asker) -> bool:
+    """Whether its quota may give it places of others, and has room, or would have if all left who sit there. Where not, no site
+    is worth a look."""
+    if not stays_within(rights, asker):
+        return False
+    if fits_quota(rights.quota, asker):
+        return True
+    with_all(rights)
+    look_up(rights, asker)
+    for row in candidates.attempt:
+        attempt = wide(row)
+        if _may_ask(candidates, rights, asker, RECLAIM, attempt, False) and _in_reach(board, candidates, attempt):
+            give_back(rights, rights.without, attempt)
+    return bool(fits_quota(rights.without, asker))
 
 
 @kernel

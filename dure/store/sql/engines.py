@@ -126,10 +126,23 @@ def _open_postgres(url: URL) -> Engines:
 def _tune_postgres_writer(connection: Any, _record: Any) -> None:
     # A server may be set to answer before it has written. Ours is a promise, so for us it is switched back on.
     connection.execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
-    connection.commit()
+    _go_by_index(connection)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
 
 
+# All that is asked for often is asked by id, or by columns that have an index. A server plans a statement for the size that a
+# table has then and keeps that: what was planned on a new farm went on reading and joining whole tables as they grew.
+_BY_INDEX = "; ".join(f"SET {way} = off" for way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"))
+
+
+def _go_by_index(connection: Any) -> None:
+    """Where no index serves, the whole table is read as ever. Compiling a plan, which would be thought worth its time then, is
+    not."""
+    connection.execute(_BY_INDEX)
+    connection.commit()
+
+
 def _tune_postgres_reader(connection: Any, _record: Any) -> None:
+    _go_by_index(connection)
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     connection.read_only = True

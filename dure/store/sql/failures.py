@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dure.errors import Conflict, DuplicateKey, StoreError, StoreUnavailable
@@ -36,6 +37,20 @@ def translated() -> Iterator[None]:
         raise _translate(failure) from failure
     except SQLAlchemyError as failure:  # a pool that is exhausted, a connection already marked broken
         raise StoreError(f"the database could not be used: {failure}") from failure
+
+
+def refused(connection: Connection, sql: str, failure: BaseException) -> BaseException:
+    """What to raise when the driver of a connection has raised `failure` at a statement. One that is lost is not used again, nor
+    are those that wait beside it: they are as old."""
+    dialect, driver = connection.dialect, connection.dialect.loaded_dbapi
+    if not isinstance(failure, driver.Error):
+        return failure
+    lost = bool(dialect.is_disconnect(failure, connection.connection.dbapi_connection, None))
+    if lost:
+        connection.invalidate(failure)
+        connection.engine.dispose()
+    known = DBAPIError.instance(sql, (), failure, driver.Error, connection_invalidated=lost, dialect=dialect)
+    return _translate(known) if isinstance(known, DBAPIError) else known
 
 
 def _translate(failure: DBAPIError) -> StoreError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from dure.errors import StoreError
-from dure.model.codec import from_plain, to_plain
+from dure.model.codec import field_names, from_plain
 from dure.store.kinds import KINDS, Form, Shape, shape
 from dure.store.rules import Gate, fits_text
 
@@ -21,7 +21,16 @@ Convert = Callable[[Any], Any]
 KEPT_TEXTS = 1_000
 KEPT_LENGTH = 4_000
 
-_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+def _members(value: Any) -> dict[str, Any]:
+    """What the encoder asks for of a value that it does not know: one level of `to_plain`."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {name: getattr(value, name) for name in field_names(type(value))}  # type: ignore[arg-type]  # classes are hashable
+
+
+# It takes tuples, and enumerations of text, as they are, so records go through it without being made plain before.
+_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_members).encode
 
 
 class Mapper:
@@ -30,26 +39,48 @@ class Mapper:
     def __init__(self, shape: Shape) -> None:
         self.kind = shape.kind
         self.names = tuple(shape.forms)
-        self._values = attrgetter(*self.names)
         self.gate = Gate(shape)
         forms = list(enumerate(shape.forms.items()))
-        self._encoders = [(i, _encoder(form)) for i, (_, form) in forms if form in (Form.ENUM, Form.JSON)]
+        self._encoders = {name: _encoder(form) for name, form in shape.forms.items() if form in (Form.ENUM, Form.JSON)}
         self._decoders = [
             (i, _decoder(form, shape.hints[name])) for i, (name, form) in forms if form in (Form.ENUM, Form.JSON, Form.BOOL)
         ]
+        self._values = attrgetter(*self.names)
+        self._ways: dict[tuple[str, ...], Convert] = {}
+        self.to_row = self.way(self.names)
 
-    def to_row(self, record: Any) -> list[Any]:
-        """Raises StoreError when a nested value is no JSON. Scalars are for `gate` to check, as soon as a record is given."""
-        row = list(self._values(record))
-        for i, encode in self._encoders:
-            row[i] = encode(row[i])
-        return row
+    def way(self, names: tuple[str, ...]) -> Convert:
+        """What makes a list of these columns, two at least, of a record. It raises StoreError when a nested value is no JSON.
+        Scalars are for `gate` to check, as soon as a record is given."""
+        known = self._ways.get(names)
+        if known is None:
+            encoders = [(i, self._encoders[name]) for i, name in enumerate(names) if name in self._encoders]
+            known = self._ways[names] = _way(attrgetter(*names), encoders)
+        return known
+
+    def changed(self, pairs: Iterable[tuple[Any, Any]]) -> tuple[str, ...]:
+        """The columns, in order, in which any record is another than it was. pairs: before and after."""
+        found: set[int] = set()
+        for before, after in pairs:
+            both = zip(self._values(before), self._values(after), strict=True)
+            found.update([i for i, (old, new) in enumerate(both) if old is not new])
+        return tuple(self.names[i] for i in sorted(found))
 
     def from_row(self, row: Sequence[Any]) -> Any:
         values = list(row)
         for i, decode in self._decoders:
             values[i] = decode(values[i])
         return self.kind(**dict(zip(self.names, values, strict=True)))
+
+
+def _way(values: Convert, encoders: Sequence[tuple[int, Convert]]) -> Convert:
+    def to_row(record: Any) -> list[Any]:
+        row = list(values(record))
+        for i, encode in encoders:
+            row[i] = encode(row[i])
+        return row
+
+    return to_row
 
 
 def mapper(kind: type[Any]) -> Mapper:
@@ -77,7 +108,7 @@ def _json_encoder() -> Convert:
 
 def _json_text(value: Any) -> str:
     try:
-        text = _dump(to_plain(value))
+        text = _dump(value)
     except (ValueError, TypeError, AttributeError) as failure:
         raise StoreError(f"a {type(value).__name__} cannot be written as JSON: {failure}") from failure
     if not fits_text(text):

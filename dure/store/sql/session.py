@@ -16,7 +16,7 @@ from dure.model.records import Plane
 from dure.ports import Where
 from dure.store.kinds import KINDS, Form, shape
 from dure.store.rules import ALL, PLANE_ID, check_paging, cursor_text, duplicate, is_collection, require_lead, storable
-from dure.store.sql.failures import translated
+from dure.store.sql.failures import refused
 from dure.store.sql.mapper import mapper
 from dure.store.sql.statements import KEYS, Question, Statement, Statements
 
@@ -31,15 +31,29 @@ class Link:
         self.statements = statements
         self.broken: BaseException | None = None
         self._connection = connection
+        self._cursor = connection.connection.cursor()
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> Any:
-        with self.watched(), translated():
-            return self._connection.exec_driver_sql(statement.sql, statement.bind(values)).fetchall()
+        return self._execute(statement.sql, statement.bind(values)).fetchall()
 
     def run(self, statement: Statement, parameters: Any) -> int:
-        """Returns how many rows were written."""
-        with self.watched(), translated():
-            return self._connection.exec_driver_sql(statement.sql, parameters).rowcount
+        """parameters: of one run, or a list of those of several. Returns how many rows were written."""
+        return int(self._execute(statement.sql, parameters).rowcount)
+
+    def _execute(self, sql: str, parameters: Any) -> Any:
+        """By the driver's own cursor: what SQLAlchemy makes of a result (how columns are called, and of which types they are)
+        takes longer than most statements, and nobody asks for it."""
+        cursor = self._cursor
+        try:
+            if isinstance(parameters, list) and len(parameters) > 1:
+                cursor.executemany(sql, parameters)
+            else:
+                cursor.execute(sql, parameters[0] if isinstance(parameters, list) else parameters)
+        except BaseException as failure:
+            raised = refused(self._connection, sql, failure)
+            self.broken = self.broken or raised
+            raise raised from failure
+        return cursor
 
     def insert(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
         """rows: as the mapper makes them."""
@@ -48,12 +62,12 @@ class Link:
             return self.run(self.statements.insert(kind), rows)
         return self.run(together, (_objects(mapper(kind).names, rows),))
 
-    def update(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
-        """rows: the fields but the id, the id, the version expected; sorted by id. Returns how many were as expected."""
-        together = self.statements.update_together(kind) if len(rows) > 1 else None
+    def update(self, kind: type[Any], names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> int:
+        """rows: the fields of these names, the id, the version expected; sorted by id. Returns how many were as expected."""
+        together = self.statements.update_together(kind, names) if len(rows) > 1 else None
         if together is None:
-            return self.run(self.statements.update(kind), rows)
-        return self.run(together, (_objects((*mapper(kind).names[1:], *KEYS), rows),))
+            return self.run(self.statements.update(kind, names), rows)
+        return self.run(together, (_objects((*names, *KEYS), rows),))
 
     def delete(self, kind: type[Any], ids: list[str]) -> int:
         return self.run(self.statements.delete(kind), (ids if self.statements.postgres else json.dumps(ids),))
@@ -161,7 +175,7 @@ class Unit:
         self._answers: dict[type[Any], dict[Any, list[Any]]] = {kind: {} for kind in KINDS}  # to searches by scalars
         self._gone: dict[type[Any], dict[str, None]] = {}  # to be deleted, before anything is inserted
         self._fresh: dict[type[Any], dict[str, Any]] = {}  # to be inserted
-        self._stale: dict[type[Any], dict[str, int]] = {}  # to be updated: id → version that the database has
+        self._stale: dict[type[Any], dict[str, Any]] = {}  # to be updated: id → the record as the database has it
         self._plane_locked = False
 
     def known(self, kind: type[Any]) -> dict[str, Any]:
@@ -169,9 +183,13 @@ class Unit:
         return self._known[kind]
 
     def learn(self, kind: type[Any], records: Iterable[Any]) -> None:
-        found = {record.id: record for record in records}
-        self._known[kind].update(found)
-        self._absent[kind].difference_update(found)
+        """What is known already stays the object that it is, so that an update of it is seen to leave its fields alone."""
+        known, absent = self._known[kind], self._absent[kind]
+        for record in records:
+            before = known.get(record.id)
+            if before is None or before.version != record.version:
+                known[record.id] = record
+            absent.discard(record.id)
 
     def look_up(self, kind: type[Any], ids: Collection[str]) -> dict[str, Any]:
         """`known` of a class, after those of `ids` have been read that nobody has looked for before."""
@@ -225,7 +243,7 @@ class Unit:
         if fresh is not None and record.id in fresh:
             fresh[record.id] = record
         else:
-            self._stale.setdefault(kind, {}).setdefault(record.id, stored.version)
+            self._stale.setdefault(kind, {}).setdefault(record.id, stored)
 
     def delete(self, kind: type[Any], id: str) -> None:
         known = self.known(kind)
@@ -266,16 +284,15 @@ class Unit:
             if stale:
                 self._flush_updates(kind, stale)
 
-    def _flush_updates(self, kind: type[Any], stale: Mapping[str, int]) -> None:
-        known, to_row = self._known[kind], mapper(kind).to_row
-        rows = [_update_row(to_row(known[id]), id, stale[id]) for id in sorted(stale)]  # sorted: see KINDS on deadlocks
-        changed = self._link.update(kind, rows)
-        if changed != len(rows):
-            raise Conflict(f"{len(rows) - changed} of {len(rows)} {kind.__name__} rows changed since they were read")
-
-
-def _update_row(row: list[Any], id: str, version: int) -> tuple[Any, ...]:
-    return (*row[1:], id, version)
+    def _flush_updates(self, kind: type[Any], stale: Mapping[str, Any]) -> None:
+        """Only what has changed is sent: the version that is asked for vouches for the rest."""
+        known, way = self._known[kind], mapper(kind)
+        ids = sorted(stale)  # sorted: see KINDS on deadlocks
+        names = way.changed((stale[id], known[id]) for id in ids)
+        to_row = way.way((*names, "id"))
+        changed = self._link.update(kind, names, [(*to_row(known[id]), stale[id].version) for id in ids])
+        if changed != len(ids):
+            raise Conflict(f"{len(ids) - changed} of {len(ids)} {kind.__name__} rows changed since they were read")
 
 
 def _asked(where: Where, rest: tuple[Any, ...]) -> Hashable:

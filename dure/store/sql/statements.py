@@ -75,9 +75,9 @@ class Statements:
         """Parameters are the fields in order: a row as the mapper makes it."""
         return self._keep(("insert", kind), lambda: insert(TABLES[kind]))
 
-    def update(self, kind: type[Any]) -> Statement:
-        """Parameters are the fields in order but the id, then the id and the version expected."""
-        return self._keep(("update", kind), lambda: _compare_and_set(TABLES[kind]))
+    def update(self, kind: type[Any], names: tuple[str, ...]) -> Statement:
+        """Of these columns alone. Parameters are they in order, then the id and the version expected."""
+        return self._keep(("update", kind, names), lambda: _compare_and_set(TABLES[kind], names))
 
     def insert_together(self, kind: type[Any]) -> Statement | None:
         """Many rows by one statement, whose parameter is a JSON list of objects: what `insert` takes, by column. None where the
@@ -86,11 +86,13 @@ class Statements:
             return None
         return self._keep(("insert together", kind), lambda: text(_insert_together(TABLES[kind])))
 
-    def update_together(self, kind: type[Any]) -> Statement | None:
-        """The same for what `update` takes, its last two as KEYS: rows are locked in the order of their ids, as one by one."""
+    def update_together(self, kind: type[Any], names: tuple[str, ...]) -> Statement | None:
+        """The same for what `update` takes, its last two as KEYS. A server that goes by index (see `engines`) takes the rows one
+        after the other as they are given, and so locks them in the order of their ids; should one not, a deadlock is a conflict,
+        and what lost it is run again."""
         if not self._carries(kind):
             return None
-        return self._keep(("update together", kind), lambda: text(_update_together(TABLES[kind])))
+        return self._keep(("update together", kind, names), lambda: text(_update_together(TABLES[kind], names)))
 
     def _carries(self, kind: type[Any]) -> bool:
         return self.postgres and Form.FLOAT not in shape(kind).forms.values()  # JSON has no infinity
@@ -134,8 +136,7 @@ class Statements:
         return column.in_(select(func.json_each(bindparam(f"in_{name}")).table_valued("value").c.value))
 
 
-def _compare_and_set(table: Table) -> Any:
-    names = [column.name for column in table.c if column.name != "id"]
+def _compare_and_set(table: Table, names: tuple[str, ...]) -> Any:
     change = update(table).values({name: bindparam(f"set_{name}") for name in names})
     return change.where(table.c.id == bindparam("key_id"), table.c.version == bindparam("key_version"))
 
@@ -147,24 +148,22 @@ KEYS = ("key_id", "key_version")
 def _insert_together(table: Table) -> str:
     names = [f'"{column.name}"' for column in table.c]
     listed = ", ".join(names)
-    return f'INSERT INTO "{table.name}" ({listed}) SELECT {listed} FROM {_rows(table)}'
+    return f'INSERT INTO "{table.name}" ({listed}) SELECT {listed} FROM {_rows(table, tuple(table.c.keys()))}'
 
 
-def _update_together(table: Table) -> str:
+def _update_together(table: Table, names: tuple[str, ...]) -> str:
     name = f'"{table.name}"'
-    changes = ", ".join(f'"{column.name}" = given."{column.name}"' for column in table.c if column.name != "id")
+    changes = ", ".join(f'"{each}" = given."{each}"' for each in names)
     return (
-        f"WITH given AS MATERIALIZED (SELECT * FROM {_rows(table)}), "
-        f"held AS MATERIALIZED (SELECT id FROM {name} WHERE id IN (SELECT key_id FROM given) ORDER BY id FOR NO KEY UPDATE) "
-        f"UPDATE {name} SET {changes} FROM given JOIN held ON held.id = key_id "
-        f"WHERE {name}.id = key_id AND {name}.version = key_version"
+        f"WITH given AS MATERIALIZED (SELECT * FROM {_rows(table, names)}) "
+        f"UPDATE {name} SET {changes} FROM given WHERE {name}.id = key_id AND {name}.version = key_version"
     )
 
 
-def _rows(table: Table) -> str:
+def _rows(table: Table, names: tuple[str, ...]) -> str:
     """Rows of the parameter: a JSON list of objects."""
     types = {BigInteger: "bigint", Boolean: "boolean", Text: "text"}
-    members = [f'"{column.name}" {types[type(column.type)]}' for column in table.c]
+    members = [f'"{name}" {types[type(table.c[name].type)]}' for name in names]
     keys = [f"{name} {kind}" for name, kind in zip(KEYS, ("text", "bigint"), strict=True)]
     return f"json_to_recordset(:rows) AS rows({', '.join([*members, *keys])})"
 
@@ -189,6 +188,8 @@ def require_orders(statements: Statements) -> None:
     """Parameters must go where the writer puts them: a row in the wrong columns would be the worst of bugs. Once per store."""
     for kind in TABLES:
         names = tuple(shape(kind).forms)
-        changed = (*(f"set_{name}" for name in names if name != "id"), "key_id", "key_version")
         require(statements.insert(kind).order == names, f"{kind.__name__}: columns of an insert are out of order")
-        require(statements.update(kind).order == changed, f"{kind.__name__}: columns of an update are out of order")
+        changed = tuple(name for name in names if name != "id")
+        for some in (changed, changed[::2]):
+            wanted = (*(f"set_{name}" for name in some), *KEYS)
+            require(statements.update(kind, some).order == wanted, f"{kind.__name__}: columns of an update are out of order")

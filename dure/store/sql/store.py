@@ -106,6 +106,7 @@ class SqlStore:
         pool = self._engines.reader.pool
         with translated():
             connection = self._engines.reader.connect()
+            connection.begin()
         try:
             return fn(SqlReader(Link(connection, self._read_statements)))
         finally:

@@ -55,6 +55,25 @@ def test_a_row_updated_twice_among_many_is_written_as_it_was_last(store: Store) 
     assert [(a.debits_posted, a.version) for a in store.read(lambda r: r.find(Account))] == [(5, 2), (0, 1), (10, 3), (5, 2)]
 
 
+def test_rows_of_which_each_changes_in_other_columns_keep_the_rest(store: Store) -> None:
+    store.transact(lambda tx: [tx.insert(workload(id, project=id, submitted_ms=7)) for id in "abc"])
+
+    def change(tx: Tx) -> None:
+        rows = tx.get_many(Workload, "abc")
+        tx.update(replace(rows["a"], failures=3))
+        tx.update(replace(rows["b"], state=WorkloadState.FAILED, reason={"kind": "x"}))
+        tx.update(rows["c"])
+        tx.update(replace(tx.get(Workload, "a") or rows["a"], failures=0))  # what it was, with a newer version
+
+    store.transact(change)
+    before = {id: workload(id, project=id, submitted_ms=7) for id in "abc"}
+    assert store.read(lambda r: r.get_many(Workload, "abc")) == {
+        "a": replace(before["a"], version=3),
+        "b": replace(before["b"], version=2, state=WorkloadState.FAILED, reason={"kind": "x"}),
+        "c": replace(before["c"], version=2),
+    }
+
+
 def test_one_row_among_many_that_another_process_changed_has_all_of_them_run_again(sql_doors: Doors) -> None:
     mine, other = sql_doors.open(), sql_doors.open()
     if sql_doors.name == "sqlite":
