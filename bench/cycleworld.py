@@ -122,6 +122,8 @@ def _running(world: CycleWorld) -> Attempts:
         running.ends_ms, running.saved_ms, running.cores_milli, running.memory_mib, np.full(count, -1, np.int32),
         running.worker_ptr.astype(np.int32), running.worker_node, running.worker_mask, np.zeros(count, np.int64),
         np.full(count, GRACE_MS),
+        np.where(running.preemptible, GRACE_MS + np.maximum(running.ends_ms - running.saved_ms, 0), 0),
+        np.full(count, -1, np.int32),
     )  # fmt: skip
 
 

@@ -42,7 +42,8 @@ EVENTS: Mapping[str, str] = {
     "attempt.resurfaced": "A site told of an attempt that lives although its end is recorded: set aside and stopped.",
     "attempt.quarantined": "A site told of an attempt that the plane does not know. An operator decides.",
     "attempt.running": "The plane learnt that an attempt runs.",
-    "attempt.stopping": "An attempt is told to make room: the plan puts other work in its place, or an operator asked (`by`).",
+    "attempt.stopping": "An attempt is told to make room: the plan puts other work in its place, or moves it (`by`: move), or an "
+    "operator asked.",
     "award.created": "A voucher was given to a project and paid out of its programme.",
     "award.withdrawn": "An officer took back a part of a voucher that was neither held nor spent: into its programme.",
     "award.expired": "What was left of a voucher after its last day went back to its programme.",
@@ -81,7 +82,8 @@ EVENTS: Mapping[str, str] = {
     "workload.cancel_asked": "Somebody asked for a placed workload to be cancelled; its attempt is told to stop.",
     "workload.cancelled": "A waiting workload was cancelled.",
     "workload.failed": "A waiting workload will never start: what it depends on failed, or it is too late for its deadline.",
-    "workload.placed": "A waiting workload got its place and its hold, in one transaction; its attempt is to be launched.",
+    "workload.placed": "A waiting workload got its place and its hold, in one transaction, or what is moved its next "
+    "(`moved_from`); its attempt is to be launched.",
     "workload.submitted": "A workload or an array was admitted to wait.",
 }
 

@@ -274,6 +274,7 @@ class PolicyIn(Body):
     limit_ms_max: int = Field(default=1_209_600_000, ge=1000, le=MS_MAX)
     min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
     reclaims: bool = False
+    moves: bool = False
     half_life_ms: int = Field(default=604_800_000, ge=60_000, le=10 * MS_MAX)
     backfill_depth: int = Field(default=1000, ge=0, le=1_000_000)
     reservations_max: int = Field(default=16, ge=0, le=10_000)

@@ -93,7 +93,7 @@ def next_sentence(run: Run, event: Plain) -> str:
         return run.t("why.next.others", when=when)
     more = event.get("victims", 0) - 1
     basis = event.get("basis")
-    key = f"why.next.{kind}.{basis}" if kind == "preemption" and basis in ("yields", "quota") else f"why.next.{kind}"
+    key = f"why.next.{kind}.{basis}" if kind == "preemption" and basis in ("yields", "quota", "move") else f"why.next.{kind}"
     return run.t(f"{key}.more" if more > 0 else key, subject=run.t("why.somebody") if hidden else named, when=when, more=more)
 
 

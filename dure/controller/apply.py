@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dure.controller import money
-from dure.controller.deed import Deed, record, touch
+from dure.controller.deed import Deed
 from dure.controller.lifecycle import move_workload, preempt
 from dure.controller.mirror import Mirror
+from dure.controller.moved import record_placed
 from dure.ledger import award_account
 from dure.model.funding import Account, Award
 from dure.model.money import CURRENCIES
 from dure.model.reason import Reason
-from dure.model.workload import Attempt, AttemptState, Worker, Workload, WorkloadState
+from dure.model.workload import Attempt, AttemptState, Move, Worker, Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.scheduler import Plan, Snapshot
 from dure.scheduler.funds import part_of
-from dure.scheduler.snapshot import I64, limits_ms
+from dure.scheduler.snapshot import I32, I64, U64, limits_ms
 
 GROUPS_AT_ONCE = 64  # groups in one transaction: long enough to be cheap, short enough not to keep others waiting
 
@@ -32,6 +33,7 @@ class Group:
     version: int  # of the workload, as the plan saw it
     victims: tuple[Attempt, ...]  # as the plan saw them
     reclaims: bool = False  # they borrow what its project has by its quota
+    moves: tuple[Move, ...] = ()  # where they go on, one each; (): they wait again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +45,12 @@ class Applied:
 def groups_of(mirror: Mirror, snapshot: Snapshot, plan: Plan, new_id: Callable[[], str], now_ms: int) -> tuple[Group, ...]:
     """The plan's starts as attempts with everything decided: nodes, devices, currency, amount, epoch, victims."""
     limits = limits_ms(snapshot) if len(plan.start_pending) else np.zeros(0, np.int64)
-    return tuple(_group(mirror, snapshot, plan, row, limits, new_id(), now_ms) for row in range(len(plan.start_pending)))
+    return tuple(_group(mirror, snapshot, plan, row, limits, new_id, now_ms) for row in range(len(plan.start_pending)))
 
 
-def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, limits: I64, id: str, now_ms: int) -> Group:
+def _group(
+    mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, limits: I64, new_id: Callable[[], str], now_ms: int
+) -> Group:
     workload = mirror.waiting[snapshot.pending.ids[int(plan.start_pending[row])]].workload
     alternative, currency = int(plan.start_alternative[row]), int(plan.start_currency[row])
     kind = int(snapshot.alternatives.accelerator[alternative])
@@ -54,7 +58,7 @@ def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, limits: I64
     victims = [mirror.attempts[snapshot.attempts.ids[int(v)]] for v in plan.victim_attempt[first:last]]
     workers = _workers(snapshot, plan, row)
     attempt = Attempt(
-        id=id,
+        id=new_id(),
         workload=workload.id,
         project=workload.project,
         site=snapshot.sites.ids[int(plan.start_site[row])],
@@ -69,12 +73,35 @@ def _group(mirror: Mirror, snapshot: Snapshot, plan: Plan, row: int, limits: I64
         held=part_of(int(snapshot.alternatives.hold[alternative, currency]), len(workers), workload.spec.workers),
         policy_version=snapshot.policy.version,
     )
-    return Group(attempt=attempt, version=workload.version, victims=tuple(victims), reclaims=bool(plan.start_reclaims[row]))
+    moves = [_move(snapshot, plan, v, victim, mirror, new_id()) for v, victim in enumerate(victims, first) if plan.moved(row)]
+    return Group(
+        attempt=attempt,
+        version=workload.version,
+        victims=tuple(victims),
+        reclaims=bool(plan.start_reclaims[row]),
+        moves=tuple(moves),
+    )
+
+
+def _move(snapshot: Snapshot, plan: Plan, v: int, victim: Attempt, mirror: Mirror, id: str) -> Move:
+    """Where the victim number `v` of a plan goes on, as which attempt."""
+    span = slice(int(plan.victim_place_ptr[v]), int(plan.victim_place_ptr[v + 1]))
+    return Move(
+        attempt=id,
+        epoch=snapshot.epoch,
+        workers=_seated(snapshot, plan.place_node[span], plan.place_mask[span]),
+        limit_ms=int(snapshot.attempts.rest_ms[plan.victim_attempt[v]]) - mirror.placed[victim.workload].spec.grace_ms,
+    )
 
 
 def _workers(snapshot: Snapshot, plan: Plan, row: int) -> tuple[Worker, ...]:
-    span = range(int(plan.start_worker_ptr[row]), int(plan.start_worker_ptr[row + 1]))
-    return tuple(Worker(node=snapshot.nodes.ids[int(plan.start_node[i])], devices=_bits(int(plan.start_mask[i]))) for i in span)
+    span = slice(int(plan.start_worker_ptr[row]), int(plan.start_worker_ptr[row + 1]))
+    return _seated(snapshot, plan.start_node[span], plan.start_mask[span])
+
+
+def _seated(snapshot: Snapshot, nodes: I32, masks: U64) -> tuple[Worker, ...]:
+    seats = zip(nodes.tolist(), masks.tolist(), strict=True)
+    return tuple(Worker(node=snapshot.nodes.ids[node], devices=_bits(mask)) for node, mask in seats)
 
 
 def _bits(mask: int) -> tuple[int, ...]:
@@ -114,27 +141,15 @@ def _apply_one(tx: Tx, deed: Deed, group: Group, awards: Sequence[Award]) -> boo
     posted = money.hold(tx, group.attempt, awards, deed.now_ms)
     if isinstance(posted, Reason):
         return False
-    why = {"by": "quota", "reclaimed_by": workload.project} if group.reclaims else {"by": "plan"}
-    for victim in group.victims:
-        preempt(tx, deed, victims[victim.id], beneficiary=workload.id, **why)
+    by = "quota" if group.reclaims else "move" if group.moves else "plan"
+    theirs = workload.project if group.reclaims else ""
+    for victim, move in zip(group.victims, group.moves or (None,) * len(group.victims), strict=True):
+        preempt(tx, deed, victims[victim.id], by=by, beneficiary=workload.id, reclaimed_by=theirs, move=move)
     attempt = group.attempt
     tx.insert(attempt)
     placed = move_workload(tx, workload, WorkloadState.STARTING, attempt=attempt.id, attempts=workload.attempts + 1, reason={})
-    data = {
-        "attempt": attempt.id,
-        "accelerator": attempt.accelerator,
-        "nodes": sorted({w.node for w in attempt.workers}),
-        "devices": sum(len(w.devices) for w in attempt.workers),
-        "limit_ms": attempt.limit_ms,
-        "victims": len(group.victims),
-        **({"reclaims": True} if group.reclaims else {}),
-        "held": attempt.held,
-        "currency": attempt.currency,
-        "policy": attempt.policy_version,
-        "transfers": posted.digests,
-    }
-    touched = (*touch(placed, attempt), *posted.touched)
-    record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
+    means = {"reclaims": True} if group.reclaims else {"moves": True} if group.moves else {}
+    record_placed(tx, deed, attempt, posted, placed, **means)
     return True
 
 

@@ -32,6 +32,7 @@ from dure.controller.parts import (
     pending_of,
     ptr,
     tree_of,
+    with_moved,
     with_strangers,
 )
 from dure.controller.purses import Purses
@@ -142,6 +143,7 @@ class Columns:
         nodes = self._nodes(farm, accelerators, closed, now_ms)
         rows = self._project_rows(tree)
         live = self._live.columns(rows, farm.node_row)
+        live = with_moved(live, *self._live.moved(), farm.node_row)
         attempts = with_strangers(live, strange, tree.project_row, farm.node_row, m.policy)
         shares = self._shares(now_ms, tree, rows)
         projects = Projects(ids=tree.projects, share=tree.leaf)

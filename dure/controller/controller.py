@@ -16,6 +16,7 @@ from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.lifecycle import reclaimed
+from dure.controller.moved import moved
 from dure.controller.openings import with_opening
 from dure.controller.quotas import QuotasAnswer, answer_quotas
 from dure.controller.rules import not_found
@@ -336,7 +337,8 @@ class Controller:
         if workload.cancel_asked_ms:
             reason = Reason.of(ReasonKind.BEING_CANCELLED)
         else:
-            reason = Reason.of(ReasonKind.MAKES_ROOM, **({"by": row.beneficiary} if row.beneficiary else {}), **reclaimed(row))
+            by = {"by": row.beneficiary} if row.beneficiary else {}
+            reason = Reason.of(ReasonKind.MAKES_ROOM, **by, **reclaimed(row), **moved(row))
         return WhyAnswer(workload=workload, as_of_ms=self._clock.now_ms(), reason=reason)
 
     def quote(self, project: str, spec: WorkloadSpec, elements: int = 1) -> QuoteAnswer | Reason:

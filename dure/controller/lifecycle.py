@@ -7,6 +7,7 @@ from typing import Any
 
 from dure.controller import money
 from dure.controller.deed import Deed, evidence_digest, record, touch
+from dure.controller.moved import go_on, lost_ms, moved, record_placed
 from dure.controller.rules import policy_of
 from dure.errors import require
 from dure.ledger import energy_mwh, refund_nano, run_charge_nano
@@ -25,6 +26,7 @@ from dure.model.workload import (
     Attempt,
     AttemptState,
     Evidence,
+    Move,
     Outcome,
     Workload,
     WorkloadSpec,
@@ -60,9 +62,12 @@ def move_attempt(tx: Tx, attempt: Attempt, state: AttemptState, **changes: Any) 
     return moved
 
 
-def preempt(tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str = "", reclaimed_by: str = "") -> Attempt:
-    """Tell an attempt to make room. by: "plan", "quota" (the plan, as it borrows) or "operator"; beneficiary: the workload that
-    it makes room for, if there is one; reclaimed_by: the project whose quota it borrows.
+def preempt(
+    tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str = "", reclaimed_by: str = "", move: Move | None = None
+) -> Attempt:
+    """Tell an attempt to make room. by: "plan", "quota" (the plan, as it borrows), "move" (the plan, as it goes on elsewhere) or
+    "operator"; beneficiary: the workload that it makes room for, if there is one; reclaimed_by: the project whose quota it
+    borrows; move: where it goes on.
 
     In an event of its own: victim and beneficiary may be tenants who know nothing of each other."""
     stopping = move_attempt(
@@ -73,6 +78,7 @@ def preempt(tx: Tx, deed: Deed, attempt: Attempt, *, by: str, beneficiary: str =
         stop_asked_ms=deed.now_ms,
         beneficiary=beneficiary,
         reclaimed_by=reclaimed_by,
+        move=move or Move(),
     )
     data = {"workload": attempt.workload, "by": by}
     record(
@@ -97,12 +103,14 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
     paid = money.settle(tx, ended, charge, refund, deed.now_ms)
     energy, basis = energy_of(tx, ended, workload)
+    heir = go_on(tx, deed, policy, workload, ended, paid)
     closed = move_attempt(
         tx,
         attempt,
         AttemptState.ENDED,
         outcome=outcome,
         evidence=evidence,
+        move=attempt.move if heir else Move(),
         ended_ms=deed.now_ms,
         settled=paid.settled,
         refunded=paid.refunded,
@@ -112,7 +120,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
         energy_basis=basis,
     )
     project = _charge_use(tx, deed, policy, closed, workload, run_ms)
-    moved = _move_on(tx, deed, workload, closed)
+    then = _move_on(tx, deed, workload, closed, heir[0] if heir else None)
     data = {
         "workload": workload.id,
         "outcome": outcome.value,
@@ -128,11 +136,13 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
         "evidence": evidence_digest(evidence),
         "energy_mwh": energy,
         "energy_basis": basis,
-        "next": moved.state.value,
+        "next": then.state.value,
         "transfers": paid.posted.digests,
     }
-    touched = (*touch(closed, moved, project), *paid.posted.touched)
+    touched = (*touch(closed, then, project), *paid.posted.touched)
     record(tx, deed, "attempt.ended", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touched)
+    if heir:
+        record_placed(tx, deed, *heir, then, moved_from=closed.id)
     if attempt.beneficiary:
         free_claim(tx, deed, attempt.beneficiary)
     return closed
@@ -242,13 +252,6 @@ def _own_preemption(tx: Tx, attempt: Attempt) -> bool:
     return beneficiary is not None and _of_one_organisation(tx, {attempt.project, beneficiary.project})
 
 
-def lost_ms(evidence: Evidence) -> int:
-    """How much of a run is gone: since the last checkpoint that the site saw, or all of it."""
-    if not evidence.checkpoint_ms or not evidence.ended_ms:
-        return evidence.run_ms
-    return max(0, min(evidence.run_ms, evidence.ended_ms - evidence.checkpoint_ms))
-
-
 def energy_of(reader: Reader, attempt: Attempt, workload: Workload) -> tuple[int, str]:
     """Milliwatt-hours for as long as the attempt's evidence says that it ran, and what they rest on."""
     site = reader.get(Site, attempt.site)
@@ -291,8 +294,10 @@ def _charge_use(tx: Tx, deed: Deed, policy: Policy, attempt: Attempt, workload: 
     return charged
 
 
-def _move_on(tx: Tx, deed: Deed, workload: Workload, attempt: Attempt) -> Workload:
-    """The workload's next state after one of its attempts has ended."""
+def _move_on(tx: Tx, deed: Deed, workload: Workload, attempt: Attempt, heir: Attempt | None) -> Workload:
+    """The workload's next state after one of its attempts has ended. heir: the attempt that it goes on as."""
+    if heir:
+        return move_workload(tx, workload, WorkloadState.STARTING, attempt=heir.id, attempts=workload.attempts + 1, reason={})
     if workload.state in TERMINAL or workload.attempt != attempt.id:
         return workload
     state, reason, changes = after_attempt(policy_of(tx), workload, attempt, deed.now_ms)
@@ -348,7 +353,7 @@ def ended_reason(attempt: Attempt, spec: WorkloadSpec) -> Reason:
         case Outcome.CANCELLED:
             return Reason.of(ReasonKind.ENDED_CANCELLED)
         case Outcome.PREEMPTED | Outcome.WITHDRAWN:
-            return Reason.of(ReasonKind.ENDED_PREEMPTED, by=attempt.beneficiary, **reclaimed(attempt))
+            return Reason.of(ReasonKind.ENDED_PREEMPTED, by=attempt.beneficiary, **reclaimed(attempt), **moved(attempt))
         case Outcome.LOST:
             return Reason.of(ReasonKind.ENDED_LOST, detail=evidence.detail)
     return Reason.of(ReasonKind.ENDED_REJECTED, detail=evidence.detail)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dure.controller.lifecycle import normalised_cores
 from dure.controller.mirror import Mirror
+from dure.controller.moved import movable_ms
 from dure.model.workload import Attempt, AttemptState, WorkloadSpec
 from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, LAUNCHING, RUNNING, STOPPING, Attempts
@@ -27,7 +28,7 @@ STATE: Mapping[AttemptState, int] = {
 }
 # numbers of an attempt, in order
 _STATE, _PROJECT, _PRIORITY, _PREEMPTIBLE, _YIELDS, _STARTED, _ENDS, _SAVED, _CORES, _MEMORY, _SHARE, _RUNNING = range(12)
-_GRACE, _WIDTH = 12, 13
+_GRACE, _REST, _WIDTH = 12, 13, 14
 
 
 class Row(NamedTuple):
@@ -62,6 +63,7 @@ class LiveAttempts:
         self._mask: NDArray[np.uint64] = np.zeros(0, np.uint64)
         self._claims: dict[str, str] = {}  # workload → the attempt that waits for others to leave
         self._leaving: dict[str, str] = {}  # attempt → the workload that it makes room for
+        self._moving: dict[str, None] = {}  # attempts that go on elsewhere once they have left
         self._accelerators: Counter[str] = Counter()
         self._touched: dict[str, None] = dict.fromkeys(self._mirror.attempts)
 
@@ -102,6 +104,8 @@ class LiveAttempts:
             worker_mask=self._mask.copy(),
             share_milli=n[_SHARE],
             grace_ms=n[_GRACE],
+            rest_ms=n[_REST],
+            follows=np.full(len(self._ids), -1, np.int32),
         )
 
     def use(self, now_ms: int, project_row: I64, projects: int) -> F64:
@@ -112,6 +116,12 @@ class LiveAttempts:
         ran = self._weight[runs] * np.maximum(now_ms - began[runs], 0) / 1000
         np.add.at(found, project_row[self._numbers[_PROJECT, runs]], ran)
         return found
+
+    def moved(self) -> tuple[list[int], list[Attempt]]:
+        """Rows of those that go on elsewhere once they have left, and which these are."""
+        self._settle()
+        ids = sorted(self._moving)
+        return [self._row_of(id) for id in ids], [self._mirror.attempts[id] for id in ids]
 
     def _beneficiaries(self) -> NDArray[np.int32]:
         """The row of the claim that each makes room for."""
@@ -158,14 +168,17 @@ class LiveAttempts:
         if self._claims.get(self._workloads[row]) == self._ids[row]:
             del self._claims[self._workloads[row]]
         self._leaving.pop(self._ids[row], None)
+        self._moving.pop(self._ids[row], None)
 
     def _take_up(self, made: Row) -> None:
         self._accelerators[made.accelerator] += 1
         if made.numbers[_STATE] == CLAIMED:
             self._claims[made.workload] = made.id
-        beneficiary = self._mirror.attempts[made.id].beneficiary
-        if beneficiary:
-            self._leaving[made.id] = beneficiary
+        attempt = self._mirror.attempts[made.id]
+        if attempt.beneficiary:
+            self._leaving[made.id] = attempt.beneficiary
+        if attempt.move.attempt:
+            self._moving[made.id] = None
 
     def _put(self, row: int, made: Row) -> None:
         self._numbers[:, row] = made.numbers
@@ -215,6 +228,7 @@ class LiveAttempts:
             STATE[attempt.state], self._number(attempt.project), klass.value, spec.preemptible, klass.yields, began,
             ends(attempt, spec), max(began, attempt.evidence.checkpoint_ms), spec.demand.cores_milli, spec.demand.memory_mib,
             spec.demand.share_milli, attempt.running_ms, spec.grace_ms,
+            movable_ms(m.policy, attempt, spec, began),
         )  # fmt: skip
         seats = [(self._node_row[w.node], mask(w.devices)) for w in attempt.workers if w.node in self._node_row]
         nodes, masks = zip(*seats, strict=True) if seats else ((), ())

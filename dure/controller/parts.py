@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.controller.live import mask
 from dure.controller.mirror import Mirror
 from dure.controller.strangers import Stranger
 from dure.model.accelerators import core_rate
@@ -19,8 +20,10 @@ from dure.model.funding import Award
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.site import Node
+from dure.model.workload import Attempt
+from dure.scheduler.rows import picked
 from dure.scheduler.runs import first_rows, gather
-from dure.scheduler.snapshot import FOREVER_MS, RUNNING, Alternatives, Attempts, Awards, Nodes, Pending
+from dure.scheduler.snapshot import FOREVER_MS, LAUNCHING, RUNNING, Alternatives, Attempts, Awards, Nodes, Pending
 
 ROOT = ""  # id of the root of the share tree
 # columns of the waiting table, in order
@@ -246,7 +249,43 @@ def with_strangers(
         worker_mask=np.array([*live.worker_mask, *(mask for _, mask in flat)], dtype=np.uint64),
         share_milli=i64([*live.share_milli, *(0 for _ in strange)]),
         grace_ms=i64([*live.grace_ms, *(0 for _ in strange)]),
+        rest_ms=i64([*live.rest_ms, *(0 for _ in strange)]),
+        follows=i32([*live.follows, *none]),
     )
+
+
+def with_moved(live: Attempts, rows: Sequence[int], moving: Sequence[Attempt], node_row: Mapping[str, int]) -> Attempts:
+    """The attempts, and behind them the places that are kept for those of them that are being moved: they have them from now on,
+    and begin there when they have left. Quotas count what is moved once: as no project's.
+
+    rows: where those stand. node_row: nodes that are not known any more keep nothing."""
+    if not rows:
+        return live
+    at, count, none = i64(rows), len(rows), np.full(len(rows), -1, np.int32)
+    seats = [[(node_row[w.node], mask(w.devices)) for w in a.move.workers if w.node in node_row] for a in moving]
+    flat, began = list(chain.from_iterable(seats)), i64([a.stop_asked_ms for a in moving])
+    nobody = np.zeros(count, np.bool_)
+    kept = replace(
+        picked(replace(live, worker_ptr=np.zeros_like(live.worker_ptr)), at),
+        ids=tuple(a.move.attempt for a in moving), state=np.full(count, LAUNCHING, np.int32), project=none,
+        preemptible=nobody, yields=nobody.copy(), started_ms=began, checkpoint_ms=began.copy(),
+        ends_ms=began + i64([a.move.limit_ms for a in moving]) + live.grace_ms[at], beneficiary=none.copy(),
+        worker_ptr=ptr(seats).astype(np.int32), worker_node=i32([node for node, _ in flat]),
+        worker_mask=np.array([devices for _, devices in flat], dtype=np.uint64), rest_ms=np.zeros(count, np.int64),
+        follows=at.astype(np.int32),
+    )  # fmt: skip
+    return _joined(live, kept)
+
+
+def _joined(one: Attempts, other: Attempts) -> Attempts:
+    """The rows of both."""
+    columns: dict[str, Any] = {}
+    for field in fields(Attempts):
+        first, second = getattr(one, field.name), getattr(other, field.name)
+        if field.name == "worker_ptr":
+            second = (second[1:] + first[-1]).astype(np.int32)
+        columns[field.name] = (*first, *second) if isinstance(first, tuple) else np.concatenate([first, second])
+    return Attempts(**columns)
 
 
 def ptr(runs: Sequence[Sequence[Any]]) -> I64Array:

@@ -94,6 +94,8 @@ class Policy:
     # Whether work that stays within what its project has by its quota takes room back from those who use more than they have,
     # and whether quotas shield what is within them from the work of those.
     reclaims: bool = False
+    # Whether running work that saves checkpoints is moved to other room of its site where others then have room together.
+    moves: bool = False
     half_life_ms: int = 7 * 24 * HOUR_MS  # of past use in fair share, as Slurm's PriorityDecayHalfLife
     backfill_depth: int = 1000  # waiting workloads looked at behind the first reservation, per plan
     reservations_max: int = 16  # blocked workloads that get a promised start, per plan

@@ -184,13 +184,13 @@ _WAITING: dict[K, ReasonText] = {
         "Wait, or ask for so little time that it ends before then."), (
         "예약된 자리", "자리가 있지만 {until_ms}까지 시작할 {for_workload|을/를} 위해 비워 두었습니다.",
         "기다리거나, 그 전에 끝나도록 제한 시간을 줄이십시오.")),
-    K.WAITS_VICTIMS: _text("victims yielding reclaimed", _WAIT, (
+    K.WAITS_VICTIMS: _text("victims yielding reclaimed moved", _WAIT, (
         "Others are making room",
         "{victims} running attempts were asked to stop for it[; {yielding} of them are background work]"
-        "[; {reclaimed} use what its project has by its quota].",
+        "[; {reclaimed} use what its project has by its quota][; {moved} go on elsewhere at once].",
         "Wait: it starts when they are gone."), (
         "자리 비우는 중", "이 작업을 위해 실행 중인 시도 {victims}개에 중지를 요청했습니다[ (그중 배경 작업 {yielding}개)]"
-        "[ (이 과제의 할당량을 빌려 쓰던 시도 {reclaimed}개)].",
+        "[ (이 과제의 할당량을 빌려 쓰던 시도 {reclaimed}개)][ (다른 자리로 옮겨 바로 이어 가는 시도 {moved}개)].",
         "비워지는 대로 시작합니다.")),
     K.POWER_SHORT: _text("wanted_mw free_mw from_ms", _WAIT, (
         "Waits for power", "It would draw {wanted_mw} (cooling included), but of what its site may draw from {from_ms} on, "
@@ -242,12 +242,13 @@ _ENDED: dict[K, ReasonText] = {
     K.IN_PROGRESS: _text("state", _WAIT, (
         "In progress", "It does not wait any more: it is {state}.", "Nothing has to be done."), (
         "진행 중", "더 기다리지 않습니다. 현재 상태: {state}.", "할 일이 없습니다.")),
-    K.MAKES_ROOM: _text("by reclaimed_by", _WAIT, (
+    K.MAKES_ROOM: _text("by reclaimed_by moved_to", _WAIT, (
         "Makes room for another", "It was told to stop[, to make room for {by},] and has its grace to save its work."
-        "[ It borrowed quota, which project {reclaimed_by} takes back.]",
+        "[ It borrowed quota, which project {reclaimed_by} takes back.]"
+        "[ It goes on at once on {moved_to}, which is kept for it.]",
         "Wait: it starts again by itself, and what it loses is refunded by the rule."), (
         "자리를 비우는 중", "[{by|을/를} 위해 ]자리를 비우라는 요청을 받았고, 유예 시간 안에 작업을 저장할 수 있습니다."
-        "[ 빌려 쓰던 할당량을 과제 {reclaimed_by|이/가} 회수합니다.]",
+        "[ 빌려 쓰던 할당량을 과제 {reclaimed_by|이/가} 회수합니다.][ 잡아 둔 자리 {moved_to}에서 바로 이어 갑니다.]",
         "기다리면 저절로 다시 시작하며, 잃은 만큼 규칙에 따라 환급됩니다.")),
     K.BEING_CANCELLED: _text("", _WAIT, (
         "Being cancelled", "Somebody who may do so cancelled it, and it is being stopped.", "Nothing has to be done."), (
@@ -281,12 +282,13 @@ _ENDED: dict[K, ReasonText] = {
     K.ENDED_CANCELLED: _text("", _SELF, (
         "Cancelled", "Somebody with the right to do so cancelled it.", "Submit it again if it is still needed."), (
         "취소됨", "권한이 있는 사람이 취소했습니다.", "아직 필요하면 다시 제출하십시오.")),
-    K.ENDED_PREEMPTED: _text("by reclaimed_by", _WAIT, (
+    K.ENDED_PREEMPTED: _text("by reclaimed_by moved_to", _WAIT, (
         "Made room for another", "It was stopped[ to make room for {by}], and what it lost is refunded."
-        "[ It borrowed quota, which project {reclaimed_by} took back.]",
+        "[ It borrowed quota, which project {reclaimed_by} took back.][ It went on at once on {moved_to}.]",
         "Wait: it starts again by itself."), (
         "선점됨", "[{by|을/를} 위해 ]자리를 비우느라 중지되었으며 잃은 만큼 환급됩니다."
-        "[ 빌려 쓰던 할당량을 과제 {reclaimed_by|이/가} 회수했습니다.]", "기다리면 저절로 다시 시작합니다.")),
+        "[ 빌려 쓰던 할당량을 과제 {reclaimed_by|이/가} 회수했습니다.][ {moved_to}에서 바로 이어 갔습니다.]",
+        "기다리면 저절로 다시 시작합니다.")),
     K.ENDED_LOST: _text("detail", _WAIT, (
         "Lost at the site", "The site lost it[: {detail}]; it pays for nothing beyond the last evidence.",
         "Wait: it is tried again. Ask an operator if it happens often."), (

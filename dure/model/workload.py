@@ -62,7 +62,13 @@ WORKLOAD_NEXT: Mapping[WorkloadState, frozenset[WorkloadState]] = {
         }
     ),
     WorkloadState.RUNNING: frozenset(
-        {WorkloadState.WAITING, WorkloadState.SUCCEEDED, WorkloadState.FAILED, WorkloadState.CANCELLED}
+        {
+            WorkloadState.WAITING,
+            WorkloadState.STARTING,  # it is moved
+            WorkloadState.SUCCEEDED,
+            WorkloadState.FAILED,
+            WorkloadState.CANCELLED,
+        }
     ),
     WorkloadState.SUCCEEDED: frozenset(),
     WorkloadState.FAILED: frozenset(),
@@ -184,6 +190,16 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Where an attempt that makes room goes on when it has ended: in a place that is kept for it until then."""
+
+    attempt: str = ""  # id of the attempt that it will be there; "": it does not go on, but waits again
+    epoch: int = 0  # of the controller that keeps the place
+    workers: tuple[Worker, ...] = ()
+    limit_ms: int = 0  # at most: less what it saves until then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try to run a workload: placement, fencing epoch, evidence of use."""
 
@@ -199,6 +215,8 @@ class Attempt:
     stop_cause: Outcome = Outcome.NONE  # why it was told to stop: cancelled, preempted, timed_out
     beneficiary: str = ""  # workload id that its preemption makes room for
     reclaimed_by: str = ""  # project whose quota it borrowed and has to give back; "": that is not why it makes room
+    move: Move = field(default_factory=Move)  # where it goes on, if that is why it makes room
+    moved_from: str = ""  # id of the attempt that was moved here
     victims: tuple[str, ...] = ()  # attempt ids that have to end before a claimed attempt is launched
     placed_ms: int = 0
     running_ms: int = 0  # when the plane learned that it runs

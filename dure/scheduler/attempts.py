@@ -28,7 +28,8 @@ def owners(s: Snapshot) -> I64:
 
 
 def latest_ends(s: Snapshot) -> I64:
-    """When each live attempt is gone at the latest. A claim starts when its victims have left, so it ends later than planned."""
+    """When each live attempt is gone at the latest. A claim starts when its victims have left, so it ends later than planned; and
+    what is moved begins in its new place when it has left the old one."""
     a = s.attempts
     ends = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS)
     leaving = np.flatnonzero(a.beneficiary >= 0)
@@ -36,8 +37,10 @@ def latest_ends(s: Snapshot) -> I64:
         return ends
     start = np.zeros(len(a.ids), np.int64)
     np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
+    moved = np.flatnonzero(a.follows >= 0)
+    start[moved] = ends[a.follows[moved]]
     delayed = np.minimum(start + (a.ends_ms - a.started_ms), FOREVER_MS)
-    return np.where((a.state == CLAIMED) & (start > 0), np.maximum(ends, delayed), ends)
+    return np.where(((a.state == CLAIMED) | (a.follows >= 0)) & (start > 0), np.maximum(ends, delayed), ends)
 
 
 def gone_if_asked(s: Snapshot, at_ms: int, ends: I64) -> I64:
@@ -53,6 +56,16 @@ def preemptible(s: Snapshot) -> Bool:
     a = s.attempts
     may: Bool = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0)
     return may
+
+
+def rests(s: Snapshot, at_ms: int) -> I64:
+    """By attempt: how long it may stay elsewhere if it is moved at a moment; 0: it is not. It has its guaranteed run in every
+    place, whatever its class, sits on one node, and has its devices whole."""
+    a, workers = s.attempts, np.diff(s.attempts.worker_ptr)
+    may = preemptible(s) & (a.started_ms + s.policy.min_run_ms <= at_ms) & (a.share_milli == 0) & (workers > 0)
+    first = np.append(a.worker_node, 0)[a.worker_ptr[:-1]]
+    may[owners(s)[a.worker_node != np.repeat(first, workers)]] = False
+    return np.where(may, a.rest_ms, 0)
 
 
 def guaranteed_until(s: Snapshot) -> I64:

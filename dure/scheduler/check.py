@@ -13,6 +13,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
+from dure.scheduler.check_moves import move_faults, moved, shape_faults, stays_until
 from dure.scheduler.check_power import limit_of, power_faults
 from dure.scheduler.check_quota import over_quota
 from dure.scheduler.plan import WAIT_CODES, Plan
@@ -47,7 +48,7 @@ class Node:
 
 def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
     """Every rule that the plan breaks, as sentences; empty when it is fine."""
-    shape = list(_shape(snapshot, plan))
+    shape = [*_shape(snapshot, plan), *shape_faults(snapshot, plan)]
     if shape:  # the columns do not even belong together: the rest could not be read
         return tuple(shape)
     ends = _ends(snapshot)
@@ -58,6 +59,7 @@ def check(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
         *(fault for i in range(len(plan.start_pending)) for fault in _start(snapshot, plan, i)),
         *_deadlines(snapshot, plan, leave),
         *_victims(snapshot, plan),
+        *move_faults(snapshot, plan, leave),
         *_funds(snapshot, plan),
         *over_quota(snapshot, plan),
         *(fault for node, on in sorted(world.items()) for fault in (*_devices(snapshot, node, on), *_room(snapshot, node, on))),
@@ -214,12 +216,13 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
     for i, row in enumerate(p.start_pending.tolist()):
         victims, nodes = _run(p.start_victim_ptr, p.victim_attempt, i), set(_run(p.start_worker_ptr, p.start_node, i))
         by_quota = bool(p.start_reclaims[i])  # then `over_quota` says who may be asked
-        if not by_quota and not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
+        moves = p.moved(i)  # and `move_faults`
+        if not by_quota and not moves and not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
             yield f"{s.pending.ids[row]} may not preempt, but has victims that do not yield"
         for v in victims:
             if a.state[v] != RUNNING or not a.preemptible[v] or a.beneficiary[v] >= 0:
                 yield f"{a.ids[v]} may not be preempted"
-            if not by_quota and a.priority[v] >= s.pending.priority[row]:
+            if not by_quota and not moves and a.priority[v] >= s.pending.priority[row]:
                 yield f"{a.ids[v]} has no lower priority than {s.pending.ids[row]}"
             if not a.yields[v] and s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
                 yield f"{a.ids[v]} has not had its guaranteed run"
@@ -255,7 +258,7 @@ def _funds(s: Snapshot, p: Plan) -> Iterator[str]:
 
 def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int, Node]:
     """The nodes that the plan touches, with everything on them."""
-    touched = sorted({*p.start_node.tolist(), *p.reserve_node.tolist()})
+    touched = sorted({*p.start_node.tolist(), *p.place_node.tolist(), *p.reserve_node.tolist()})
     world = {node: Node() for node in touched}
     victims = set(p.victim_attempt.tolist())
     for i in _near(s, touched):
@@ -276,6 +279,10 @@ def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int,
         kind, end = "claims" if gone else "holds", max(gone, default=s.now_ms) + limit
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
             world[node].starts.append(Stay(kind, end, _load(s, row), mask, share=int(s.pending.share_milli[row])))
+    for i, places in moved(p):
+        for node, mask in places:
+            load = (int(s.attempts.cores_milli[i]), int(s.attempts.memory_mib[i]), mask.bit_count())
+            world[node].starts.append(Stay("holds", stays_until(s, i, leave), load, mask))
     for i, row in enumerate(p.reserve_pending.tolist()):
         at_ms, share = int(p.reserve_ms[i]), int(s.pending.share_milli[row])
         end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
@@ -429,13 +436,15 @@ def _leave(s: Snapshot, ends: list[int]) -> list[int]:
 
 
 def _ends(s: Snapshot) -> list[int]:
-    """When every live attempt is gone at the latest; a claim begins when its victims have left."""
+    """When every live attempt is gone at the latest; a claim begins when its victims have left, what is moved when it has."""
     a = s.attempts
     ends: list[int] = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS).tolist()
     begins: dict[int, int] = {}
     for i in np.flatnonzero(a.beneficiary >= 0).tolist():
         claim = int(a.beneficiary[i])
         begins[claim] = max(begins.get(claim, 0), ends[i])
-    for claim, begin in begins.items():
-        ends[claim] = max(ends[claim], begin + int(a.ends_ms[claim] - a.started_ms[claim]))
+    for i in np.flatnonzero(a.follows >= 0).tolist():  # what is moved, in its new place
+        begins[i] = ends[int(a.follows[i])]
+    for row, begin in begins.items():
+        ends[row] = max(ends[row], begin + int(a.ends_ms[row] - a.started_ms[row]))
     return ends

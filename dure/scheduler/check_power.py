@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dure.scheduler.check_moves import moved, stays_until
 from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import CLAIMED, Snapshot
 
@@ -70,6 +71,7 @@ def power_faults(s: Snapshot, p: Plan, ends: Sequence[int], leave: Sequence[int]
         draw = _Draw(s, capped)
         draw.live(ends, leave, _victims(p))
         draw.starts(p, leave)
+        draw.moves(p, leave)
         draw.promises(p)
         for site in capped:
             yield from _overdrawn(s, site, draw.here[site])
@@ -175,6 +177,13 @@ class _Draw:
             cores, share = int(s.pending.cores_milli[row]), int(s.pending.share_milli[row])
             mw = sum(self._worker(n, share or 1000 * m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
             self.here[int(p.start_site[i])].starts[i].append((_end(s, p, i, leave), mw))
+
+    def moves(self, p: Plan, leave: Sequence[int]) -> None:
+        """New places of those who move; each draws from now on, as nobody knows when it changes over."""
+        s = self._s
+        for i, places in moved(p):
+            mw = sum(self._worker(node, 1000 * mask.bit_count(), int(s.attempts.cores_milli[i])) for node, mask in places)
+            self.here[int(s.nodes.site[places[0][0]])].starts[-1 - i].append((stays_until(s, i, leave), mw))
 
     def promises(self, p: Plan) -> None:
         s = self._s

@@ -112,7 +112,7 @@ def over_quota(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             ::-1
         ]  # as they were taken
         by_quota, leaf = bool(plan.start_reclaims[i]), int(snapshot.projects.share[snapshot.pending.project[row]])
-        yield from guard.asked(row, wanted, victims, by_quota)
+        yield from guard.asked(row, wanted, victims, by_quota, moves=plan.moved(i))
         for v in victims if by_quota else ():
             guard.count(limited, v, -1)
         for column, amount in wanted.items():
@@ -137,8 +137,11 @@ class Guard:
         for v in np.flatnonzero(s.attempts.state == STOPPING).tolist() if limited else ():
             self.count(self._stays, v, -1)
 
-    def asked(self, row: int, wanted: dict[int, int], victims: list[int], by_quota: bool) -> Iterator[str]:
-        """Who of these victims of a start should not have been asked, in the order in which they are taken."""
+    def asked(
+        self, row: int, wanted: dict[int, int], victims: list[int], by_quota: bool, *, moves: bool = False
+    ) -> Iterator[str]:  # fmt: skip
+        """Who of these victims of a start should not have been asked, in the order in which they are taken. moves: they go on
+        elsewhere, which no quota keeps them from."""
         s, name = self._s, self._s.pending.ids[row]
         leaf = int(s.projects.share[s.pending.project[row]])
         if by_quota and not s.policy.reclaims:
@@ -149,7 +152,8 @@ class Guard:
             theirs, uses = self._leaf(v), self._uses(v)
             if by_quota and not self._right(leaf, wanted, theirs, uses):
                 yield f"{s.attempts.ids[v]} uses nothing that {name} may reclaim"
-            if not by_quota and s.policy.reclaims and not s.attempts.yields[v] and self._shielded(leaf, wanted, theirs, uses):
+            by_class = not by_quota and not moves and s.policy.reclaims and not s.attempts.yields[v]
+            if by_class and self._shielded(leaf, wanted, theirs, uses):
                 yield f"{s.attempts.ids[v]} makes room for {name}, though its project stays within its quota"
             self.count(self._stays, v, -1)
 

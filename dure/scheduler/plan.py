@@ -41,7 +41,7 @@ WAIT_CODES: tuple[tuple[ReasonKind, tuple[str, ...]], ...] = (
     (ReasonKind.FUNDS_SHORT, ("hold", "available", "currency")),
     (ReasonKind.NO_AWARD, ()),  # the project has no open award that may pay for this
     # victims were told to stop for it; it starts when they are gone (only as a decision, never while planning again)
-    (ReasonKind.WAITS_VICTIMS, ("victims", "yielding", "reclaimed")),
+    (ReasonKind.WAITS_VICTIMS, ("victims", "yielding", "reclaimed", "moved")),
     # what it would draw at the meter; what its site may still draw, and from which moment on (now, or when the cap falls)
     (ReasonKind.POWER_SHORT, ("wanted_mw", "free_mw", "from_ms")),
     # the window in which nothing may run there, and before which it would not end
@@ -92,6 +92,15 @@ class Plan:
     reserve_mask: U64 = field(
         default_factory=lambda: np.zeros(0, np.uint64)
     )  # the device of which each has a share; 0: whole ones
+    # where victims go on that are moved, and whose places those are from now on; an empty run: it waits again
+    victim_place_ptr: I32 = field(default_factory=lambda: np.zeros(1, np.int32))  # CSR into place_*: a run a victim
+    place_node: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
+    place_mask: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def moved(self, start: int) -> bool:
+        """Whether the victims of a start go on elsewhere."""
+        first = int(self.start_victim_ptr[start])
+        return bool(self.start_victim_ptr[start + 1] > first and self.victim_place_ptr[first + 1] > self.victim_place_ptr[first])
 
 
 def reason_of(snapshot: Snapshot, plan: Plan, row: int) -> Reason | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from dure.scheduler.funds import KRW
 from dure.scheduler.kernels.barred import barred, limits, open_to, over_quota
 from dure.scheduler.kernels.board import KEPT, PROMISES
 from dure.scheduler.kernels.cycle import run
+from dure.scheduler.kernels.moves import PLACES
 from dure.scheduler.kernels.purse import payable, unpaid
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, merged_stocks
 from dure.scheduler.kernels.standing import Demands, Models, somewhere
@@ -36,7 +38,7 @@ from dure.scheduler.kernels.verdicts import verdicts
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.kernels.waits import STARTS as STARTS_NOW
 from dure.scheduler.plan import WAIT_CODE, Plan
-from dure.scheduler.snapshot import DEPENDENCY_MET, Bool, Snapshot
+from dure.scheduler.snapshot import DEPENDENCY_MET, I32, Bool, Snapshot
 from dure.scheduler.tables import cycle_of, larger, measured, node_models, purse_of, question
 
 Pace = Callable[[], None]
@@ -148,7 +150,20 @@ class Planning:
             reserve_worker_ptr=np.concatenate([[0], np.cumsum(promised)]).astype(np.int32),
             reserve_node=np.repeat(seats.node[:kept], workers),
             reserve_mask=np.repeat(seats.mask[:kept], workers),
+            **self._places(found.victim[: used[VICTIMS]]),
         )
+
+    def _places(self, victims: I32) -> dict[str, Any]:
+        """Where victims go on that are moved."""
+        moves = self.cycle.moves
+        if not len(moves.movers):
+            return {"victim_place_ptr": np.zeros(len(victims) + 1, np.int32)}
+        used = int(moves.used[PLACES])
+        return {
+            "victim_place_ptr": np.concatenate([[0], np.cumsum(moves.movers.workers[victims])]).astype(np.int32),
+            "place_node": moves.places.node[:used].copy(),
+            "place_mask": moves.places.mask[:used].copy(),
+        }
 
     # -- asking ---------------------------------------------------------------------------------------------------------
 

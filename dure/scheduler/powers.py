@@ -26,7 +26,7 @@ def power_of(s: Snapshot, ends: I64, promises: int) -> Power:
     step.since, step.cap, gone.at, gone.left = s.sites.power_from_ms, s.sites.power_mw, gone_at, gone_left
     power = Power(
         by_site, step, gone, mw, _hungriest(s.nodes, s.nodes.device_mw, sites, kinds),
-        _hungriest(s.nodes, s.nodes.core_mw, sites, kinds), np.zeros((waiting + promises + attempts, 4), np.int64),
+        _hungriest(s.nodes, s.nodes.core_mw, sites, kinds), np.zeros((waiting + promises + 2 * attempts, 4), np.int64),
         np.zeros((sites + steps + promises, 4), np.int64), np.zeros(max(MORE, MOMENTS) + 1, np.int64),
     )  # fmt: skip
     note_steps(power, s.now_ms)

@@ -28,7 +28,8 @@ def without_attempts(s: Snapshot, gone: Bool) -> Snapshot:
     """The snapshot without these attempts: what they occupied is free, and nobody makes room for them any more."""
     number = np.where(gone, -1, np.cumsum(~gone) - 1).astype(np.int32)
     freed = np.where(s.attempts.beneficiary >= 0, number[s.attempts.beneficiary], -1).astype(np.int32) if len(number) else number
-    attempts = _kept(replace(s.attempts, beneficiary=freed), ~gone)
+    follows = np.where(s.attempts.follows >= 0, number[s.attempts.follows], -1).astype(np.int32) if len(number) else number
+    attempts = _kept(replace(s.attempts, beneficiary=freed, follows=follows), ~gone)
     used = use_of(attempts, s.nodes, s.projects, len(s.shares.ids), len(s.accelerators))
     return replace(s, attempts=attempts, quotas=replace(s.quotas, used=used))
 

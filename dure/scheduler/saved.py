@@ -39,6 +39,7 @@ HEADER_MAX = 1 << 20
 SINCE: Mapping[str, int | bool] = MappingProxyType({
     "nodes.block": -1, "pending.block": False, "attempts.yields": False, "pending.workers_min": 0,
     "pending.grace_ms": 0, "alternatives.limit_ms": 0,
+    "attempts.rest_ms": 0, "attempts.follows": -1,
     "attempts.grace_ms": int(FOREVER_MS),  # claims were dated by the limits of those who make room
 })  # fmt: skip
 

@@ -88,6 +88,10 @@ class Attempts:
     worker_mask: U64  # devices taken on that node
     share_milli: I64  # thousandths that each worker has of the one device of its mask; 0: it has its devices whole
     grace_ms: I64  # between the polite signal and the kill, once it is told to stop
+    # limit + grace that it would still have in another place, going on from its last checkpoint; 0: it may not be moved
+    rest_ms: I64
+    # -1; or the row keeps room for what is moved, for as long as that may stay, and is not there before this row has left
+    follows: I32
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ KNOWN_MAX = 20  # names that a refusal lists
 # The whole numbers of a policy that planning reads, with their bounds (0 and 1: no and yes); any other changes nothing about a
 # plan.
 PLANNED: MappingProxyType[str, tuple[int, int]] = MappingProxyType({
-    "backfill_depth": (0, 100_000), "min_run_ms": (0, 400 * 86_400_000), "reclaims": (0, 1), "reservations_max": (0, 256),
+    "backfill_depth": (0, 100_000), "min_run_ms": (0, 400 * 86_400_000), "moves": (0, 1), "reclaims": (0, 1),
+    "reservations_max": (0, 256),
 })  # fmt: skip
 THIS = "this"
 DEMANDS = MappingProxyType({
@@ -363,8 +364,8 @@ FORMS: tuple[Form, ...] = (
          "Of that accelerator, or of `core`, the project has a quota of so many of its own.",
          "그 가속기(또는 `core`)에 대한 과제 자신의 쿼터가 그만큼입니다."),
     Form("policy FIELD VALUE", _policy,
-         "This whole number of the policy is another: backfill_depth, min_run_ms, reclaims (0 or 1), reservations_max.",
-         "정책의 정수 항목이 바뀝니다: backfill_depth, min_run_ms, reclaims(0 또는 1), reservations_max."),
+         "This whole number of the policy is another: backfill_depth, min_run_ms, moves and reclaims (0 or 1), reservations_max.",
+         "정책의 정수 항목이 바뀝니다: backfill_depth, min_run_ms, moves와 reclaims(0 또는 1), reservations_max."),
     Form("now +TIME", _later,
          "So much time has passed, nothing has started, and what has reached its limit is gone.",
          "그만큼 시간이 지나, 새로 시작한 것은 없고 제한 시간이 다 된 것은 끝났습니다."),

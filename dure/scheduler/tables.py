@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.money import CURRENCIES
-from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, victims_first
+from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, rests, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER, part_of
 from dure.scheduler.kept import kept
 from dure.scheduler.kernels.board import Board, Room, grown, longer
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import table
+from dure.scheduler.kernels.moves import MOVER, MOVES_MAX, NOBODY, SEARCHES, SPOT, Moves
 from dure.scheduler.kernels.purse import Purse, make_purse
 from dure.scheduler.kernels.quota import NO_LIMIT, Quota, make_quota
 from dure.scheduler.kernels.reclaim import Rights
@@ -36,7 +37,7 @@ from dure.scheduler.kernels.state import (
     Rules,
 )
 from dure.scheduler.kernels.turns import make_turns
-from dure.scheduler.kernels.victims import GENTLY, Candidates, some_yield
+from dure.scheduler.kernels.victims import GENTLY, WAYS, Candidates, some_yield
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
@@ -72,12 +73,13 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     board, runs = board_of(s, ends, Room(tenures=seats + 256, promises=promises, kept=seats + 256))
     candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free), ends), _quota(s)
     rights = rights_of(s, quota)
-    rules = _rules(s, rights, candidates)
+    moves = moves_of(s)
+    rules = _rules(s, rights, candidates, moves)
     attempts, waiting = len(s.attempts.ids), len(of)
     made = Cycle(
         board=board, low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s),
-        quota=quota, rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, rules=rules,
-        memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules.reclaims),
+        quota=quota, rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, moves=moves,
+        rules=rules, memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules),
         found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
@@ -107,7 +109,7 @@ def question(cycle: Cycle, s: Snapshot, models: Models) -> Cycle:
     queue = _queue(s, of)
     return cycle._replace(
         queue=queue, demands=demands, standings=standings, found=found,
-        memory=_memory(standings, 1, queue, s.quotas.used.shape, cycle.candidates, cycle.rules.reclaims),
+        memory=_memory(standings, 1, queue, s.quotas.used.shape, cycle.candidates, cycle.rules),
         node=np.zeros(seats, np.int32) if more else cycle.node, workers=np.zeros(seats, np.int64) if more else cycle.workers,
     )  # fmt: skip
 
@@ -122,7 +124,7 @@ def measured(cycle: Cycle) -> Cycle:
 
 
 def larger(cycle: Cycle, workers: int) -> Cycle:
-    board: Board = grown(cycle.board, tenures=workers, kept=workers)
+    board: Board = grown(cycle.board, tenures=workers + MOVES_MAX, kept=workers)
     found = cycle.found._replace(workers=longer(cycle.found.workers, int(cycle.found.used[WORKERS]) + workers))
     return cycle._replace(board=board, found=found)
 
@@ -291,10 +293,20 @@ def candidates_of(s: Snapshot, at_ms: int, devices: int, ends: I64) -> Candidate
     )  # fmt: skip
 
 
-def _rules(s: Snapshot, rights: Rights, candidates: Candidates) -> Rules:
+def moves_of(s: Snapshot) -> Moves:
+    """Nothing at all where nobody may be moved now."""
+    rest = rests(s, s.now_ms) if s.policy.moves else np.zeros(0, np.int64)
+    some = bool(rest.any())
+    movers, spots = table(MOVER, len(rest) if some else 0), table(SPOT, len(s.nodes.ids) if some else 0)
+    if some:
+        movers.rest, spots.latest = rest, NOBODY
+    return Moves(movers, spots, table(WORKER, len(s.attempts.worker_node) if some else 0), np.zeros(SEARCHES + 1, np.int64))
+
+
+def _rules(s: Snapshot, rights: Rights, candidates: Candidates, moves: Moves) -> Rules:
     return Rules(
         s.policy.backfill_depth, s.policy.reservations_max, np.array(PAY_ORDER, np.int64), somebody_borrows(rights, candidates),
-        s.core_rate,
+        len(moves.movers) > 0, s.core_rate,
     )  # fmt: skip
 
 
@@ -311,15 +323,16 @@ def borrowing(rights: Rights) -> Bool:
 
 
 def _memory(
-    standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates, reclaims: bool
+    standings: Standings, count: int, queue: Queue, quotas: tuple[int, ...], candidates: Candidates, rules: Rules
 ) -> Memory:  # fmt: skip
     shape, pairs = standings.sites.T.shape, int(queue.pair.max(initial=0)) + 1
-    ways = np.flatnonzero(np.array([some_yield(candidates), queue.preempts.any(), reclaims], np.bool_))
-    spared = np.empty((3, *shape), np.int64)  # mostly of one way, and a good part of what is written to make a cycle
+    asked = (some_yield(candidates), bool(queue.preempts.any()), rules.reclaims, rules.moves)
+    ways = np.flatnonzero(np.array(asked, np.bool_))
+    spared = np.empty((WAYS, *shape), np.int64)  # mostly of one way, and a good part of what is written to make a cycle
     spared[ways] = -NEVER
     memory = Memory(
         np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), ways, spared,
-        np.full(count, NEVER, np.int64), np.full((3, count), -NEVER, np.int64), np.full((3, pairs), -NEVER, np.int64),
+        np.full(count, NEVER, np.int64), np.full((WAYS, count), -NEVER, np.int64), np.full((WAYS, pairs), -NEVER, np.int64),
         np.full(quotas, NEVER, np.int64),
     )  # fmt: skip
     if not some_yield(candidates):

@@ -53,6 +53,7 @@ class Basis(StrEnum):
     GRACE = "grace"  # it was told to stop
     GUARANTEED_RUN = "guaranteed_run"  # until its end nobody may take its place
     QUOTA = "quota"  # likewise; it uses more than its project has, of what another has
+    MOVE = "move"  # it goes on elsewhere at once, and loses only what it has not saved
     YIELDS = "yields"  # it is of a class that makes room whenever anybody of a higher one needs it
     DEADLINE = "deadline"  # less its limit and grace
     AWARD = "award"  # its first moment
@@ -69,6 +70,7 @@ class NextEvent:
     workload: str = ""  # whose attempt the subject is
     victims: int = 0  # how many make room, the subject among them
     yielding: int = 0  # and how many of these are of a class that yields
+    moved: int = 0  # or go on elsewhere
 
 
 def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> NextEvent | None:
@@ -289,6 +291,11 @@ def _asked(s: Snapshot, victim: int, at_ms: int, victims: list[int], reclaims: b
     return NextEvent(NextKind.PREEMPTION, a.ids[victim], at_ms, basis, a.workloads[victim], len(victims), _yielding(s, victims))
 
 
+def _moved(s: Snapshot, victims: list[int]) -> NextEvent:
+    a, count = s.attempts, len(victims)
+    return NextEvent(NextKind.PREEMPTION, a.ids[victims[0]], s.now_ms, Basis.MOVE, a.workloads[victims[0]], count, moved=count)
+
+
 def _yielding(s: Snapshot, victims: list[int]) -> int:
     return int(np.count_nonzero(s.attempts.yields[victims]))
 
@@ -296,6 +303,8 @@ def _yielding(s: Snapshot, victims: list[int]) -> int:
 def asked_now(s: Snapshot, plan: Plan, start: int) -> NextEvent | None:
     """Whom a plan asks to make room for its start number `start`; None when that one starts at once."""
     victims = plan.victim_attempt[plan.start_victim_ptr[start] : plan.start_victim_ptr[start + 1]].tolist()
+    if plan.moved(start):
+        return _moved(s, victims)
     return _asked(s, victims[0], s.now_ms, victims, bool(plan.start_reclaims[start])) if victims else None
 
 
@@ -309,5 +318,6 @@ def leaving(s: Snapshot, workload: str) -> NextEvent | None:
         return None
     ends = latest_ends(s)
     last = max(victims, key=lambda v: (ends[v], a.ids[v]))
-    told = (len(victims), _yielding(s, victims))
+    moved = int(np.isin(victims, a.follows).sum())
+    told = (len(victims), 0 if moved else _yielding(s, victims), moved)
     return NextEvent(NextKind.VICTIM_LEAVES, a.ids[last], int(ends[last]), Basis.GRACE, a.workloads[last], *told)

@@ -35,7 +35,9 @@ def nowhere() -> Snapshot:
             domestic=flag.copy(), data=(), core_rate=np.zeros(1),
             sites=Sites((), flag, flag.copy(), *uncapped(0)),
             nodes=Nodes((), i32, i32.copy(), i32.copy(), i64, i64.copy(), u64, flag.copy(), *undrawn(0)),
-            attempts=Attempts((), (), i32, i32, i64, flag, flag.copy(), i64, i64, i64, i64, i64, i32, ptr, i32, u64, i64, i64),
+            attempts=Attempts(
+                (), (), i32, i32, i64, flag, flag.copy(), i64, i64, i64, i64, i64, i32, ptr, i32, u64, i64, i64, i64, i32,
+            ),
             pending=Pending(
                 (), i32, i64, flag, flag, i64, i64, i32, i64, i64, i64, i64, i64, flag, i32, ptr, i32, ptr, i64, i64, ptr, i32,
                 i64, i64,

@@ -88,7 +88,8 @@ def _starts(s: Snapshot, plan: Plan, row: int) -> Why:
 def _victims(event: NextEvent) -> Reason:
     background = {"yielding": event.yielding} if event.yielding else {}
     borrowed = {"reclaimed": event.victims} if event.basis is Basis.QUOTA else {}
-    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims, **background, **borrowed)
+    elsewhere = {"moved": event.moved} if event.moved else {}
+    return Reason.of(ReasonKind.WAITS_VICTIMS, victims=event.victims, **background, **borrowed, **elsewhere)
 
 
 def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:

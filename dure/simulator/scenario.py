@@ -181,9 +181,8 @@ class Play:
         self._quotas.append(Quota(of=f"project:{tenant}", resource=f"device:{kind}", nominal_milli=1000 * count))
 
     def _set_policy(self, o: Options) -> None:
-        """policy min_run 10m | pause 1m | refund ... | discount 200 (permille off for preemptible work) | reclaims"""
-        if o.drop("reclaims"):
-            self._policy["reclaims"] = True
+        """policy min_run 10m | pause 1m | refund ... | discount 200 (permille off for preemptible work) | reclaims | moves"""
+        self._policy |= {name: True for name in ("reclaims", "moves") if o.drop(name)}
         for name, field_name in (("min_run", "min_run_ms"), ("pause", "retry_pause_ms"), ("half_life", "half_life_ms")):
             self._policy[field_name] = o.duration(name, self._policy.get(field_name, _default(field_name)))
         self._policy["preemptible_permille"] = 1000 - o.number("discount", 1000 - self._permille())

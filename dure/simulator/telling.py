@@ -117,8 +117,10 @@ class Teller:
         name, attempt = self._name(event.subject), self._attempt(event.data["attempt"])
         victims = attempt.victims
         if not victims:
-            return f"{name} starts on {_nodes(attempt)}"
+            return f"{name} {'goes on' if attempt.moved_from else 'starts'} on {_nodes(attempt)}"
         makers = ", ".join(self._name(self._attempt(v).workload) for v in victims)
+        if event.data.get("moves"):
+            return f"{name} is to start when {makers} is elsewhere"
         return f"{name} is to take the place of {makers}" + (", back from borrowed quota" if event.data.get("reclaims") else "")
 
     def _ended(self, event: Event) -> str:
@@ -139,7 +141,8 @@ class Teller:
             Outcome.REJECTED: "cannot be launched",
             Outcome.WITHDRAWN: "gives up its claim",
         }
-        return f"{name} {words[attempt.outcome]} ({paid})"
+        how = "leaves its place" if attempt.move.attempt else words[attempt.outcome]
+        return f"{name} {how} ({paid})"
 
     def _attempt(self, id: str) -> Attempt:
         row = self._world.store.read(lambda r: r.get(Attempt, id))

@@ -37,7 +37,7 @@ def test_an_urgent_job_is_told_who_will_make_room_when_its_guaranteed_run_ends(p
     guaranteed_ms = attempt_of(plane, "alice", victim)["running_ms"] + MIN_RUN_MS
     assert event == {
         "kind": "preemption", "subject": attempt, "workload": victim, "at_ms": guaranteed_ms, "basis": "guaranteed_run",
-        "victims": 1, "yielding": 0,
+        "victims": 1, "yielding": 0, "moved": 0,
     }  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def test_while_others_make_room_it_is_told_until_when_their_grace_runs(plane: Ap
     assert answer["why"]["next_event"] == {
         "kind": "victim_leaves", "subject": attempt, "workload": victim, "at_ms": ends_ms, "basis": "grace", "victims": 1,
         "yielding": 0,
+        "moved": 0,
     }  # fmt: skip
     assert answer["why"]["change"] is None and answer["change"] == {}
 

@@ -97,10 +97,12 @@ class World:
         self, id: str, seats: Sequence[tuple[str, int]], *, project: str = "lab", priority: str = "normal", cores: float = 1,
         memory: int = 512, state: int = RUNNING, preemptible: bool = True, started: float = -600, ends: float | None = HOUR_S,
         checkpoint: float | None = None, beneficiary: str = "", workload: str = "", share: int = 0, yields: bool = False,
-        grace: float | None = None,
+        grace: float | None = None, rest: float = 0, follows: str = "",
     ) -> World:  # fmt: skip
         """seats: (node id, device mask) of each worker. ends None: nobody knows. share: thousandths of the device in its mask.
-        yields: its class does, whatever that is. grace None: it leaves by its limit, however long ago it was told to stop."""
+        yields: its class does, whatever that is. grace None: it leaves by its limit, however long ago it was told to stop.
+        rest: how long it may go on elsewhere, 0: it is not moved. follows: whose new place these seats are, kept for so long
+        behind it."""
         self._known(project)
         self.attempts.append({
             "id": id, "workload": workload or f"w-{id}", "seats": tuple(seats), "project": project,
@@ -109,6 +111,7 @@ class World:
             "ends_ms": int(FOREVER_MS) if ends is None else self._at(ends),
             "checkpoint_ms": self._at(started if checkpoint is None else checkpoint), "beneficiary": beneficiary,
             "share": share, "grace_ms": int(FOREVER_MS) if grace is None else int(grace * 1000),
+            "rest_ms": int(rest * 1000), "follows": follows,
         })  # fmt: skip
         return self
 
@@ -247,6 +250,8 @@ class World:
             np.array([mask for a in rows for _, mask in a["seats"]], np.uint64),
             _i64(a["share"] for a in rows),
             _i64(a["grace_ms"] for a in rows),
+            _i64(a["rest_ms"] for a in rows),
+            _i32(ids.index(a["follows"]) if a["follows"] else -1 for a in rows),
         )
 
     def _sorted_pending(self) -> list[dict[str, Any]]:

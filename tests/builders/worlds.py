@@ -365,3 +365,56 @@ def _pending(draw: st.DrawFn, world: World, sites: list[str], id: str, money: bo
         submitted=draw(st.integers(-50, 0)), eligible=5 if _rarely(draw, 15) else -1,
         dependency=DEPENDENCY_WAITS if _rarely(draw, 15) else DEPENDENCY_MET,
     )  # fmt: skip
+
+
+@st.composite
+def scattered(draw: st.DrawFn, waiting_max: int = 5) -> World:
+    """A site or two whose nodes are partly in use by work that saves what it has done, so that there is mostly room in all for
+    who waits but not together. There are cores for all, so that devices are what counts."""
+    world = World(policy=replace(Policy(), moves=True, classes=FIRM, reservations_max=draw(st.sampled_from((0, 0, 1, 2)))))
+    size, sites = draw(st.sampled_from((2, 4, 4, 8))), draw(st.sampled_from((1, 1, 1, 2)))
+    for n in range(draw(st.integers(2, 6))):
+        site = f"s{n % sites}"
+        if site not in world.sites:
+            world.site(site)
+        world.node(f"n{n}", site, cores=64, devices=size, accelerator="a100", usable=not _rarely(draw, 20))
+        _scattered_on(draw, world, f"n{n}", size)
+    for i in range(draw(st.integers(1, waiting_max))):
+        world.pending(
+            f"w{i}", project=draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from(PRIORITIES[1:])), memory=0,
+            workers=draw(st.sampled_from((1, 1, 1, 1, 2))), cores=1, devices=draw(st.sampled_from((size, size, size, size // 2))),
+            limit=draw(st.sampled_from((60, 300))), preemptible=not _rarely(draw, 6),
+        )  # fmt: skip
+    return world
+
+
+def _scattered_on(draw: st.DrawFn, world: World, node: str, devices: int) -> None:
+    """About the half of them."""
+    free, left = list(range(devices)), devices // 2 + draw(st.sampled_from((0, 0, 0, 1, -1)))
+    while left > 0 and free:
+        own = min(left, len(free), draw(st.sampled_from((1, 2, 2, 4))))
+        left -= own
+        mask = sum(1 << free.pop() for _ in range(own))
+        world.attempt(
+            f"{node}-{mask}", [(node, mask)], project=draw(st.sampled_from(PROJECTS)), memory=0, cores=1,
+            priority=draw(st.sampled_from(PRIORITIES)), preemptible=not _rarely(draw, 8),
+            started=-30 if _rarely(draw, 8) else -600, checkpoint=draw(st.sampled_from((-20, -10, 0))),
+            ends=draw(st.sampled_from((50, 400, 3600))), grace=draw(st.sampled_from((0, 10, None))),
+            rest=0 if _rarely(draw, 6) else 3600, yields=_rarely(draw, 6),
+        )  # fmt: skip
+
+
+def movable(draw: st.DrawFn, world: World) -> World:
+    """The same farm, in which much of what runs may be moved."""
+    world.policy = replace(world.policy, moves=True, min_run_ms=draw(st.sampled_from((0, 60_000))))
+    for attempt in world.attempts:
+        attempt["rest_ms"] = draw(st.sampled_from((0, 50_000, 400_000, 4_000_000)))
+    return world
+
+
+@st.composite
+def moving(draw: st.DrawFn, waiting_max: int = 6, **more: bool) -> World:
+    """Mostly farms with holes; and any, where there is more to keep to than room."""
+    if draw(st.booleans()):
+        return draw(scattered(waiting_max))
+    return movable(draw, draw(worlds(waiting_max=waiting_max, **more)))

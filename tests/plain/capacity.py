@@ -95,7 +95,7 @@ class Ground:
         self.bounds: list[int] = np.searchsorted(nodes.site, np.arange(self.site_count + 1)).tolist()
         self._filled, self._first = np.unique(nodes.site, return_index=True)  # nodes are sorted by site
         self._up: Bool = nodes.usable & self.site_up[nodes.site]
-        self._accelerator = nodes.accelerator
+        self._accelerator = self.kind = nodes.accelerator
         self._usable: dict[int, Bool] = {}
         self.tenures = Tenures(s)
         self.free_mask: list[int] = self._free_masks()

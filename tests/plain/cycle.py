@@ -18,6 +18,7 @@ from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I64, Bool, Snaps
 from tests.plain.capacity import Ground, Promise
 from tests.plain.decisions import STARTS, Decisions, Start, assemble
 from tests.plain.funds import Funds
+from tests.plain.moves import Movers, Moving
 from tests.plain.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
 from tests.plain.promises import Spot, earliest
 from tests.plain.shapes import Group, Shape, Verdict, Way, for_some, groups_of
@@ -66,6 +67,10 @@ class Cycle:
     @cached_property
     def candidates(self) -> Candidates:
         return Candidates(self.s, self.ground)
+
+    @cached_property
+    def movers(self) -> Movers:
+        return Movers(self.s, self.ground, self.candidates)
 
     # -- 1. deciding ----------------------------------------------------------------------------------------------------
 
@@ -242,21 +247,26 @@ class Cycle:
     def _preempt(self, row: int, group: Group) -> bool:
         found = self._forced(group)
         if found is None:
-            self._spared.add((group.priority, group.preempts, *group.key))
+            self._spared.add((group.priority, group.preempts, group.firm, *group.key))
             return False
         self._claim(row, group.shape, *found)
         return True
 
-    def _forced(self, group: Group) -> Taking | None:
-        """Whose place it could take. Claims keep off the nodes of every promise: how soon a victim leaves is not known well
-        enough to go below one."""
-        if (group.priority, group.preempts, *group.key) in self._spared:
+    def _forced(self, group: Group) -> Taking | Moving | None:
+        """Whose place it could take: of those that yield, of those that can go on elsewhere, or of others. Claims keep off the
+        nodes of every promise: how soon a victim leaves is not known well enough to go below one."""
+        if (group.priority, group.preempts, group.firm, *group.key) in self._spared:
             return None
         promised = [node for p in self.done.promises.values() for node in p.seats.nodes]
-        return cheapest(self.candidates, self.ground, group, promised)
+        found = cheapest(self.candidates, self.ground, group, promised, force=False) or self.movers.cheapest(group, promised)
+        by_force = found is None and group.preempts
+        return cheapest(self.candidates, self.ground, group, promised, force=True) if by_force else found
 
-    def _claim(self, row: int, shape: Shape, way: Way, site: int, victims: list[int], usable: Bool) -> None:
-        ground = self.ground
+    def _claim(
+        self, row: int, shape: Shape, way: Way, site: int, victims: list[int], usable: Bool, to: dict[int, int] | None = None
+    ) -> None:
+        """to: where victims go on that are moved."""
+        ground, until = self.ground, {v: self.movers.until(v) for v in to or ()}
         room = self.candidates.room(victims)
         seats = ground.seats(site, workers_in(room, shape.need) * usable, emptiness(room), shape.workers)
         rows = self.candidates.workers(victims)
@@ -265,7 +275,9 @@ class Cycle:
         ground.tenures.end[rows] = gone
         masks = ground.claim(seats, shape.need, end_ms, rows)
         self.candidates.take(victims)
-        self._record(Start(row, way, site, seats, tuple(masks), tuple(victims)))
+        self.movers.made += bool(to)
+        places = [(to[v], tuple(ground.start(self.movers.seats(v, to[v]), self.movers.need[v], until[v]))) for v in victims if to]
+        self._record(Start(row, way, site, seats, tuple(masks), tuple(victims), tuple(places)))
         for failed in self._full.values():
             failed[:] = FOREVER_MS
         self._spared.clear()

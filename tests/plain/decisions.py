@@ -26,6 +26,7 @@ class Start:
     seats: Seats
     masks: tuple[int, ...]
     victims: tuple[int, ...] = ()
+    places: tuple[tuple[int, tuple[int, ...]], ...] = ()  # of victims that are moved: node, and masks by worker
 
 
 @dataclass(slots=True)
@@ -54,6 +55,9 @@ def assemble(s: Snapshot, done: Decisions, verdicts: list[Verdict]) -> Plan:
         start_victim_ptr=_ptr(len(x.victims) for x in starts),
         victim_attempt=_i32(v for x in starts for v in x.victims),
         start_reclaims=np.zeros(len(starts), np.bool_),
+        victim_place_ptr=_ptr(n for x in starts for n in ([len(m) for _, m in x.places] or [0] * len(x.victims))),
+        place_node=_i32(node for x in starts for node, masks in x.places for _ in masks),
+        place_mask=np.array([mask for x in starts for _, masks in x.places for mask in masks], np.uint64),
         reserve_pending=_i32(p.pending for p in promises),
         reserve_ms=_i64(p.at_ms for p in promises),
         reserve_site=_i32(int(s.nodes.site[p.seats.nodes[0]]) for p in promises),

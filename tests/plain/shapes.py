@@ -57,6 +57,7 @@ class Group:
     limits: tuple[int, ...]  # by alternative
     priority: int
     preempts: bool
+    firm: bool  # it does not yield
     ways: list[Way] = field(default_factory=list)  # as of the last look
     ways_at: int = -1  # version of the project's funds at that look
     key: tuple[object, ...] = ()  # shape and payable sites: workloads with the same key fit alike
@@ -72,7 +73,9 @@ def groups_of(s: Snapshot, ground: Ground) -> tuple[list[Group], list[int]]:
     site_ptr, site_row, alt_ptr = p.site_ptr.tolist(), p.site_row.tolist(), p.alt_ptr.tolist()
     accelerators, holds = s.alternatives.accelerator.tolist(), [tuple(h) for h in s.alternatives.hold.tolist()]
     limits = s.alternatives.limit_ms.tolist()
-    columns = (p.project, p.priority, p.preempts, p.workers, p.workers_min, p.cores_milli, p.memory_mib, p.devices)
+    yielding = [c.value for c in s.policy.classes if c.yields]
+    firm = ~(p.preemptible & np.isin(p.priority, yielding))
+    columns = (p.project, p.priority, p.preempts, firm, p.workers, p.workers_min, p.cores_milli, p.memory_mib, p.devices)
     found: list[Group] = []
     for row, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         sites = tuple(site_row[site_ptr[row] : site_ptr[row + 1]])
@@ -90,12 +93,12 @@ def _group(
     ground: Ground, standings: dict[Shape, Standing], values: tuple[int, ...], sites: tuple[int, ...],
     accelerators: tuple[int, ...], holds: tuple[tuple[int, ...], ...], limits: tuple[int, ...],
 ) -> Group:  # fmt: skip
-    project, priority, preempts, workers, workers_min, cores_milli, memory_mib, devices = values
+    project, priority, preempts, firm, workers, workers_min, cores_milli, memory_mib, devices = values
     shape = Shape(sites, accelerators, (cores_milli, memory_mib, devices), workers_min or workers, workers)
     if shape not in standings:
         standings[shape] = standing(ground, shape)
     least = tuple(tuple(for_some(hold, shape.workers, shape.most) for hold in each) for each in holds)
-    return Group(shape, standings[shape], project, least, holds, limits, priority, bool(preempts))
+    return Group(shape, standings[shape], project, least, holds, limits, priority, bool(preempts), bool(firm))
 
 
 def for_some(hold: int, workers: int, most: int) -> int:

@@ -56,6 +56,10 @@ class Candidates:
         gone: I64 = np.minimum(self._ground.tenures.end[rows], asked_ms)
         return gone
 
+    def at_site(self, site: int) -> list[int]:
+        """Those that may be asked there and make room for nobody yet, cheapest first."""
+        return [i for i in self._order if self._site[i] == site and i not in self.taken]
+
     def take(self, attempts: list[int]) -> None:
         self.taken.update(attempts)
 
@@ -102,19 +106,18 @@ class Candidates:
         return room
 
 
-def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[int]) -> Taking | None:
+def cheapest(candidates: Candidates, ground: Ground, group: Group, kept: list[int], *, force: bool) -> Taking | None:
     """Whose place a workload takes: that of the cheapest victims, on the best of its ways that has any. `kept` are nodes that it
-    has to keep off."""
-    for force in (False, True) if group.preempts else (False,):
-        for way in group.ways:
-            usable = ground.usable(way.accelerator).copy()
-            usable[kept] = False
-            found = []
-            for site in np.flatnonzero(way.sites).tolist():
-                victims = candidates.choose(group.shape.need, group.shape.workers, group.priority, force, site, usable)
-                if victims:
-                    found.append((sum(candidates.lost[v] for v in victims), len(victims), site, victims))
-            if found:
-                _, _, site, victims = min(found)
-                return way, site, victims, usable
+    has to keep off. force: not only those that yield are asked."""
+    for way in group.ways:
+        usable = ground.usable(way.accelerator).copy()
+        usable[kept] = False
+        found = []
+        for site in np.flatnonzero(way.sites).tolist():
+            victims = candidates.choose(group.shape.need, group.shape.workers, group.priority, force, site, usable)
+            if victims:
+                found.append((sum(candidates.lost[v] for v in victims), len(victims), site, victims))
+        if found:
+            _, _, site, victims = min(found)
+            return way, site, victims, usable
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -28,9 +29,9 @@ class Life(RuleBasedStateMachine):
 
     ids = Bundle("ids")
 
-    @initialize()
-    def begin(self) -> None:
-        self.world = World(now_ms=NOW_MS, policy=POLICY, store=MemoryStore())
+    @initialize(moves=st.booleans())
+    def begin(self, moves: bool) -> None:
+        self.world = World(now_ms=NOW_MS, policy=replace(POLICY, moves=moves), store=MemoryStore())
         self.count = 0
         self.world.add_site("north", [node("n1"), node("n2")])
         self.world.add_site("south", [node("s1", devices=0)])
@@ -83,6 +84,14 @@ class Life(RuleBasedStateMachine):
             self.world.settle()
         id: str = made.array_id or made.ids[0]
         return id
+
+    @rule(sizes=st.lists(st.sampled_from([1, 2, 2]), min_size=3, max_size=4), first=st.integers(3, 9))
+    def scatter(self, sizes: list[int], first: int) -> None:
+        """Work that saves and ends one after the other, so that others have room, but not together."""
+        for i, devices in enumerate(sizes):
+            self.submit("a", devices, 1, 60, first + 15 * i, 0, "normal", 60_000, 0, True, True)
+        self.wait(first + 2)
+        self.submit("a", 4, 1, 20, 5, 0, "normal", 0, 0, False, True)
 
     @rule(id=ids)
     def cancel(self, id: str) -> None:

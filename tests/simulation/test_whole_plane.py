@@ -96,7 +96,7 @@ def rules(draw: st.DrawFn) -> Rules:
         return given
     return replace(
         given, promises=draw(st.sampled_from((0, 1, 16))), depth=draw(st.sampled_from((0, 1, 1000))),
-        min_run_ms=draw(st.sampled_from((0, 20_000, 60_000))),
+        min_run_ms=draw(st.sampled_from((0, 20_000, 60_000))), moves=draw(st.booleans()),
     )  # fmt: skip
 
 

@@ -47,12 +47,22 @@ def policy_show(
     ]
     run.console.table(classes, lines)
     tell_quotas(run, row["quotas"])
+    _tell_means(run, row)
     _tell_preferences(run, row.get("preferences") or ())
     if row.get("speeds"):  # of a plane of an older version there are none
         run.console.say("")
         run.say("policy.speeds", speeds=", ".join(f"{s['accelerator']} {s['milli'] / 1000:g}" for s in row["speeds"]))
     for line in _changes(run, row) if version else ():
         run.console.say(line)
+
+
+def _tell_means(run: Run, row: Plain) -> None:
+    """Whether quotas reclaim and work is moved; of a plane of an older version that knows of neither, nothing."""
+    told = [f"policy.{name}.{'yes' if row[name] else 'no'}" for name in ("reclaims", "moves") if name in row]
+    if told:
+        run.console.say("")
+    for sentence in told:
+        run.say(sentence)
 
 
 def _tell_preferences(run: Run, preferences: Iterable[Plain]) -> None:

@@ -5,6 +5,13 @@ from collections.abc import Mapping
 TEXTS: Mapping[str, str] = {
     "change.topology.any": "let the workers sit in several topology blocks",
     "col.yields": "Yields",
+    "policy.reclaims.yes": "Work within its quota takes back what others borrow (reclaims).",
+    "policy.reclaims.no": "Quotas bound who starts; nobody gives back what it borrows before it ends (reclaims: false).",
+    "policy.moves.yes": "Running work that saves checkpoints is moved where others then have room together (moves).",
+    "policy.moves.no": "Running work stays where it is (moves: false).",
+    "why.next.preemption.move": "Next: {subject} is asked at {when} to go on in another place, which is kept for it.",
+    "why.next.preemption.move.more": "Next: {subject} and {more} others are asked at {when} to go on in other places, which are "
+    "kept for them.",
     "why.next.preemption.quota": "Next: {subject} is asked to make room at {when}: it borrows quota that this project has.",
     "why.next.preemption.quota.more": "Next: {subject} and {more} others are asked to make room at {when}: they borrow quota "
     "that this project has.",

@@ -10,36 +10,33 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.barred import barred, devices_milli, known_beyond, limits, use, within
+from dure.scheduler.kernels.barred import devices_milli, known_beyond, limits, use, within
 from dure.scheduler.kernels.board import LASTS, PROMISES, leave_by, shortest_alike
 from dure.scheduler.kernels.elastic import most_now, part_of
-from dure.scheduler.kernels.future import earliest, promise, seat_then
+from dure.scheduler.kernels.future import earliest
 from dure.scheduler.kernels.ground import WHOLE
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
-from dure.scheduler.kernels.power import draw, limited, may_swap, note, swap, wanted_mw
-from dure.scheduler.kernels.purse import held, pay, payable
+from dure.scheduler.kernels.moves import MOVING, MOVING_MAX
+from dure.scheduler.kernels.moving import cheapest_moves, seat_moved
+from dure.scheduler.kernels.power import draw, limited, may_swap, swap, wanted_mw
+from dure.scheduler.kernels.promised import explain, keep
+from dure.scheduler.kernels.purse import held, pay
 from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
-from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.sit import claim, start
 from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
 from dure.scheduler.kernels.standing import gang_of, resized
 from dure.scheduler.kernels.state import (
     AHEAD,
-    ALTERNATIVE,
     ASKING,
     CLAIMED,
-    CODE,
-    FACT,
     LOOKED,
     MORE_ROOM,
     NEVER,
     NOTHING,
     OVER,
-    PROMISED,
     REACHED,
     ROW,
-    SITE,
     STARTED,
     STARTS,
     TRIED,
@@ -55,6 +52,7 @@ from dure.scheduler.kernels.turns import charge, due, next_row
 from dure.scheduler.kernels.victims import (
     FORCE,
     GENTLY,
+    MOVE,
     RECLAIM,
     at_site,
     choose,
@@ -67,12 +65,10 @@ from dure.scheduler.kernels.victims import (
     tenures_of,
     within_reach,
 )
-from dure.scheduler.kernels.waits import TURN
 
 Bool = NDArray[np.bool_]
 
 NOBODY = constant(0)  # victims
-ONE = constant(1)  # size of shares
 
 
 @kernel
@@ -86,7 +82,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
     klass, limit, priority, preempts = cycle.queue.klass, cycle.queue.shortest, cycle.queue.priority, cycle.queue.preempts
     ahead, promised, room = cycle.found.each.ahead, cycle.board.used, cycle.found.room
     demand, share = cycle.demands.each.most, cycle.demands.each.share
-    seats, quotas, reclaims = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims
+    seats, quotas, reclaims, moves = len(cycle.node), limits(cycle.quota), cycle.rules.reclaims, cycle.rules.moves
     pair, firm = cycle.queue.pair, cycle.queue.firm
     for _ in range(at_most):
         row = used[ROW]
@@ -105,6 +101,7 @@ def run(cycle: Cycle, before: int, at_most: int) -> int:
         c = klass[row]
         over = closed[c] <= limit[row] and calm[GENTLY, c] >= priority[row]
         over = over and (not preempts[row] or calm[FORCE, c] >= priority[row])
+        over = over and (not moves or not firm[row] or calm[MOVE, c] >= priority[row])
         over = over and promised[PROMISES] >= cycle.rules.promises
         beyond = quotas and not over and known_beyond(cycle.memory.beyond, wide(cycle.queue.leaf[row]), cycle.demands, wide(c))
         if reclaims and firm[row] and vain[RECLAIM, pair[row]] < priority[row]:
@@ -137,13 +134,16 @@ def _turn(cycle: Cycle, row: int) -> None:
         else:
             alt = start_now(cycle, row)
         charged = max(charged, alt)
-    for how in (GENTLY, RECLAIM, FORCE):  # the least disruptive first
+    for how in (GENTLY, MOVE, RECLAIM, FORCE):  # the least disruptive first
         may = in_time and (
-            how == GENTLY or (how == RECLAIM and rules.reclaims and queue.firm[row]) or (how == FORCE and queue.preempts[row])
+            how == GENTLY
+            or (how == MOVE and rules.moves and queue.firm[row])
+            or (how == RECLAIM and rules.reclaims and queue.firm[row])
+            or (how == FORCE and queue.preempts[row])
         )
         failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
         if charged == NOTHING and may and failed < queue.priority[row]:
-            charged = max(charged, displace(cycle, row, how))
+            charged = max(charged, make_way(cycle, row) if how == MOVE else displace(cycle, row, how))
     if found.used[ASKING] != 0:
         return
     if charged == NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
@@ -310,14 +310,10 @@ def asker_of(cycle: Cycle, row: int, kind: int) -> Asker:
 @kernel
 def displace(cycle: Cycle, row: int, how: int) -> int:
     """The alternative on which it gets a claim: that with the cheapest victims, on the best of its ways that has any; or -1."""
-    board, lows, highs = cycle.board, cycle.low, cycle.high
-    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
+    board, queue, demands, standings = cycle.board, cycle.queue, cycle.demands, cycle.standings
     quota, candidates, rules = cycle.quota, cycle.candidates, cycle.rules
     memory, found = cycle.memory, cycle.found
-    seat_node, seat_workers, displaced = cycle.node, cycle.workers, cycle.victims
-    c = queue.klass[row]
-    gang = gang_of(demands, c)
-    alone = False
+    c, displaced, alone = queue.klass[row], cycle.victims, False
     for alt in range(demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]):
         kind = wide(demands.kind[alt])
         if how != RECLAIM and limits(quota) and not within(quota, memory.beyond, wide(queue.leaf[row]), demands, wide(c), kind):
@@ -333,16 +329,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 found.each.state[row] = CLAIMED
                 return int(alt)
             found.starts.reclaims[found.used[STARTS]] = how == RECLAIM
-            high = low + parts(gang, lows[site, demands.kind[alt]], highs[site, demands.kind[alt]])
-            limit = limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
-            gone = gone_behind(candidates, displaced[:victims], limit)
-            for i in range(victims):
-                candidates.taken[displaced[i]] = True
-            if len(board.closed) > 0:
-                board.used[LASTS] = lasts(candidates, site, limit)
-            seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], seat_node, seat_workers)
-            _sit(cycle, row, int(alt), currency, int(site), int(seats), int(gone), int(victims), gang.workers)
-            forget(memory, site, some_yield(candidates))
+            _claim(cycle, row, int(alt), int(currency), int(site), int(low), int(victims))
             if how == RECLAIM:  # who makes room elsewhere leaves earlier there
                 for i in range(victims):
                     forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
@@ -354,6 +341,45 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
     first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
     memory.calm[how, c] = lowest_of(standings.sites[first:last], memory.spared[how, :, first:last])
     return -1
+
+
+@kernel
+def make_way(cycle: Cycle, row: int) -> int:
+    """The alternative on which it gets a claim as others move; or -1."""
+    demands, memory, found, c = cycle.demands, cycle.memory, cycle.found, cycle.queue.klass[row]
+    if cycle.moves.used[MOVING] >= MOVING_MAX:
+        memory.calm[MOVE, c] = NEVER
+        return -1
+    alt, currency, site, low, moved = cheapest_moves(cycle, row)
+    if site < 0:
+        first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
+        memory.calm[MOVE, c] = lowest_of(cycle.standings.sites[first:last], memory.spared[MOVE, :, first:last])
+        return -1
+    if found.used[ASKING] != 0:
+        found.each.state[row] = CLAIMED
+        return alt
+    cycle.moves.used[MOVING] += 1
+    _claim(cycle, row, alt, currency, site, low, moved)
+    seat_moved(cycle, site, moved)
+    return alt
+
+
+@kernel
+def _claim(cycle: Cycle, row: int, alt: int, currency: int, site: int, low: int, victims: int) -> None:
+    """Start it behind the first so many `victims`, who leave room for it at a site from a cell on."""
+    board, candidates, queue, demands = cycle.board, cycle.candidates, cycle.queue, cycle.demands
+    kind, c, displaced = demands.kind[alt], queue.klass[row], cycle.victims
+    gang = gang_of(demands, c)
+    high = low + parts(gang, cycle.low[site, kind], cycle.high[site, kind])
+    limit = limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
+    gone = gone_behind(candidates, displaced[:victims], limit)
+    for i in range(victims):
+        candidates.taken[displaced[i]] = True
+    if len(board.closed) > 0:
+        board.used[LASTS] = lasts(candidates, site, limit)
+    seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], cycle.node, cycle.workers)
+    _sit(cycle, row, alt, currency, site, int(seats), int(gone), victims, gang.workers)
+    forget(cycle.memory, site, some_yield(candidates))
 
 
 @kernel
@@ -410,7 +436,7 @@ def _promise(cycle: Cycle, row: int) -> bool:
     at, alt, site = soonest(cycle, row)
     if site < 0:
         return False
-    _explain(cycle, row)
+    explain(cycle, row)
     keep(cycle, row, alt, site, at)
     return True
 
@@ -454,45 +480,3 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
             if way_site >= 0:
                 best, at_best, best_alt, best_site = way_at + more, way_at, alt, way_site
     return int(at_best), int(best_alt), int(best_site)
-
-
-@kernel
-def _explain(cycle: Cycle, row: int) -> None:
-    """Write down why one that is to be promised a moment could not start at its turn."""
-    board, lows, highs = cycle.board, cycle.low, cycle.high
-    queue, demands, standings = cycle.queue, cycle.demands, cycle.standings
-    purse, power, rules = cycle.purse, cycle.power, cycle.rules
-    found = cycle.found
-    c = queue.klass[row]
-    first, last, made, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], board.used[PROMISES], queue.alt_ptr[row]
-    sites, told, more = found.promised_sites[made, : last - first], found.promised[made], queue.more[own : own + last - first]
-    payable(
-        purse, rules.order, queue.project[row], demands.kind[first:last], queue.hold[own : own + last - first],
-        standings.sites[first:last], sites,
-    )  # fmt: skip
-    told[CODE] = blocked(
-        board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], more,
-        told[FACT:],
-    )  # fmt: skip
-    if told[CODE] == TURN:
-        end = board.now + queue.limit[row]
-        told[CODE] = barred(board, power, lows, highs, demands, c, sites, end, more, told[FACT:])
-
-
-@kernel
-def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
-    """Promise it this moment."""
-    board, lows, highs = cycle.board, cycle.low, cycle.high
-    queue, demands, power = cycle.queue, cycle.demands, cycle.power
-    found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers
-    c = queue.klass[row]
-    low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
-    end = at + limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
-    gang = gang_of(demands, c)
-    seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)
-    made = board.used[PROMISES]
-    promise(board, row, gang, at, end, seat_node[:seats], seat_workers[:seats])
-    note(power, site, at)
-    draw(power, site, at, end, wanted_mw(power, site, demands.kind[alt], gang))
-    found.promised[made, SITE], found.promised[made, ALTERNATIVE] = site, alt - demands.each.kind_ptr[c]
-    found.each.state[row] = PROMISED

@@ -11,6 +11,7 @@ from dure.scheduler.kernels.board import KEPT, TENURES, Board
 from dure.scheduler.kernels.future import FOREVER
 from dure.scheduler.kernels.ground import I32, I64, Columns, Table
 from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.moves import MOVES_MAX, Moves
 from dure.scheduler.kernels.power import Power
 from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.quota import Quota
@@ -74,6 +75,7 @@ class Rules(NamedTuple):
     promises: int
     order: I64  # currencies, in the order in which they pay
     reclaims: bool  # whether anybody may reclaim what others borrow
+    moves: bool  # whether anybody may be moved
     core_rate: F64  # by type, the last (and -1) for none
 
 
@@ -82,11 +84,11 @@ class Memory(NamedTuple):
 
     full: I64
     hopeless: I64
-    ways: I64  # those of GENTLY, FORCE and RECLAIM that anybody may ask in
+    ways: I64  # those of GENTLY, FORCE, RECLAIM and MOVE that anybody may ask in
     spared: I64  # by way, too, the highest priority for which nobody could make room; nothing in ways that nobody asks in
     closed: I64  # by class
     calm: I64  # by class: as `spared`, wherever it may run
-    vain: I64  # shape (3, pairs), by RECLAIM too: the same of a class and project, where quotas decide too
+    vain: I64  # shape (ways, pairs), by RECLAIM too: the same of a class and project, where quotas decide too
     beyond: I64  # by share and resource, the least amount that was beyond its quota; nothing clears it, as no claim frees quota
 
 
@@ -132,6 +134,7 @@ class Cycle(NamedTuple):
     power: Power
     turns: Turns
     candidates: Candidates
+    moves: Moves
     rules: Rules
     memory: Memory
     found: Found
@@ -160,17 +163,17 @@ def cycle_at(cycle: Cycle, board: Board, turns: Turns, victims: I32) -> Cycle:
     """The same state with another board, other turns, and scratch for victims of another length."""
     return Cycle(
         board, cycle.low, cycle.high, cycle.queue, cycle.demands, cycle.standings, cycle.purse, cycle.quota, cycle.rights,
-        cycle.power, turns, cycle.candidates, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node, cycle.workers,
-        victims, cycle.free,
+        cycle.power, turns, cycle.candidates, cycle.moves, cycle.rules, cycle.memory, cycle.found, cycle.ends, cycle.node,
+        cycle.workers, victims, cycle.free,
     )  # fmt: skip
 
 
 @kernel
 def too_short(used: I64, board_used: I64, room: I64, workers: int, seats: int) -> bool:
-    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have shares.
-    room: as in `Found`."""
+    """Whether a table could be too short for a turn that seats so many workers, on so many nodes, or so many that have
+    shares, and lets others move. room: as in `Found`."""
     return bool(
         used[WORKERS] + workers > room[WORKERS]
-        or board_used[TENURES] + seats > room[TENURE_ROOM]
+        or board_used[TENURES] + seats + MOVES_MAX > room[TENURE_ROOM]
         or board_used[KEPT] + seats > room[KEPT_ROOM]
     )

@@ -2,7 +2,8 @@
 
 Attempts that may be asked stand by site: first those of classes that yield, which make room for all work of a higher priority
 (GENTLY), then the others, which make room for work that preempts (by FORCE); of either the cheapest first. Whatever their
-classes, those of projects that borrow make room for work that stays within what its project has (RECLAIM, `kernels.reclaim`). As
+classes, those of projects that borrow make room for work that stays within what its project has (RECLAIM, `kernels.reclaim`); and
+those that can go on elsewhere make room for anybody (MOVE, `kernels.moves`, which chooses for itself). As
 many are taken as are needed, and then, dearest first, each one is let go without whom the rest still suffice, so no victim could
 be spared.
 
@@ -37,7 +38,8 @@ from dure.scheduler.kernels.seat import emptiness, place, workers_of
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 AWAY, BACK = constant(1), constant(-1)
-GENTLY, FORCE, RECLAIM = constant(0), constant(1), constant(2)
+GENTLY, FORCE, RECLAIM, MOVE = constant(0), constant(1), constant(2), constant(3)
+WAYS = 4
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
@@ -176,7 +178,7 @@ def _move(
             give_back(rights, rights.stays, attempt)
         else:
             take_again(rights, rights.stays, attempt)
-    return _free(board, candidates, attempt, low, high, gang, sign)
+    return free_for(board, candidates, attempt, low, high, gang, sign)
 
 
 @kernel
@@ -201,20 +203,20 @@ def _spare(
 
 
 @kernel
-def _usable(board: Board, node: int, low: int, high: int) -> bool:
+def usable_in(board: Board, node: int, low: int, high: int) -> bool:
     return bool(low <= board.cells.node.cell[node] < high and not kept_off(board, wide(node)))
 
 
 @kernel
 def _touches(board: Board, candidates: Candidates, attempt: int, low: int, high: int) -> bool:
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
-        if _usable(board, board.tenures.node[tenure], low, high):
+        if usable_in(board, board.tenures.node[tenure], low, high):
             return True
     return False
 
 
 @kernel
-def _room(board: Board, candidates: Candidates, node: int, share: int) -> tuple[int, int, int]:
+def room_on(board: Board, candidates: Candidates, node: int, share: int) -> tuple[int, int, int]:
     free, ground = candidates.freed, board.ground
     units = wide(board.cells.node.level[node]) + free[2, node]
     if share > 0:
@@ -226,17 +228,17 @@ def _room(board: Board, candidates: Candidates, node: int, share: int) -> tuple[
 
 
 @kernel
-def _free(board: Board, candidates: Candidates, attempt: int, low: int, high: int, gang: Gang, sign: int) -> int:
+def free_for(board: Board, candidates: Candidates, attempt: int, low: int, high: int, gang: Gang, sign: int) -> int:
     """Let an attempt leave (AWAY) or come back (BACK); how many more workers fit on usable nodes then."""
     t, change = board.tenures, 0
     for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
         node = t.node[tenure]
-        before = workers_of(_room(board, candidates, node, gang.share), gang)
+        before = workers_of(room_on(board, candidates, node, gang.share), gang)
         candidates.freed[0, node] += sign * t.cores[tenure]
         candidates.freed[1, node] += sign * t.memory[tenure]
         candidates.freed[2, node] += _free_devices(board, candidates, tenure, sign)
-        if _usable(board, node, low, high):
-            change += workers_of(_room(board, candidates, node, gang.share), gang) - before
+        if usable_in(board, node, low, high):
+            change += workers_of(room_on(board, candidates, node, gang.share), gang) - before
     return change
 
 
@@ -261,7 +263,7 @@ def fit_now(board: Board, candidates: Candidates, low: int, high: int, gang: Gan
     for at in range(cells.cell.first[low], cells.cell.first[high]):
         node = cells.nodes[at]
         if not kept_off(board, wide(node)):
-            total += workers_of(_room(board, candidates, wide(node), gang.share), gang)
+            total += workers_of(room_on(board, candidates, wide(node), gang.share), gang)
     return total
 
 
@@ -271,17 +273,17 @@ def seat_behind(
 ) -> int:  # fmt: skip
     """Where the workers sit once these victims have left; how many seats."""
     for victim in victims:
-        _free(board, candidates, victim, low, high, gang, AWAY)
+        free_for(board, candidates, victim, low, high, gang, AWAY)
     first, last = board.cells.cell.first[low], board.cells.cell.first[high]
     nodes = np.sort(board.cells.nodes[first:last])
     room, empty = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
     for i in range(len(nodes)):
-        free = _room(board, candidates, wide(nodes[i]), gang.share)
+        free = room_on(board, candidates, wide(nodes[i]), gang.share)
         empty[i] = emptiness(free[2], free[0])
         if not kept_off(board, wide(nodes[i])):
             room[i] = workers_of(free, gang)
     for victim in victims:
-        _free(board, candidates, victim, low, high, gang, BACK)
+        free_for(board, candidates, victim, low, high, gang, BACK)
     return place(nodes, room, empty, gang.workers, seat_node, seat_workers)
 
 

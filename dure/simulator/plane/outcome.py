@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from dure.controller import verify_audit, verify_store_books
-from dure.controller.lifecycle import lost_ms
+from dure.controller.moved import lost_ms
 from dure.errors import require
 from dure.model.workload import Attempt, AttemptState, Outcome
 from dure.ports import Reader, Store

@@ -250,8 +250,9 @@ class WholePlane:
                 site.tell_saved()
 
     def _may_preempt(self) -> bool:
-        """Whether the step that comes may take somebody's place: some work yields to any, or urgent work waits, or has come."""
-        if self._report is None or self.founded.farm.yielding:
+        """Whether the step that comes may take somebody's place: some work yields to any, or is moved, or urgent work waits, or
+        has come."""
+        if self._report is None or self.founded.farm.yielding or self.founded.rules.moves:
             return self._report is not None
         return self._urgent(self._report) or bool(self.founded.urgent[self._decided : self._arrived].any())
 

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, board_at
-from dure.scheduler.kernels.cycle import displace, keep, soonest, start_now
+from dure.scheduler.kernels.cycle import displace, soonest, start_now
 from dure.scheduler.kernels.ground import I64, Table
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
+from dure.scheduler.kernels.promised import keep
 from dure.scheduler.kernels.sit import settle_node
 from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED

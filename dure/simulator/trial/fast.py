@@ -61,7 +61,7 @@ def uncovered(farm: Farm, asks: Asks, rules: Rules) -> str:
     found = {
         "limits of power": bool(farm.envelopes.capped), "shares of devices": bool(asks.share_milli.any()),
         "topology blocks": bool(asks.block.any()), "preferences": bool(rules.preferences),
-        "work that yields": farm.yielding,
+        "work that yields": farm.yielding, "work that is moved": rules.moves,
     }  # fmt: skip
     return ", ".join(what for what, there in found.items() if there)
 

@@ -46,6 +46,7 @@ class Rules:
     resumes: bool = False
     min_run_ms: int = 0
     preferences: tuple[Preference, ...] = ()
+    moves: bool = False  # work that has saved a checkpoint is moved where others then have room together
 
     @property
     def preempts(self) -> bool:
@@ -55,7 +56,7 @@ class Rules:
     def policy(self) -> Policy:
         """As the plan wants it."""
         return replace(Policy(), reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms,
-                       preferences=self.preferences)  # fmt: skip
+                       preferences=self.preferences, moves=self.moves)  # fmt: skip
 
 
 _PLANE = Policy()
@@ -77,6 +78,8 @@ POLICIES: Mapping[str, Rules] = MappingProxyType({
         _preferring("domestic-first", Taste.DOMESTIC),
         _preferring("low-carbon", Taste.CARBON),
         _preferring("cheap-power", Taste.POWER_PRICE),
+        Rules(name="moving", order=Order.FAIR, promises=_PLANE.reservations_max, depth=_PLANE.backfill_depth,
+              min_run_ms=_PLANE.min_run_ms, moves=True),
         Rules(name="fifo", order=Order.SUBMITTED, promises=1, depth=0),
         Rules(name="best-effort-fifo", order=Order.SUBMITTED, promises=0, depth=ALL),
         Rules(name="easy", order=Order.SUBMITTED, promises=1, depth=ALL),

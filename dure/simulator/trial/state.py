@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from dure.model.accelerators import core_rate
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy, Taste
 from dure.model.site import UNTOLD
-from dure.scheduler.plan import Plan
 from dure.scheduler.quotas import no_quotas
+from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import (
     DEPENDENCY_MET,
     FOREVER_MS,
@@ -58,6 +58,7 @@ class Live:
     kind: I32 = field(default_factory=lambda: np.zeros(0, np.int32))  # accelerator; -1 none
     site: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
     harms: Bool = field(default_factory=lambda: np.zeros(0, np.bool_))  # it has the place of another tenant's guaranteed work
+    limit_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # of what is moved, the rest of it
     workers: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     node: I32 = field(default_factory=lambda: np.zeros(0, np.int32))
     mask: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -65,18 +66,19 @@ class Live:
     def keep(self, rows: Bool) -> None:
         seats = np.repeat(rows, self.workers)
         self.node, self.mask = self.node[seats], self.mask[seats]
-        for name in ("job", "started_ms", "finish_ms", "kind", "site", "harms", "workers"):
+        for name in ("job", "started_ms", "finish_ms", "kind", "site", "harms", "limit_ms", "workers"):
             setattr(self, name, getattr(self, name)[rows])
 
-    def add(self, job: I64, finish_ms: I64, now_ms: int, kind: I32, harms: Bool, plan: Plan) -> None:
-        """Everything that a plan starts."""
-        added = {
-            "job": job, "started_ms": np.full(len(job), now_ms, np.int64), "finish_ms": finish_ms, "kind": kind,
-            "site": plan.start_site, "harms": harms, "workers": np.diff(plan.start_worker_ptr).astype(np.int64),
-            "node": plan.start_node, "mask": plan.start_mask,
-        }  # fmt: skip
-        for name, column in added.items():
-            setattr(self, name, np.concatenate([getattr(self, name), column]))
+    def add(self, more: Live) -> None:
+        """Others, who start behind them."""
+        for each in fields(self):
+            setattr(self, each.name, np.concatenate([getattr(self, each.name), getattr(more, each.name)]))
+
+    def picked(self, rows: I64) -> Live:
+        """These rows, in this order."""
+        _, seats = gather(np.concatenate([[0], np.cumsum(self.workers)]), rows)
+        whole = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Live(**{name: column[seats if name in ("node", "mask") else rows] for name, column in whole.items()})
 
 
 def _known(nodes: FleetNodes, column: I64) -> I64:
@@ -194,10 +196,16 @@ class Farm:
         return Attempts(
             ("",) * count, ("",) * count, np.full(count, RUNNING, np.int32), self.tenant[job], priority[job],
             self.trace.preemptible[job] | self.rules.preempts, self.yields[job], live.started_ms.copy(),
-            live.started_ms + self.limit_ms[job], saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
+            live.started_ms + live.limit_ms, saved_ms, a.cores_milli[job], a.memory_mib[job], np.full(count, -1, np.int32),
             np.concatenate([[0], np.cumsum(live.workers)]).astype(np.int32), live.node.copy(), live.mask.copy(),
-            a.share_milli[job], np.zeros(count, np.int64),
+            a.share_milli[job], np.zeros(count, np.int64), self.rest_ms(live, saved_ms), np.full(count, -1, np.int32),
         )  # fmt: skip
+
+    def rest_ms(self, live: Live, saved_ms: I64) -> I64:
+        """By live one: how long it may run elsewhere, as a plane has it (`dure.controller.moved`); 0: it is not moved."""
+        saved = saved_ms - live.started_ms
+        may = self.rules.moves & self.trace.preemptible[live.job] & (self.trace.checkpoint_ms[live.job] > 0) & (saved > 0)
+        return np.where(may, np.maximum(live.limit_ms - saved, self.policy.min_run_ms), 0)
 
     def _pending(self, job: I64, priority: I64, preempts: Bool) -> Pending:
         a, count, submit = self.asks, len(job), self.trace.submit_ms[job]

@@ -218,9 +218,9 @@ class _Trial:
                 faults = check(world, made)
                 require(not faults, f"a plan of a trial failed its check: {'; '.join(faults[:5])}")
             self._plans += 1
-            harms = self._harms(made, waiting)
+            harms, moved = self._harms(made, waiting), self._moved(made)
             self._preempt(made)
-            self._start(made, waiting, harms)
+            self._start(made, waiting, harms, moved)
             if not len(made.victim_attempt):
                 return
 
@@ -268,12 +268,14 @@ class _Trial:
         return use
 
     def _preempt(self, plan: Plan) -> None:
-        """Its victims wait again, with what they have not saved to be done again."""
+        """Its victims wait again, but those that go on elsewhere, with what they have not saved to be done again."""
         if not len(plan.victim_attempt):
             return
         rows = np.zeros(len(self.live.job), np.bool_)
         rows[plan.victim_attempt] = True
-        saved, started = self._saved()[rows], self.live.started_ms[rows]
+        goes = np.zeros(len(rows), np.bool_)
+        goes[plan.victim_attempt[np.diff(plan.victim_place_ptr) > 0]] = True
+        saved, started, elsewhere = self._saved()[rows], self.live.started_ms[rows], goes[rows]
         job = self._leave(rows, np.full(int(rows.sum()), self.now_ms, np.int64))
         self.left_ms[job] -= saved - started
         self.lost_ms[job] += self.now_ms - saved
@@ -281,7 +283,19 @@ class _Trial:
         self.preemptions[job[sat]] += 1
         first = job[~sat & (self.start_ms[job] == self.now_ms) & (self.preemptions[job] == 0)]
         self.start_ms[first] = -1  # it has not run at all
-        self.waiting = np.concatenate([self.waiting, job])
+        self.waiting = np.concatenate([self.waiting, job[~elsewhere]])
+
+    def _moved(self, plan: Plan) -> Live:
+        """Its victims that go on elsewhere, as they are there; what they have not saved they do again."""
+        victims = np.flatnonzero(np.diff(plan.victim_place_ptr))
+        rows, live, saved = plan.victim_attempt[victims], self.live, self._saved()
+        job = live.job[rows]
+        left = self.left_ms[job] - (saved - live.started_ms)[rows]
+        return Live(
+            job=job, started_ms=np.full(len(rows), self.now_ms, np.int64), finish_ms=self.now_ms + left, kind=live.kind[rows],
+            site=live.site[rows], harms=np.zeros(len(rows), np.bool_), limit_ms=self.farm.rest_ms(live, saved)[rows],
+            workers=live.workers[rows], node=plan.place_node, mask=plan.place_mask,
+        )  # fmt: skip
 
     def _harms(self, plan: Plan, waiting: I64) -> Bool:
         """By start: whether work of another tenant that is guaranteed a run leaves for it."""
@@ -292,12 +306,21 @@ class _Trial:
         found[start[theirs]] = True
         return found
 
-    def _start(self, plan: Plan, waiting: I64, harms: Bool) -> None:
+    def _start(self, plan: Plan, waiting: I64, harms: Bool, moved: Live) -> None:
         job = waiting[plan.start_pending]
         if not len(job):
             return
         _, kinds = self.farm.kinds_of(self.asks.kind_choice[waiting])
-        self.live.add(job, self.now_ms + self.left_ms[job], self.now_ms, kinds[plan.start_alternative], harms, plan)
+        started = Live(
+            job=job, started_ms=np.full(len(job), self.now_ms, np.int64), finish_ms=self.now_ms + self.left_ms[job],
+            kind=kinds[plan.start_alternative], site=plan.start_site, harms=harms, limit_ms=self.farm.limit_ms[job],
+            workers=np.diff(plan.start_worker_ptr).astype(np.int64), node=plan.start_node, mask=plan.start_mask,
+        )  # fmt: skip
+        if len(moved.job):  # each behind the one for which it moved
+            started.add(moved)
+            behind = np.repeat(np.arange(len(job)), np.diff(plan.start_victim_ptr))[np.diff(plan.victim_place_ptr) > 0]
+            started = started.picked(np.argsort(np.concatenate([np.arange(len(job)), behind]), kind="stable"))
+        self.live.add(started)
         self.start_ms[job] = np.where(self.start_ms[job] < 0, self.now_ms, self.start_ms[job])
         self.waiting = self.waiting[~np.isin(self.waiting, job)]
 

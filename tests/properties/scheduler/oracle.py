@@ -173,6 +173,8 @@ def _live(s: Snapshot, p: Plan, stay: np.ndarray, at_ms: int) -> Attempts:
             [*(a.worker_mask[k] for r in seats for k in r), *(p.start_mask[k] for r in mine for k in r)], np.uint64
         ),
         share_milli=column(a.share_milli, w.share_milli[rows]),
+        rest_ms=column(a.rest_ms, [0] * len(new)),
+        follows=np.array([*(at.get(int(f), -1) for f in a.follows[stay]), *[-1] * len(new)], np.int32),
         grace_ms=column(a.grace_ms, [0] * len(new)),
     )
 

@@ -98,3 +98,13 @@ def test_an_award_is_taken_back_and_shown_as_such(shell: Shell) -> None:
 def test_what_is_no_list_of_items_is_told(given: dict[str, Any]) -> None:
     with pytest.raises(BadItems):
         merged({"prices": [], "classes": []}, given)
+
+
+def test_the_means_that_it_allows_are_told(shell: Shell, tmp_path: Path) -> None:
+    said = shell.run("policy", "show")
+    assert "nobody gives back what it borrows" in said and "Running work stays where it is" in said
+    rules = tmp_path / "moves.yaml"
+    rules.write_text("moves: true\nreclaims: true\n")
+    assert "moves: False -> True" in shell.run("policy", "set", str(rules))
+    said = shell.run("policy", "show", "--lang", "ko")
+    assert "회수합니다(reclaims)" in said and "옮겨" in said

@@ -35,6 +35,7 @@ SAMPLE = {
     "deadline_ms": 1_798_725_600_000, "free_mib": 256, "free": 3,
     "largest_mib": 512, "wanted": 8, "largest": 4, "workers": 16, "workers_fit_empty": 8, "workers_fit_now": 2,
     "workers_fit_usable": 1, "workers_fit_block": 3, "yielding": 1, "reclaimed": 2, "reclaimed_by": "steel",
+    "moved": 2, "moved_to": "north/n1",
     "supposition": "farm open", "wrong": "damaged",
     "for_workload": "job_1", "hold": 160_000, "held": 70, "available": 5000, "based_on": 7, "version": 8,
     "currency": "KRW", "victims": 1, "exit_code": 3,

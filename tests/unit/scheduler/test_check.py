@@ -103,7 +103,8 @@ def test_a_gang_that_lost_a_worker_is_named() -> None:
 
 
 def test_a_victim_twice_is_named() -> None:
-    faults = check(S, replace(P, victim_attempt=np.repeat(P.victim_attempt, 2), start_victim_ptr=P.start_victim_ptr * 2))
+    ptr, waits = P.start_victim_ptr * 2, np.zeros(2 * len(P.victim_attempt) + 1, np.int32)
+    faults = check(S, replace(P, victim_attempt=np.repeat(P.victim_attempt, 2), start_victim_ptr=ptr, victim_place_ptr=waits))
     assert "v is a victim 2 times" in faults
 
 

@@ -1,0 +1,121 @@
+"""Work that is moved: in the transaction that ends its attempt, the next one begins in the place that was kept for it.
+
+There is never more than one live attempt of a workload. Until the old one ends, the new one is only what its row says (`Move`):
+the plan keeps the place for it, and its id is known, so that nothing that dies in between can lose it or make it run twice.
+
+The hold of the new attempt is for the rest of the limit, and never more than what ending the old one set free: being moved can
+neither cost more than was held at first nor fail for want of money, unless an award has expired meanwhile."""
+
+from __future__ import annotations
+
+from dure.controller import money
+from dure.controller.deed import Deed, record, touch
+from dure.controller.money import Paid, Posted
+from dure.controller.rules import plane_of
+from dure.ledger import hold_amount
+from dure.model.policy import Policy
+from dure.model.reason import Reason
+from dure.model.site import Node, Site
+from dure.model.workload import Attempt, AttemptState, Evidence, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.ports import Reader, Tx
+
+
+def rest_ms(policy: Policy, limit_ms: int, saved_ms: int) -> int:
+    """Wall time for what work has not saved yet; no shorter than the run that it is guaranteed in each place."""
+    return max(limit_ms - max(0, saved_ms), policy.min_run_ms)
+
+
+def movable_ms(policy: Policy, attempt: Attempt, spec: WorkloadSpec, started_ms: int) -> int:
+    """Limit and grace in another place; 0: it may not be moved. It may if it is preemptible, has been seen to save checkpoints as
+    it said that it would, and has no moment by which it must be over, as a second start could make it late."""
+    saves = spec.checkpoint_interval_ms and attempt.evidence.checkpoint_ms
+    if attempt.state != AttemptState.RUNNING or not spec.preemptible or not saves or spec.deadline_ms:
+        return 0
+    return rest_ms(policy, attempt.limit_ms, attempt.evidence.checkpoint_ms - started_ms) + spec.grace_ms
+
+
+def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt, paid: Paid) -> tuple[Attempt, Posted] | None:
+    """Begin what an ended attempt was moved to, with its hold; None: it is not moved, or cannot be any more, and waits like all
+    that made room. policy: of the attempt, by which it goes on being rated."""
+    if not _may(tx, workload, ended):
+        return None
+    move, spec = ended.move, workload.spec
+    saved_ms = ended.evidence.run_ms - lost_ms(ended.evidence)
+    limit_ms = min(move.limit_ms, rest_ms(policy, ended.limit_ms, saved_ms))
+    needed = hold_amount(
+        policy,
+        currency=ended.currency,
+        accelerator=ended.accelerator,
+        workers=len(move.workers),
+        cores_milli=spec.demand.cores_milli,
+        memory_mib=spec.demand.memory_mib,
+        devices=spec.demand.devices,
+        share_milli=spec.demand.share_milli,
+        limit_ms=limit_ms,
+        grace_ms=spec.grace_ms,
+        preemptible=spec.preemptible,
+        priority=spec.priority,
+    )
+    left = ended.held - paid.settled + paid.refunded
+    heir = Attempt(
+        id=move.attempt,
+        workload=ended.workload,
+        project=ended.project,
+        site=ended.site,
+        epoch=move.epoch,
+        accelerator=ended.accelerator,
+        workers=move.workers,
+        state=AttemptState.LAUNCHING,
+        moved_from=ended.id,
+        placed_ms=deed.now_ms,
+        limit_ms=limit_ms,
+        currency=ended.currency,
+        held=min(left, left if needed is None else needed),
+        policy_version=ended.policy_version,
+    )
+    posted = money.hold(tx, heir, money.open_awards(tx, {heir.project})[heir.project], deed.now_ms)
+    if isinstance(posted, Reason):
+        return None
+    tx.insert(heir)
+    return heir, posted
+
+
+def _may(reader: Reader, workload: Workload, ended: Attempt) -> bool:
+    """Whether it still is to go on there: nothing else has ended it, and the place is one where things start."""
+    current = workload.attempt == ended.id and workload.state == WorkloadState.RUNNING and not workload.cancel_asked_ms
+    if not ended.move.attempt or ended.outcome != Outcome.PREEMPTED or not current or plane_of(reader).draining:
+        return False
+    site, nodes = reader.get(Site, ended.site), reader.get_many(Node, {w.node for w in ended.move.workers})
+    usable = all(w.node in nodes and nodes[w.node].up and not nodes[w.node].drained for w in ended.move.workers)
+    return usable and site is not None and not site.drained
+
+
+def lost_ms(evidence: Evidence) -> int:
+    """How much of a run is gone: since the last checkpoint that the site saw, or all of it."""
+    if not evidence.checkpoint_ms or not evidence.ended_ms:
+        return evidence.run_ms
+    return max(0, min(evidence.run_ms, evidence.ended_ms - evidence.checkpoint_ms))
+
+
+def record_placed(tx: Tx, deed: Deed, attempt: Attempt, posted: Posted, workload: Workload, **more: object) -> None:
+    """Tell of an attempt's beginning. more: how it came to it, where that is worth telling."""
+    data = {
+        "attempt": attempt.id,
+        "accelerator": attempt.accelerator,
+        "nodes": sorted({w.node for w in attempt.workers}),
+        "devices": sum(len(w.devices) for w in attempt.workers),
+        "limit_ms": attempt.limit_ms,
+        "victims": len(attempt.victims),
+        **more,
+        "held": attempt.held,
+        "currency": attempt.currency,
+        "policy": attempt.policy_version,
+        "transfers": posted.digests,
+    }
+    touched = (*touch(workload, attempt), *posted.touched)
+    record(tx, deed, "workload.placed", workload.id, project=workload.project, site=attempt.site, data=data, touched=touched)
+
+
+def moved(attempt: Attempt) -> dict[str, str]:
+    """The fact that it goes on elsewhere, for a reason about its making room."""
+    return {"moved_to": ", ".join(sorted({w.node for w in attempt.move.workers}))} if attempt.move.attempt else {}

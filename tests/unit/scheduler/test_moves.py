@@ -1,0 +1,336 @@
+"""Running work moves to other room of its site, so that what has enough of it there, but not together, can start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dure.model.policy import Policy
+from dure.model.reason import Reason, ReasonKind
+from dure.scheduler import Basis, NextKind, Plan, Snapshot, check, freeze, plan, why, why_claimed
+from dure.scheduler.attempts import latest_ends
+from dure.scheduler.kernels.moves import MOVES_MAX, MOVING_MAX
+from dure.scheduler.planning import Chance, Planning
+from dure.scheduler.rows import without_attempts
+from dure.scheduler.snapshot import LAUNCHING, STOPPING
+from tests.builders.plans import both
+from tests.builders.world import World
+
+
+def farm(nodes: int = 2, devices: int = 8, **more: Any) -> World:
+    return World(policy=Policy(moves=True)).site("s", nodes, **{"cores": 64, "devices": devices, "accelerator": "h100", **more})
+
+
+def runs(world: World, id: str, node: int, mask: int = 0x0F, **more: Any) -> World:
+    wants = {"cores": 4, "grace": 30, "rest": 1800, "checkpoint": -60, **more}
+    return world.attempt(id, [(f"s/n{node}", mask)], **wants)
+
+
+def halves(**more: Any) -> World:
+    """Two nodes, each half in use; `b` loses less."""
+    return runs(runs(farm(**more), "a", 0), "b", 1, checkpoint=-10)
+
+
+def wants(world: World, id: str = "job", devices: int = 8, **more: Any) -> World:
+    return world.pending(id, **{"devices": devices, "cores": 8, **more})
+
+
+def made(world: World, *, plain: bool = True) -> tuple[Snapshot, Plan]:
+    s = world.snapshot()
+    p = both(s) if plain else plan(s)
+    assert check(s, p) == ()
+    return s, p
+
+
+def moved(world: World, *, plain: bool = True) -> dict[str, dict[str, tuple[str, int]]]:
+    """By workload that starts, who moves for it, and where to: node and devices."""
+    s, p = made(world, plain=plain)
+    found: dict[str, dict[str, tuple[str, int]]] = {}
+    for i, row in enumerate(p.start_pending.tolist()):
+        victims = range(p.start_victim_ptr[i], p.start_victim_ptr[i + 1])
+        assert bool(victims) == p.moved(i)
+        found[s.pending.ids[row]] = {s.attempts.ids[p.victim_attempt[v]]: _place(s, p, v) for v in victims}
+    return found
+
+
+def _place(s: Snapshot, p: Plan, v: int) -> tuple[str, int]:
+    at = range(p.victim_place_ptr[v], p.victim_place_ptr[v + 1])
+    (node,) = {s.nodes.ids[p.place_node[k]] for k in at}
+    return node, int(np.bitwise_or.reduce(p.place_mask[at.start : at.stop]))
+
+
+def test_of_two_half_used_nodes_the_one_whose_work_loses_less_is_emptied() -> None:
+    world = wants(halves())
+    assert moved(world) == {"job": {"b": ("s/n0", 0xF0)}}
+    s, p = made(world)
+    assert s.nodes.ids[p.start_node[0]] == "s/n1" and p.start_mask[0] == 0xFF
+
+
+def test_a_policy_says_whether_anybody_moves() -> None:
+    world = wants(halves())
+    world.policy = replace(world.policy, moves=False)
+    assert moved(world) == {}
+
+
+@pytest.mark.parametrize("firm", [
+    {"rest": 0}, {"preemptible": False}, {"started": -30}, {"state": STOPPING}, {"share": 500, "mask": 1},
+])  # fmt: skip
+def test_some_work_stays_where_it_is(firm: Mapping[str, Any]) -> None:
+    """That which may not be moved, has not had its guaranteed run, makes room already, or has a share of a device."""
+    world = runs(runs(farm(shares=True), "a", 0, **firm), "b", 1, **firm)
+    assert moved(wants(world), plain=False) == {}
+
+
+def test_work_that_yields_has_its_guaranteed_run_before_it_is_moved() -> None:
+    """For normal work it makes room whether it has run or not; for its like it does not, and nobody moves for it."""
+    young = {"priority": "background", "yields": True, "started": -30}
+    world = runs(runs(farm(), "a", 0, **young), "b", 1, **young)
+    assert moved(wants(world, priority="background")) == {}
+    _, p = made(wants(world, "other"))
+    assert p.victim_attempt.size == 1 and not p.moved(0)
+    old = runs(runs(farm(), "a", 0, priority="background"), "b", 1, priority="background")
+    assert moved(wants(old, priority="background", preemptible=False)) == {"job": {"a": ("s/n1", 0xF0)}}, "it does not yield"
+
+
+def test_a_gang_on_several_nodes_stays() -> None:
+    world = farm().attempt("gang", [("s/n0", 0x0F), ("s/n1", 0x0F)], cores=4, grace=30, rest=1800)
+    assert moved(wants(world)) == {}
+
+
+def test_all_workers_of_one_node_move_together() -> None:
+    world = runs(farm(), "b", 1, checkpoint=-60).attempt(
+        "two", [("s/n0", 0x03), ("s/n0", 0x0C)], cores=4, grace=30, rest=1800, checkpoint=-1
+    )  # fmt: skip
+    _, p = made(wants(world))
+    assert p.place_node.tolist() == [1, 1] and p.place_mask.tolist() == [0x30, 0xC0]
+
+
+def test_it_moves_only_to_what_is_free_together_now() -> None:
+    """There are enough devices in all, but for one of them nowhere together."""
+    world = runs(runs(runs(farm(3), "a", 0, 0x3F), "b", 1, 0x3F), "c", 2, 0x3F)
+    assert moved(wants(world, devices=6)) == {}
+    assert moved(wants(world, "small", devices=2)) == {"small": {}}
+
+
+def test_without_as_much_room_in_all_nobody_is_asked() -> None:
+    world = runs(runs(farm(), "a", 0, 0x1F), "b", 1)
+    assert moved(wants(world)) == {}
+    assert moved(wants(runs(runs(farm(cores=8), "a", 0, 1), "b", 1, 1), devices=0, cores=9)) == {}
+
+
+def test_room_of_cores_is_made_too() -> None:
+    world = runs(runs(farm(cores=8, devices=0, accelerator=""), "a", 0, 0), "b", 1, 0, checkpoint=-1)
+    assert moved(wants(world, devices=0)) == {"job": {"b": ("s/n0", 0)}}
+
+
+def test_the_fullest_node_that_takes_it_is_taken() -> None:
+    world = runs(runs(runs(farm(4), "a", 0, 0x3F), "b", 1, 0x03, checkpoint=-1), "c", 2, 0x07)
+    runs(world, "d", 3, 0x01, rest=0)
+    assert moved(wants(world)) == {"job": {"b": ("s/n0", 0xC0)}}
+
+
+def test_a_node_on_which_one_more_fits_is_left_to_those_who_wait() -> None:
+    """Of a gang, one worker has room; the other gets it where that is not the first one's."""
+    world = runs(runs(farm(3), "a", 0), "b", 1, checkpoint=-1)
+    assert moved(wants(world, workers=2)) == {"job": {"b": ("s/n0", 0xF0)}}
+
+
+def test_none_moves_that_could_be_spared() -> None:
+    """The cheap one on the node is let go where the dear one is needed anyway."""
+    world = farm(2, devices=4)
+    for id, node, mask, ago in (("cheap", 0, 0x1, -1), ("dear", 0, 0x6, -100), ("other", 1, 0x3, -2000)):
+        runs(world, id, node, mask, checkpoint=ago)
+    assert moved(wants(world, devices=3)) == {"job": {"dear": ("s/n1", 0xC)}}
+
+
+def test_a_node_that_is_needed_no_more_keeps_its_work() -> None:
+    """Where little is lost one of two workers fits; but both do where more is, and that alone suffices."""
+    world = farm(4, devices=4)
+    for id, node, mask, ago in (("a", 0, 0x3, -1), ("x", 0, 0x4, -1), ("b", 1, 0xF, -50), ("c", 2, 0x7, -5), ("d", 3, 0x7, -5)):
+        runs(world, id, node, mask, checkpoint=ago, cores=1, rest=1800 if id in "ab" else 0)
+    world.site("s", 0).node("s/n4", "s", cores=1, devices=4, accelerator="h100")
+    world.node("s/n5", "s", cores=1, devices=3, accelerator="h100")
+    assert moved(wants(world, devices=2, workers=2, cores=2)) == {"job": {"b": ("s/n4", 0xF)}}
+
+
+def test_promised_nodes_take_nobody() -> None:
+    world = halves()
+    world.site("t", 1, cores=64, devices=8, accelerator="h100").attempt("long", [("t/n0", 0xFF)], cores=4, ends=600)
+    wants(world, "first", sites=("t",), submitted=-5000)
+    wants(world)
+    assert moved(world) == {"job": {"b": ("s/n0", 0xF0)}}
+    world.policy = replace(world.policy, reservations_max=2)
+    blocked = wants(wants(halves(), "wide", devices=8, workers=2, submitted=-5000))
+    assert moved(blocked) == {}, "both nodes are promised to the first"
+
+
+def test_closed_nodes_take_nobody() -> None:
+    world = wants(halves())
+    world.nodes[0]["closed"] = [(world.now_ms + 600_000, world.now_ms + 700_000)]
+    assert moved(world, plain=False) == {}, "b would move to where something is closed, and a leave what is"
+    far = wants(halves())
+    far.nodes[0]["closed"] = far.nodes[1]["closed"] = [(far.now_ms + 36_000_000, far.now_ms + 37_000_000)]
+    assert moved(far, plain=False) == {"job": {"b": ("s/n0", 0xF0)}}, "all are gone by then"
+    late = wants(halves(), limit=60)
+    for node in late.nodes:
+        node["closed"] = [(late.now_ms + 600_000, late.now_ms + 700_000)]
+    assert moved(late, plain=False) == {}, "who moves may stay for half an hour"
+
+
+def test_power_counts_both_places() -> None:
+    def capped(mw: int) -> World:
+        world = World(policy=Policy(moves=True)).site(
+            "s", 2, cores=64, devices=8, accelerator="h100", device_mw=1000, power=[(-1, mw)]
+        )  # fmt: skip
+        return wants(runs(runs(world, "a", 0), "b", 1, checkpoint=-10))
+
+    assert moved(capped(20_000), plain=False) == {"job": {"b": ("s/n0", 0xF0)}}
+    assert moved(capped(19_999), plain=False) == {}
+
+
+def test_blocks_are_kept_to_and_work_may_move_to_another() -> None:
+    world = farm(4)
+    for node, block in zip(world.nodes, (0, 0, 1, 1), strict=True):
+        node["block"] = block
+    for id, node, mask, rest in (("a", 0, 0x0F, 1800), ("b", 1, 0x00, 0), ("c", 2, 0x0F, 0), ("d", 3, 0x0F, 0)):
+        runs(world, id, node, mask, rest=rest)
+    assert moved(wants(world, workers=2, block=True), plain=False) == {"job": {"a": ("s/n2", 0xF0)}}
+
+
+def test_a_share_gets_a_device_that_another_leaves() -> None:
+    world = farm(2, devices=2, shares=True, cores=8)
+    runs(world, "a", 0, 0x1, cores=6)
+    runs(world, "b", 0, 0x2, cores=1, rest=0)
+    runs(world, "c", 1, 0x1, cores=2, rest=0)
+    assert moved(wants(world, devices=0, share=500, cores=7), plain=False) == {"job": {"a": ("s/n1", 0x2)}}
+
+
+def test_a_deadline_is_kept_behind_those_who_move() -> None:
+    assert moved(wants(halves(), limit=600, deadline=632), plain=False) == {"job": {"b": ("s/n0", 0xF0)}}
+    assert moved(wants(halves(), limit=600, deadline=630), plain=False) == {}
+
+
+def test_money_and_quotas_are_those_of_any_start() -> None:
+    assert moved(wants(halves(), hold=5)) == {}
+    assert moved(wants(halves().award("lab", 5), hold=5)) == {"job": {"b": ("s/n0", 0xF0)}}
+    world = wants(halves().quota("project:lab", "device:h100", 12))
+    assert moved(world, plain=False) == {}
+    world.policy = replace(world.policy, quotas=())
+    assert moved(wants(halves().quota("project:lab", "device:h100", 16)), plain=False) == {"job": {"b": ("s/n0", 0xF0)}}
+
+
+def test_moving_comes_before_reclaiming_and_preempting() -> None:
+    world = wants(halves(), priority="urgent")
+    assert moved(world) == {"job": {"b": ("s/n0", 0xF0)}}
+    for attempt in world.attempts:
+        attempt["rest_ms"] = 0
+    _, p = made(world)
+    assert p.victim_attempt.size == 1 and not p.moved(0)
+
+
+def test_a_plan_has_few_claims_for_which_others_move_and_each_moves_few() -> None:
+    world = farm(2 * MOVING_MAX + 4)
+    for n in range(2 * MOVING_MAX + 4):
+        runs(world, f"r{n:02}", n)
+    for n in range(MOVING_MAX + 2):
+        wants(world, f"w{n:02}")
+    found = moved(world)
+    assert sum(1 for some in found.values() if some) == MOVING_MAX
+    many = farm(2, devices=2 * MOVES_MAX + 2)
+    for n in range(MOVES_MAX + 1):
+        runs(many, f"r{n:02}", 0, 1 << n)
+        runs(many, f"s{n:02}", 1, 1 << n, rest=0)
+    assert moved(wants(many, devices=2 * MOVES_MAX + 2, cores=1)) == {}
+
+
+def test_who_waits_is_told_who_moves() -> None:
+    world = wants(halves())
+    s, p = made(world)
+    answer = why(s, p, 0)
+    assert answer.reasons == (Reason.of(ReasonKind.WAITS_VICTIMS, victims=1, moved=1),)
+    event = answer.next_event
+    assert event is not None and (event.kind, event.basis, event.subject) == (NextKind.PREEMPTION, Basis.MOVE, "b")
+    asked = Planning(wants(halves()).snapshot())
+    assert asked.about(s).chance == Chance.CLAIMS
+
+
+def kept(**more: Any) -> World:
+    """As the next plan sees it: `b` has been told to stop, and its place is kept."""
+    world = farm()
+    runs(world, "a", 0)
+    runs(world, "b", 1, state=STOPPING, ends=30, rest=0)
+    world.claim("c", [("s/n1", 0xFF)], ["b"], cores=8, workload="job", started=0, ends=3600)
+    return world.attempt("b2", [("s/n0", 0xF0)], cores=4, state=LAUNCHING, preemptible=False, started=0, ends=1800, follows="b",
+                         workload="w-b", **more)  # fmt: skip
+
+
+def test_a_kept_place_is_there_until_it_was_left_again() -> None:
+    s = kept().snapshot()
+    ends = latest_ends(s)
+    assert ends[s.attempts.ids.index("b2")] == s.now_ms + 30_000 + 1_800_000
+    world = kept()
+    assert moved(wants(world, "late", devices=4)) == {}
+    answer = why_claimed(world.snapshot(), "job")
+    assert answer is not None and answer.reasons == (Reason.of(ReasonKind.WAITS_VICTIMS, victims=1, moved=1),)
+
+
+def test_when_what_is_moved_has_gone_its_place_begins() -> None:
+    s = kept().snapshot()
+    gone = np.array([id == "b" for id in s.attempts.ids])
+    then = without_attempts(s, gone)
+    assert then.attempts.follows.tolist() == [-1, -1, -1]
+
+
+# -- the check ------------------------------------------------------------------------------------------------------------
+
+
+S = wants(halves(), "job").snapshot()
+P = plan(S)
+
+
+def attempts(**columns: Any) -> Snapshot:
+    """The snapshot with other attempts, `a` and `b`."""
+    changed = {name: np.array(value, getattr(S.attempts, name).dtype) for name, value in columns.items()}
+    return freeze(replace(S, attempts=replace(S.attempts, **changed)))
+
+
+def nodes(**columns: Any) -> Snapshot:
+    changed = {name: np.array(value, getattr(S.nodes, name).dtype) for name, value in columns.items()}
+    return freeze(replace(S, nodes=replace(S.nodes, **changed)))
+
+
+def place(**columns: Any) -> Plan:
+    return replace(P, **{name: np.array(value, getattr(P, name).dtype) for name, value in columns.items()})
+
+
+FAULTS = [
+    (S, place(victim_place_ptr=[0, 2]), "column victim_place_ptr is no run over 1 rows and 1 entries"),
+    (S, place(place_mask=[0xF0, 1]), "columns of places differ in length"),
+    (S, place(place_node=[7]), "column place_node names a row that does not exist"),
+    (replace(S, policy=replace(S.policy, moves=False)), P, "others move for job, which the policy does not allow"),
+    (S, place(start_reclaims=[True]), "for job some move and others do not"),
+    (freeze(replace(S, pending=replace(S.pending, priority=np.array([0])))), P,
+     "others move for job, though it is of a class that yields"),
+    (attempts(rest_ms=[0, 0]), P, "b may not be moved"),
+    (attempts(started_ms=[S.now_ms, S.now_ms]), P, "b is moved before it has had its guaranteed run"),
+    (S, place(victim_place_ptr=[0, 2], place_node=[0, 0], place_mask=[0x30, 0xC0]),
+     "b does not move whole from one node to one other"),
+    (S, place(place_node=[1]), "b is moved to where it is"),
+    (nodes(accelerator=[-1, 0]), P, "b is moved to s/n0, which is of another site or type"),
+    (nodes(usable=[False, True]), P, "b is moved to s/n0, which is not usable"),
+    (S, place(place_mask=[0x70]), "b is moved and does not get as many devices"),
+    (S, place(place_mask=[0xF00]), "b gets devices that s/n0 does not have"),
+    (S, place(place_mask=[0x78]), "a device of s/n0 is given twice"),
+    (nodes(closed_ptr=[0, 1, 1], closed_from_ms=[S.now_ms + 60_000], closed_until_ms=[S.now_ms + 90_000]), P,
+     "though nothing may run there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("s", "p", "fault"), FAULTS, ids=[fault for _, _, fault in FAULTS])
+def test_each_fault_is_named(s: Snapshot, p: Plan, fault: str) -> None:
+    assert check(S, P) == ()
+    assert any(fault in told for told in check(s, p)), check(s, p)
