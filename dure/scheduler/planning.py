@@ -33,6 +33,7 @@ from dure.scheduler.kernels.state import (
     WAITS,
     WORKERS,
     Cycle,
+    in_time,
 )
 from dure.scheduler.kernels.verdicts import verdicts
 from dure.scheduler.kernels.waits import FACTS, TURN
@@ -222,11 +223,15 @@ class Question:
         return int(code), tuple(facts.tolist())
 
     def blocked(self, sites: Bool, demands: Demands | None = None, c: int = 0) -> Verdict:
-        """What keeps it from starting at these sites, if it can pay: too little room, a promise, maintenance, power, or only its
-        turn.
+        """What keeps it from starting at these sites, if it can pay: that it would be over too late, too little room, a promise,
+        maintenance, power, or only its turn.
 
         demands, c: another class of the same demand."""
         cycle, board, facts = self.cycle, self.cycle.board, np.zeros(FACTS, np.int64)
+        there = np.zeros(sites.shape, np.bool_)
+        if not in_time(cycle.queue, 0, board.now, sites, there) and sites.any():
+            return self._too_late
+        sites = there
         own, end, more = demands or cycle.demands, board.now + int(cycle.queue.limit[0]), cycle.queue.more
         code = blocked(
             board, by_time(board), self._planning.stocks, cycle.low, cycle.high, own, c, sites, end, more, facts
@@ -238,9 +243,12 @@ class Question:
     @property
     def late(self) -> Verdict | None:
         """That it could not be over by its deadline any more."""
-        queue = self.cycle.queue
-        latest, limit = int(queue.latest[0]), int(queue.shortest[0])
-        return (WAIT_CODE[ReasonKind.TOO_LATE], (latest + limit, limit)) if latest < self.cycle.board.now else None
+        return self._too_late if int(self.cycle.queue.latest[0]) < self.cycle.board.now else None
+
+    @property
+    def _too_late(self) -> Verdict:
+        latest, limit = int(self.cycle.queue.latest[0]), int(self.cycle.queue.shortest[0])
+        return WAIT_CODE[ReasonKind.TOO_LATE], (latest + limit, limit)
 
     def beyond(self, sites: Bool) -> Verdict | None:
         """What of its project's quotas keeps it from these sites."""

@@ -94,20 +94,21 @@ def _victims(event: NextEvent) -> Reason:
 
 def _obstacles(s: Snapshot, asked: Question, row: int) -> Iterator[Verdict]:
     """All that stands in its way once every one had their turn."""
-    early = not_yet(s, row)
+    early, paid = not_yet(s, row), asked.payable(asked.sites)
     if asked.standing is not None:
         yield asked.standing
-    elif not asked.payable(asked.sites).any():
+    elif not paid.any():
         yield asked.unpaid(asked.sites)
     if early is not None:
         yield early
     if asked.standing is None and asked.late is not None:
         yield asked.late
     elif asked.standing is None:
-        beyond = asked.beyond(asked.sites)
+        there = paid if paid.any() else asked.sites
+        beyond = asked.beyond(there)
         if beyond is not None:
             yield beyond
-        yield _others(asked.blocked(asked.sites), row)
+        yield _others(asked.blocked(there), row)
 
 
 def _others(verdict: Verdict, row: int) -> Verdict:
@@ -135,7 +136,7 @@ def _by_site(planning: Planning, asked: Question, row: int) -> Iterator[Verdict]
             yield WAIT_CODE[ReasonKind.NO_SITE_ALLOWED], ()
         elif standings.code[site] != TURN:
             yield int(standings.code[site]), tuple(standings.facts[site].tolist())
-        elif not asked.payable(sites).any():
+        elif not (paid := asked.payable(sites)).any():
             yield asked.unpaid(sites)
         else:
-            yield early or asked.late or asked.beyond(sites) or _others(asked.blocked(sites, alone, site), row)
+            yield early or asked.late or asked.beyond(paid) or _others(asked.blocked(paid, alone, site), row)

@@ -10,7 +10,7 @@ from dure.scheduler.kernels.power import draw, note, wanted_mw
 from dure.scheduler.kernels.purse import payable
 from dure.scheduler.kernels.short import blocked, by_time, stocks_of
 from dure.scheduler.kernels.standing import gang_of
-from dure.scheduler.kernels.state import ALTERNATIVE, CODE, FACT, PROMISED, SITE, Cycle, limit_on
+from dure.scheduler.kernels.state import ALTERNATIVE, CODE, FACT, PROMISED, SITE, Cycle, in_time, limit_on
 from dure.scheduler.kernels.waits import TURN
 
 ONE = constant(1)  # size of shares
@@ -30,6 +30,7 @@ def explain(cycle: Cycle, row: int) -> None:
         purse, rules.order, queue.project[row], demands.kind[first:last], queue.hold[own : own + last - first],
         standings.sites[first:last], sites,
     )  # fmt: skip
+    in_time(queue, row, board.now, sites, sites)
     told[CODE] = blocked(
         board, by_time(board), stocks_of(board, ONE), lows, highs, demands, c, sites, board.now + queue.limit[row], more,
         told[FACT:],

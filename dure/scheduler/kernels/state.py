@@ -70,6 +70,19 @@ def too_late(queue: Queue, row: int, end: int) -> bool:
     return bool(end > queue.latest[row] + queue.shortest[row])
 
 
+@kernel
+def in_time(queue: Queue, row: int, now: int, sites: Bool, found: Bool) -> bool:
+    """Write into `found` at which of these sites it would be over by its deadline if it started now, as types may differ in
+    speed; whether there are any. sites, found: shape (alternatives, sites)."""
+    some = False
+    for alt in range(sites.shape[0]):
+        late = too_late(queue, row, now + limit_on(queue, row, queue.alt_ptr[row] + alt))
+        for site in range(sites.shape[1]):
+            found[alt, site] = sites[alt, site] and not late
+            some |= found[alt, site]
+    return some
+
+
 class Rules(NamedTuple):
     depth: int  # tries behind the first promise
     promises: int

@@ -14,7 +14,7 @@ from dure.scheduler.kernels.jit import inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, delayed, merged_stocks, shortage
 from dure.scheduler.kernels.standing import somewhere
-from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle
+from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle, in_time
 from dure.scheduler.kernels.waits import (
     CORES,
     DEPENDENCY,
@@ -85,12 +85,16 @@ def _tell(
             if not payable(cycle.purse, cycle.rules.order, project, demands.kind[first:last], holds, sites, found):
                 code[row] = unpaid(cycle.purse, project, demands.kind[first:last], holds, sites, told)
                 continue
-            sites, has_site = found, learned.there[: last - first]
-            for alt in range(last - first):
-                has_site[alt] = found[alt].any()
+            sites = found
         code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
-        if code[row] == TURN and queue.latest[row] < board.now:
+        if queue.uneven[row] and in_time(queue, row, board.now, sites, learned.sites[: last - first]):
+            sites, everywhere = learned.sites[: last - first], False  # what is learned is of one limit for all
+        elif code[row] == TURN and (queue.uneven[row] or queue.latest[row] < board.now):
             code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
+        if not everywhere:
+            has_site = learned.there[: last - first]
+            for alt in range(last - first):
+                has_site[alt] = sites[alt].any()
         if code[row] == TURN and limits(cycle.quota):
             openings = learned.openings[queue.leaf[row]]
             if openings[AMOUNT, 0] == UNKNOWN:
@@ -99,7 +103,6 @@ def _tell(
         if code[row] != TURN:
             continue
         end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
-        everywhere = everywhere and not queue.uneven[row]  # what is learned is of one limit for all
         if not everywhere:
             code[row] = blocked(board, order, stocks, cycle.low, cycle.high, demands, c, sites, end, more, told)
         else:

@@ -96,6 +96,27 @@ def test_a_deadline_is_kept_by_the_limit_of_the_type(deadline: int, gets: list[t
     assert made(farm(h100=60).pending("job", deadline=deadline, **asks))[1] == gets  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("deadline", [1199, 659])
+def test_room_where_it_would_be_late_is_none(deadline: int) -> None:
+    """A slow type has room, but there it would be over behind its deadline; the fast one is what it waits for."""
+    asks = {"devices": 1, "accelerators": BOTH, "limit": 600, "limits": (0, 1200)}
+    s, _ = made(farm(h100=60).pending("job", deadline=deadline, **asks))  # type: ignore[arg-type]
+    short = Reason.of(ReasonKind.WAITS_DEVICES, workers=1, workers_fit_now=0, wanted=1, free=0)
+    p = plan(s)
+    answer = why(s, p, 0)
+    kinds = [reason.kind for _, reason in answer.sites]
+    assert (reason_of(s, p, 0), answer.reasons[0], kinds) == (short, short, [short.kind])
+
+
+def test_what_could_be_over_in_time_only_where_it_may_not_pay_is_too_late() -> None:
+    world = farm().pending("job", devices=1, accelerators=BOTH, limit=600, limits=(0, 300), deadline=400, hold=(100, 101))
+    s, found = made(world.award("lab", 100))
+    reason, p = reason_of(s, plan(s), 0), plan(s)
+    assert found == [] and reason is not None and reason.kind == ReasonKind.TOO_LATE
+    answer = why(s, p, 0)
+    assert answer.reasons[0].kind == ReasonKind.TOO_LATE and answer.sites[0][1].kind == ReasonKind.TOO_LATE
+
+
 def test_an_elastic_gang_does_not_start_where_it_would_be_late() -> None:
     world = World().site("s", 3, cores=8, devices=1, accelerator="a100").node("h", "s", cores=8, devices=1, accelerator="h100")
     world.pending("job", workers=4, workers_min=1, devices=1, accelerators=("a100", "h100"), limit=600, limits=(0, 1200))
