@@ -80,11 +80,23 @@ def preempt(
         reclaimed_by=reclaimed_by,
         move=move or Move(),
     )
-    data = {"workload": attempt.workload, "by": by}
-    record(
-        tx, deed, "attempt.stopping", attempt.id, project=attempt.project, site=attempt.site, data=data, touched=touch(stopping)
-    )
+    _tell_stopping(tx, deed, stopping, by)
     return stopping
+
+
+def stays_stopped(tx: Tx, deed: Deed, attempt: Attempt, *, by: str) -> Attempt:
+    """Let one that is moved only make room: its workload waits again."""
+    stopping: Attempt = tx.update(replace(attempt, move=Move()))
+    _tell_stopping(tx, deed, stopping, by)
+    return stopping
+
+
+def _tell_stopping(tx: Tx, deed: Deed, stopping: Attempt, by: str) -> None:
+    data = {"workload": stopping.workload, "by": by}
+    record(
+        tx, deed, "attempt.stopping", stopping.id, project=stopping.project, site=stopping.site, data=data,
+        touched=touch(stopping),
+    )  # fmt: skip
 
 
 def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence: Evidence) -> Attempt:
@@ -103,7 +115,7 @@ def end_attempt(tx: Tx, deed: Deed, attempt: Attempt, outcome: Outcome, evidence
     refund = 0 if outcome == Outcome.PREEMPTED and _own_preemption(tx, ended) else refund
     paid = money.settle(tx, ended, charge, refund, deed.now_ms)
     energy, basis = energy_of(tx, ended, workload)
-    heir = go_on(tx, deed, policy, workload, ended, paid)
+    heir = go_on(tx, deed, policy, workload, ended)
     closed = move_attempt(
         tx,
         attempt,

@@ -3,19 +3,20 @@
 There is never more than one live attempt of a workload. Until the old one ends, the new one is only what its row says (`Move`):
 the plan keeps the place for it, and its id is known, so that nothing that dies in between can lose it or make it run twice.
 
-The hold of the new attempt is for the rest of the limit, and never more than what ending the old one set free: being moved can
-neither cost more than was held at first nor fail for want of money, unless an award has expired meanwhile."""
+The hold of the new attempt is for the whole of its own limit, as that of any. What the old one had left is mostly enough, but
+not where work has to be done again that nobody refunds. Where the awards do not give it, the work waits, as after a
+preemption."""
 
 from __future__ import annotations
 
 from dure.controller import money
 from dure.controller.deed import Deed, record, touch
-from dure.controller.money import Paid, Posted
+from dure.controller.money import Posted
 from dure.controller.rules import plane_of
 from dure.ledger import hold_amount
 from dure.model.policy import Policy
 from dure.model.reason import Reason
-from dure.model.site import Node, Site
+from dure.model.site import Node, Quarantine, Site
 from dure.model.workload import Attempt, AttemptState, Evidence, Outcome, Workload, WorkloadSpec, WorkloadState
 from dure.ports import Reader, Tx
 
@@ -34,14 +35,14 @@ def movable_ms(policy: Policy, attempt: Attempt, spec: WorkloadSpec, started_ms:
     return rest_ms(policy, attempt.limit_ms, attempt.evidence.checkpoint_ms - started_ms) + spec.grace_ms
 
 
-def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt, paid: Paid) -> tuple[Attempt, Posted] | None:
+def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt) -> tuple[Attempt, Posted] | None:
     """Begin what an ended attempt was moved to, with its hold; None: it is not moved, or cannot be any more, and waits like all
     that made room. policy: of the attempt, by which it goes on being rated."""
-    if not _may(tx, workload, ended):
-        return None
     move, spec = ended.move, workload.spec
     saved_ms = ended.evidence.run_ms - lost_ms(ended.evidence)
     limit_ms = min(move.limit_ms, rest_ms(policy, ended.limit_ms, saved_ms))
+    if not _may(tx, workload, ended, deed.now_ms, deed.now_ms + limit_ms + spec.grace_ms):
+        return None
     needed = hold_amount(
         policy,
         currency=ended.currency,
@@ -56,7 +57,8 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
         preemptible=spec.preemptible,
         priority=spec.priority,
     )
-    left = ended.held - paid.settled + paid.refunded
+    if needed is None:
+        return None
     heir = Attempt(
         id=move.attempt,
         workload=ended.workload,
@@ -70,7 +72,7 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
         placed_ms=deed.now_ms,
         limit_ms=limit_ms,
         currency=ended.currency,
-        held=min(left, left if needed is None else needed),
+        held=needed,
         policy_version=ended.policy_version,
     )
     posted = money.hold(tx, heir, money.open_awards(tx, {heir.project})[heir.project], deed.now_ms)
@@ -80,14 +82,22 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
     return heir, posted
 
 
-def _may(reader: Reader, workload: Workload, ended: Attempt) -> bool:
-    """Whether it still is to go on there: nothing else has ended it, and the place is one where things start."""
+def _may(reader: Reader, workload: Workload, ended: Attempt, now_ms: int, until_ms: int) -> bool:
+    """Whether it still is to go on there from now until then: nothing else has ended it, and the place is one where things
+    start and where nothing closes meanwhile."""
     current = workload.attempt == ended.id and workload.state == WorkloadState.RUNNING and not workload.cancel_asked_ms
     if not ended.move.attempt or ended.outcome != Outcome.PREEMPTED or not current or plane_of(reader).draining:
         return False
+    others = reader.find(Quarantine, {"workload": workload.id})
+    if any(one.holds_place and one.id not in (ended.id, ended.move.attempt) for one in others):
+        return False  # after a restore it may run elsewhere already
     site, nodes = reader.get(Site, ended.site), reader.get_many(Node, {w.node for w in ended.move.workers})
     usable = all(w.node in nodes and nodes[w.node].up and not nodes[w.node].drained for w in ended.move.workers)
-    return usable and site is not None and not site.drained
+    if not usable or site is None or site.drained:
+        return False
+    names = {nodes[w.node].name for w in ended.move.workers}
+    closing = [window for window in site.maintenance if window.from_ms < until_ms and now_ms < window.until_ms]
+    return all(window.nodes and names.isdisjoint(window.nodes) for window in closing)
 
 
 def lost_ms(evidence: Evidence) -> int:

@@ -115,4 +115,5 @@ def _sooner(why: Why, found: Opening, snapshot: Snapshot, project: str) -> NextE
 
 def _own(event: NextEvent, snapshot: Snapshot, project: str) -> bool:
     rows = [i for i, workload in enumerate(snapshot.attempts.workloads) if workload == event.workload]
-    return any(snapshot.projects.ids[snapshot.attempts.project[i]] == project for i in rows)
+    of = [int(number) for number in snapshot.attempts.project[rows]]
+    return any(number >= 0 and snapshot.projects.ids[number] == project for number in of)

@@ -17,7 +17,7 @@ import numpy as np
 
 from dure.model.workload import WHOLE_MILLI
 from dure.scheduler.kernels.sorting import sort_by
-from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Bool, Snapshot, devices_milli
+from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Attempts, Bool, Snapshot, devices_milli
 
 OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
 
@@ -27,17 +27,21 @@ def owners(s: Snapshot) -> I64:
     return np.repeat(np.arange(len(s.attempts.ids)), np.diff(s.attempts.worker_ptr))
 
 
+def projects_of(attempts: Attempts) -> I32:
+    """Whose each is, also in the place to which it moves, which is counted as no project's; -1: nobody knows."""
+    return np.where(attempts.follows >= 0, attempts.project[attempts.follows], attempts.project)
+
+
 def latest_ends(s: Snapshot) -> I64:
     """When each live attempt is gone at the latest. A claim starts when its victims have left, so it ends later than planned; and
     what is moved begins in its new place when it has left the old one."""
     a = s.attempts
     ends = np.maximum(a.ends_ms, s.now_ms + OVERDUE_MS)
-    leaving = np.flatnonzero(a.beneficiary >= 0)
-    if not len(leaving):
+    leaving, moved = np.flatnonzero(a.beneficiary >= 0), np.flatnonzero(a.follows >= 0)
+    if not len(leaving) and not len(moved):  # who is moved may outlast the claim that it made room for
         return ends
     start = np.zeros(len(a.ids), np.int64)
     np.maximum.at(start, a.beneficiary[leaving], ends[leaving])
-    moved = np.flatnonzero(a.follows >= 0)
     start[moved] = ends[a.follows[moved]]
     delayed = np.minimum(start + (a.ends_ms - a.started_ms), FOREVER_MS)
     return np.where(((a.state == CLAIMED) | (a.follows >= 0)) & (start > 0), np.maximum(ends, delayed), ends)

@@ -14,7 +14,7 @@ import numpy as np
 from dure.model.policy import Quota
 from dure.model.reason import Reason
 from dure.model.workload import LIMIT_MS_MIN
-from dure.scheduler.attempts import owners
+from dure.scheduler.attempts import owners, projects_of
 from dure.scheduler.change import Change, Rater, apply_change
 from dure.scheduler.quotas import CORE, DEVICE, MILLI, quotas_of
 from dure.scheduler.rows import row_of_waiting, with_column, with_nodes, without_attempts, without_pending
@@ -247,7 +247,7 @@ def _project_gone(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Re
     if project not in s.projects.ids or not asker.names(project):
         return _unknown(said, "project", project)
     number = s.projects.ids.index(project)
-    return without_pending(without_attempts(s, s.attempts.project == number), s.pending.project == number)
+    return without_pending(without_attempts(s, projects_of(s.attempts) == number), s.pending.project == number)
 
 
 def _more_won(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
@@ -261,7 +261,7 @@ def _more_won(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason
 
 def _knows(s: Snapshot, asker: Asker, workload: str) -> bool:
     """Whether there is this workload, as far as the asker may know."""
-    rows = [*s.pending.project[_among(s.pending.ids, workload)], *s.attempts.project[_among(s.attempts.workloads, workload)]]
+    rows = [*s.pending.project[_among(s.pending.ids, workload)], *projects_of(s.attempts)[_among(s.attempts.workloads, workload)]]
     return bool(rows) and all(asker.projects is None or (row >= 0 and asker.names(s.projects.ids[row])) for row in rows)
 
 

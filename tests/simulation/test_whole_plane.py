@@ -157,12 +157,13 @@ def seats_of_trials() -> Iterator[list[Seat]]:
     """Every place that is given in a trial."""
     given_, add = list[Seat](), Live.add
 
-    def noted(live: Live, job: Any, finish_ms: Any, now_ms: int, kind: Any, harms: Any, plan: Any) -> None:
-        for row, each in enumerate(job.tolist()):
-            run = slice(*plan.start_worker_ptr[row : row + 2])
-            workers = tuple(zip(plan.start_node[run].tolist(), plan.start_mask[run].tolist(), strict=True))
-            given_.append((each, now_ms, workers))
-        add(live, job, finish_ms, now_ms, kind, harms, plan)
+    def noted(live: Live, more: Live) -> None:
+        behind = np.cumsum(more.workers)
+        for row, each in enumerate(more.job.tolist()):
+            run = slice(int(behind[row] - more.workers[row]), int(behind[row]))
+            workers = tuple(zip(more.node[run].tolist(), more.mask[run].tolist(), strict=True))
+            given_.append((each, int(more.started_ms[row]), workers))
+        add(live, more)
 
     Live.add = noted  # type: ignore[method-assign]
     try:

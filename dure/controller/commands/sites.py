@@ -7,7 +7,7 @@ from dataclasses import replace
 from dure.controller.commands.agents import UNACCOUNTED, settle_quarantine
 from dure.controller.commands.resurfaced import order_stop
 from dure.controller.deed import Deed, record, touch
-from dure.controller.lifecycle import end_attempt, free_claim, preempt, withdraw_claim
+from dure.controller.lifecycle import end_attempt, free_claim, preempt, stays_stopped, withdraw_claim
 from dure.controller.rules import bad, exists, not_found, plane_of, policy_of
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
@@ -86,6 +86,8 @@ def stop_attempt(tx: Tx, deed: Deed, *, attempt: str) -> Attempt | Reason:
         return Reason.of(ReasonKind.ALREADY_ENDED, what="attempt", id=attempt, state=row.outcome.value)
     if row.state == AttemptState.CLAIMED:  # nothing of it was launched
         return withdraw_claim(tx, deed, row)
+    if row.state == AttemptState.STOPPING and row.move.attempt:  # it was to go on elsewhere
+        return stays_stopped(tx, deed, row, by="operator")
     if row.state not in (AttemptState.LAUNCHING, AttemptState.RUNNING):
         return row
     return preempt(tx, deed, row, by="operator")

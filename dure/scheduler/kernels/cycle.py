@@ -69,6 +69,7 @@ from dure.scheduler.kernels.victims import (
 Bool = NDArray[np.bool_]
 
 NOBODY = constant(0)  # victims
+NOTHING_MORE = constant(0)  # mW
 
 
 @kernel
@@ -415,7 +416,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
                 continue
             if limited(power, site):
                 there = at_site(board, candidates, site, displaced[:chosen])
-                if not may_swap(power, site, board.now, there, ends, gone, mw):
+                if not may_swap(power, site, board.now, there, ends, gone, mw, NOTHING_MORE):
                     continue
             lost = 0.0
             for i in range(chosen):

@@ -277,12 +277,12 @@ def _open(board: Board, moves: Moves, node: int, kind: int, end: int) -> bool:
 @kernel
 def drawn_by(
     power: Power, board: Board, candidates: Candidates, moves: Moves, site: int, attempts: I32
-) -> tuple[int, int, int]:  # fmt: skip
-    """What these draw in their new places, when the last of them leaves its own, and what they draw where they are."""
-    mw, until, theirs = 0, 0, 0
+) -> tuple[int, int]:  # fmt: skip
+    """What these draw in their new places, and when the last of them leaves its own."""
+    mw, until = 0, 0
     for row in attempts:
         attempt = wide(row)
         kind = wide(board.ground.nodes.kind[board.tenures.node[candidates.tenure_ptr[attempt]]])
         mw += wanted_mw(power, site, kind, gang_moved(board, candidates, attempt))
-        until, theirs = max(until, stays_until(candidates, moves, attempt)), theirs + power.attempt[attempt]
-    return int(mw), int(until), int(theirs)
+        until = max(until, stays_until(candidates, moves, attempt))
+    return int(mw), int(until)

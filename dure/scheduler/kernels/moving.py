@@ -19,7 +19,7 @@ from dure.scheduler.kernels.moves import (
     gang_moved,
     stays_until,
 )
-from dure.scheduler.kernels.power import draw, limited, may_draw, wanted_mw
+from dure.scheduler.kernels.power import draw, limited, may_swap, wanted_mw
 from dure.scheduler.kernels.purse import held
 from dure.scheduler.kernels.seat import parts
 from dure.scheduler.kernels.sit import start
@@ -92,9 +92,10 @@ def _may(cycle: Cycle, row: int, kind: int, gang: Gang, site: int, limit: int, m
         return False
     if not limited(cycle.power, site):
         return True
-    mw, until, theirs = drawn_by(cycle.power, cycle.board, cycle.candidates, cycle.moves, site, cycle.victims[:moved])
-    mw += max(theirs, wanted_mw(cycle.power, site, kind, gang))  # it counts as the side that draws more, as any claim does
-    return bool(may_draw(cycle.power, site, cycle.board.now, max(gone, until), mw))
+    there, power, now = cycle.victims[:moved], cycle.power, cycle.board.now
+    elsewhere, until = drawn_by(power, cycle.board, cycle.candidates, cycle.moves, site, there)
+    mw = wanted_mw(power, site, kind, gang)
+    return bool(may_swap(power, site, now, there, cycle.ends, max(gone, until), mw, elsewhere))
 
 
 @kernel

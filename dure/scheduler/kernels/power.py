@@ -190,8 +190,11 @@ def swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, m
 
 
 @kernel
-def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int) -> bool:
-    """Whether a claim may take the place of these, at a site that is limited."""
+def may_swap(
+    power: Power, site: int, now: int, victims: I32, ends: I64, end: int, mw: int, besides: int
+) -> bool:  # fmt: skip
+    """Whether a claim may take the place of these, at a site that is limited. besides: what else is drawn until its end, where
+    those go on who make room."""
     i = power.site.first[site]
     while i != NONE:
         moment, most = power.moments[i, AT], power.moments[i, MOST]
@@ -201,7 +204,7 @@ def may_swap(power: Power, site: int, now: int, victims: I32, ends: I64, end: in
                 theirs += power.attempt[victim]
                 if ends[victim] > moment:
                     there += power.attempt[victim]
-            if max(mw, theirs) - there > max(0, most - power.moments[i, DRAWN]):
+            if max(mw, theirs) - there + besides > max(0, most - power.moments[i, DRAWN]):
                 return False
         i = power.moments[i, NEXT]
     return True

@@ -158,8 +158,11 @@ def within_reach(board: Board, candidates: Candidates, rights: Rights, asker: As
 
 @kernel
 def _in_reach(board: Board, candidates: Candidates, attempt: int) -> bool:
-    """Whether it sits on a node in use: its site is heard of."""
-    return bool(board.cells.node.cell[board.tenures.node[candidates.tenure_ptr[attempt]]] >= 0)
+    """Whether it sits on a node in use, with any of its workers."""
+    for tenure in range(candidates.tenure_ptr[attempt], candidates.tenure_ptr[attempt + 1]):
+        if board.cells.node.cell[board.tenures.node[tenure]] >= 0:
+            return True
+    return False
 
 
 @kernel

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter, methodcaller
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -23,6 +24,9 @@ from dure.store.sql.statements import KEYS, Question, Statement, Statements
 R = TypeVar("R")
 
 
+_all_rows, _rows_written = methodcaller("fetchall"), attrgetter("rowcount")
+
+
 class Link:
     """A connection with a transaction open on it. `broken` is what first went wrong there: after that nothing may be committed,
     even if a closure swallowed the exception."""
@@ -31,29 +35,29 @@ class Link:
         self.statements = statements
         self.broken: BaseException | None = None
         self._connection = connection
-        self._cursor = connection.connection.cursor()
+        self._cursor: Any = None
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> Any:
-        return self._execute(statement.sql, statement.bind(values)).fetchall()
+        return self._execute(statement.sql, statement.bind(values), _all_rows)
 
     def run(self, statement: Statement, parameters: Any) -> int:
         """parameters: of one run, or a list of those of several. Returns how many rows were written."""
-        return int(self._execute(statement.sql, parameters).rowcount)
+        return int(self._execute(statement.sql, parameters, _rows_written))
 
-    def _execute(self, sql: str, parameters: Any) -> Any:
+    def _execute(self, sql: str, parameters: Any, then: Callable[[Any], Any]) -> Any:
         """By the driver's own cursor: what SQLAlchemy makes of a result (how columns are called, and of which types they are)
         takes longer than most statements, and nobody asks for it."""
-        cursor = self._cursor
         try:
+            cursor = self._cursor = self._cursor or self._connection.connection.cursor()
             if isinstance(parameters, list) and len(parameters) > 1:
                 cursor.executemany(sql, parameters)
             else:
                 cursor.execute(sql, parameters[0] if isinstance(parameters, list) else parameters)
+            return then(cursor)
         except BaseException as failure:
             raised = refused(self._connection, sql, failure)
             self.broken = self.broken or raised
-            raise raised from failure
-        return cursor
+            raise raised from (None if raised is failure else failure)
 
     def insert(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
         """rows: as the mapper makes them."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy import event as sql_event
 from dure.errors import StoreError
 from dure.model.event import Event
 from dure.model.funding import Account
+from dure.model.tenancy import Organisation
 from dure.model.workload import Workload
 from dure.ports import Tx
 from dure.store.sql import SqlStore, engines, writer
@@ -276,3 +278,29 @@ def test_a_database_locked_by_another_program_is_waited_for(sqlite_url: str) -> 
     assert store.read(lambda r: r.count(Account)) == 2
     for one in (store, other):
         one.close()
+
+
+def test_what_cannot_be_read_any_more_is_told_as_the_stores_error(tmp_path: Path) -> None:
+    """The disk gave other pages back: it shows while rows are fetched, and nothing may be committed after that."""
+    file = tmp_path / "farm.db"
+    store = SqlStore.open(f"sqlite:///{file}")
+    store.transact(lambda tx: [tx.insert(Organisation(id=f"o{i:05d}", name="x" * 200, kind="university")) for i in range(3000)])
+    store.close()
+    link = sqlite3.connect(file)
+    link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size, count = (link.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_size", "page_count"))
+    link.close()
+    with file.open("r+b") as pages:
+        pages.seek((count - 20) * size)
+        pages.write(b"\xff" * size * 15)
+    store = SqlStore.open(f"sqlite:///{file}")
+
+    def swallows(tx: Tx) -> None:
+        with suppress(StoreError):
+            tx.find(Organisation)
+        tx.insert(Organisation(id="new", name="new", kind="university"))
+
+    for work in (lambda: store.read(lambda r: r.find(Organisation)), lambda: store.transact(swallows)):
+        with pytest.raises(StoreError, match="malformed"):
+            work()
+    store.close()

@@ -11,12 +11,13 @@ import pytest
 
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
-from dure.scheduler import Basis, NextKind, Plan, Snapshot, check, freeze, plan, why, why_claimed
-from dure.scheduler.attempts import latest_ends
+from dure.scheduler import Basis, NextKind, Plan, Snapshot, check, freeze, parse_suppositions, plan, suppose, why, why_claimed
+from dure.scheduler.attempts import latest_ends, projects_of
 from dure.scheduler.kernels.moves import MOVES_MAX, MOVING_MAX
 from dure.scheduler.planning import Chance, Planning
 from dure.scheduler.rows import without_attempts
 from dure.scheduler.snapshot import LAUNCHING, STOPPING
+from dure.scheduler.suppose import Asker
 from tests.builders.plans import both
 from tests.builders.world import World
 
@@ -188,8 +189,8 @@ def test_power_counts_both_places() -> None:
         )  # fmt: skip
         return wants(runs(runs(world, "a", 0), "b", 1, checkpoint=-10))
 
-    assert moved(capped(20_000), plain=False) == {"job": {"b": ("s/n0", 0xF0)}}
-    assert moved(capped(19_999), plain=False) == {}
+    assert moved(capped(16_000), plain=False) == {"job": {"b": ("s/n0", 0xF0)}}, "as much as all devices of the site draw"
+    assert moved(capped(15_999), plain=False) == {}
 
 
 def test_blocks_are_kept_to_and_work_may_move_to_another() -> None:
@@ -334,3 +335,29 @@ FAULTS = [
 def test_each_fault_is_named(s: Snapshot, p: Plan, fault: str) -> None:
     assert check(S, P) == ()
     assert any(fault in told for told in check(s, p)), check(s, p)
+
+
+def test_what_moves_is_gone_late_also_when_nobody_claims_its_place_any_more() -> None:
+    world = farm(2).attempt("b", [("s/n1", 0x0F)], cores=4, state=STOPPING, ends=600, grace=600, started=-900)
+    world.attempt(
+        "b2", [("s/n0", 0xFF)], cores=4, state=LAUNCHING, preemptible=False, started=0, ends=1800, follows="b", grace=30
+    )  # fmt: skip
+    world.attempt("x", [("s/n1", 0xF0)], cores=4, ends=9000, preemptible=False)
+    s, p = made(wants(world), plain=False)
+    assert (latest_ends(s) - s.now_ms).tolist() == [600_000, 2_400_000, 9_000_000]
+    assert (p.reserve_ms - s.now_ms).tolist() == [2_400_000]
+
+
+def test_what_if_knows_whose_work_it_is_that_moves() -> None:
+    world = farm(2).attempt("b", [("s/n1", 0x0F)], cores=4, state=STOPPING, ends=600, grace=600, started=-900)
+    world.attempt(
+        "b2", [("s/n0", 0x0F)], cores=4, workload="w-b", state=LAUNCHING, preemptible=False, project="", started=0, ends=1800,
+        follows="b", grace=30,
+    )  # fmt: skip
+    s = wants(world, project="other").snapshot()
+    assert projects_of(s.attempts).tolist() == [s.projects.ids.index("lab")] * 2
+    asker = Asker(rater=lambda _, __: lambda *_: (0, -1), grace_ms=lambda _: 0, projects=frozenset({"lab"}))
+    for text in ("workload w-b ended", "project lab gone"):
+        said = suppose(s, parse_suppositions([text]), asker)
+        assert isinstance(said, Snapshot), said
+        assert "project" not in text or said.attempts.ids == (), "nor the place that was kept"

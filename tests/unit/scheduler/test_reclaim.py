@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler import Basis, Change, NextEvent, NextKind, Plan, Snapshot, check, plan, reason_of, suggest, why
@@ -266,3 +267,15 @@ def test_nor_does_it_where_a_class_preempts() -> None:
         wants(world, id, project="ant", priority="urgent", hold=hold)
     s, p = made(world)
     assert [s.pending.ids[row] for row in p.start_pending.tolist()] == ["second"]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_gang_makes_room_also_where_one_of_its_nodes_is_out(order: tuple[int, int]) -> None:
+    world = farm(3)
+    world.attempt("g", [(f"s/n{node}", 0xF) for node in order], cores=1, project="ant", grace=10, started=-900)
+    world.attempt("f", [("s/n2", 0xF)], cores=1, project="zed", grace=10, started=-900, preemptible=False)
+    world.pending("job", project="bee", devices=4, cores=1, priority="low")
+    next(node for node in world.nodes if node["id"] == "s/n0")["usable"] = False
+    s = world.snapshot()
+    p = plan(s)
+    assert check(s, p) == () and [s.attempts.ids[v] for v in p.victim_attempt] == ["g"]
