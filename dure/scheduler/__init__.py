@@ -6,9 +6,9 @@ What may never: a clock, chance, I/O, logging, a change of anything that was pas
 than the snapshot. If a fact is needed, it becomes a column. "No" is a reason with true facts, never an exception.
 
 The parts, from the bottom: `runs` (flat columns), `power` (what sites draw, and when nothing may run), `attempts` (who has a
-place, and until when), `boards` and `tables` (columns as the kernels want them), `kernels` (the hot loops, where it is decided),
-`planning` (the plan, and what its state says to a question), and upon it `upcoming` (which event comes next), `smallest` (which
-change would help), `why` and `quote`.
+place, and until when), `boards` and `tables` (columns as the kernels want them; what is of the farm alone is `kept` from plan to
+plan), `kernels` (the hot loops, where it is decided), `planning` (the plan, and what its state says to a question), and upon it
+`upcoming` (which event comes next), `smallest` (which change would help), `why` and `quote`.
 About another snapshot than the present one: `suppositions`, `suppose` and `rows` (what if), `saved` (a snapshot as bytes),
 `compare` (one snapshot under two policies). `salvage`: what can be kept of a plan that broke its own rules.
 """

@@ -5,8 +5,9 @@ fast path are made. What may never: an object, a string, an allocation per waiti
 not fixed, or a rule that only one of the two knows. `jit` says how they are compiled, `ground` what they work on. The tests hold
 the rules that it knows against a plan in plain numpy (tests/plain).
 
-The plan's, from the bottom: `index` and `room` (what is free now), `board` (who leaves when, and what is kept for whom), `seat`,
-`future` and `victims` (where a gang sits now, later, or behind others), `sit` (taking seats), `purse`, `quota`, `power` and
-`standing` (may it at all), `turns` (in which order), `sites` (where to look), `state` and `cycle` (the loop), `short`, `barred`
-and `verdicts` (why the others wait, in the numbers of `waits`). Of the simulator alone: `packing` and `fragments`.
+The plan's, from the bottom: `sorting`, `index` and `room` (what is free now), `board` (who leaves when, and what is kept for
+whom), `seat`, `future`, `victims` and `moves` (where a gang sits now, later, behind others, or once they have moved), `sit` (taking
+seats), `purse`, `quota`, `reclaim`, `power` and `standing` (may it at all), `turns` (in which order), `sites` (where to look),
+`state`, `elastic`, `moving`, `promised` and `cycle` (the loop), `short`, `barred` and `verdicts` (why the others wait, in the
+numbers of `waits`). Of the simulator alone: `packing` and `fragments`.
 """
