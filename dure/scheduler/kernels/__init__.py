@@ -6,7 +6,7 @@ not fixed, or a rule that only one of the two knows. `jit` says how they are com
 the rules that it knows against a plan in plain numpy (tests/plain).
 
 The plan's, from the bottom: `sorting`, `index` and `room` (what is free now), `board` (who leaves when, and what is kept for
-whom), `seat`, `future`, `victims` and `moves` (where a gang sits now, later, behind others, or once they have moved), `sit` (taking
+whom), `seat`, `future`, `victims` and `moves` (where a gang sits now, later, behind others, once they have moved), `sit` (taking
 seats), `purse`, `quota`, `reclaim`, `power` and `standing` (may it at all), `turns` (in which order), `sites` (where to look),
 `state`, `elastic`, `moving`, `promised` and `cycle` (the loop), `short`, `barred` and `verdicts` (why the others wait, in the
 numbers of `waits`). Of the simulator alone: `packing` and `fragments`.
