@@ -12,8 +12,9 @@ from __future__ import annotations
 from dure.controller import money
 from dure.controller.deed import Deed, record, touch
 from dure.controller.money import Posted
+from dure.controller.rates import amounts_for
 from dure.controller.rules import plane_of
-from dure.ledger import hold_amount
+from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.reason import Reason
 from dure.model.site import Node, Quarantine, Site
@@ -43,21 +44,9 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
     limit_ms = min(move.limit_ms, rest_ms(policy, ended.limit_ms, saved_ms))
     if not _may(tx, workload, ended, deed.now_ms, deed.now_ms + limit_ms + spec.grace_ms):
         return None
-    needed = hold_amount(
-        policy,
-        currency=ended.currency,
-        accelerator=ended.accelerator,
-        workers=len(move.workers),
-        cores_milli=spec.demand.cores_milli,
-        memory_mib=spec.demand.memory_mib,
-        devices=spec.demand.devices,
-        share_milli=spec.demand.share_milli,
-        limit_ms=limit_ms,
-        grace_ms=spec.grace_ms,
-        preemptible=spec.preemptible,
-        priority=spec.priority,
-    )
-    if needed is None:
+    amounts = amounts_for(policy, spec, ended.accelerator, len(move.workers), limit_ms)
+    needed = amounts[CURRENCIES.index(ended.currency)]
+    if needed < 0:
         return None
     heir = Attempt(
         id=move.attempt,

@@ -48,22 +48,27 @@ def shortest_ms(policy: Policy, spec: WorkloadSpec) -> int:
 def hold_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:
     """What has to be held to start on this accelerator with all workers, per currency of CURRENCIES; -1 where it cannot be paid
     so."""
+    amounts = amounts_for(policy, spec, accelerator, spec.workers, limit_on(policy, spec, accelerator))
+    # what no award can hold is told as one amount, whatever it is: nothing follows from it for fewer workers
+    return tuple(-1 if amount == UNPAYABLE else amount for amount in amounts) if spec.is_elastic else amounts
+
+
+def amounts_for(policy: Policy, spec: WorkloadSpec, accelerator: str, workers: int, limit_ms: int) -> tuple[int, ...]:
+    """The same with so many workers, for so long."""
     demand = spec.demand
-    amounts = rate_all(
+    return rate_all(
         policy,
         accelerator=accelerator,
-        workers=spec.workers,
+        workers=workers,
         cores_milli=demand.cores_milli,
         memory_mib=demand.memory_mib,
         devices=demand.devices,
         share_milli=demand.share_milli,
-        limit_ms=limit_on(policy, spec, accelerator),
+        limit_ms=limit_ms,
         grace_ms=spec.grace_ms,
         preemptible=spec.preemptible,
         priority=spec.priority,
     )
-    # what no award can hold is told as one amount, whatever it is: nothing follows from it for fewer workers
-    return tuple(-1 if amount == UNPAYABLE else amount for amount in amounts) if spec.is_elastic else amounts
 
 
 def fewest_amounts(policy: Policy, spec: WorkloadSpec, accelerator: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from dure.backends.fake import Script
 from dure.controller.commands import funding, tenancy, workloads
 from dure.model.policy import Policy, Price, PriorityClass
-from dure.model.workload import Demand, WorkloadSpec
+from dure.model.workload import Attempt, Demand, Workload, WorkloadSpec
 from dure.ports import Store
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
@@ -115,3 +115,13 @@ def everything_once(tell: Teller) -> None:
     tell.ask(workloads.cancel, id=stopped)
     world.settle()
     world.advance(NOW_MS + 3 * DAY_MS)
+
+
+def attempts(world: World, id: str) -> list[Attempt]:
+    return world.store.read(lambda reader: sorted(reader.find(Attempt, {"workload": id}), key=lambda a: a.placed_ms))
+
+
+def workload(world: World, id: str) -> Workload:
+    found = world.store.read(lambda reader: reader.get(Workload, id))
+    assert found is not None
+    return found

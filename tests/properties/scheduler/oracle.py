@@ -195,6 +195,17 @@ def changed(s: Snapshot, rate: Rater | None = None) -> Iterator[tuple[int, Chang
         yield row, found.change, p
 
 
+def victims_of(p: Plan, i: int) -> list[int]:
+    found: list[int] = p.victim_attempt[p.start_victim_ptr[i] : p.start_victim_ptr[i + 1]].tolist()
+    return found
+
+
+def start_as_told(s: Snapshot) -> None:
+    """Each that a smallest change is told of makes others leave exactly if that was told, too."""
+    for row, change, p in changed(s):
+        assert bool(victims_of(p, p.start_pending.tolist().index(row))) == change.claims
+
+
 def answered(s: Snapshot) -> Iterator[tuple[int, Why, Reason | None, Plan]]:
     """What each is told, the same from the state in which the plan was left; first of all what the plan says, if it waits."""
     left = Planning(s)

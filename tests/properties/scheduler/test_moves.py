@@ -16,15 +16,10 @@ from dure.scheduler.attempts import rests
 from tests.builders.plans import both
 from tests.builders.world import PRIORITY, World
 from tests.builders.worlds import examples, lent, movable, moving, scattered, worlds
-from tests.properties.scheduler.oracle import answered, changed
+from tests.properties.scheduler.oracle import answered, start_as_told, victims_of
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 NAMES = {c.value: name for name, c in PRIORITY.items()}
-
-
-def victims_of(p: Plan, i: int) -> list[int]:
-    found: list[int] = p.victim_attempt[p.start_victim_ptr[i] : p.start_victim_ptr[i + 1]].tolist()
-    return found
 
 
 ALL = {"power": True, "windows": True, "quotas": True, "blocks": True, "tastes": True, "yields": True, "shares": True}
@@ -153,8 +148,7 @@ def _carry_out(world: World, s: Snapshot, p: Plan) -> None:
 @given(scattered(waiting_max=4))
 @examples(40, most=2000)
 def test_the_smallest_change_starts_it_also_where_others_move(world: World) -> None:
-    for row, change, p in changed(world.snapshot()):
-        assert bool(victims_of(p, p.start_pending.tolist().index(row))) == change.claims
+    start_as_told(world.snapshot())
 
 
 @given(scattered(waiting_max=4))

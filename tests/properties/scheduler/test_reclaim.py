@@ -19,7 +19,7 @@ from dure.scheduler.rows import without_attempts
 from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import PRIORITY, World
 from tests.builders.worlds import examples, lent, worlds
-from tests.properties.scheduler.oracle import answered, changed, may_start, preempted_then
+from tests.properties.scheduler.oracle import answered, may_start, preempted_then, start_as_told, victims_of
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
 NAMES = {c.value: name for name, c in PRIORITY.items()}
@@ -28,11 +28,6 @@ NAMES = {c.value: name for name, c in PRIORITY.items()}
 def lending(waiting_max: int = 6, **more: bool) -> st.SearchStrategy[World]:
     """Mostly farms that are full of what was lent; and any, where there is more than quotas to keep to."""
     return st.one_of(lent(waiting_max), lent(waiting_max), worlds(waiting_max=waiting_max, money=False, quotas=True, **more))
-
-
-def victims_of(p: Plan, i: int) -> list[int]:
-    found: list[int] = p.victim_attempt[p.start_victim_ptr[i] : p.start_victim_ptr[i + 1]].tolist()
-    return found
 
 
 @given(lending(8, power=True, windows=True, blocks=True, shares=True, tastes=True, yields=True))
@@ -158,8 +153,7 @@ def test_a_policy_that_does_not_reclaim_asks_by_class_alone(world: World) -> Non
 @given(lending(waiting_max=4, yields=True))
 @examples(40, most=2000)
 def test_the_smallest_change_starts_it_also_where_it_reclaims(world: World) -> None:
-    for row, change, p in changed(world.snapshot()):
-        assert bool(victims_of(p, p.start_pending.tolist().index(row))) == change.claims
+    start_as_told(world.snapshot())
 
 
 @given(lending(waiting_max=4))

@@ -16,11 +16,11 @@ from dure.controller.openings import opening
 from dure.controller.rates import fewest_amounts, hold_amounts, quoted_won
 from dure.ledger import rate_all
 from dure.model.policy import Policy, Price
-from dure.model.workload import Attempt, AttemptState, Demand, Outcome, Workload, WorkloadSpec, WorkloadState
+from dure.model.workload import AttemptState, Demand, Outcome, WorkloadSpec, WorkloadState
 from dure.scheduler import Snapshot
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
-from tests.simulation.stories import DAY_MS, MINUTE_MS, NOW_MS, POLICY, begin, node
+from tests.simulation.stories import DAY_MS, MINUTE_MS, NOW_MS, POLICY, attempts, begin, node, workload
 
 
 @pytest.fixture
@@ -44,16 +44,6 @@ def asks(world: World, project: str = "lab", **changes: Any) -> str:
     made = world.store.transact(lambda tx: submit(tx, deed, project=project, spec=spec(**changes)))
     assert isinstance(made, Submitted)
     return made.ids[0]
-
-
-def attempts(world: World, id: str) -> list[Attempt]:
-    return world.store.read(lambda reader: sorted(reader.find(Attempt, {"workload": id}), key=lambda a: a.placed_ms))
-
-
-def workload(world: World, id: str) -> Workload:
-    found = world.store.read(lambda reader: reader.get(Workload, id))
-    assert found is not None
-    return found
 
 
 def rated(workers: int) -> int:

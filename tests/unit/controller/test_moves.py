@@ -18,13 +18,13 @@ from dure.ledger import hold_amount
 from dure.model.event import Event
 from dure.model.reason import ReasonKind
 from dure.model.site import Quarantine
-from dure.model.workload import Attempt, AttemptState, Evidence, Outcome, Workload, WorkloadState
+from dure.model.workload import Attempt, AttemptState, Evidence, Outcome, WorkloadState
 from dure.ports import Store
 from dure.scheduler.snapshot import LAUNCHING
 from dure.simulator.crash import Teller, crash_points
 from dure.simulator.world import World
 from dure.store.memory import MemoryStore
-from tests.simulation.stories import DAY_MS, MINUTE_MS, NOW_MS, POLICY, begin, node, spec
+from tests.simulation.stories import DAY_MS, MINUTE_MS, NOW_MS, POLICY, attempts, begin, node, spec, workload
 
 RUN_MS, TERM_MS = 40 * MINUTE_MS, 3000
 MOVING = replace(POLICY, moves=True)
@@ -64,16 +64,6 @@ def story(tell: Teller) -> None:
 @pytest.fixture
 def tell() -> Teller:
     return Teller(open_world(MemoryStore()))
-
-
-def attempts(world: World, id: str) -> list[Attempt]:
-    return world.store.read(lambda reader: sorted(reader.find(Attempt, {"workload": id}), key=lambda a: a.placed_ms))
-
-
-def workload(world: World, id: str) -> Workload:
-    found = world.store.read(lambda reader: reader.get(Workload, id))
-    assert found is not None
-    return found
 
 
 def nodes(attempt: Attempt) -> set[str]:
