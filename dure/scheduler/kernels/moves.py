@@ -21,6 +21,7 @@ from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import Power, wanted_mw
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import workers_of
+from dure.scheduler.kernels.sites import spare_at
 from dure.scheduler.kernels.victims import AWAY, BACK, Candidates, fit_now, free_for, room_on, usable_in
 
 MOVES_MAX = 8  # attempts that move for one claim
@@ -66,11 +67,9 @@ class Here(NamedTuple):
 @kernel
 def enough(board: Board, low: I64, high: I64, site: int, kind: int, gang: Gang) -> bool:
     """Whether a site has as much free in all as a gang wants: else to move others would not help."""
-    cells, devices, cores = board.cells.cell, 0, 0
-    for cell in range(low[site, kind], high[site, kind]):
-        devices += cells.free[cell]
-        cores += cells.cores[cell]
+    cells, lows, highs = board.cells.cell, low[:, kind], high[:, kind]
     wanted = gang.workers * gang.devices + (gang.share > 0)
+    devices, cores = spare_at(lows, highs, cells.free, site), spare_at(lows, highs, cells.cores, site)
     return bool(devices >= wanted and cores >= gang.workers * gang.cores)
 
 
