@@ -35,7 +35,7 @@ from dure.scheduler.kernels.state import (
     Cycle,
     in_time,
 )
-from dure.scheduler.kernels.verdicts import verdicts
+from dure.scheduler.kernels.verdicts import FIRST, verdicts
 from dure.scheduler.kernels.waits import FACTS, TURN
 from dure.scheduler.kernels.waits import STARTS as STARTS_NOW
 from dure.scheduler.plan import WAIT_CODE, Plan
@@ -258,7 +258,7 @@ class Question:
         quota, leaf = self.cycle.quota, int(self.cycle.queue.leaf[0])
         openings = np.zeros((2, quota.used.shape[1]), np.int64)
         open_to(quota, openings, leaf)
-        code = over_quota(openings, self.cycle.demands, 0, somewhere(sites), facts)
+        code = over_quota(openings, self.cycle.demands, 0, somewhere(sites), FIRST, facts)
         return None if code == TURN else (int(code), tuple(facts.tolist()))
 
     def gaps(self) -> list[int]:

@@ -65,7 +65,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained, *preferred(s, demands, first))
     queue = _queue(s, of)
     turns = make_turns(
-        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf.astype(np.int64), queue.priority,
+        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf, queue.priority,
         _in_turn(s, standings.code[of], also), queue.latest,
     )  # fmt: skip
     most = int(demands.each.most.max(initial=1))

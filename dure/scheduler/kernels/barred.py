@@ -101,13 +101,13 @@ def open_to(quota: Quota, openings: I64, leaf: int) -> None:
 
 
 @kernel
-def over_quota(openings: I64, demands: Demands, c: int, somewhere: Bool, facts: I64) -> int:
+def over_quota(openings: I64, demands: Demands, c: int, somewhere: Bool, at: int, facts: I64) -> int:
     """`QUOTA` where every alternative that has a site is beyond what a project may use, with the facts of the first; else `TURN`.
-    openings: as in `open_to`. somewhere: by alternative, whether it has a site."""
+    openings: as in `open_to`. somewhere: by alternative, from its place `at` on, whether it has a site."""
     first, last, told = demands.each.kind_ptr[c], openings.shape[1] - 1, False
     cores, devices = demands.each.cores[c] * demands.each.workers[c], devices_milli(demands, c, ANY_TYPE)
-    for alt in range(len(somewhere)):
-        if not somewhere[alt]:
+    for alt in range(demands.each.kind_ptr[c + 1] - first):
+        if not somewhere[at + alt]:
             continue
         kind, resource, wanted = wide(demands.kind[first + alt]), last, cores
         if kind >= 0 and devices > openings[AMOUNT, kind]:

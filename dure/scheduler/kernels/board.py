@@ -69,8 +69,8 @@ SEAT: Columns = [
     ("next", np.int32),
 ]
 HERE: Columns = [  # by node, and one row more, for the end of the last one's windows
-    ("exists", np.uint64),  # its devices,
-    ("divided", np.uint64),  # and those of which somebody has a share, or claims one
+    ("exists", np.uint64),  # its devices
+    ("widest", np.int64),  # the most that is left of one of which somebody has a share; 0: of none
     ("tenure", np.int32),  # its first in the chain
     ("claimed", np.int32),  # tenures there that claim, or make room for a claim
     ("kept", np.int32),  # its first seat in the chain

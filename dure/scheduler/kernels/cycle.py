@@ -24,7 +24,7 @@ from dure.scheduler.kernels.purse import held, pay
 from dure.scheduler.kernels.reclaim import Asker, give_back, guarded
 from dure.scheduler.kernels.seat import parts, seat
 from dure.scheduler.kernels.sit import claim, start
-from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh
+from dure.scheduler.kernels.sites import longest, lowest_of, spare_at, tightest, weigh, worth
 from dure.scheduler.kernels.standing import gang_of, resized
 from dure.scheduler.kernels.state import (
     AHEAD,
@@ -195,12 +195,17 @@ def start_now(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             looked += weigh(
-                spare, standings.sites[alt], memory.full[:, alt], purse, power, queue.project[row], wide(kind), currency, hold,
-                lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size,
-                cells.cell.top, gang, board.now, limit, alike,
+                spare, standings.sites[alt], memory.full[:, alt], purse, queue.project[row], wide(kind), currency, hold,
+                lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, limit,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
+                if not worth(
+                    memory.full[:, alt], site, power, wide(kind), lows[:, kind], highs[:, kind], cells.size, cells.cell.top, gang,
+                    board.now, limit, alike,
+                ):  # fmt: skip
+                    site = tightest(spare, standings.cost[alt])
+                    continue
                 seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED

@@ -13,7 +13,7 @@ from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import may_draw, wanted_mw
 from dure.scheduler.kernels.purse import held
 from dure.scheduler.kernels.seat import fitting
-from dure.scheduler.kernels.sites import tightest, weigh
+from dure.scheduler.kernels.sites import tightest, weigh, worth
 from dure.scheduler.kernels.standing import gang_of, resized
 from dure.scheduler.kernels.state import Cycle, limit_on, too_late
 
@@ -49,10 +49,9 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
         if queue.hold[own, currency] < 0 or best == most:
             continue
         looked += weigh(
-            spare, standings.sites[alt], memory.full[:, alt], cycle.purse, cycle.power, queue.project[row], kind, currency,
+            spare, standings.sites[alt], memory.full[:, alt], cycle.purse, queue.project[row], kind, currency,
             queue.hold[own, currency], cycle.low[:, kind], cycle.high[:, kind],
-            cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, cells.size, cells.cell.top, gang, board.now,
-            limit, alike,
+            cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, limit,
         )  # fmt: skip
         site = tightest(spare, standings.cost[alt])
         while site >= 0 and best < most:
@@ -81,7 +80,12 @@ def _affordable(hold: int, asked: int, funds: int, fewest: int, most: int) -> in
 def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit: int, alike: int) -> int:
     """The most workers that a site has power and room for; fewer than it needs are none. That is remembered as in `start_now`."""
     board, power, memory = cycle.board, cycle.power, cycle.memory
-    end, kind = board.now + limit, wide(cycle.demands.kind[alt])
+    end, kind, cells = board.now + limit, wide(cycle.demands.kind[alt]), board.cells
+    if not worth(
+        memory.full[:, alt], site, power, kind, cycle.low[:, kind], cycle.high[:, kind], cells.size, cells.cell.top, gang,
+        board.now, limit, alike,
+    ):  # fmt: skip
+        return 0
     fewest, each = gang.workers, wanted_mw(power, site, kind, resized(gang, ONE))
     while fewest < most:
         middle = (fewest + most + 1) // 2

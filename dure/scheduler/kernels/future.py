@@ -25,15 +25,18 @@ _ONE, _ZERO = np.uint64(1), np.uint64(0)
 @kernel
 def departures(board: Board, power: Power, site: int, low: int, high: int) -> tuple[I64, I32]:
     """Moments at which something leaves a run of cells of a site, in order, and the tenure that does; -1: the end of a promise or
-    of maintenance, or the site may draw more."""
+    of maintenance, or the site may draw more. Those at which somebody leaves it elsewhere are not among them."""
     t, p, index = board.tenures, board.promises, board.cells
     first, last = index.cell.settled[low], index.cell.settled[high]
     most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES] + len(board.closed)
     most += power.site.step[site + 1] - power.site.step[site]
     if limited(power, site):
-        most += power.site.gone[site + 1] - power.site.gone[site] + power.used[MORE]
-    end, who = np.empty(most, np.int64), np.empty(most, np.int32)
-    ordered = found = _gone(board, power, site, first, last, end, who)
+        most += power.used[MORE]
+    end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
+    for i in range(first, last):
+        end[found], who[found] = t.end[board.order[i]], board.order[i]
+        found += 1
+    ordered = found  # for one cell
     for cell in range(low, high):
         tenure = index.cell.latest[cell]
         while tenure >= board.settled:  # those of the plan
@@ -65,25 +68,18 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
 
 
 @kernel
-def _gone(board: Board, power: Power, site: int, first: int, last: int, end: I64, who: I32) -> int:
-    """Write when those leave who were there from the beginning; and where power is limited, everybody of the site, as whoever
-    leaves it leaves power. In order, for one cell; how many moments."""
-    t, order, gone, found = board.tenures, board.order, power.gone, 0
-    at, behind = wide(0), wide(0)
+def _leaves_behind(power: Power, site: int, at: int) -> int:
+    """Where in `gone` those begin who leave a site behind a moment; whoever leaves it leaves power, where that is limited."""
+    low = high = power.site.gone[site + 1]
     if limited(power, site):
-        at, behind = wide(power.site.gone[site]), wide(power.site.gone[site + 1])
-    for i in range(first, last):
-        while at < behind and gone.at[at] < t.end[order[i]]:
-            end[found], who[found] = gone.at[at], -1
-            at += 1
-            found += 1
-        end[found], who[found] = t.end[order[i]], order[i]
-        found += 1
-    while at < behind:
-        end[found], who[found] = gone.at[at], -1
-        at += 1
-        found += 1
-    return found
+        low = power.site.gone[site]
+    while low < high:
+        middle = (low + high) // 2
+        if power.gone.at[middle] <= at:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
 
 
 @kernel
@@ -132,12 +128,20 @@ def _earliest(
 ) -> int:  # fmt: skip
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
-    lasts = board.now if len(end) == 0 else min(end[-1], FOREVER) + limit
-    room, fits, mixed, most = _grounds(board, low, high, gang, lasts)
-    total, at = fits.sum() + len(mixed), 0  # -1 stands for each of the mixed ones
+    lasts = board.now if len(end) == 0 else min(end[-1], FOREVER)
+    behind = power.site.gone[site + 1]
+    if limited(power, site) and behind > power.site.gone[site]:
+        lasts = max(lasts, power.gone.at[behind - 1])
+    room, fits, mixed, most = _grounds(board, low, high, gang, lasts + limit)
+    total, at, moment = fits.sum() + len(mixed), 0, wide(board.now)  # -1 stands for each of the mixed ones
     takes, until = np.empty(len(mixed), np.int64), np.full(len(mixed), -1)  # what those took when last looked at
-    while at < len(end):
-        moment = end[at]
+    while True:
+        follows = wide(end[at] if at < len(end) else FOREVER)
+        if total + most >= gang.workers:  # then it may be power that is missing
+            leaves = _leaves_behind(power, site, moment)
+            if leaves < behind:
+                follows = min(follows, wide(power.gone.at[leaves]))
+        moment = follows
         if moment >= min(by, FOREVER):
             return -1
         while at < len(end) and end[at] == moment:
@@ -169,7 +173,6 @@ def _earliest(
                 sure += takes[i]
             if sure >= gang.workers and may_draw(power, site, moment, moment + limit, mw):
                 return int(moment)
-    return -1
 
 
 @kernel

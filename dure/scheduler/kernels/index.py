@@ -19,17 +19,6 @@ WORD = 64
 LEVELS = 65  # 0 to 64 devices wholly free
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
-_HALVES = (
-    (np.uint64(0xFFFFFFFF), 32),
-    (np.uint64(0xFFFF), 16),
-    (np.uint64(0xFF), 8),
-    (np.uint64(0xF), 4),
-    (np.uint64(3), 2),
-    (_ONE, 1),
-)
-_LOW = np.array([mask for mask, _ in _HALVES], np.uint64)
-_STEP = np.array([step for _, step in _HALVES], np.uint64)
-
 
 OF_NODE: Columns = [
     ("cell", np.int32),  # -1: in none (nothing may start there)
@@ -110,12 +99,11 @@ def move(index: Index, node: int, level: int) -> None:
 
 @kernel
 def lowest_bit(word: np.uint64) -> int:
-    """The place of the lowest bit that is set; `word` is not 0."""
-    place = 0
-    for i in range(6):
-        if word & _LOW[i] == _ZERO:
-            word >>= _STEP[i]
-            place += int(_STEP[i])
+    """The place of the lowest bit that is set: how many are below it, as processors count bits at once. `word` is not 0."""
+    below, place = (word ^ (word - _ONE)) >> _ONE, 0
+    while below != _ZERO:
+        below &= below - _ONE
+        place += 1
     return place
 
 

@@ -26,7 +26,6 @@ from dure.scheduler.kernels.slots import slots
 
 UNBOUNDED = 1 << 24  # workers that a node takes that want nothing of it
 FIRST = constant(0)  # slot
-_ZERO = np.uint64(0)
 CORES_BITS = 40  # of a node's emptiness; devices rank above them
 
 
@@ -44,6 +43,12 @@ def workers_of(room: tuple[int, int, int], gang: Gang) -> int:
     if gang.memory > 0:
         most = min(most, room[1] // gang.memory)
     return max(most, 0)
+
+
+@kernel
+def takes_one(room: tuple[int, int, int], gang: Gang) -> bool:
+    """Whether `workers_of` is more than 0. room: of which nothing is negative."""
+    return bool(room[2] >= max(gang.devices, min(gang.share, 1)) and room[0] >= gang.cores and room[1] >= gang.memory)
 
 
 @kernel
@@ -70,7 +75,7 @@ def takes(board: Board, node: int, level: int, gang: Gang, end: int, breaks: boo
 def _takes_every(board: Board, node: int, level: int, gang: Gang, end: int, breaks: bool) -> bool:
     """Whether it takes all workers. Most have too little of something, which one look tells."""
     nodes = board.ground.nodes
-    if gang.share > 0 and not breaks and board.here.divided[node] == _ZERO:
+    if gang.share > 0 and not breaks and board.here.widest[node] < gang.share:
         return False
     if gang.cores > 0 and nodes.cores_free[node] < gang.workers * gang.cores:
         return False

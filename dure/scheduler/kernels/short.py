@@ -14,7 +14,7 @@ from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel
 from dure.scheduler.kernels.room import count_whole
-from dure.scheduler.kernels.seat import UNBOUNDED, bound, parts, takes_all, workers_of
+from dure.scheduler.kernels.seat import UNBOUNDED, bound, parts, takes_all, takes_one, workers_of
 from dure.scheduler.kernels.standing import Demands, anywhere, gang_of
 from dure.scheduler.kernels.waits import CORES, DEVICES, NO_BLOCK, NODES_OUT, RESERVED, SHARES, TURN
 
@@ -111,12 +111,15 @@ def _sized(board: Board, shared: Shared, share: int) -> int:
         return int(at)
     shared.size[at], now, built = share, shared.now_units[at], shared.built_units[at]
     for i in range(len(shared.now.nodes)):
-        node, units = board.cells.nodes[i], np.int64(0)
+        node, units, each = board.cells.nodes[i], np.int64(0), WHOLE // share
         if ground.nodes.shares[node]:
-            for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
-                units += max(ground.share_free[device], 0) // share
+            units = count_whole(ground.nodes.whole_free[node]) * each
+            if board.here.widest[node] >= share:
+                for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+                    if share <= ground.share_free[device] < WHOLE:
+                        units += ground.share_free[device] // share
         now[i] = units
-        built[i] = shared.built.devices[i] * (WHOLE // share) if ground.nodes.shares[node] else 0
+        built[i] = shared.built.devices[i] * each if ground.nodes.shares[node] else 0
     return int(at)
 
 
@@ -145,8 +148,7 @@ def most_in(stock: Stock, low: int, high: int, gang: Gang) -> int:
         total = 0
         for i in range(stock.ptr[part], stock.ptr[part + step]):
             room = (stock.cores[i], stock.memory[i], stock.devices[i])
-            # most are too full, and to divide takes time
-            if room[2] >= max(gang.devices, min(gang.share, 1)) and room[0] >= gang.cores and room[1] >= gang.memory:
+            if takes_one(room, gang):  # most are too full, and to divide takes time
                 total += workers_of(room, gang) * stock.nodes[i]
                 if total >= gang.workers:
                     return int(total)

@@ -129,9 +129,19 @@ def _occupy(board: Board, node: int, taken: np.uint64, amount: int) -> None:
     first = ground.device_ptr[node]
     take_off(ground.share_free, first, ground.device_ptr[node + 1] - first, taken, amount)
     ground.nodes.whole_free[node] &= ~taken
-    if amount < WHOLE:
-        board.here.divided[node] |= taken
+    if amount < WHOLE or board.here.widest[node] > 0:
+        _look_at_shares(board, node)
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
+
+
+@kernel
+def _look_at_shares(board: Board, node: int) -> None:
+    """The most that is left of a device of a node that is divided."""
+    ground, widest = board.ground, wide(0)
+    for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
+        if ground.share_free[device] < WHOLE:
+            widest = max(widest, wide(ground.share_free[device]))
+    board.here.widest[node] = widest
 
 
 @kernel
@@ -155,17 +165,18 @@ def settle(board: Board) -> None:
 def settle_node(board: Board, node: int) -> None:
     """The same of one node."""
     ground, tenures = board.ground, board.tenures
-    held, divided, tenure, first = _ZERO, _ZERO, board.here.tenure[node], ground.device_ptr[node]
+    held, divided, tenure, first = _ZERO, False, board.here.tenure[node], ground.device_ptr[node]
     devices = ground.device_ptr[node + 1] - first
     for device in range(devices):
         exists = board.here.exists[node] & (_ONE << np.uint64(device)) != _ZERO
         ground.share_free[first + device] = WHOLE if exists else 0
     while tenure >= 0:
         held |= tenures.mask[tenure]
-        if tenures.share[tenure] > 0:
-            divided |= tenures.mask[tenure]
+        divided |= tenures.share[tenure] > 0
         take_off(ground.share_free, first, devices, tenures.mask[tenure], has_of_each(board, tenure))
         tenure = tenures.next[tenure]
-    ground.nodes.whole_free[node], board.here.divided[node] = board.here.exists[node] & ~held, divided
+    ground.nodes.whole_free[node], board.here.widest[node] = board.here.exists[node] & ~held, 0
+    if divided:
+        _look_at_shares(board, node)
     move(board.cells, node, count_whole(ground.nodes.whole_free[node]))
     _look_again(board, node)

@@ -26,25 +26,33 @@ def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
 
 @kernel
 def weigh(
-    free: I64, sites: Bool, full: I64, purse: Purse, power: Power, project: int, kind: int, currency: int, hold: int, low: I64,
-    high: I64, spare_of: I64, size: I64, top: I64, gang: Gang, now: int, limit: int, alike: int,
+    free: I64, sites: Bool, full: I64, purse: Purse, project: int, kind: int, currency: int, hold: int, low: I64, high: I64,
+    spare_of: I64, limit: int,
 ) -> int:  # fmt: skip
-    """Write into `free` what there is to spare at each site that a search is worth, -1 for others; how many were looked at:
-    where it may run, can pay, and has not failed. Where power or the count of free devices tells that it fails, that is
-    remembered."""
+    """Write into `free` what there is to spare at each site where a workload may run, can pay, and has not failed, -1 for others;
+    how many these are."""
     looked = 0
     for site in range(len(free)):
         free[site] = -1
-        if not sites[site] or full[site] <= limit or held(purse, project, kind, currency, site) < hold:
-            continue
-        looked += 1
-        if not may_draw(power, site, now, now + limit, wanted_mw(power, site, kind, gang)):
-            full[site] = limit
-        elif gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
-            full[site] = alike
-        else:
+        if sites[site] and full[site] > limit and held(purse, project, kind, currency, site) >= hold:
+            looked += 1
             free[site] = spare_at(low, high, spare_of, site)
     return looked
+
+
+@kernel
+def worth(
+    full: I64, site: int, power: Power, kind: int, low: I64, high: I64, size: I64, top: I64, gang: Gang, now: int, limit: int,
+    alike: int,
+) -> bool:  # fmt: skip
+    """Whether power and the count of free devices leave anything to search for at a site; where not, that is remembered."""
+    if not may_draw(power, site, now, now + limit, wanted_mw(power, site, kind, gang)):
+        full[site] = limit
+        return False
+    if gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
+        full[site] = alike
+        return False
+    return True
 
 
 @kernel

@@ -122,10 +122,14 @@ def slots(board: Board, node: int, share: int, at: int, end: int, breaks: bool) 
     """How many shares of this size a node takes; see `usable`."""
     ground, left, count = board.ground, board.scratch[0], 0
     if at == board.now and board.here.kept[node] < 0:  # mostly
-        if ground.nodes.shares[node]:
+        if not ground.nodes.shares[node]:
+            return 0
+        if breaks:
+            count = count_whole(ground.nodes.whole_free[node]) * (WHOLE // share)
+        if board.here.widest[node] >= share:
             for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
                 free = ground.share_free[device]
-                if free >= share and (breaks or free < WHOLE):  # to divide takes time
+                if share <= free < WHOLE:  # to divide takes time
                     count += free // share
         return int(count)
     for device in range(usable(board, node, share, at, end, breaks, left)):

@@ -20,7 +20,12 @@ def sort_by(key: I64, order: I64) -> I64:
     least = most = key[order[0]]
     for row in order:
         least, most = min(least, key[row]), max(most, key[row])
-    bits = SMALL if len(order) < FEW else LARGE
+    bits, length = SMALL if len(order) < FEW else LARGE, 0
+    while length < 63 and (most - least) >> length > 0:
+        length += 1
+    if length > 0:  # digits of one size, none larger than it has to be
+        digits = (length + bits - 1) // bits
+        bits = (length + digits - 1) // digits
     place, shift = np.zeros((1 << bits) + 1, np.int64), 0
     now, then = order.copy(), np.empty_like(order)
     while shift < 63 and (most - least) >> shift > 0:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.classes import classes
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
 from dure.scheduler.kernels.jit import kernel, wide
-from dure.scheduler.kernels.seat import workers_of
+from dure.scheduler.kernels.seat import takes_one, workers_of
 from dure.scheduler.kernels.waits import (
     BLOCK_TOO_SMALL,
     DRAINED,
@@ -175,7 +175,7 @@ def _stand(models: Models, demands: Demands, reachable: Bool, drained: Bool, fou
 @kernel
 def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes: I64, within: I64) -> bool:
     """Write how many workers each site takes on an alternative, and how many of them within what a gang asks for: one block, or
-    all of it. Whether there are nodes for it at all."""
+    all of it; where that is all of them, no more than that it is. Whether there are nodes for it at all."""
     takes[:], within[:] = 0, 0
     typed, last, inside = False, -1, np.int64(0)
     at, behind = _of_type(models, demands.kind[alt])
@@ -184,7 +184,11 @@ def _count(models: Models, demands: Demands, c: int, alt: int, gang: Gang, takes
         if not _asked(models, m, demands, c, alt):
             continue
         typed, site = True, models.site[m]
-        fits = workers_of((models.cores[m], models.memory[m], _units(models, m, gang.share)), gang)
+        room = (models.cores[m], models.memory[m], _units(models, m, gang.share))
+        if not gang.block and models.nodes[m] >= gang.workers:  # one on each is enough, and to divide takes time
+            fits = 1 if takes_one(room, gang) else 0
+        else:
+            fits = workers_of(room, gang)
         takes[site] += fits * models.nodes[m]
         if not gang.block:
             within[site] = takes[site]

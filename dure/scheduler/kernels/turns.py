@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from dure.errors import require
 from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.heap import pop, push
-from dure.scheduler.kernels.jit import kernel
+from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.sorting import sort_by
 
+Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 
 NOBODY = -1
@@ -42,6 +43,11 @@ _COLUMNS = 8
 # Columns of `group`, the workloads of one class and leaf.
 _LEAF, _FIRST, _BEHIND = 0, 1, 2  # a stretch of `rows`
 _CLASS = 3
+
+SOUND, DISORDERED, NO_LEAF, TOO_URGENT = range(4)
+_FAULTS = (
+    "", "rows of workloads ascend", "a workload belongs to a leaf of the tree of shares", "a priority is below 2^62",
+)  # fmt: skip
 
 _NEXT, _TURN, _CHARGED = (
     0,
@@ -73,21 +79,14 @@ def make_turns(
     """parent, weight, use: by share, use of leaves (what an inner row is given counts as its own). leaf, priority: by workload.
     rows: the workloads that get a turn, ascending; of one leaf and class those go first that have to start first. latest: by
     when, by workload; None: nobody has to. Nothing that is given is changed or kept."""
-    _check(parent, use, leaf, rows)
-    own, below_top = leaf[rows].astype(np.int64), _below_top(priority[rows])
-    order = np.arange(len(rows))
-    if latest is not None:
-        order = sort_by(latest[rows], order)
-    order = sort_by(below_top, sort_by(own, order))
-    own, below_top = own[order], below_top[order]
-    first = np.flatnonzero((np.diff(own, prepend=NOBODY) != 0) | (np.diff(below_top, prepend=NOBODY) != 0))
-    group = np.stack([own[first], first, np.append(first, len(rows))[1:], below_top[first]], axis=1)
+    _check(parent, use, leaf, priority, rows)
+    lined, group = _lined_up(leaf, priority, rows if latest is None else sort_by(latest, rows), len(parent))
     turns = Turns(
         share=_shares(parent, weight),
         use=use.astype(np.float64),
         key=np.zeros(len(parent), np.int64),
         entry=np.zeros(len(parent), np.int64),
-        rows=rows[order].astype(np.int64),
+        rows=lined,
         group=group,
         state=np.array([0, NOBODY, 0]),
     )
@@ -95,22 +94,57 @@ def make_turns(
     return turns
 
 
-def _check(parent: I64, use: F64, leaf: I64, rows: I64) -> None:
+def _check(parent: I64, use: F64, leaf: I64, priority: I64, rows: I64) -> None:
     require(len(parent) > 0 and parent[0] == NOBODY, "row 0 of a tree of shares is its root")
     require(bool(((parent[1:] >= 0) & (parent[1:] < np.arange(1, len(parent)))).all()), "parents of shares come before children")
     require(bool(np.isfinite(use).all()), "use is a finite number")
     require(max(len(parent), len(leaf)) <= ROWS_MAX, f"there are at most {ROWS_MAX} shares and workloads")
-    require(bool((np.diff(rows) > 0).all()), "rows of workloads ascend")
     inner = np.zeros(len(parent), np.bool_)
     inner[0] = inner[parent[1:]] = True
-    require(not inner[leaf[rows]].any(), "a workload belongs to a leaf of the tree of shares")
+    fault = _fault(inner, leaf, priority, rows)
+    require(fault == SOUND, _FAULTS[fault])
 
 
-def _below_top(priority: I64) -> I64:
-    """By how much each is below the highest, or below 0 where all are."""
-    require(bool(((priority > -PRIORITY_MAX) & (priority < PRIORITY_MAX)).all()), "a priority is below 2^62")
-    below: I64 = priority.max(initial=0) - priority.astype(np.int64)
-    return below
+@kernel
+def _fault(inner: Bool, leaf: I64, priority: I64, rows: I64) -> int:
+    """Which of `_FAULTS` the first row has that has any. inner: by share, whether it has children."""
+    last = wide(NOBODY)
+    for row in rows:
+        if row <= last:
+            return DISORDERED
+        if inner[leaf[row]]:
+            return NO_LEAF
+        if not -PRIORITY_MAX < priority[row] < PRIORITY_MAX:
+            return TOO_URGENT
+        last = row
+    return SOUND
+
+
+@kernel
+def _lined_up(leaf: I64, priority: I64, rows: I64, shares: int) -> tuple[I64, I64]:
+    """The rows by class, highest first, then by leaf, and of one leaf as they stood; and their groups."""
+    top, low, key = wide(0), wide(0), np.empty(len(leaf), np.int64)
+    for row in rows:
+        top, low = max(top, priority[row]), min(low, priority[row])
+    if top - low < _MAGNITUDE // shares:  # both in one number, mostly
+        for row in rows:
+            key[row] = (top - priority[row]) * shares + leaf[row]
+        lined = sort_by(key, rows)
+    else:
+        for row in rows:
+            key[row] = leaf[row]
+        lined = sort_by(key, rows)
+        for row in rows:
+            key[row] = top - priority[row]
+        lined = sort_by(key, lined)
+    group, count = np.empty((len(rows), 4), np.int64), 0
+    for at in range(len(lined)):
+        row, before = lined[at], lined[max(at - 1, 0)]
+        if at == 0 or leaf[row] != leaf[before] or priority[row] != priority[before]:
+            group[count, _LEAF], group[count, _FIRST], group[count, _CLASS] = leaf[row], at, top - priority[row]
+            count += 1
+        group[count - 1, _BEHIND] = at + 1
+    return lined, group[:count].copy()
 
 
 def _shares(parent: I64, weight: I64) -> I64:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from dure.scheduler.kernels.barred import AMOUNT, UNKNOWN, barred, limits, open_to, over_quota
 from dure.scheduler.kernels.board import PROMISES, Board
 from dure.scheduler.kernels.ground import I32, I64
-from dure.scheduler.kernels.jit import inlined, kernel, wide
+from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
+from dure.scheduler.kernels.quota import Quota
 from dure.scheduler.kernels.short import Stocks, blocked, by_time, delayed, merged_stocks, shortage
 from dure.scheduler.kernels.standing import somewhere
 from dure.scheduler.kernels.state import CODE, FACT, NEVER, PROMISED, STARTED, Cycle, in_time
@@ -30,6 +31,8 @@ from dure.scheduler.kernels.waits import (
 )  # fmt: skip
 
 Bool = NDArray[np.bool_]
+
+FIRST = constant(0)  # alternative
 
 
 class Learned(NamedTuple):
@@ -64,68 +67,96 @@ def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I3
 def _tell(
     cycle: Cycle, learned: Learned, stocks: Stocks, met: Bool, eligible: I64, draining: bool, code: I32, facts: I64
 ) -> None:  # fmt: skip
-    queue, demands, board, state = cycle.queue, cycle.demands, cycle.board, cycle.found.each.state
-    order = learned.order
+    """Most are kept off by their quota, or by what they ask for: those are told here, and what is handed on is for the few."""
+    queue, demands, standings, quota = cycle.queue, cycle.demands, cycle.standings, cycle.quota
+    state, now, quotas = cycle.found.each.state, cycle.board.now, limits(quota)
     for row in range(len(queue.klass)):
         c = queue.klass[row]
-        first, last, own = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1], queue.alt_ptr[row]
-        holds, project = queue.hold[own : own + last - first], queue.project[row]
-        sites, has_site, told = cycle.standings.sites[first:last], learned.somewhere[first:last], facts[row]
         if state[row] == STARTED:
             code[row] = STARTS
             continue
-        if cycle.standings.code[c] != TURN:
-            code[row], told[0], told[1] = cycle.standings.code[c], cycle.standings.facts[c, 0], cycle.standings.facts[c, 1]
+        if standings.code[c] != TURN:
+            code[row], facts[row, 0], facts[row, 1] = standings.code[c], standings.facts[c, 0], standings.facts[c, 1]
             continue
         if state[row] == PROMISED:
             continue
-        everywhere = _pays_everywhere(learned.least, cycle.purse.row[project], cycle.rules.order, demands.kind[first:last], holds)
-        if not everywhere:
-            found = learned.sites[: last - first]
-            if not payable(cycle.purse, cycle.rules.order, project, demands.kind[first:last], holds, sites, found):
-                code[row] = unpaid(cycle.purse, project, demands.kind[first:last], holds, sites, told)
+        everywhere = _pays_everywhere(cycle, learned.least, row)
+        in_time = not queue.uneven[row] and queue.latest[row] >= now
+        if everywhere and in_time and quotas and met[row] and eligible[row] <= now and not draining:
+            leaf = wide(queue.leaf[row])
+            _learn_openings(quota, learned.openings, leaf)
+            code[row] = over_quota(
+                learned.openings[leaf], demands, wide(c), learned.somewhere, demands.each.kind_ptr[c], facts[row]
+            )
+            if code[row] != TURN:
                 continue
-            sites = found
-        code[row] = _not_yet(met[row], eligible[row], board.now, draining, told)
-        if queue.uneven[row] and in_time(queue, row, board.now, sites, learned.sites[: last - first]):
-            sites, everywhere = learned.sites[: last - first], False  # what is learned is of one limit for all
-        elif code[row] == TURN and (queue.uneven[row] or queue.latest[row] < board.now):
-            code[row], told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
-        if not everywhere:
-            has_site = learned.there[: last - first]
-            for alt in range(last - first):
-                has_site[alt] = sites[alt].any()
-        if code[row] == TURN and limits(cycle.quota):
-            openings = learned.openings[queue.leaf[row]]
-            if openings[AMOUNT, 0] == UNKNOWN:
-                open_to(cycle.quota, openings, wide(queue.leaf[row]))
-            code[row] = over_quota(openings, demands, wide(c), has_site, told)
-        if code[row] != TURN:
-            continue
-        end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
-        if not everywhere:
-            code[row] = blocked(board, order, stocks, cycle.low, cycle.high, demands, c, sites, end, more, told)
-        else:
-            if learned.code[c] == UNKNOWN:
-                learned.code[c] = _learn(cycle, order, stocks, c, sites, more, learned.facts[c])
-            code[row] = _remembered(board, order, learned.code[c], learned.facts[c], end, told)
-        if code[row] == TURN and not (everywhere and end <= learned.clear[c]):
-            code[row] = barred(board, cycle.power, cycle.low, cycle.high, demands, wide(c), sites, end, more, told)
-            if code[row] == TURN and everywhere:
-                learned.clear[c] = end
-        if code[row] == TURN:
-            told[0] = cycle.found.each.ahead[row]
+        code[row] = _tell_one(cycle, learned, stocks, row, everywhere, met[row], eligible[row], draining, facts[row])
     _tell_promised(cycle, stocks, code, facts)
 
 
 @kernel
-def _pays_everywhere(least: I64, purse_row: int, order: I64, kinds: I32, holds: I64) -> bool:
+def _tell_one(
+    cycle: Cycle, learned: Learned, stocks: Stocks, row: int, everywhere: bool, met: bool, eligible: int, draining: bool,
+    told: I64,
+) -> int:  # fmt: skip
+    """The code of a workload that could run on an empty farm, and was promised nothing. everywhere: whether it can pay so."""
+    queue, demands, board = cycle.queue, cycle.demands, cycle.board
+    c, own, project = wide(queue.klass[row]), queue.alt_ptr[row], queue.project[row]
+    first, last = demands.each.kind_ptr[c], demands.each.kind_ptr[c + 1]
+    sites, has_site, scratch = cycle.standings.sites[first:last], learned.somewhere[first:last], learned.sites[: last - first]
+    if not everywhere:
+        kinds, holds = demands.kind[first:last], queue.hold[own : own + last - first]
+        if not payable(cycle.purse, cycle.rules.order, project, kinds, holds, sites, scratch):
+            return unpaid(cycle.purse, project, kinds, holds, sites, told)
+        sites = scratch
+    code = _not_yet(met, eligible, board.now, draining, told)
+    if queue.uneven[row] and in_time(queue, row, board.now, sites, scratch):
+        sites, everywhere = scratch, False  # what is learned is of one limit for all
+    elif code == TURN and (queue.uneven[row] or queue.latest[row] < board.now):
+        code, told[0], told[1] = TOO_LATE, queue.latest[row] + queue.shortest[row], queue.shortest[row]
+    if not everywhere:
+        has_site = learned.there[: last - first]
+        for alt in range(last - first):
+            has_site[alt] = sites[alt].any()
+    if code == TURN and limits(cycle.quota):
+        leaf = wide(queue.leaf[row])
+        _learn_openings(cycle.quota, learned.openings, leaf)
+        code = over_quota(learned.openings[leaf], demands, c, has_site, FIRST, told)
+    if code != TURN:
+        return code
+    end, more = board.now + queue.limit[row], queue.more[own : own + last - first]
+    if not everywhere:
+        code = blocked(board, learned.order, stocks, cycle.low, cycle.high, demands, c, sites, end, more, told)
+    else:
+        if learned.code[c] == UNKNOWN:
+            learned.code[c] = _learn(cycle, learned.order, stocks, c, sites, more, learned.facts[c])
+        code = _remembered(board, learned.order, learned.code[c], learned.facts[c], end, told)
+    if code == TURN and not (everywhere and end <= learned.clear[c]):
+        code = barred(board, cycle.power, cycle.low, cycle.high, demands, c, sites, end, more, told)
+        if code == TURN and everywhere:
+            learned.clear[c] = end
+    if code == TURN:
+        told[0] = cycle.found.each.ahead[row]
+    return code
+
+
+@kernel
+def _learn_openings(quota: Quota, openings: I64, leaf: int) -> None:
+    """What is left of a project's quotas, learned once. openings: those of all."""
+    if openings[leaf, AMOUNT, 0] == UNKNOWN:
+        open_to(quota, openings[leaf], leaf)
+
+
+@kernel
+def _pays_everywhere(cycle: Cycle, least: I64, row: int) -> bool:
     """Whether every alternative is payable at every site, in one currency or another."""
-    for alt in range(len(kinds)):
+    queue, demands, c = cycle.queue, cycle.demands, cycle.queue.klass[row]
+    purse_row, own, first = cycle.purse.row[queue.project[row]], queue.alt_ptr[row], demands.each.kind_ptr[c]
+    for alt in range(demands.each.kind_ptr[c + 1] - first):
         pays = False
-        for currency in order:
-            hold = holds[alt, currency]
-            pays = hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, kinds[alt]] >= hold)
+        for currency in cycle.rules.order:
+            hold = queue.hold[own + alt, currency]
+            pays = hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, demands.kind[first + alt]] >= hold)
             if pays:
                 break
         if not pays:
