@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -92,6 +93,8 @@ async def serve(
     await _started(server, serving)
     tasks = {serving, asyncio.create_task(asked.wait())}
     keeping = asyncio.create_task(agent.keep_running()) if agent else None
+    gc.collect()
+    gc.freeze()  # what is there by now stays for good: to walk it again in each collection takes time, in the middle of a step
     ready()
     await asyncio.wait(tasks | ({keeping} if keeping else set()), return_when=asyncio.FIRST_COMPLETED)
     if agent and keeping:

@@ -113,7 +113,7 @@ def _sized(board: Board, shared: Shared, share: int) -> int:
     for i in range(len(shared.now.nodes)):
         node, units, each = board.cells.nodes[i], np.int64(0), WHOLE // share
         if ground.nodes.shares[node]:
-            units = count_whole(ground.nodes.whole_free[node]) * each
+            units += count_whole(ground.nodes.whole_free[node]) * each
             if board.here.widest[node] >= share:
                 for device in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
                     if share <= ground.share_free[device] < WHOLE:

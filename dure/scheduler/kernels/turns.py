@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.errors import require
-from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.heap import pop, push
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.sorting import sort_by
@@ -74,7 +74,7 @@ class Turns(NamedTuple):
 
 
 def make_turns(
-    parent: I64, weight: I64, use: F64, leaf: I64, priority: I64, rows: I64, latest: I64 | None = None
+    parent: I64, weight: I64, use: F64, leaf: I64 | I32, priority: I64, rows: I64, latest: I64 | None = None
 ) -> Turns:  # fmt: skip
     """parent, weight, use: by share, use of leaves (what an inner row is given counts as its own). leaf, priority: by workload.
     rows: the workloads that get a turn, ascending; of one leaf and class those go first that have to start first. latest: by
@@ -94,7 +94,7 @@ def make_turns(
     return turns
 
 
-def _check(parent: I64, use: F64, leaf: I64, priority: I64, rows: I64) -> None:
+def _check(parent: I64, use: F64, leaf: I64 | I32, priority: I64, rows: I64) -> None:
     require(len(parent) > 0 and parent[0] == NOBODY, "row 0 of a tree of shares is its root")
     require(bool(((parent[1:] >= 0) & (parent[1:] < np.arange(1, len(parent)))).all()), "parents of shares come before children")
     require(bool(np.isfinite(use).all()), "use is a finite number")
@@ -106,7 +106,7 @@ def _check(parent: I64, use: F64, leaf: I64, priority: I64, rows: I64) -> None:
 
 
 @kernel
-def _fault(inner: Bool, leaf: I64, priority: I64, rows: I64) -> int:
+def _fault(inner: Bool, leaf: I64 | I32, priority: I64, rows: I64) -> int:
     """Which of `_FAULTS` the first row has that has any. inner: by share, whether it has children."""
     last = wide(NOBODY)
     for row in rows:
@@ -121,7 +121,7 @@ def _fault(inner: Bool, leaf: I64, priority: I64, rows: I64) -> int:
 
 
 @kernel
-def _lined_up(leaf: I64, priority: I64, rows: I64, shares: int) -> tuple[I64, I64]:
+def _lined_up(leaf: I64 | I32, priority: I64, rows: I64, shares: int) -> tuple[I64, I64]:
     """The rows by class, highest first, then by leaf, and of one leaf as they stood; and their groups."""
     top, low, key = wide(0), wide(0), np.empty(len(leaf), np.int64)
     for row in rows:
