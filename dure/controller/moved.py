@@ -9,11 +9,15 @@ preemption."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from dure.controller import money
 from dure.controller.deed import Deed, record, touch
 from dure.controller.money import Posted
 from dure.controller.rates import amounts_for
 from dure.controller.rules import plane_of
+from dure.controller.strangers import strangers
 from dure.model.money import CURRENCIES
 from dure.model.policy import Policy
 from dure.model.reason import Reason
@@ -73,7 +77,7 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
 
 def _may(reader: Reader, workload: Workload, ended: Attempt, now_ms: int, until_ms: int) -> bool:
     """Whether it still is to go on there from now until then: nothing else has ended it, and the place is one where things
-    start and where nothing closes meanwhile."""
+    start, that still is as it was when it was kept, and where nothing closes meanwhile."""
     current = workload.attempt == ended.id and workload.state == WorkloadState.RUNNING and not workload.cancel_asked_ms
     if not ended.move.attempt or ended.outcome != Outcome.PREEMPTED or not current or plane_of(reader).draining:
         return False
@@ -81,12 +85,35 @@ def _may(reader: Reader, workload: Workload, ended: Attempt, now_ms: int, until_
     if any(one.holds_place and one.id not in (ended.id, ended.move.attempt) for one in others):
         return False  # after a restore it may run elsewhere already
     site, nodes = reader.get(Site, ended.site), reader.get_many(Node, {w.node for w in ended.move.workers})
-    usable = all(w.node in nodes and nodes[w.node].up and not nodes[w.node].drained for w in ended.move.workers)
-    if not usable or site is None or site.drained:
+    if site is None or site.drained or not _has_room(workload.spec, ended, nodes) or _taken(reader, ended, nodes):
         return False
-    names = {nodes[w.node].name for w in ended.move.workers}
+    names = {node.name for node in nodes.values()}
     closing = [window for window in site.maintenance if window.from_ms < until_ms and now_ms < window.until_ms]
     return all(window.nodes and names.isdisjoint(window.nodes) for window in closing)
+
+
+def _has_room(spec: WorkloadSpec, ended: Attempt, nodes: Mapping[str, Node]) -> bool:
+    """Whether the nodes to which it goes start things, and have what it was given there: a machine may have lost devices since,
+    or be another under the same name."""
+    demand, workers = spec.demand, Counter(w.node for w in ended.move.workers)
+    there = all(
+        node in nodes and nodes[node].up and not nodes[node].drained and ended.accelerator in ("", nodes[node].accelerator)
+        and nodes[node].cores_milli >= count * demand.cores_milli and nodes[node].memory_mib >= count * demand.memory_mib
+        for node, count in workers.items()
+    )  # fmt: skip
+    return there and all(device < nodes[w.node].devices for w in ended.move.workers for device in w.devices)
+
+
+def _taken(reader: Reader, ended: Attempt, nodes: Mapping[str, Node]) -> bool:
+    """Whether an attempt of which only the site knows has, or may have, the place to which it goes."""
+    own = (ended.id, ended.move.attempt)
+    aside = [q for q in reader.find(Quarantine, {"site": ended.site}) if q.holds_place and q.id not in own]
+    devices = {(w.node, device) for w in ended.move.workers for device in w.devices}
+    return any(
+        not nodes.keys().isdisjoint(one.closes)
+        or any(mask >> device & 1 for node, mask in one.workers for at, device in devices if at == node)
+        for one in strangers(aside, nodes, {})
+    )
 
 
 def lost_ms(evidence: Evidence) -> int:

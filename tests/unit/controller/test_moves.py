@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +18,9 @@ from dure.controller.verify import verify_audit, verify_store_books
 from dure.ledger import hold_amount
 from dure.model.event import Event
 from dure.model.reason import ReasonKind
-from dure.model.site import Quarantine
+from dure.model.site import Node, Quarantine
 from dure.model.workload import Attempt, AttemptState, Evidence, Outcome, WorkloadState
-from dure.ports import Store
+from dure.ports import Store, Tx
 from dure.scheduler.snapshot import LAUNCHING
 from dure.simulator.crash import Teller, crash_points
 from dure.simulator.world import World
@@ -198,6 +199,68 @@ def test_it_does_not_go_on_while_it_may_run_elsewhere(tell: Teller) -> None:
     world.settle()
     world.advance(world.clock.now_ms() + MINUTE_MS)
     assert [a.moved_from for a in attempts(world, id)][1:] in ([], [""]), "it has not gone on where it was to"
+
+
+class _Undone(Exception):
+    pass
+
+
+def goes_on(world: World, id: str) -> bool:
+    """Whether it would go on if it had left now."""
+    ended, deed, found = replace(attempts(world, id)[0], outcome=Outcome.PREEMPTED), world.deed(), []
+
+    def look(tx: Tx) -> None:
+        found.append(go_on(tx, deed, MOVING, workload(world, id), ended) is not None)
+        raise _Undone
+
+    with suppress(_Undone):
+        world.store.transact(look)
+    return found[0]
+
+
+def change(world: World, kind: type[Any], id: str, **changes: Any) -> None:
+    world.store.transact(lambda tx: tx.update(replace(tx.get(kind, id), **changes)))
+
+
+@pytest.mark.parametrize(
+    "machine", [{"devices": 0}, {"accelerator": "a100"}, {"memory_mib": 1}, {"cores_milli": 999}, {"up": False}]
+)
+def test_it_does_not_go_on_where_the_machine_is_not_what_it_was(tell: Teller, machine: dict[str, Any]) -> None:
+    """It has lost what was kept there, or another has come under its name, while the old place was being left."""
+    world, id, _ = moving(tell)
+    (worker,) = attempts(world, id)[0].move.workers
+    change(world, Node, worker.node, **machine)
+    assert not goes_on(world, id)
+
+
+def test_devices_that_were_not_kept_for_it_may_be_lost(tell: Teller) -> None:
+    world, id, _ = moving(tell)
+    (worker,) = attempts(world, id)[0].move.workers
+    most = max(worker.devices)
+    change(world, Node, worker.node, devices=most)
+    assert not goes_on(world, id), "the last of its own"
+    change(world, Node, worker.node, devices=most + 1)
+    assert goes_on(world, id)
+
+
+def test_it_does_not_go_on_where_something_may_run_that_nobody_knows(tell: Teller) -> None:
+    """Set aside for an operator since its place was kept: on a device of its own, or nobody can tell on which."""
+    world, id, _ = moving(tell)
+    (worker,) = attempts(world, id)[0].move.workers
+    spare = next(device for device in range(8) if device not in worker.devices)
+    strange = Quarantine(id="01STRANGE", site="north", workload="01OTHER", seen_ms=NOW_MS)
+
+    def seen(*devices: int, node: str = worker.node) -> dict[str, Any]:
+        return {"phase": "running", "cores_milli": 1000, "workers": [{"node": node, "devices": list(devices)}]}
+
+    world.store.transact(lambda tx: tx.insert(strange))
+    expected = (
+        (seen(worker.devices[-1]), False), ({"phase": "running"}, False), (seen(*worker.devices, node="north/n9"), True),
+        ({**seen(worker.devices[0]), "phase": "ended"}, True), (seen(spare), True),
+    )  # fmt: skip
+    for observation, may in expected:
+        change(world, Quarantine, strange.id, observation=observation)
+        assert goes_on(world, id) is may
 
 
 @pytest.mark.parametrize("why", ["site", "node", "cancelled", "plane", "window"])
