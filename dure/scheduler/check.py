@@ -13,6 +13,7 @@ import numpy as np
 
 from dure.model.money import CURRENCIES
 from dure.model.policy import Taste
+from dure.scheduler.check_columns import run
 from dure.scheduler.check_moves import move_faults, moved, shape_faults, stays_until
 from dure.scheduler.check_power import limit_of, power_faults
 from dure.scheduler.check_quota import over_quota
@@ -143,7 +144,7 @@ def _start(s: Snapshot, p: Plan, i: int) -> Iterator[str]:
     alternative = int(p.start_alternative[i])
     if not w.alt_ptr[row] <= alternative < w.alt_ptr[row + 1]:
         yield f"{name} starts on an alternative that is not its own"
-    nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
+    nodes, masks = run(p.start_worker_ptr, p.start_node, i), run(p.start_worker_ptr, p.start_mask, i)
     if not _least(s, row) <= len(nodes) <= w.workers[row]:
         yield f"{name} is a gang of {_size(s, row)}, but {len(nodes)} are placed"
     if w.block[row] and not _in_one_block(s, nodes):
@@ -162,7 +163,7 @@ def _deadlines(s: Snapshot, p: Plan, leave: list[int]) -> Iterator[str]:
     if deadline.min(initial=FOREVER_MS) >= FOREVER_MS:
         return
     for i, row in enumerate(p.start_pending.tolist()):
-        gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        gone = [leave[v] for v in run(p.start_victim_ptr, p.victim_attempt, i)]
         if max(gone, default=s.now_ms) + limit_of(s, row, int(p.start_alternative[i])) > deadline[row]:
             yield f"{s.pending.ids[row]} starts too late to be over by its deadline"
     for i, row in enumerate(p.reserve_pending.tolist()):
@@ -172,7 +173,7 @@ def _deadlines(s: Snapshot, p: Plan, leave: list[int]) -> Iterator[str]:
 
 def _bounds(s: Snapshot, row: int, site: int, accelerator: int) -> Iterator[str]:
     """What the policy never takes."""
-    reads = _run(s.pending.data_ptr, s.pending.data_row, row)
+    reads = run(s.pending.data_ptr, s.pending.data_row, row)
     lack = {
         Taste.DOMESTIC: int(accelerator >= 0 and not s.domestic[accelerator]),
         Taste.CARBON: int(s.sites.carbon_g_kwh[site]),
@@ -214,7 +215,7 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
     a, taken = s.attempts, Counter(p.victim_attempt.tolist())
     yield from (f"{a.ids[v]} is a victim {n} times" for v, n in sorted(taken.items()) if n > 1)
     for i, row in enumerate(p.start_pending.tolist()):
-        victims, nodes = _run(p.start_victim_ptr, p.victim_attempt, i), set(_run(p.start_worker_ptr, p.start_node, i))
+        victims, nodes = run(p.start_victim_ptr, p.victim_attempt, i), set(run(p.start_worker_ptr, p.start_node, i))
         by_quota = bool(p.start_reclaims[i])  # then `over_quota` says who may be asked
         moves = p.moved(i)  # and `move_faults`
         if not by_quota and not moves and not s.pending.preempts[row] and any(not a.yields[v] for v in victims):
@@ -226,7 +227,7 @@ def _victims(s: Snapshot, p: Plan) -> Iterator[str]:
                 yield f"{a.ids[v]} has no lower priority than {s.pending.ids[row]}"
             if not a.yields[v] and s.now_ms < a.started_ms[v] + s.policy.min_run_ms:
                 yield f"{a.ids[v]} has not had its guaranteed run"
-            if not by_quota and not nodes & set(_run(a.worker_ptr, a.worker_node, v)):
+            if not by_quota and not nodes & set(run(a.worker_ptr, a.worker_node, v)):
                 yield f"{a.ids[v]} makes no room for {s.pending.ids[row]}"
 
 
@@ -274,7 +275,7 @@ def _world(s: Snapshot, p: Plan, ends: list[int], leave: list[int]) -> dict[int,
                 until_ms = leave[i] if i in victims else ends[i]
                 world[node].stays.append(Stay(kind, until_ms, load, mask, share=share))
     for i, row in enumerate(p.start_pending.tolist()):
-        gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+        gone = [leave[v] for v in run(p.start_victim_ptr, p.victim_attempt, i)]
         limit = limit_of(s, row, int(p.start_alternative[i]))
         kind, end = "claims" if gone else "holds", max(gone, default=s.now_ms) + limit
         for node, mask in _seats(p.start_worker_ptr, p.start_node, p.start_mask, i):
@@ -337,7 +338,7 @@ def _room(s: Snapshot, node: int, on: Node) -> Iterator[str]:
 def _promises(s: Snapshot, p: Plan) -> Iterator[str]:
     starts, given = set(p.start_pending.tolist()), Counter(p.reserve_pending.tolist())
     for i, row in enumerate(p.reserve_pending.tolist()):
-        name, site, nodes = s.pending.ids[row], int(p.reserve_site[i]), _run(p.reserve_worker_ptr, p.reserve_node, i)
+        name, site, nodes = s.pending.ids[row], int(p.reserve_site[i]), run(p.reserve_worker_ptr, p.reserve_node, i)
         if row in starts or given[row] > 1:
             yield f"{name} is promised what it has"
         if p.reserve_ms[i] <= s.now_ms:
@@ -398,13 +399,8 @@ def _promised_whole(s: Snapshot, node: int, on: Node) -> Iterator[str]:
 # -- reading columns ------------------------------------------------------------------------------------------------------
 
 
-def _run(ptr: object, column: object, i: int) -> list[int]:
-    values: list[int] = column[ptr[i] : ptr[i + 1]].tolist()  # type: ignore[index]
-    return values
-
-
 def _seats(ptr: object, nodes: object, masks: object, i: int) -> Iterator[tuple[int, int]]:
-    return zip(_run(ptr, nodes, i), _run(ptr, masks, i), strict=True)
+    return zip(run(ptr, nodes, i), run(ptr, masks, i), strict=True)
 
 
 def _least(s: Snapshot, row: int) -> int:
@@ -418,7 +414,7 @@ def _size(s: Snapshot, row: int) -> str:
 
 
 def _allowed(s: Snapshot, row: int) -> list[int]:
-    return _run(s.pending.site_ptr, s.pending.site_row, row)
+    return run(s.pending.site_ptr, s.pending.site_row, row)
 
 
 def _load(s: Snapshot, row: int) -> tuple[int, int, int]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from dure.scheduler.check_columns import run, windows
 from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import Snapshot
+
+MOVES_MAX, MOVING_MAX = 8, 16  # how many may move for one claim, and for how many claims of a plan others may, as in the plan
 
 Place = tuple[int, int]  # a worker: node, devices
 
 
 def places_of(p: Plan, v: int) -> list[Place]:
     """Where the victim number `v` of a plan goes on, by worker; empty: it waits again."""
-    run = slice(int(p.victim_place_ptr[v]), int(p.victim_place_ptr[v + 1]))
-    return list(zip(p.place_node[run].tolist(), p.place_mask[run].tolist(), strict=True))
+    return list(zip(run(p.victim_place_ptr, p.place_node, v), run(p.victim_place_ptr, p.place_mask, v), strict=True))
 
 
 def moved(p: Plan) -> Iterator[tuple[int, list[Place]]]:
@@ -47,6 +49,9 @@ def shape_faults(s: Snapshot, p: Plan) -> Iterator[str]:
 def move_faults(s: Snapshot, p: Plan, leave: Sequence[int]) -> Iterator[str]:
     """Every rule of moving that the plan breaks."""
     yielding = {c.value for c in s.policy.classes if c.yields}
+    claims = sum(map(p.moved, range(len(p.start_pending))))
+    if claims > MOVING_MAX:
+        yield f"others move for {claims} claims of a plan, which may be {MOVING_MAX}"
     for i, row in enumerate(p.start_pending.tolist()):
         found = [places_of(p, v) for v in range(p.start_victim_ptr[i], p.start_victim_ptr[i + 1])]
         if not any(found):
@@ -54,6 +59,8 @@ def move_faults(s: Snapshot, p: Plan, leave: Sequence[int]) -> Iterator[str]:
         name = s.pending.ids[row]
         if not s.policy.moves:
             yield f"others move for {name}, which the policy does not allow"
+        if len(found) > MOVES_MAX:
+            yield f"for {name} {len(found)} move, who may be {MOVES_MAX}"
         if not all(found) or p.start_reclaims[i]:
             yield f"for {name} some move and others do not"
         if s.pending.preemptible[row] and s.pending.priority[row] in yielding:
@@ -75,8 +82,8 @@ def _may_move(s: Snapshot, attempt: int) -> Iterator[str]:
 def _alike(s: Snapshot, attempt: int, places: list[Place]) -> Iterator[str]:
     """A place is like that which is left: as many workers on one node, of the same site and type, with as many devices each."""
     a, n = s.attempts, s.nodes
-    name, run = a.ids[attempt], slice(int(a.worker_ptr[attempt]), int(a.worker_ptr[attempt + 1]))
-    nodes, devices = a.worker_node[run].tolist(), [mask.bit_count() for mask in a.worker_mask[run].tolist()]
+    name, nodes = a.ids[attempt], run(a.worker_ptr, a.worker_node, attempt)
+    devices = [mask.bit_count() for mask in run(a.worker_ptr, a.worker_mask, attempt)]
     if len(places) != len(nodes) or len(set(nodes)) != 1 or len({node for node, _ in places}) != 1:
         yield f"{name} does not move whole from one node to one other"
         return
@@ -94,10 +101,10 @@ def _alike(s: Snapshot, attempt: int, places: list[Place]) -> Iterator[str]:
 
 
 def _closed(s: Snapshot, attempt: int, places: list[Place], end_ms: int) -> Iterator[str]:
-    node, n = places[0][0], s.nodes
-    for at in range(n.closed_ptr[node], n.closed_ptr[node + 1]):
-        if n.closed_from_ms[at] < end_ms:
+    node = places[0][0]
+    for begin, over in windows(s, node):
+        if begin < end_ms:
             yield (
-                f"{s.attempts.ids[attempt]} is moved to {n.ids[node]} and may run until {end_ms}, though nothing may run there"
-                f" from {n.closed_from_ms[at]} until {n.closed_until_ms[at]}"
+                f"{s.attempts.ids[attempt]} is moved to {s.nodes.ids[node]} and may run until {end_ms}, though nothing may run"
+                f" there from {begin} until {over}"
             )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dure.scheduler.check_columns import run, windows
 from dure.scheduler.check_moves import moved, stays_until
 from dure.scheduler.plan import Plan
 from dure.scheduler.snapshot import CLAIMED, Snapshot
@@ -83,8 +84,8 @@ def power_faults(s: Snapshot, p: Plan, ends: Sequence[int], leave: Sequence[int]
 def _closed_starts(s: Snapshot, p: Plan, leave: Sequence[int]) -> Iterator[str]:
     for i, row in enumerate(p.start_pending.tolist()):
         end = _end(s, p, i, leave)
-        for node in _run(p.start_worker_ptr, p.start_node, i):
-            for begin, over in _windows(s, node):
+        for node in run(p.start_worker_ptr, p.start_node, i):
+            for begin, over in windows(s, node):
                 if begin < end:
                     yield (
                         f"{s.pending.ids[row]} starts on {s.nodes.ids[node]} and may run until {end},"
@@ -96,8 +97,8 @@ def _closed_promises(s: Snapshot, p: Plan) -> Iterator[str]:
     for i, row in enumerate(p.reserve_pending.tolist()):
         at_ms = int(p.reserve_ms[i])
         end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
-        for node in _run(p.reserve_worker_ptr, p.reserve_node, i):
-            for begin, over in _windows(s, node):
+        for node in run(p.reserve_worker_ptr, p.reserve_node, i):
+            for begin, over in windows(s, node):
                 if begin < end and at_ms < over:
                     yield (
                         f"{s.pending.ids[row]} is promised {s.nodes.ids[node]} from {at_ms} until {end},"
@@ -105,16 +106,11 @@ def _closed_promises(s: Snapshot, p: Plan) -> Iterator[str]:
                     )
 
 
-def _windows(s: Snapshot, node: int) -> Iterator[tuple[int, int]]:
-    n = s.nodes
-    return zip(_run(n.closed_ptr, n.closed_from_ms, node), _run(n.closed_ptr, n.closed_until_ms, node), strict=True)
-
-
 # -- power ----------------------------------------------------------------------------------------------------------------
 
 
 def _overdrawn(s: Snapshot, site: int, here: Here) -> Iterator[str]:
-    from_ms, mw = (_run(s.sites.power_ptr, column, site) for column in (s.sites.power_from_ms, s.sites.power_mw))
+    from_ms, mw = (run(s.sites.power_ptr, column, site) for column in (s.sites.power_from_ms, s.sites.power_mw))
     begins, until_ms = {begin for begin, _, _ in here.promises}, here.until_ms
     steps = {at for at in from_ms if s.now_ms < at < until_ms}
     pue = int(s.sites.pue_permille[site])
@@ -157,7 +153,7 @@ class _Draw:
             here, state, claim, cores, share = (
                 self.here[there], a.state[i], int(a.beneficiary[i]), int(a.cores_milli[i]), int(a.share_milli[i])
             )  # fmt: skip
-            seats = zip(_run(ptr, a.worker_node, i), _run(ptr, a.worker_mask, i), strict=True)
+            seats = zip(run(ptr, a.worker_node, i), run(ptr, a.worker_mask, i), strict=True)
             mw = sum(self._worker(node, share or 1000 * mask.bit_count(), cores) for node, mask in seats)
             stay = (ends[i], mw)
             if state == CLAIMED:
@@ -173,7 +169,7 @@ class _Draw:
     def starts(self, p: Plan, leave: Sequence[int]) -> None:
         s = self._s
         for i, row in enumerate(p.start_pending.tolist()):
-            nodes, masks = _run(p.start_worker_ptr, p.start_node, i), _run(p.start_worker_ptr, p.start_mask, i)
+            nodes, masks = run(p.start_worker_ptr, p.start_node, i), run(p.start_worker_ptr, p.start_mask, i)
             cores, share = int(s.pending.cores_milli[row]), int(s.pending.share_milli[row])
             mw = sum(self._worker(n, share or 1000 * m.bit_count(), cores) for n, m in zip(nodes, masks, strict=True))
             self.here[int(p.start_site[i])].starts[i].append((_end(s, p, i, leave), mw))
@@ -190,26 +186,21 @@ class _Draw:
         for i, row in enumerate(p.reserve_pending.tolist()):
             devices = int(1000 * s.pending.devices[row] + s.pending.share_milli[row])
             cores, at_ms = int(s.pending.cores_milli[row]), int(p.reserve_ms[i])
-            mw = sum(self._worker(n, devices, cores) for n in _run(p.reserve_worker_ptr, p.reserve_node, i))
+            mw = sum(self._worker(n, devices, cores) for n in run(p.reserve_worker_ptr, p.reserve_node, i))
             end = at_ms + limit_of(s, row, int(p.reserve_alternative[i]))
             self.here[int(p.reserve_site[i])].promises.append((at_ms, end, mw))
 
 
 def _victims(p: Plan) -> dict[int, int]:
-    return {v: i for i in range(len(p.start_pending)) for v in _run(p.start_victim_ptr, p.victim_attempt, i)}
+    return {v: i for i in range(len(p.start_pending)) for v in run(p.start_victim_ptr, p.victim_attempt, i)}
 
 
 def _end(s: Snapshot, p: Plan, i: int, leave: Sequence[int]) -> int:
     """When a start is gone at the latest: a claim has all of its time once its victims have left."""
-    gone = [leave[v] for v in _run(p.start_victim_ptr, p.victim_attempt, i)]
+    gone = [leave[v] for v in run(p.start_victim_ptr, p.victim_attempt, i)]
     return max(gone, default=s.now_ms) + limit_of(s, int(p.start_pending[i]), int(p.start_alternative[i]))
 
 
 def limit_of(s: Snapshot, row: int, alternative: int) -> int:
     """How long it may stay there: as long as the alternative says, or as its row does."""
     return int(s.alternatives.limit_ms[alternative] or s.pending.limit_ms[row])
-
-
-def _run(ptr: object, column: object, i: int) -> list[int]:
-    values: list[int] = column[ptr[i] : ptr[i + 1]].tolist()  # type: ignore[index]
-    return values

@@ -337,6 +337,30 @@ def test_each_fault_is_named(s: Snapshot, p: Plan, fault: str) -> None:
     assert any(fault in told for told in check(s, p)), check(s, p)
 
 
+def test_a_plan_that_moves_more_than_it_may_is_named() -> None:
+    """Plans that nobody makes: two claims as one, the moves of both for it; and claims for whose place others move for once."""
+    world = farm(2 * MOVING_MAX + 4)
+    for n in range(2 * MOVING_MAX + 4):
+        runs(world, f"r{n:02}", n)
+    for n in range(MOVING_MAX + 1):
+        wants(world, f"w{n:02}")
+    s, p = made(world, plain=False)
+    assert len(p.victim_attempt) == MOVING_MAX
+    ptr = p.start_victim_ptr.copy()
+    ptr[1 : MOVES_MAX + 1] = MOVES_MAX
+    assert not any("who may be" in told for told in check(s, replace(p, start_victim_ptr=ptr)))
+    ptr[1 : MOVES_MAX + 2] = MOVES_MAX + 1
+    assert f"for w00 {MOVES_MAX + 1} move, who may be {MOVES_MAX}" in check(s, replace(p, start_victim_ptr=ptr))
+    starts = ("start_pending", "start_alternative", "start_site", "start_currency", "start_reclaims", "start_node", "start_mask")
+    rows, ends = (
+        (*starts, "victim_attempt", "place_node", "place_mask"),
+        ("start_victim_ptr", "start_worker_ptr", "victim_place_ptr"),
+    )
+    twice = {name: np.append(getattr(p, name), getattr(p, name)[-1:]) for name in rows}
+    more = replace(p, **twice, **{name: np.append(getattr(p, name), getattr(p, name)[-1] + 1) for name in ends})
+    assert f"others move for {MOVING_MAX + 1} claims of a plan, which may be {MOVING_MAX}" in check(s, more)
+
+
 def test_what_moves_is_gone_late_also_when_nobody_claims_its_place_any_more() -> None:
     world = farm(2).attempt("b", [("s/n1", 0x0F)], cores=4, state=STOPPING, ends=600, grace=600, started=-900)
     world.attempt(
