@@ -32,12 +32,19 @@ def rest_ms(policy: Policy, limit_ms: int, saved_ms: int) -> int:
 
 
 def movable_ms(policy: Policy, attempt: Attempt, spec: WorkloadSpec, started_ms: int) -> int:
-    """Limit and grace in another place; 0: it may not be moved. It may if it is preemptible, has been seen to save checkpoints as
-    it said that it would, and has no moment by which it must be over, as a second start could make it late."""
-    saves = spec.checkpoint_interval_ms and attempt.evidence.checkpoint_ms
-    if attempt.state != AttemptState.RUNNING or not spec.preemptible or not saves or spec.deadline_ms:
+    """Limit and grace in another place; 0: it may not be moved. It may if it is preemptible, has saved enough where it is, and has
+    no moment by which it must be over, as a second start could make it late. started_ms: by the plane's clock."""
+    if attempt.state != AttemptState.RUNNING or not spec.preemptible or spec.deadline_ms or not _saves(policy, attempt, spec, started_ms):
         return 0
     return rest_ms(policy, attempt.limit_ms, attempt.evidence.checkpoint_ms - started_ms) + spec.grace_ms
+
+
+def _saves(policy: Policy, attempt: Attempt, spec: WorkloadSpec, started_ms: int) -> bool:
+    """Whether it has been seen to save checkpoints as it said that it would, where it is: work for as long as its interval, or as
+    its guaranteed run where that is shorter. So there is progress between two moves. What earlier attempts saved is none: sites
+    tell of it as saved at the start; nor is what only writes anew what it has read."""
+    saved_ms = attempt.evidence.checkpoint_ms - (attempt.evidence.started_ms or started_ms)  # both by the site's clock, if it tells
+    return 0 < spec.checkpoint_interval_ms and saved_ms >= min(spec.checkpoint_interval_ms, max(1, policy.min_run_ms))
 
 
 def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt) -> tuple[Attempt, Posted] | None:

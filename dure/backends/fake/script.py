@@ -142,7 +142,8 @@ def _evidence(record: Record, at_ms: int) -> Evidence:
         run_ms=run_ms,
         cpu_ms=run_ms * record.script.cpu_permille * len(record.order.workers) // 1000,
         rss_max_mib=record.script.rss_max_mib if run_ms else 0,
-        checkpoint_ms=record.started_ms + saved_ms if saved_ms else 0,
+        # what was there at the start counts as saved at the start, as with the backends that look into folders
+        checkpoint_ms=record.started_ms + saved_ms if run_ms and (saved_ms or record.saved_ms) else 0,
     )
 
 

@@ -27,7 +27,7 @@ from dure.simulator.world import World
 from dure.store.memory import MemoryStore
 from tests.simulation.stories import DAY_MS, MINUTE_MS, NOW_MS, POLICY, attempts, begin, node, spec, workload
 
-RUN_MS, TERM_MS = 40 * MINUTE_MS, 3000
+RUN_MS, TERM_MS, HOUR_MS = 40 * MINUTE_MS, 3000, 60 * MINUTE_MS
 MOVING = replace(POLICY, moves=True)
 
 
@@ -326,6 +326,14 @@ def test_who_may_be_moved_and_for_how_long() -> None:
     assert movable_ms(MOVING, ran, replace(one, checkpoint_interval_ms=0), NOW_MS) == 0
     assert movable_ms(MOVING, replace(ran, evidence=Evidence()), one, NOW_MS) == 0, "it has saved nothing yet"
     assert movable_ms(MOVING, replace(ran, state=AttemptState.STOPPING), one, NOW_MS) == 0
+    long, least = replace(one, checkpoint_interval_ms=HOUR_MS), MOVING.min_run_ms
+    for saved_ms, of, policy, may in (
+        (0, one, MOVING, False), (MINUTE_MS - 1, one, MOVING, False), (MINUTE_MS, one, MOVING, True),
+        (least - 1, long, MOVING, False), (least, long, MOVING, True),
+        (0, one, replace(MOVING, min_run_ms=0), False), (1, one, replace(MOVING, min_run_ms=0), True),
+    ):  # fmt: skip
+        saved = replace(ran, evidence=Evidence(started_ms=NOW_MS + 500, checkpoint_ms=NOW_MS + 500 + saved_ms))
+        assert bool(movable_ms(policy, saved, of, NOW_MS)) is may, (saved_ms, of.checkpoint_interval_ms)
     assert rest_ms(MOVING, 30 * MINUTE_MS, 29 * MINUTE_MS) == MOVING.min_run_ms, "it is guaranteed a run in each place"
     assert rest_ms(MOVING, 30 * MINUTE_MS, -5) == 30 * MINUTE_MS
 
