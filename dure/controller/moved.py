@@ -32,9 +32,10 @@ def rest_ms(policy: Policy, limit_ms: int, saved_ms: int) -> int:
 
 
 def movable_ms(policy: Policy, attempt: Attempt, spec: WorkloadSpec, started_ms: int) -> int:
-    """Limit and grace in another place; 0: it may not be moved. It may if it is preemptible, has saved enough where it is, and has
-    no moment by which it must be over, as a second start could make it late. started_ms: by the plane's clock."""
-    if attempt.state != AttemptState.RUNNING or not spec.preemptible or spec.deadline_ms or not _saves(policy, attempt, spec, started_ms):
+    """Limit and grace in another place; 0: it may not be moved. It may if it is preemptible, has saved enough where it is, and
+    has no moment by which it must be over, as a second start could make it late. started_ms: by the plane's clock."""
+    may = attempt.state == AttemptState.RUNNING and spec.preemptible and not spec.deadline_ms
+    if not may or not _saves(policy, attempt, spec, started_ms):
         return 0
     return rest_ms(policy, attempt.limit_ms, attempt.evidence.checkpoint_ms - started_ms) + spec.grace_ms
 
@@ -43,8 +44,10 @@ def _saves(policy: Policy, attempt: Attempt, spec: WorkloadSpec, started_ms: int
     """Whether it has been seen to save checkpoints as it said that it would, where it is: work for as long as its interval, or as
     its guaranteed run where that is shorter. So there is progress between two moves. What earlier attempts saved is none: sites
     tell of it as saved at the start; nor is what only writes anew what it has read."""
-    saved_ms = attempt.evidence.checkpoint_ms - (attempt.evidence.started_ms or started_ms)  # both by the site's clock, if it tells
-    return 0 < spec.checkpoint_interval_ms and saved_ms >= min(spec.checkpoint_interval_ms, max(1, policy.min_run_ms))
+    saved_ms = attempt.evidence.checkpoint_ms - (
+        attempt.evidence.started_ms or started_ms
+    )  # both by the site's clock, if it tells
+    return spec.checkpoint_interval_ms > 0 and saved_ms >= min(spec.checkpoint_interval_ms, max(1, policy.min_run_ms))
 
 
 def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt) -> tuple[Attempt, Posted] | None:
@@ -69,7 +72,7 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
         workers=move.workers,
         state=AttemptState.LAUNCHING,
         moved_from=ended.id,
-        placed_ms=deed.now_ms,
+        placed_ms=_left_ms(ended, deed.now_ms),
         limit_ms=limit_ms,
         currency=ended.currency,
         held=needed,
@@ -80,6 +83,12 @@ def go_on(tx: Tx, deed: Deed, policy: Policy, workload: Workload, ended: Attempt
         return None
     tx.insert(heir)
     return heir, posted
+
+
+def _left_ms(ended: Attempt, now_ms: int) -> int:
+    """Since when it may be in its new place: since it has left the old one. That can be long ago, if a restored plane hears of it
+    now; what it has run there meanwhile is then plausible."""
+    return min(max(ended.evidence.ended_ms, ended.stop_asked_ms), now_ms)
 
 
 def _may(reader: Reader, workload: Workload, ended: Attempt, now_ms: int, until_ms: int) -> bool:
