@@ -9,7 +9,7 @@ The file is gzip. Inside stand one line of JSON, the header, and behind it the c
 `value`: plain JSON. `texts`: so many texts, each with a line end behind it, in UTF-8. `dtype`, `shape`: numbers, little-endian,
 in C order. `zcat FILE | head -1` shows it. What is written and read follows the fields of the dataclasses: a new column needs
 nothing here but what it was in files that are older than it (`SINCE`). A file with other columns than this version knows is
-refused: a plan of half a snapshot would be another plan."""
+refused: a plan of half a snapshot would be another plan. So is one whose columns do not belong together (`sound`)."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from dure.model.codec import UNREADABLE, from_plain, to_plain
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler.snapshot import FOREVER_MS, Snapshot, freeze
+from dure.scheduler.sound import unsound
 
 FORMAT, VERSION = "dure-snapshot", 1
 GZIP, LEVEL = 31, 6  # zlib's word for a gzip frame (without a moment in it); and its usual level
@@ -73,6 +74,8 @@ def decode(data: bytes, bytes_max: int = BYTES_MAX) -> Snapshot | Reason:
         snapshot, at = _made(Snapshot, header["fields"], body, 0)
         if at != len(body):
             raise _Unreadable("damaged")
+        if outside := unsound(snapshot):
+            raise _Unreadable("columns", outside=list(outside))
     except _Unreadable as fault:
         return fault.reason
     except UNREADABLE:  # a header that is none: nobody but a hand can have written it

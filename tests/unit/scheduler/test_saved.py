@@ -184,3 +184,63 @@ def _parts(data: bytes, monkeypatch: pytest.MonkeyPatch, hints: Any) -> tuple[He
     monkeypatch.setattr(module, "_known", lambda kind: hints if kind.__name__ == "Later" else known(kind))
     header, body = opened(data)
     return header["fields"], body
+
+
+def with_column(name: str, change: Callable[[Any], Any]) -> bytes:
+    """The file of a snapshot of which one column is another."""
+    s, (group, column) = full(), name.split(".")
+    members = getattr(s, group)
+    return encode(replace(s, **{group: replace(members, **{column: change(getattr(members, column).copy())})}))
+
+
+def full() -> Snapshot:
+    """With something in every column."""
+    made = World(policy=Policy(moves=True)).site("s1", nodes=2, devices=8, accelerator="x", data=("d",), power=[(-5, 9_000_000)])
+    made.node("s1/n9", "s1", closed=[(60, 90)])
+    made.award("lab", 77).attempt("a1", [("s1/n0", 3)], rest=60).pending("w1", devices=1, hold=5, sites=["s1"], data=["d"])
+    return made.claim("c", [("s1/n0", 3)], ["a1"]).snapshot()
+
+
+def put(at: int, value: int) -> Callable[[Any], Any]:
+    def change(column: Any) -> Any:
+        column[at] = value
+        return column
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("nodes.site", 1), ("nodes.site", -1), ("nodes.accelerator", 1), ("nodes.block", 3), ("attempts.state", 4),
+        ("attempts.project", 9), ("attempts.beneficiary", 2), ("attempts.follows", 2), ("attempts.follows", -2),
+        ("attempts.rest_ms", -1), ("attempts.rest_ms", 2**62 + 1), ("attempts.grace_ms", -1), ("attempts.worker_node", 3),
+        ("attempts.worker_ptr", 1), ("pending.project", 1), ("pending.dependency", 3), ("pending.workers", 0),
+        ("pending.site_row", 1), ("pending.site_row", -2), ("pending.data_row", 1), ("pending.limit_ms", -1),
+        ("pending.alt_ptr", 1), ("alternatives.accelerator", 1), ("projects.share", 9), ("shares.parent", 0), ("awards.project", 1),
+        ("awards.currency", 2), ("sites.power_ptr", 1), ("nodes.closed_ptr", 1),
+    ],
+)  # fmt: skip
+def test_a_row_that_does_not_exist_is_named_with_its_column(name: str, value: int) -> None:
+    assert isinstance(decode(encode(full())), Snapshot)
+    assert refusal(with_column(name, put(0, value)))["outside"] == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nodes.usable", "attempts.follows", "pending.workers", "sites.has_data", "alternatives.hold", "awards.site_ok",
+     "quotas.used", "attempts.worker_ptr"],
+)  # fmt: skip
+def test_a_column_of_another_length_is_named(name: str) -> None:
+    assert name in refusal(with_column(name, lambda column: column[:-1]))["outside"]
+
+
+def test_columns_of_no_group_and_ids_are_held_to_theirs() -> None:
+    s = full()
+    assert refusal(encode(replace(s, core_rate=s.core_rate[1:])))["outside"] == ["core_rate"]
+    assert refusal(encode(replace(s, domestic=s.domestic[1:])))["outside"] == ["domestic"]
+    longer = replace(s, attempts=replace(s.attempts, workloads=(*s.attempts.workloads, "w9")))
+    assert refusal(encode(longer))["outside"] == ["attempts.workloads"]
+    parent = s.shares.parent.copy()
+    parent[1] = len(parent) - 1
+    assert refusal(encode(replace(s, shares=replace(s.shares, parent=parent))))["outside"] == ["shares.parent"]
