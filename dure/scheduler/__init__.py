@@ -10,7 +10,8 @@ place, and until when), `boards` and `tables` (columns as the kernels want them;
 plan), `kernels` (the hot loops, where it is decided), `planning` (the plan, and what its state says to a question), and upon it
 `upcoming` (which event comes next), `smallest` (which change would help), `why` and `quote`.
 About another snapshot than the present one: `suppositions`, `suppose` and `rows` (what if), `saved` (a snapshot as bytes;
-`sound`: whether one can be planned), `compare` (one snapshot under two policies). `salvage`: what can be kept of a plan that broke its own rules.
+`sound`: whether one can be planned), `compare` (one snapshot under two policies). `salvage`: what can be kept of a plan that
+broke its own rules.
 """
 
 from dure.scheduler.change import Change, NoChange, Rater, apply_change

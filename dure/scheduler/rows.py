@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.scheduler.attempts import projects_of
 from dure.scheduler.quotas import use_of
 from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import I32, Bool, Nodes, Pending, Snapshot
@@ -25,11 +26,13 @@ def without_pending(s: Snapshot, gone: Bool) -> Snapshot:
 
 
 def without_attempts(s: Snapshot, gone: Bool) -> Snapshot:
-    """The snapshot without these attempts: what they occupied is free, and nobody makes room for them any more."""
+    """The snapshot without these attempts: what they occupied is free, and nobody makes room for them any more. Who was moved and
+    has left is in its new place, which quotas count as its project's from then on."""
     number = np.where(gone, -1, np.cumsum(~gone) - 1).astype(np.int32)
     freed = np.where(s.attempts.beneficiary >= 0, number[s.attempts.beneficiary], -1).astype(np.int32) if len(number) else number
     follows = np.where(s.attempts.follows >= 0, number[s.attempts.follows], -1).astype(np.int32) if len(number) else number
-    attempts = _kept(replace(s.attempts, beneficiary=freed, follows=follows), ~gone)
+    project = np.where(follows >= 0, s.attempts.project, projects_of(s.attempts)).astype(np.int32)
+    attempts = _kept(replace(s.attempts, beneficiary=freed, follows=follows, project=project), ~gone)
     used = use_of(attempts, s.nodes, s.projects, len(s.shares.ids), len(s.accelerators))
     return replace(s, attempts=attempts, quotas=replace(s.quotas, used=used))
 

@@ -14,7 +14,7 @@ import numpy as np
 from dure.model.policy import Quota
 from dure.model.reason import Reason
 from dure.model.workload import LIMIT_MS_MIN
-from dure.scheduler.attempts import owners, projects_of
+from dure.scheduler.attempts import latest_ends, owners, projects_of
 from dure.scheduler.change import Change, Rater, apply_change
 from dure.scheduler.quotas import CORE, DEVICE, MILLI, quotas_of
 from dure.scheduler.rows import row_of_waiting, with_column, with_nodes, without_attempts, without_pending
@@ -298,9 +298,13 @@ def _policy(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
 
 
 def _later(s: Snapshot, said: Supposition, asker: Asker) -> Snapshot | Reason:
-    """Time passes: what has reached its limit is gone, but at a site that does not answer nobody would know."""
+    """Time passes: what has reached its limit is gone, but at a site that does not answer nobody would know. What is moved has
+    its limit from when it has left on."""
     now_ms = s.now_ms + said.number("+TIME")
-    attempts, heard = s.attempts, np.ones(len(s.attempts.ids), np.bool_)
+    ends, begun, moved = latest_ends(s), s.attempts.started_ms.copy(), s.attempts.follows >= 0
+    begun[moved] = ends[s.attempts.follows[moved]]
+    attempts = replace(s.attempts, started_ms=begun, ends_ms=np.where(moved, ends, s.attempts.ends_ms))
+    s, heard = replace(s, attempts=attempts), np.ones(len(attempts.ids), np.bool_)
     owner = owners(s)
     np.logical_and.at(heard, owner, s.sites.reachable[s.nodes.site[attempts.worker_node]])
     return without_attempts(replace(s, now_ms=now_ms), (attempts.ends_ms <= now_ms) & heard)

@@ -117,15 +117,18 @@ def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms
 
 
 def _endings(s: Snapshot, nodes: Bool, among: Bool | None = None) -> Iterator[NextEvent]:
-    """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon. among: which attempts."""
+    """When attempts on these nodes end, in order, as far as anybody knows. Claims free nothing soon. A place that is kept for one
+    that moves is named as that one, which will be there until then. among: which attempts."""
     a, ends, owner = s.attempts, latest_ends(s), owners(s)
     there = (a.state != CLAIMED) & (ends < FOREVER_MS)
     there &= np.bincount(owner[nodes[a.worker_node]], minlength=len(a.ids)) > 0
     if among is not None:
         there &= among
-    for i in sort_by(ends, np.flatnonzero(there)).tolist():  # the order of rows is that of ids
+    named = np.where(a.follows >= 0, a.follows, np.arange(len(a.ids))).tolist()
+    by_id = np.array(sorted(np.flatnonzero(there).tolist(), key=lambda i: a.ids[named[i]]), np.int64)
+    for i in sort_by(ends, by_id).tolist():
         basis = Basis.GRACE if a.state[i] == STOPPING else Basis.LIMIT
-        yield NextEvent(NextKind.ATTEMPT_ENDS, a.ids[i], int(ends[i]), basis, a.workloads[i])
+        yield NextEvent(NextKind.ATTEMPT_ENDS, a.ids[named[i]], int(ends[i]), basis, a.workloads[i])
 
 
 # -- preemption -----------------------------------------------------------------------------------------------------------

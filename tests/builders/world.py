@@ -102,7 +102,7 @@ class World:
         """seats: (node id, device mask) of each worker. ends None: nobody knows. share: thousandths of the device in its mask.
         yields: its class does, whatever that is. grace None: it leaves by its limit, however long ago it was told to stop.
         rest: how long it may go on elsewhere, 0: it is not moved. follows: whose new place these seats are, kept for so long
-        behind it."""
+        behind it, and counted as no project's."""
         self._known(project)
         self.attempts.append({
             "id": id, "workload": workload or f"w-{id}", "seats": tuple(seats), "project": project,
@@ -239,7 +239,7 @@ class World:
             tuple(ids),
             tuple(a["workload"] for a in rows),
             _i32(a["state"] for a in rows),
-            _i32(projects.index(a["project"]) for a in rows),
+            _i32(-1 if a["follows"] else projects.index(a["project"]) for a in rows),
             _i64(a["priority"] for a in rows),
             np.array([a["preemptible"] for a in rows], np.bool_),
             np.array([a["yields"] for a in rows], np.bool_),

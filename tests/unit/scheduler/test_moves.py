@@ -15,7 +15,7 @@ from dure.scheduler import Basis, NextKind, Plan, Snapshot, check, freeze, parse
 from dure.scheduler.attempts import latest_ends, projects_of
 from dure.scheduler.kernels.moves import MOVES_MAX, MOVING_MAX
 from dure.scheduler.planning import Chance, Planning
-from dure.scheduler.rows import without_attempts
+from dure.scheduler.rows import picked, without_attempts
 from dure.scheduler.snapshot import LAUNCHING, STOPPING
 from dure.scheduler.suppose import Asker
 from tests.builders.plans import both
@@ -284,6 +284,48 @@ def test_when_what_is_moved_has_gone_its_place_begins() -> None:
     gone = np.array([id == "b" for id in s.attempts.ids])
     then = without_attempts(s, gone)
     assert then.attempts.follows.tolist() == [-1, -1, -1]
+
+
+def test_a_place_that_will_be_free_is_named_by_who_moves_there() -> None:
+    """And not by the id of the attempt that it will be there, of which nobody has heard."""
+    world = kept()
+    for attempt in world.attempts:
+        attempt["ends_ms"] += 7_200_000 if attempt["id"] in ("a", "c") else 0
+    s = wants(world, "late", devices=4).snapshot()
+    event = why(s, plan(s), s.pending.ids.index("late")).next_event
+    assert event is not None and (event.kind, event.basis) == (NextKind.ATTEMPT_ENDS, Basis.LIMIT)
+    assert (event.subject, event.workload, event.at_ms) == ("b", "w-b", s.now_ms + 1_830_000)
+
+
+def test_of_those_who_end_together_the_one_is_named_whose_id_comes_first() -> None:
+    """Places that are kept, and attempts of which only sites know, stand behind the others in a snapshot."""
+    world = farm(1, devices=2).attempt("z", [("s/n0", 1)], ends=600).attempt("m", [("s/n0", 2)], ends=600)
+    world.policy = replace(world.policy, reservations_max=0)
+    s = wants(world, devices=1, cores=1).snapshot()
+    turned = [s.attempts.ids.index(id) for id in ("z", "m")]
+    for order in (turned, turned[::-1]):
+        behind = replace(s, attempts=picked(s.attempts, np.array(order)))
+        event = why(behind, plan(behind), 0).next_event
+        assert event is not None and (event.kind, event.subject) == (NextKind.ATTEMPT_ENDS, "m")
+
+
+def test_time_passes_also_for_what_moves() -> None:
+    """It leaves by its grace and is in its new place then, with its limit before it, and its project uses no less."""
+    s = kept().snapshot()
+    leaf = int(s.projects.share[s.projects.ids.index("lab")])
+
+    def later(text: str) -> Snapshot:
+        said = parse_suppositions([text])
+        then = suppose(s, said, Asker(rater=lambda workload, value: (0, -1), grace_ms=lambda workload: 0))  # type: ignore[arg-type]
+        assert isinstance(then, Snapshot)
+        return then
+
+    then = later("now +60s")
+    at = then.attempts.ids.index("b2")
+    assert "b" not in then.attempts.ids and then.attempts.follows[at] == -1
+    assert then.quotas.used[leaf].tolist() == s.quotas.used[leaf].tolist()
+    assert latest_ends(then)[at] == s.now_ms + 30_000 + 1_800_000 == latest_ends(s)[s.attempts.ids.index("b2")]
+    assert "b2" in later("now +1829s").attempts.ids and "b2" not in later("now +1831s").attempts.ids
 
 
 # -- the check ------------------------------------------------------------------------------------------------------------

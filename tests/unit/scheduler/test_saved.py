@@ -217,8 +217,8 @@ def put(at: int, value: int) -> Callable[[Any], Any]:
         ("attempts.rest_ms", -1), ("attempts.rest_ms", 2**62 + 1), ("attempts.grace_ms", -1), ("attempts.worker_node", 3),
         ("attempts.worker_ptr", 1), ("pending.project", 1), ("pending.dependency", 3), ("pending.workers", 0),
         ("pending.site_row", 1), ("pending.site_row", -2), ("pending.data_row", 1), ("pending.limit_ms", -1),
-        ("pending.alt_ptr", 1), ("alternatives.accelerator", 1), ("projects.share", 9), ("shares.parent", 0), ("awards.project", 1),
-        ("awards.currency", 2), ("sites.power_ptr", 1), ("nodes.closed_ptr", 1),
+        ("pending.alt_ptr", 1), ("alternatives.accelerator", 1), ("projects.share", 9), ("shares.parent", 0),
+        ("awards.project", 1), ("awards.currency", 2), ("sites.power_ptr", 1), ("nodes.closed_ptr", 1),
     ],
 )  # fmt: skip
 def test_a_row_that_does_not_exist_is_named_with_its_column(name: str, value: int) -> None:
