@@ -62,6 +62,13 @@ def preemptible(s: Snapshot) -> Bool:
     return may
 
 
+def followed(attempts: Attempts) -> Bool:
+    """Who goes on elsewhere once it has left: for quotas it stays."""
+    found = np.zeros(len(attempts.ids), np.bool_)
+    found[attempts.follows[attempts.follows >= 0]] = True
+    return found
+
+
 def rests(s: Snapshot, at_ms: int) -> I64:
     """By attempt: how long it may stay elsewhere if it is moved at a moment; 0: it is not. It has its guaranteed run in every
     place, whatever its class, sits on one node, and has its devices whole."""

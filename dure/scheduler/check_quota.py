@@ -134,8 +134,11 @@ class Guard:
     def __init__(self, s: Snapshot, limited: dict[int, Cohorts]) -> None:
         self._s, self._limited, self._stays = s, limited, cohorts_of(s)
         self._yielding = {c.value for c in s.policy.classes if c.yields}
-        for v in np.flatnonzero(s.attempts.state == STOPPING).tolist() if limited else ():
-            self.count(self._stays, v, -1)
+        goes_on = set(s.attempts.follows.tolist())  # who moves uses as much where it goes
+        stops = np.flatnonzero(s.attempts.state == STOPPING).tolist() if limited else ()
+        for v in stops:
+            if v not in goes_on:
+                self.count(self._stays, v, -1)
 
     def asked(
         self, row: int, wanted: dict[int, int], victims: list[int], by_quota: bool, *, moves: bool = False
@@ -155,7 +158,8 @@ class Guard:
             by_class = not by_quota and not moves and s.policy.reclaims and not s.attempts.yields[v]
             if by_class and self._shielded(leaf, wanted, theirs, uses):
                 yield f"{s.attempts.ids[v]} makes room for {name}, though its project stays within its quota"
-            self.count(self._stays, v, -1)
+            if not moves:
+                self.count(self._stays, v, -1)
 
     def count(self, cohorts: dict[int, Cohorts], attempt: int, sign: int) -> None:
         """Count what an attempt uses again (1), or no more (-1)."""

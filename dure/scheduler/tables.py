@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.money import CURRENCIES
-from dure.scheduler.attempts import gone_if_asked, latest_ends, lost_work, rests, victims_first
+from dure.scheduler.attempts import followed, gone_if_asked, latest_ends, lost_work, rests, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER, part_of
 from dure.scheduler.kept import kept
@@ -266,7 +266,7 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
     leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
     known = a.project >= 0
     leaf[known] = s.projects.share[a.project[known]]
-    stays, leaves = q.used.copy(), known & (a.state == STOPPING)
+    stays, leaves = q.used.copy(), known & (a.state == STOPPING) & ~followed(a)
     np.subtract.at(stays, leaf[leaves], uses[leaves])
     there = make_quota(s.shares.parent.astype(np.int64), q.nominal, q.borrow_max, q.lend_max, stays)
     bits = (np.left_shift(1, np.arange(uses.shape[1])) * (uses > 0)).sum(axis=1)

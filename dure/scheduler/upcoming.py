@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from dure.model.reason import ReasonKind
-from dure.scheduler.attempts import guaranteed_until, latest_ends, owners, preemptible
+from dure.scheduler.attempts import followed, guaranteed_until, latest_ends, owners, preemptible
 from dure.scheduler.kernels.barred import limits
 from dure.scheduler.kernels.board import LASTS, PROMISES, Board, rooms_then
 from dure.scheduler.kernels.cycle import asker_of
@@ -276,14 +276,18 @@ class Later:
 
 def _rights_then(planning: Planning, at_ms: int) -> Rights:
     """What quotas say once those have ended who are gone by then."""
-    s, now, taken = planning.s, planning.cycle.rights, planning.cycle.candidates.taken
+    s, now, taken, there = planning.s, planning.cycle.rights, planning.cycle.candidates.taken, planning.cycle.moves.movers
     then = now._replace(
         quota=now.quota._replace(used=now.quota.used.copy()), stays=now.stays._replace(used=now.stays.used.copy())
     )
-    gone = np.where(taken, planning.cycle.candidates.gone, latest_ends(s)) <= at_ms
-    for attempt in np.flatnonzero(gone).tolist() if len(now.uses) else ():
+    moves = there.workers > 0 if len(there) else np.zeros(len(taken), np.bool_)
+    ends, kept = np.where(taken, planning.cycle.candidates.gone, latest_ends(s)), s.attempts.follows >= 0
+    ends[moves] += there.rest[moves[: len(there)]]
+    ends[s.attempts.follows[kept]] = ends[kept]  # who is moved is gone when it has left its new place
+    left = (taken & ~moves) | ((s.attempts.state == STOPPING) & ~followed(s.attempts))  # those do not stay as it is
+    for attempt in np.flatnonzero(ends <= at_ms).tolist() if len(now.uses) else ():
         give_back(then, then.quota, attempt)
-        if not taken[attempt] and s.attempts.state[attempt] != STOPPING:
+        if not left[attempt]:
             give_back(then, then.stays, attempt)
     return then
 

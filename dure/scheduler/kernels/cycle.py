@@ -282,9 +282,6 @@ def _sit(
     )  # fmt: skip
     if limits(quota):
         use(quota, wide(queue.leaf[row]), demands, wide(c), kind, workers)
-    if guarded(cycle.rights):
-        for victim in displaced[:victims]:
-            give_back(cycle.rights, cycle.rights.stays, wide(victim))
     mw = wanted_mw(power, site, kind, gang)
     if victims == 0:
         draw(power, site, board.now, end, mw)
@@ -336,6 +333,8 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 return int(alt)
             found.starts.reclaims[found.used[STARTS]] = how == RECLAIM
             _claim(cycle, row, int(alt), int(currency), int(site), int(low), int(victims))
+            for i in range(victims if guarded(cycle.rights) else 0):  # whoever moves instead goes on using what it uses
+                give_back(cycle.rights, cycle.rights.stays, wide(displaced[i]))
             if how == RECLAIM:  # who makes room elsewhere leaves earlier there
                 for i in range(victims):
                     forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))

@@ -9,10 +9,11 @@ borrowed from its relatives. Work may reclaim the place of other work if
 * in a resource that both want, every row on the other side is over, from its project up to the row below the meeting point.
 
 What is over is told by those who were there before the plan (`stays`), less those who have been told to stop: what leaves
-already is not asked for twice, and this only shrinks while a plan is made. What is inside is told by everything that holds a
-place and what the plan has started (`quota`), which only grows. So what was refused stays refused while a plan goes on, but for
-claims. Whether a quota has room for the claim is told by the latter, without those alone who make room for it: two who change
-places count both until the victim is gone, and nobody else gets before then what it leaves.
+already is not asked for twice, and this only shrinks while a plan is made. Who moves goes on using what it uses, and stays.
+What is inside is told by everything that holds a place and what the plan has started (`quota`), which only grows. So what was
+refused stays refused while a plan goes on, but for claims. Whether a quota has room for the claim is told by the latter,
+without those alone who make room for it: two who change places count both until the victim is gone, and nobody else gets before
+then what it leaves.
 
 **No way round.** Who was made to leave was over, so it cannot take its place back by quota. Nor by its class, from which quotas
 shield: attempts of projects that have one make room by their class for another project only as far as that project is over

@@ -328,6 +328,40 @@ def test_time_passes_also_for_what_moves() -> None:
     assert "b2" in later("now +1829s").attempts.ids and "b2" not in later("now +1831s").attempts.ids
 
 
+def lent_by_owner(has: int = 12) -> World:
+    """`lab` has 4 devices by its quota and uses 8, of what `owner` has."""
+    world = farm(2).quota("*", "device:h100", 0).quota("project:lab", "device:h100", 4)
+    world.policy = replace(world.policy, reclaims=True)
+    return world.quota("project:owner", "device:h100", has)
+
+
+def test_what_moves_is_used_by_its_project_all_the_while() -> None:
+    """It borrows: its owner may have one place back, though the other is being left."""
+    world = lent_by_owner()
+    runs(world, "a", 0, rest=0, grace=30)
+    runs(world, "b", 1, state=STOPPING, ends=30, rest=0)
+    world.claim("c", [("s/n1", 0xFF)], ["b"], cores=8, project="owner", workload="job", started=0, ends=3600)
+    world.attempt("b2", [("s/n0", 0xF0)], cores=4, state=LAUNCHING, preemptible=False, started=0, ends=1800, follows="b")
+    s = wants(world, "mine", devices=4, project="owner").snapshot()
+    p = plan(s)
+    assert check(s, p) == ()
+    assert [s.attempts.ids[v] for v in p.victim_attempt.tolist()] == ["a"] and p.start_reclaims[0]
+
+
+def test_what_a_plan_moves_stays_used_by_its_project_in_that_plan() -> None:
+    """`b` goes on elsewhere for the first; the second takes back what `a`, of the same project, borrows."""
+    world = lent_by_owner(20)
+    world.node("s/n2", "s", cores=64, devices=4, accelerator="h100")
+    runs(world, "a", 2, 0x0F, rest=0)
+    runs(runs(world, "b", 0, 0x03), "d", 1, 0x3F, project="third", rest=0, preemptible=False)
+    wants(world, "whole", project="owner", priority="urgent")
+    s = wants(world, "mine", devices=4, project="owner").snapshot()
+    p = plan(s)
+    assert check(s, p) == ()
+    told = {s.pending.ids[row]: (p.moved(i), bool(p.start_reclaims[i])) for i, row in enumerate(p.start_pending.tolist())}
+    assert told == {"whole": (True, False), "mine": (False, True)}
+
+
 # -- the check ------------------------------------------------------------------------------------------------------------
 
 
