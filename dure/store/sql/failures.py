@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
 from dure.errors import Conflict, DuplicateKey, StoreError, StoreUnavailable
 
 _UNIQUE = {"23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
 _SERIALIZATION = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+
+LOST_BEFORE = "the connection to the database was lost, and the transaction with it"
 
 
 class ConnectionLost(StoreUnavailable):
@@ -35,6 +37,8 @@ def translated() -> Iterator[None]:
         yield
     except DBAPIError as failure:
         raise _translate(failure) from failure
+    except PendingRollbackError as failure:  # it was lost at an earlier statement of this transaction
+        raise ConnectionLost(LOST_BEFORE) from failure
     except SQLAlchemyError as failure:  # a pool that is exhausted, a connection already marked broken
         raise StoreError(f"the database could not be used: {failure}") from failure
 
@@ -43,8 +47,10 @@ def refused(connection: Connection, sql: str, failure: BaseException) -> BaseExc
     """What to raise when the driver of a connection has raised `failure` at a statement. One that is lost is not used again, nor
     are those that wait beside it: they are as old."""
     dialect, driver = connection.dialect, connection.dialect.loaded_dbapi
-    if not isinstance(failure, driver.Error):
+    if not isinstance(failure, (driver.Error, PendingRollbackError)):
         return failure
+    if connection.invalidated:  # at an earlier statement: of what it was nothing can be asked any more
+        return ConnectionLost(LOST_BEFORE)
     lost = bool(dialect.is_disconnect(failure, connection.connection.dbapi_connection, None))
     if lost:
         connection.invalidate(failure)

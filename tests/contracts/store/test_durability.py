@@ -15,15 +15,16 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import event as sql_event
+from sqlalchemy.exc import PendingRollbackError
 
 from dure.errors import StoreError
 from dure.model.event import Event
 from dure.model.funding import Account
 from dure.model.tenancy import Organisation
 from dure.model.workload import Workload
-from dure.ports import Tx
+from dure.ports import Reader, Tx
 from dure.store.sql import SqlStore, engines, writer
-from dure.store.sql.failures import OutcomeUnknown, Unreachable
+from dure.store.sql.failures import ConnectionLost, OutcomeUnknown, Unreachable, translated
 from tests.builders.records import account
 from tests.contracts.store.conftest import Doors
 
@@ -102,6 +103,33 @@ def test_a_connection_lost_within_a_transaction_has_it_run_again(postgres_store:
     postgres_store.transact(write)
     assert runs == [0, 1]
     assert postgres_store.read(lambda r: r.count(Account)) == 1
+
+
+def test_whoever_goes_on_after_a_lost_connection_is_told_the_same_again(postgres_store: SqlStore, postgres_url: str) -> None:
+    """In a transaction and in a read, by whatever asks next."""
+    told: list[type[BaseException]] = []
+
+    def ask(reader: Reader) -> None:
+        reader.count(Account)
+        cut(postgres_url)
+        for _ in range(2):
+            try:
+                reader.count(Account)
+            except StoreError as failure:
+                told.append(type(failure))
+        raise StoreError("it had enough")
+
+    for door in (postgres_store.read, postgres_store.transact):
+        told.clear()
+        with pytest.raises(StoreError, match="had enough"):
+            door(ask)
+        assert told == [ConnectionLost] * 2
+
+
+def test_a_connection_that_was_lost_before_is_called_lost() -> None:
+    """Where SQLAlchemy itself notices: it wants such a transaction rolled back first."""
+    with pytest.raises(ConnectionLost, match="with it"), translated():
+        raise PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
 
 
 def test_a_connection_that_is_always_lost_is_given_up(postgres_store: SqlStore, postgres_url: str) -> None:
