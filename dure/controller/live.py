@@ -224,13 +224,13 @@ class LiveAttempts:
             return None
         spec, began = workload.spec, started(attempt)
         klass = m.policy.class_of(spec.priority)
-        numbers = (
+        seats = [(self._node_row[w.node], mask(w.devices)) for w in attempt.workers if w.node in self._node_row]
+        numbers = (  # a gang of whose nodes one is not known sits on more than are seen, and is not moved
             STATE[attempt.state], self._number(attempt.project), klass.value, spec.preemptible, klass.yields, began,
             ends(attempt, spec), max(began, attempt.evidence.checkpoint_ms), spec.demand.cores_milli, spec.demand.memory_mib,
             spec.demand.share_milli, attempt.running_ms, spec.grace_ms,
-            movable_ms(m.policy, attempt, spec, began),
+            movable_ms(m.policy, attempt, spec, began) if len(seats) == len(attempt.workers) else 0,
         )  # fmt: skip
-        seats = [(self._node_row[w.node], mask(w.devices)) for w in attempt.workers if w.node in self._node_row]
         nodes, masks = zip(*seats, strict=True) if seats else ((), ())
         weight = normalised_cores(workload, attempt)
         return Row(id, attempt.workload, attempt.accelerator, numbers, weight, nodes, masks)

@@ -19,8 +19,9 @@ from dure.ledger import hold_amount
 from dure.model.event import Event
 from dure.model.reason import ReasonKind
 from dure.model.site import Node, Quarantine
-from dure.model.workload import Attempt, AttemptState, Evidence, Outcome, WorkloadState
+from dure.model.workload import Attempt, AttemptState, Demand, Evidence, Outcome, WorkloadState
 from dure.ports import Store, Tx
+from dure.scheduler.attempts import rests
 from dure.scheduler.snapshot import LAUNCHING
 from dure.simulator.crash import Teller, crash_points
 from dure.simulator.world import World
@@ -336,6 +337,24 @@ def test_who_may_be_moved_and_for_how_long() -> None:
         assert bool(movable_ms(policy, saved, of, NOW_MS)) is may, (saved_ms, of.checkpoint_interval_ms)
     assert rest_ms(MOVING, 30 * MINUTE_MS, 29 * MINUTE_MS) == MOVING.min_run_ms, "it is guaranteed a run in each place"
     assert rest_ms(MOVING, 30 * MINUTE_MS, -5) == 30 * MINUTE_MS
+
+
+def test_a_gang_of_whose_nodes_one_is_not_known_is_not_taken_for_one_that_sits_on_one(tell: Teller) -> None:
+    begin(tell)
+    world = tell.world
+    world.sites["north"].driver.script("gang", Script(run_ms=RUN_MS))
+    wide = Demand(devices=8)
+    gang = tell.submit(replace(spec("gang", checkpoint_interval_ms=MINUTE_MS), demand=wide, workers=2))
+    world.settle()
+    world.advance(NOW_MS + 10 * MINUTE_MS)
+    (attempt,) = attempts(world, gang)
+    assert nodes(attempt) == {"n1", "n2"} and attempt.evidence.checkpoint_ms
+    memory = world.controller._memory
+    del memory.mirror.nodes["north/n2"]
+    memory.mirror.farm += 1
+    s = memory.columns.snapshot(world.clock.now_ms(), 1)
+    assert s.nodes.ids == ("north/n1",) and s.attempts.worker_node.tolist() == [0]
+    assert rests(s, s.now_ms).tolist() == [0]
 
 
 def test_a_policy_that_does_not_move_leaves_it_where_it_is(tell: Teller) -> None:
