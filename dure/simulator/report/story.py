@@ -70,7 +70,24 @@ class Story:
 
 
 def headline(story: Story) -> str:
-    """What differs between the policies, in one sentence."""
+    """What differs between the policies in waiting, in one sentence; in another the CO₂ of the whole run, where it is known."""
+    return " ".join(part for part in (_waiting(story), _carbon(story)) if part)
+
+
+def _carbon(story: Story) -> str:
+    """What the policies emit: the least and the most, where it is not the same."""
+    if not story.has("carbon"):
+        return ""
+    words, row = story.words, story.table.row("carbon")
+    known = [(value, policy) for value, policy in zip(row.values, story.policies, strict=True) if value is not None]
+    (low, best), (high, worst) = min(known), max(known)
+    least, most = (words.value(value, row.measure.unit) for value in (low, high))
+    if high - low <= 0.005 * high or least == most:
+        return words.say("head.carbon", most=most)
+    return words.say("head.carbon_from", best=best, least=least, worst=worst, most=most)
+
+
+def _waiting(story: Story) -> str:
     words, waits = story.words, story.table.row("queueing.mean").values if story.table.compared else ()
     known = [value for value in waits if value is not None]
     if not known:

@@ -51,6 +51,11 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "No job finished under every policy, so waiting cannot be compared.",
         "모든 정책에서 끝난 작업이 없어 대기 시간을 비교할 수 없습니다.",
     ),
+    "head.carbon": ("All of it emits {most} of CO₂.", "전체 CO₂ 배출량은 {most}입니다."),
+    "head.carbon_from": (
+        "All of it emits {least} of CO₂ with {best} and {most} with {worst}.",
+        "전체 CO₂ 배출량은 {best}에서 {least}, {worst}에서 {most}입니다.",
+    ),
     "head.but": ("What {best} does worse: {items}.", "{best}에서 더 나빠진 것: {items}."),
     "head.but_item": ("{what} {value} ({other}: {there})", "{what} {value}({other} {there})"),
     "head.fine": (

@@ -8,7 +8,7 @@ from dure.errors import InvariantViolated
 from dure.simulator.report import MEASURES, compare, measure
 from dure.simulator.report.story import Story, headline, price
 from dure.simulator.report.words import words
-from tests.unit.report.made import empty, one_site, run_of_rows
+from tests.unit.report.made import empty, one_site, run_from, run_of_rows
 
 FIFO = [(0, 100, 0, 8), (0, 300, 100, 8), (10, 10, 400, 4)]
 SJF = [(0, 100, 0, 8), (0, 300, 110, 8), (10, 10, 100, 4)]
@@ -78,3 +78,19 @@ def test_one_policy_is_told_alone() -> None:
     assert headline(Story([run_of_rows(FIFO, one_site(8))], words("en"))) == (
         "With FIFO a job waits 2.72 min on average, and half of the jobs at most 1.67 min; 98.8 % of the fleet is in use."
     )
+
+
+@pytest.mark.parametrize(("lang", "one", "two"), [
+    ("en", "All of it emits {most} of CO₂.", "All of it emits {least} of CO₂ with south and {most} with north."),
+    ("ko", "전체 CO₂ 배출량은 {most}입니다.", "전체 CO₂ 배출량은 south에서 {least}, north에서 {most}입니다."),
+])  # fmt: skip
+def test_the_headline_says_what_is_emitted_where_that_is_known(lang: str, one: str, two: str) -> None:
+    """The same job at the site whose power emits more, and at the other."""
+    north, south = (
+        run_from([(0, 3_600_000, 0, 4_000_000, 0, place, 0, -1)], 0, policy=name) for place, name in ((0, "north"), (2, "south"))
+    )
+    row = compare([north, south]).row("carbon")
+    most, least = (words(lang).value(value, "g") for value in row.values)
+    assert headline(Story([north], words(lang))).endswith(one.format(most=most))
+    assert headline(Story([north, south], words(lang))).endswith(two.format(most=most, least=least))
+    assert headline(Story([north, north], words(lang))).endswith(one.format(most=most))
