@@ -47,10 +47,10 @@ def refused(connection: Connection, sql: str, failure: BaseException) -> BaseExc
     """What to raise when the driver of a connection has raised `failure` at a statement. One that is lost is not used again, nor
     are those that wait beside it: they are as old."""
     dialect, driver = connection.dialect, connection.dialect.loaded_dbapi
-    if not isinstance(failure, (driver.Error, PendingRollbackError)):
+    if connection.invalidated and isinstance(failure, (driver.Error, PendingRollbackError)):
+        return ConnectionLost(LOST_BEFORE)  # at an earlier statement: of what it was nothing can be asked any more
+    if not isinstance(failure, driver.Error):
         return failure
-    if connection.invalidated:  # at an earlier statement: of what it was nothing can be asked any more
-        return ConnectionLost(LOST_BEFORE)
     lost = bool(dialect.is_disconnect(failure, connection.connection.dbapi_connection, None))
     if lost:
         connection.invalidate(failure)
