@@ -96,6 +96,7 @@ class SystemClock:
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)  # two digits of an id at once
 
 
 class SystemEntropy:
@@ -113,7 +114,7 @@ class SystemEntropy:
             self._last = self._last + 1 if now_ms == self._last_ms else secrets.randbits(79)
             self._last_ms = now_ms
             number = (now_ms << 80) | self._last
-        return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+        return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
     def secret(self, n_bytes: int) -> str:
         return secrets.token_urlsafe(n_bytes)

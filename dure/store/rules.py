@@ -69,6 +69,8 @@ def storable(value: Any) -> bool:
 def fits_text(text: str) -> bool:
     if "\0" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from dure.errors import StoreError
-from dure.model.codec import field_names, from_plain
+from dure.model.codec import field_names, filler, from_plain
 from dure.store.kinds import KINDS, Form, Shape, shape
 from dure.store.rules import Gate, fits_text
 
@@ -40,11 +40,14 @@ class Mapper:
         self.kind = shape.kind
         self.names = tuple(shape.forms)
         self.gate = Gate(shape)
-        forms = list(enumerate(shape.forms.items()))
         self._encoders = {name: _encoder(form) for name, form in shape.forms.items() if form in (Form.ENUM, Form.JSON)}
-        self._decoders = [
-            (i, _decoder(form, shape.hints[name])) for i, (name, form) in forms if form in (Form.ENUM, Form.JSON, Form.BOOL)
-        ]
+        decoders = {
+            name: _decoder(form, shape.hints[name])
+            for name, form in shape.forms.items()
+            if form in (Form.ENUM, Form.JSON, Form.BOOL)
+        }
+        self.from_row: Convert = filler(shape.kind, decoders)
+        self._id, self._version = self.names.index("id"), self.names.index("version")
         self._values = attrgetter(*self.names)
         self._ways: dict[tuple[str, ...], Convert] = {}
         self.to_row = self.way(self.names)
@@ -66,11 +69,16 @@ class Mapper:
             found.update([i for i, (old, new) in enumerate(both) if old is not new])
         return tuple(self.names[i] for i in sorted(found))
 
-    def from_row(self, row: Sequence[Any]) -> Any:
-        values = list(row)
-        for i, decode in self._decoders:
-            values[i] = decode(values[i])
-        return self.kind(**dict(zip(self.names, values, strict=True)))
+    def from_rows(self, rows: Iterable[Sequence[Any]], known: Mapping[str, Any]) -> list[Any]:
+        """The records of these rows. known: by id, what was read before: a row of the same version is the same record."""
+        from_row = self.from_row
+        if not known:
+            return [from_row(row) for row in rows]
+        found, id, version = [], self._id, self._version
+        for row in rows:
+            record = known.get(row[id])
+            found.append(record if record is not None and record.version == row[version] else from_row(row))
+        return found
 
 
 def _way(values: Convert, encoders: Sequence[tuple[int, Convert]]) -> Convert:
@@ -122,22 +130,36 @@ def _decoder(form: Form, hint: Any) -> Convert:
     if form is Form.ENUM:
         return typing.cast(Convert, hint)
     build = _builder(hint)
+    if build is None:
+        return _load
     if not dataclasses.is_dataclass(hint):
-        return lambda text: build(json.loads(text))
+        return lambda text: build(_load(text))
     # Frozen records can be shared: the elements of an array have one spec, and everything that has not run has the same evidence.
-    kept = lru_cache(maxsize=KEPT_TEXTS)(lambda text: build(json.loads(text)))
-    return lambda text: kept(text) if len(text) <= KEPT_LENGTH else build(json.loads(text))
+    kept = lru_cache(maxsize=KEPT_TEXTS)(lambda text: build(_load(text)))
+    return lambda text: kept(text) if len(text) <= KEPT_LENGTH else build(_load(text))
 
 
-def _builder(hint: Any) -> Convert:
-    """How a field is built of plain JSON: a record, a tuple of anything, or the mapping itself."""
+_scan = json.JSONDecoder().scan_once
+
+
+def _load(text: str) -> Any:
+    """`json.loads` of what stands here: written without a blank before or behind it, as `_dump` does, it is read at once."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        end = -1
+    return value if end == len(text) else json.loads(text)
+
+
+def _builder(hint: Any) -> Convert | None:
+    """How a field is built of plain JSON: a record, or a tuple of anything; None: it is what it is, such as a mapping."""
     if dataclasses.is_dataclass(hint):
         kind = typing.cast("type[Any]", hint)
         return lambda plain: from_plain(kind, plain)
     if typing.get_origin(hint) is tuple:
         item = _builder(typing.get_args(hint)[0])
-        return lambda plain: tuple(item(value) for value in plain)
-    return lambda plain: plain
+        return tuple if item is None else lambda plain: tuple([item(value) for value in plain])
+    return None
 
 
 _MAPPERS: Mapping[type[Any], Mapper] = {kind: Mapper(shape(kind)) for kind in KINDS}

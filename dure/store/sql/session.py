@@ -95,8 +95,10 @@ def _objects(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
 class SqlReader:
     """A Reader of the moment that a link's transaction sees."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, known: Mapping[type[Any], Mapping[str, Any]] = ALL) -> None:
+        """known: by class and id, records of this transaction that need not be made of their rows again."""
         self._link = link
+        self._known = known
 
     def get(self, kind: type[R], id: str) -> R | None:
         shape(kind)
@@ -129,8 +131,8 @@ class SqlReader:
         return int(self._link.rows(statement, values)[0][0])
 
     def ask(self, question: Question, values: Mapping[str, Any]) -> list[Any]:
-        from_row = mapper(question.kind).from_row
-        return [from_row(row) for row in self._link.rows(self._link.statements.ask(question), values)]
+        rows = self._link.rows(self._link.statements.ask(question), values)
+        return mapper(question.kind).from_rows(rows, self._known.get(question.kind, ALL))
 
     def _values(self, kind: type[Any], where: Where) -> dict[str, Any] | None:
         """Parameters for `where`, or None when no record can match (a value that no column could hold)."""
@@ -172,9 +174,9 @@ class Unit:
     What another process writes meanwhile is met by the versions and keys when all this goes out."""
 
     def __init__(self, link: Link) -> None:
-        self.reader = SqlReader(link)
-        self._link = link
         self._known: dict[type[Any], dict[str, Any]] = {kind: {} for kind in KINDS}
+        self.reader = SqlReader(link, self._known)
+        self._link = link
         self._absent: dict[type[Any], set[str]] = {kind: set() for kind in KINDS}
         self._answers: dict[type[Any], dict[Any, list[Any]]] = {kind: {} for kind in KINDS}  # to searches by scalars
         self._gone: dict[type[Any], dict[str, None]] = {}  # to be deleted, before anything is inserted
@@ -183,8 +185,10 @@ class Unit:
         self._plane_locked = False
 
     def known(self, kind: type[Any]) -> dict[str, Any]:
-        shape(kind)
-        return self._known[kind]
+        found = self._known.get(kind)
+        if found is None:
+            shape(kind)  # raises: such records are not stored
+        return cast("dict[str, Any]", found)
 
     def learn(self, kind: type[Any], records: Iterable[Any]) -> None:
         """What is known already stays the object that it is, so that an update of it is seen to leave its fields alone."""
@@ -199,13 +203,16 @@ class Unit:
         """`known` of a class, after those of `ids` have been read that nobody has looked for before."""
         known, absent = self.known(kind), self._absent[kind]
         unread = [id for id in ids if id not in known and id not in absent]
-        if len(unread) == 1:
-            found = self.reader.get(kind, unread[0])
-            self.learn(kind, [found] if found is not None else [])
-        elif unread:
-            self.learn(kind, self.reader.get_many(kind, unread).values())
-        absent.update(id for id in unread if id not in known)
+        if unread:
+            self.learn(kind, self._read(kind, unread))
+            absent.update([id for id in unread if id not in known])
         return known
+
+    def _read(self, kind: type[Any], ids: Collection[str]) -> Collection[Any]:
+        if len(ids) > 1:
+            return self.reader.get_many(kind, ids).values()
+        found = self.reader.get(kind, *ids)
+        return () if found is None else (found,)
 
     def search(self, kind: type[Any], asked: Hashable, look: Callable[[], list[Any]]) -> list[Any]:
         """What `look` finds, or found before. asked: tells searches apart; None: this one is not to be kept."""
@@ -315,7 +322,9 @@ class SqlTx:
         self._calls = calls
 
     def get(self, kind: type[R], id: str) -> R | None:
-        return cast("R | None", self._live().look_up(kind, (id,)).get(id))
+        unit = self._live()
+        record = unit.known(kind).get(id)  # most of what is asked for was read together before
+        return cast("R | None", unit.look_up(kind, (id,)).get(id) if record is None else record)
 
     def get_many(self, kind: type[R], ids: Collection[str]) -> dict[str, R]:
         known = self._live().look_up(kind, ids)
