@@ -208,7 +208,9 @@ class Columns:
         rows = [m.sites[id] for id in ids]
         reachable = self._flags("reachable", [m.answers(id, now_ms) for id in ids])
         drained = self._flags("drained", [row.drained for row in rows])
-        return Sites(tuple(ids), reachable, drained, *self._power(rows, now_ms), *trait_columns(rows, data))
+        traits = tuple([(row.carbon_g_kwh, row.power_krw_mwh, row.datasets) for row in rows]), data
+        told = self._once("traits", traits, lambda: trait_columns(rows, data))
+        return Sites(tuple(ids), reachable, drained, *self._power(rows, now_ms), *told)
 
     def _flags(self, name: str, values: list[bool]) -> NDArray[np.bool_]:
         """The same column as long as it says the same: a plan keeps what it has made of it."""
@@ -245,6 +247,8 @@ class Columns:
         if self._mirror.quarantined:  # silence may set some of it free at any moment
             keep = np.array([not self._mirror.held_back(id, now_ms) for id in ids], dtype=np.bool_)
             return pending_of(tuple(id for id, k in zip(ids, keep, strict=True) if k), cells[keep], forms, rows)
+        if not ids:  # after most starts on a farm that has room
+            return self._once("nobody", forms_of, lambda: pending_of(ids, cells, forms, rows))
         made_of = *forms_of, len(self._shape_types), self._waiting.changes, tree.at, len(rows)
         return self._once("pending", made_of, lambda: pending_of(ids, cells, forms, rows))
 

@@ -117,35 +117,36 @@ def joined(forms: Forms, more: Forms) -> Forms:
 
 
 def pending_of(ids: tuple[str, ...], cells: I64Array, forms: Forms, project_row: I64Array) -> tuple[Pending, Alternatives]:
-    shape = cells[:, ROW_SHAPE]
+    columns = cells.T.copy()  # side by side as they are here, so that each is one without being copied again
+    shape = columns[ROW_SHAPE]
     site_ptr, site_at = gather(forms.site_ptr, shape)
     alt_ptr, alt_at = gather(forms.type_ptr, shape)
     data_ptr, data_at = gather(forms.data_ptr, shape)
     pending = Pending(
         ids=ids,
-        project=project_row[cells[:, ROW_PROJECT]].astype(np.int32),
-        priority=cells[:, ROW_PRIORITY].copy(),
-        preempts=cells[:, ROW_PREEMPTS].astype(np.bool_),
-        preemptible=cells[:, ROW_PREEMPTIBLE].astype(np.bool_),
-        submitted_ms=cells[:, ROW_SUBMITTED].copy(),
-        eligible_ms=cells[:, ROW_ELIGIBLE].copy(),
-        dependency=cells[:, ROW_DEPENDENCY].astype(np.int32),
-        workers=cells[:, ROW_WORKERS].copy(),
-        cores_milli=cells[:, ROW_CORES].copy(),
-        memory_mib=cells[:, ROW_MEMORY].copy(),
-        devices=cells[:, ROW_DEVICES].copy(),
-        limit_ms=cells[:, ROW_LIMIT].copy(),
-        block=cells[:, ROW_BLOCK].astype(np.bool_),
+        project=project_row[columns[ROW_PROJECT]].astype(np.int32),
+        priority=columns[ROW_PRIORITY],
+        preempts=columns[ROW_PREEMPTS].astype(np.bool_),
+        preemptible=columns[ROW_PREEMPTIBLE].astype(np.bool_),
+        submitted_ms=columns[ROW_SUBMITTED],
+        eligible_ms=columns[ROW_ELIGIBLE],
+        dependency=columns[ROW_DEPENDENCY].astype(np.int32),
+        workers=columns[ROW_WORKERS],
+        cores_milli=columns[ROW_CORES],
+        memory_mib=columns[ROW_MEMORY],
+        devices=columns[ROW_DEVICES],
+        limit_ms=columns[ROW_LIMIT],
+        block=columns[ROW_BLOCK].astype(np.bool_),
         shape=_renumbered(shape),
         site_ptr=site_ptr.astype(np.int32),
         site_row=forms.site_row[site_at],
         alt_ptr=alt_ptr.astype(np.int32),
-        share_milli=cells[:, ROW_SHARE].copy(),
-        deadline_ms=cells[:, ROW_DEADLINE].copy(),
+        share_milli=columns[ROW_SHARE],
+        deadline_ms=columns[ROW_DEADLINE],
         data_ptr=data_ptr.astype(np.int32),
         data_row=forms.data[data_at],
-        workers_min=cells[:, ROW_FEWEST].copy(),
-        grace_ms=cells[:, ROW_GRACE].copy(),
+        workers_min=columns[ROW_FEWEST],
+        grace_ms=columns[ROW_GRACE],
     )
     return pending, Alternatives(accelerator=forms.type[alt_at], hold=forms.hold[alt_at], limit_ms=forms.limit_ms[alt_at])
 

@@ -73,7 +73,9 @@ class SlotTable:
     def _drop(self, rows: Sequence[int]) -> None:
         if not rows:
             return
-        self._cells = np.delete(self._cells, rows, axis=0)
+        stays = np.ones(len(self._order), np.bool_)
+        stays[rows] = False
+        self._cells = self._cells[stays]
         for row in sorted(rows, reverse=True):
             del self._order[row]
         self._ids = None
@@ -82,11 +84,13 @@ class SlotTable:
         if not rows:
             return
         at = [bisect_left(self._order, (key, id)) for key, id, _ in rows]
-        self._cells = np.insert(self._cells, at, [row for _, _, row in rows], axis=0)
+        cells = np.array([row for _, _, row in rows], np.int64)
         for key, id, _ in rows:
             self._key[id] = key
         if at[0] == len(self._order):
+            self._cells = np.concatenate([self._cells, cells])
             self._order += [(key, id) for key, id, _ in rows]
         else:
+            self._cells = np.insert(self._cells, at, cells, axis=0)
             self._order = sorted([*self._order, *((key, id) for key, id, _ in rows)])
         self._ids = None

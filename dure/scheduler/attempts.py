@@ -24,7 +24,8 @@ OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported 
 
 def owners(s: Snapshot) -> I64:
     """The attempt of each worker."""
-    return np.repeat(np.arange(len(s.attempts.ids)), np.diff(s.attempts.worker_ptr))
+    ptr = s.attempts.worker_ptr
+    return np.arange(len(s.attempts.ids)).repeat(ptr[1:] - ptr[:-1])
 
 
 def projects_of(attempts: Attempts) -> I32:

@@ -107,7 +107,7 @@ def _shape(s: Snapshot, p: Plan) -> Iterator[str]:
         ("reserve_alternative", p.reserve_alternative, len(s.alternatives.accelerator)),
         ("reserve_node", p.reserve_node, len(s.nodes.ids)),
     ):
-        if ((column < 0) | (column >= size)).any():
+        if len(column) and not 0 <= column.min() <= column.max() < size:
             yield f"column {name} names a row that does not exist"
 
 
@@ -296,9 +296,9 @@ def _near(s: Snapshot, touched: list[int]) -> list[int]:
     """The rows of the attempts that have a worker on one of these nodes, in order."""
     here = np.zeros(len(s.nodes.ids), np.bool_)
     here[touched] = True
-    workers = np.diff(s.attempts.worker_ptr)
-    rows: list[int] = np.unique(np.repeat(np.arange(len(workers)), workers)[here[s.attempts.worker_node]]).tolist()
-    return rows
+    workers = s.attempts.worker_ptr[1:] - s.attempts.worker_ptr[:-1]
+    rows: list[int] = np.arange(len(workers)).repeat(workers)[here[s.attempts.worker_node]].tolist()
+    return list(dict.fromkeys(rows))
 
 
 def _devices(s: Snapshot, node: int, on: Node) -> Iterator[str]:

@@ -14,9 +14,10 @@ Whole = NDArray[np.integer[Any]]
 
 def gather(ptr: Whole, rows: Whole) -> tuple[I64, I64]:
     """The runs of these rows, one behind the other: their own ptr, and where each of their values stands now."""
-    first, length = ptr[rows].astype(np.int64), (ptr[rows + 1] - ptr[rows]).astype(np.int64)
-    behind = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-    return behind, np.arange(behind[-1]) + np.repeat(first - behind[:-1], length)
+    first = ptr[rows].astype(np.int64)
+    length, behind = ptr[rows + 1] - first, np.zeros(len(rows) + 1, np.int64)
+    length.cumsum(out=behind[1:])
+    return behind, np.arange(behind[-1]) + (first - behind[:-1]).repeat(length)
 
 
 def first_rows(numbers: Whole) -> I64:

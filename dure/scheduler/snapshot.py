@@ -7,7 +7,10 @@ column here. Arrays are marked read-only by `freeze`; ids stand beside the colum
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
@@ -139,7 +142,7 @@ def limits_ms(s: Snapshot) -> I64:
 
 def devices_milli(attempts: Attempts) -> I64:
     """By worker, in thousandths of a device: what it has."""
-    share = np.repeat(attempts.share_milli, np.diff(attempts.worker_ptr))
+    share = attempts.share_milli.repeat(attempts.worker_ptr[1:] - attempts.worker_ptr[:-1])
     whole = WHOLE_MILLI * np.bitwise_count(attempts.worker_mask).astype(np.int64)
     return np.where(share > 0, share, whole)
 
@@ -263,4 +266,11 @@ def frozen(group: G) -> G:
 
 def _values(group: object) -> tuple[object, ...]:
     """Of its fields; nothing of what has none."""
-    return tuple([getattr(group, name) for name in getattr(type(group), "__dataclass_fields__", ())])
+    look = _fields(type(group))
+    return look(group) if look is not None else ()
+
+
+@cache
+def _fields(kind: type[object]) -> Callable[[object], tuple[object, ...]] | None:
+    names = tuple(getattr(kind, "__dataclass_fields__", ()))
+    return attrgetter(*names, names[0]) if names else None  # of one name it gives no tuple; to ask for one twice does no harm

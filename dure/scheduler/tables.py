@@ -136,10 +136,11 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     of, first = _classes_of(s, block) if len(p.ids) > 1 else (np.zeros(len(p.ids), np.int32), np.arange(len(p.ids)))
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, first), gather(p.alt_ptr, first)
-    lengths = np.diff(site_ptr)
+    lengths = site_ptr[1:] - site_ptr[:-1]
     sites[lengths == 0] = True
-    row, site = np.repeat(np.arange(len(first)), lengths), p.site_row[site_at]
-    sites[row[site >= 0], site[site >= 0]] = True
+    row, site = np.arange(len(first)).repeat(lengths), p.site_row[site_at]
+    known = site >= 0
+    sites[row[known], site[known]] = True
     demands = demands_as(
         fewest(p)[first], p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first],
         block[first].astype(np.int64), sites,
@@ -342,7 +343,8 @@ def _memory(
 
 def _found(waiting: int, workers: int, promises: int, attempts: int, standings: Standings, demands: Demands) -> Found:
     i32, i64 = np.int32, np.int64
-    alternatives, sites = int(np.diff(demands.each.kind_ptr).max(initial=1)), standings.sites.shape[1]
+    ptr, sites = demands.each.kind_ptr, standings.sites.shape[1]
+    alternatives = int((ptr[1:] - ptr[:-1]).max(initial=1))
     found = Found(
         table(START, waiting + 1), table(WORKER, workers), np.zeros(attempts, i32), np.zeros((promises, FACT + FACTS), i64),
         np.zeros((promises, alternatives, sites), np.bool_),

@@ -6,6 +6,7 @@ left, and `whole_free` has bit i set while device i is wholly free (at most 64 a
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,13 @@ WHOLE = 1000  # thousandths of a device
 def table(columns: Columns, length: int) -> Table:
     """A table of zeros, one record a row: `table.name[row]` in kernels and outside. To a kernel it is one array, and each array
     that one is given costs time to compile and at each call."""
-    return np.zeros(length, np.dtype(columns, align=True)).view(np.recarray)
+    return np.zeros(length, _record(tuple(columns))).view(np.recarray)
+
+
+@cache
+def _record(columns: tuple[tuple[str, type[np.generic]], ...]) -> np.dtype[Any]:
+    """Of `np.record` from the first, as views of any other take the type of each of their fields anew."""
+    return np.dtype((np.record, np.dtype(list(columns), align=True)))
 
 
 NODE: Columns = [  # the first group never changes while a plan is made; the second does

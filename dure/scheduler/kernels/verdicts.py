@@ -53,6 +53,9 @@ def verdicts(cycle: Cycle, met: Bool, eligible: I64, draining: bool) -> tuple[I3
     """The code of every row and its facts: shape (rows, FACTS). met: dependencies; eligible: moments."""
     rows, classes, resources = len(cycle.queue.klass), len(cycle.demands.sites), cycle.quota.used.shape[1]
     code, facts = np.zeros(rows, np.int32), np.zeros((rows, FACTS), np.int64)
+    if (cycle.found.each.state == STARTED).all():  # nobody waits, and nobody asks what is left
+        code[:] = STARTS
+        return code, facts
     learned = Learned(
         by_time(cycle.board), covered(cycle.purse), np.full(classes, UNKNOWN, np.int64), np.zeros((classes, FACTS), np.int64),
         np.zeros(classes, np.int64), np.full((len(cycle.quota.used), 2, resources), UNKNOWN, np.int64),

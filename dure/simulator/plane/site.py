@@ -76,7 +76,10 @@ class TracedSite:
         ended: list[AttemptReport] = []
         while orders := self._orders():
             seen = [self._obey(order) for order in orders]
-            ended += self._report([o for o in seen if o.attempt not in self._over])
+            over = self._report([o for o in seen if o.attempt not in self._over])
+            ended += over
+            if not over and len(orders) < agents.ORDERS_MAX:  # that were all, and more come only of an end
+                break
         return ended
 
     def _orders(self) -> Sequence[Order]:
