@@ -26,7 +26,6 @@ from dure.controller import Controller
 from dure.controller.columns import Columns
 from dure.controller.commands import agents
 from dure.controller.housekeeping import NoteKeeper
-from dure.controller.rules import plane_of
 from dure.controller.sealer import Sealer
 from dure.errors import require
 from dure.model.link import Hello, HelloAnswer, Poll, PollAnswer, Report, ReportAnswer
@@ -101,9 +100,7 @@ class ChargedLink(WorldLink):
                 self._noted_ms = self._clock.now_ms()
                 deed = plane.deed(f"agent:{self._site}")
                 plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
-            orders, incarnation = plane.store.read(
-                lambda reader: (agents.orders(reader, site=self._site, poll=poll), plane_of(reader).incarnation)
-            )
+            orders, incarnation = plane.store.read(lambda reader: agents.polled(reader, site=self._site, poll=poll))
             require(not isinstance(orders, Reason), f"orders were refused: {orders}")
             assert not isinstance(orders, Reason)  # as just required; for the type checker
             return PollAnswer(incarnation=incarnation, orders=orders)

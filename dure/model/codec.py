@@ -12,11 +12,13 @@ What an older reader does with the words of a newer writer:
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
+from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii  # type: ignore[attr-defined]  # of C
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -50,6 +52,19 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_plain(v) for v in value]
     return {name: to_plain(getattr(value, name)) for name in field_names(type(value))}  # type: ignore[arg-type]
+
+
+def json_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+    """`encoder.encode`, for values that are no circle: made ready once, and not for each value, which for a small one takes most
+    of the time."""
+    if c_make_encoder is None:  # where json is not written in C
+        return encoder.encode
+    strings = encode_basestring_ascii if encoder.ensure_ascii else encode_basestring
+    write = c_make_encoder(
+        None, encoder.default, strings, encoder.indent, encoder.key_separator, encoder.item_separator, encoder.sort_keys,
+        encoder.skipkeys, encoder.allow_nan,
+    )  # fmt: skip
+    return lambda value: "".join(write(value, 0))
 
 
 @cache

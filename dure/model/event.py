@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dure.model.codec import changed
+from dure.model.codec import changed, json_writer
 
 GENESIS = "0" * 64
 EVENT_FORMAT = 1  # version of the canonical bytes; a new one never changes how old events are hashed
@@ -62,12 +62,12 @@ class ChainFault:
     fault: str
 
 
-_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_write = json_writer(json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def canonical(value: Any) -> bytes:
     """One byte string per value: JSON, keys sorted, no spaces, UTF-8."""
-    return _JSON.encode(value).encode()
+    return _write(value).encode()
 
 
 def event_hash(previous: str, event: Event, seq: int = 0) -> str:

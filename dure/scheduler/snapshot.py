@@ -266,7 +266,7 @@ def frozen(group: G) -> G:
 
 def _values(group: object) -> tuple[object, ...]:
     """Of its fields; nothing of what has none."""
-    look = _fields(type(group))
+    look = _fields(type(group))  # type: ignore[arg-type]  # classes are hashable, whatever their instances are
     return look(group) if look is not None else ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from operator import attrgetter
 from typing import Any, TypeVar, cast
@@ -129,6 +129,9 @@ class _MemoryReader:
             pick = heapq.nlargest if descending else heapq.nsmallest
             return pick(limit, records, key=key)
         return sorted(records, key=key, reverse=descending)
+
+    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
+        return [self.find(kind, where) for kind, where in searches]
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         check_paging(shape(kind), where, "id")

@@ -12,6 +12,7 @@ from dure.controller.deed import Deed, record, touch
 from dure.controller.lifecycle import end_attempt, move_attempt, move_workload, plausible
 from dure.controller.origins import checkpoint_of
 from dure.controller.rules import not_found, plane_of
+from dure.errors import require
 from dure.model.codec import changed, field_names, to_plain
 from dure.model.link import (
     GRACE_MS,
@@ -26,6 +27,7 @@ from dure.model.link import (
     ReportAnswer,
 )
 from dure.model.reason import Reason, ReasonKind
+from dure.model.records import Plane
 from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Project
 from dure.model.workload import Attempt, AttemptState, Outcome, Workload, WorkloadState
@@ -110,16 +112,31 @@ def take_inventory(tx: Tx, site: str, nodes: Iterable[Mapping[str, Any]]) -> lis
 
 def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reason:
     """What the agent still has to do: an attempt's own row is the order, told until a report shows that it was carried out."""
-    row = reader.get(Site, site)
-    if row is None:
-        return not_found("site", site)
-    fault = epoch_fault(row, poll.epoch)
-    if fault is not None:
-        return fault
-    busy = frozenset(poll.busy)
-    due = reader.find(Attempt, {"site": site, "state": tuple(_VERBS)})
+    return polled(reader, site=site, poll=poll)[0]
+
+
+def polled(reader: Reader, *, site: str, poll: Poll) -> tuple[tuple[Order, ...] | Reason, int]:
+    """The orders, and the plane's incarnation: read together, as every agent asks for them all day."""
+    sites, planes, due, aside = reader.find_all(
+        (
+            (Site, {"id": site}),
+            (Plane, {"id": "plane"}),
+            (Attempt, {"site": site, "state": tuple(_VERBS)}),
+            (Quarantine, {"site": site, "stopping": True}),
+        )
+    )
+    require(bool(planes), "the store has no plane row: it was never initialised")
+    fault = epoch_fault(sites[0], poll.epoch) if sites else not_found("site", site)
+    orders = _chosen(reader, frozenset(poll.busy), due, aside) if fault is None else fault
+    return orders, planes[0].incarnation
+
+
+def _chosen(
+    reader: Reader, busy: frozenset[str], due: Sequence[Attempt], aside: Sequence[Quarantine]
+) -> tuple[Order, ...]:  # fmt: skip
+    """Stops first; what the agent is busy with is left out."""
     stops, launches = ([a for a in due if a.state == state and f"{a.id}:{verb}" not in busy] for state, verb in _VERBS.items())
-    aside = [q for q in reader.find(Quarantine, {"site": site, "stopping": True}) if f"{q.id}:stop" not in busy][:ORDERS_MAX]
+    aside = [q for q in aside if f"{q.id}:stop" not in busy][:ORDERS_MAX]
     chosen = [*stops, *launches][: ORDERS_MAX - len(aside)]
     workloads = reader.get_many(Workload, {a.workload for a in chosen})
     return (*(_stop_aside(q) for q in aside), *(_order(reader, a, workloads[a.workload]) for a in chosen))

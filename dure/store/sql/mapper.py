@@ -7,11 +7,12 @@ import json
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Any
 
 from dure.errors import StoreError
-from dure.model.codec import field_names, filler, from_plain
+from dure.model.codec import field_names, filler, from_plain, json_writer
 from dure.store.kinds import KINDS, Form, Shape, shape
 from dure.store.rules import Gate, fits_text
 
@@ -30,7 +31,7 @@ def _members(value: Any) -> dict[str, Any]:
 
 
 # It takes tuples, and enumerations of text, as they are, so records go through it without being made plain before.
-_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_members).encode
+_dump = json_writer(json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_members))
 
 
 class Mapper:
@@ -39,6 +40,7 @@ class Mapper:
     def __init__(self, shape: Shape) -> None:
         self.kind = shape.kind
         self.names = tuple(shape.forms)
+        self._places = range(len(self.names))
         self.gate = Gate(shape)
         self._encoders = {name: _encoder(form) for name, form in shape.forms.items() if form in (Form.ENUM, Form.JSON)}
         decoders = {
@@ -63,10 +65,9 @@ class Mapper:
 
     def changed(self, pairs: Iterable[tuple[Any, Any]]) -> tuple[str, ...]:
         """The columns, in order, in which any record is another than it was. pairs: before and after."""
-        found: set[int] = set()
+        found, values = set[int](), self._values
         for before, after in pairs:
-            both = zip(self._values(before), self._values(after), strict=True)
-            found.update([i for i, (old, new) in enumerate(both) if old is not new])
+            found.update(compress(self._places, map(is_not, values(before), values(after))))
         return tuple(self.names[i] for i in sorted(found))
 
     def from_rows(self, rows: Iterable[Sequence[Any]], known: Mapping[str, Any]) -> list[Any]:
@@ -117,7 +118,7 @@ def _json_encoder() -> Convert:
 def _json_text(value: Any) -> str:
     try:
         text = _dump(value)
-    except (ValueError, TypeError, AttributeError) as failure:
+    except (ValueError, TypeError, AttributeError, RecursionError) as failure:
         raise StoreError(f"a {type(value).__name__} cannot be written as JSON: {failure}") from failure
     if not fits_text(text):
         raise StoreError(f"a {type(value).__name__} holds half a surrogate pair")
@@ -139,7 +140,7 @@ def _decoder(form: Form, hint: Any) -> Convert:
     return lambda text: kept(text) if len(text) <= KEPT_LENGTH else build(_load(text))
 
 
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # of C
 
 
 def _load(text: str) -> Any:

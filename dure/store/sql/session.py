@@ -6,20 +6,22 @@ import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from operator import attrgetter, methodcaller
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
 from dure.errors import Conflict, StoreError
-from dure.model.codec import changed
+from dure.model.codec import changed, json_writer
 from dure.model.records import Plane
 from dure.ports import Where
 from dure.store.kinds import KINDS, Form, shape
 from dure.store.rules import ALL, PLANE_ID, check_paging, cursor_text, duplicate, is_collection, require_lead, storable
 from dure.store.sql.failures import refused
 from dure.store.sql.mapper import mapper
-from dure.store.sql.statements import KEYS, Question, Statement, Statements
+from dure.store.sql.statements import KEYS, Joined, Question, Statement, Statements
 
 R = TypeVar("R")
 
@@ -39,6 +41,11 @@ class Link:
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> Any:
         return self._execute(statement.sql, statement.bind(values), _all_rows)
+
+    def joined(self, statement: Joined, values: Sequence[Mapping[str, Any]]) -> Any:
+        """values: for each of its parts."""
+        parameters = chain.from_iterable(part.bind(own) for part, own in zip(statement.parts, values, strict=True))
+        return self._execute(statement.sql, tuple(parameters), _all_rows)
 
     def run(self, statement: Statement, parameters: Any) -> int:
         """parameters: of one run, or a list of those of several. Returns how many rows were written."""
@@ -85,7 +92,8 @@ class Link:
             raise
 
 
-_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+NOTHING: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType({})
+_json = json_writer(json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
 def _objects(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
@@ -95,7 +103,7 @@ def _objects(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
 class SqlReader:
     """A Reader of the moment that a link's transaction sees."""
 
-    def __init__(self, link: Link, known: Mapping[type[Any], Mapping[str, Any]] = ALL) -> None:
+    def __init__(self, link: Link, known: Mapping[type[Any], Mapping[str, Any]] = NOTHING) -> None:
         """known: by class and id, records of this transaction that need not be made of their rows again."""
         self._link = link
         self._known = known
@@ -121,6 +129,26 @@ class SqlReader:
         equal, any_of = _split(where)
         question = Question(kind, equal, any_of, order, descending, bool(after), limit > 0)
         return self.ask(question, values | {"after": cursor_text(after), "limit": limit})
+
+    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
+        together = self._link.statements.together(tuple([Question(kind, *_split(where)) for kind, where in searches]))
+        values = self._all_values(searches) if together is not None else None
+        if together is None or values is None:
+            return [self.find(kind, where) for kind, where in searches]
+        ((*found,),) = self._link.joined(together, values)
+        known = self._known
+        return [mapper(kind).from_rows(rows, known.get(kind, ALL)) for (kind, _), rows in zip(searches, found, strict=True)]
+
+    def _all_values(self, searches: Sequence[tuple[type[Any], Where]]) -> list[dict[str, Any]] | None:
+        """Parameters of each; None where there is a search that no record can match."""
+        found: list[dict[str, Any]] = []
+        for kind, where in searches:
+            check_paging(shape(kind), where, "id")
+            values = self._values(kind, where)
+            if values is None:
+                return None
+            found.append(values)
+        return found
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         check_paging(shape(kind), where, "id")
@@ -337,6 +365,9 @@ class SqlTx:
         unit.known(kind)
         look = partial(unit.reader.find, kind, where, after=after, limit=limit, order=order, descending=descending)
         return unit.search(kind, _asked(where, (after, limit, order, descending)), look)
+
+    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
+        return [self.find(kind, where) for kind, where in searches]  # each asked once, and not again
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         unit = self._live()

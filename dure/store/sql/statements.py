@@ -46,6 +46,14 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """One statement that answers several: one row, a column for each part, that holds its rows as JSON lists."""
+
+    sql: str
+    parts: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """The shape of a search: what is asked, without the values asked for."""
 
@@ -67,9 +75,22 @@ class Statements:
         self.postgres = dialect.name == "postgresql"
         self._dialect = dialect
         self._kept: dict[Any, Statement] = {}
+        self._joined: dict[tuple[Question, ...], Joined | None] = {}
 
     def ask(self, question: Question) -> Statement:
         return self._keep(question, lambda: self._search(question))
+
+    def together(self, questions: tuple[Question, ...]) -> Joined | None:
+        """None where the database gains nothing by it, or JSON cannot carry a column."""
+        if questions not in self._joined:
+            carried = bool(questions) and all(self._carries(question.kind) for question in questions)
+            self._joined[questions] = self._join(questions) if carried else None
+        return self._joined[questions]
+
+    def _join(self, questions: tuple[Question, ...]) -> Joined:
+        parts = tuple([self.ask(question) for question in questions])
+        columns = (_as_json(TABLES[q.kind], part) for q, part in zip(questions, parts, strict=True))
+        return Joined(f"SELECT {', '.join(columns)}", parts)
 
     def insert(self, kind: type[Any]) -> Statement:
         """Parameters are the fields in order: a row as the mapper makes it."""
@@ -134,6 +155,11 @@ class Statements:
             values: BindParameter[Any] = bindparam(f"in_{name}", type_=ARRAY(element))
             return column == any_(values)
         return column.in_(select(func.json_each(bindparam(f"in_{name}")).table_valued("value").c.value))
+
+
+def _as_json(table: Table, statement: Statement) -> str:
+    listed = ", ".join(f'"{column.name}"' for column in table.c)
+    return f"(SELECT coalesce(json_agg(json_build_array({listed}) ORDER BY id), '[]') FROM ({statement.sql}) AS found)"
 
 
 def _compare_and_set(table: Table, names: tuple[str, ...]) -> Any:

@@ -108,7 +108,10 @@ class SqlStore:
             connection = self._engines.reader.connect()
             connection.begin()
         try:
-            return fn(SqlReader(Link(connection, self._read_statements)))
+            found = fn(SqlReader(Link(connection, self._read_statements)))
+            with translated():
+                connection.commit()  # nothing was written; but at a rollback psycopg forgets which statements are planned already
+            return found
         finally:
             connection.close()
             if self._closed:  # meanwhile: the pool that the connection went back to was emptied before, so once more

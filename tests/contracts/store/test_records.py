@@ -197,6 +197,23 @@ def test_the_latest_is_found_by_descending_order_and_limit(store: Store, put: Pu
     assert ids(store.read(lambda r: r.find(Event, {"seq": [2, 3]}, order="seq"))) == ["e2", "e3"]
 
 
+def test_several_searches_at_once_find_what_each_finds_alone(store: Store, put: Put) -> None:
+    put(*(filled(kind, f"{kind.__name__} {n}") for kind in KINDS if kind is not Event for n in range(2)))
+    put(event("ev 1", seq=1, data={"글": '"'}), event("ev 2", seq=2), event("ev 3"))
+    whole: list[tuple[type[Any], dict[str, Any]]] = [(kind, {}) for kind in KINDS]
+    some: list[tuple[type[Any], dict[str, Any]]] = [
+        (Event, {"seq": [2, 1, 7]}), (Event, {"seq": 0}), (Account, {"id": "Account 1"}), (Site, {"id": "nowhere"}),
+        (Workload, {"id": ["Workload 0", "Workload 1"], "state": WorkloadState.WAITING}),
+    ]  # fmt: skip
+    nothing: list[tuple[type[Any], dict[str, Any]]] = [(Event, {"id": "ev 3"}), (Site, {"id": "\0"}), (Plane, {"id": []})]
+    for searches in (whole, [s for s in whole if s[0] is not Project], some, nothing, []):
+        alone = store.read(lambda r, s=searches: [r.find(kind, where) for kind, where in s])  # type: ignore[misc]
+        assert store.read(lambda r, s=searches: r.find_all(s)) == alone  # type: ignore[misc]
+        assert store.transact(lambda tx, s=searches: tx.find_all(s)) == alone  # type: ignore[misc]
+    with pytest.raises(StoreError, match="data"):
+        store.read(lambda r: r.find_all([(Event, {"data": {}})]))
+
+
 def test_a_question_without_an_answer_everywhere_is_refused(store: Store) -> None:
     questions: list[Callable[[Any], Any]] = [
         lambda r: r.find(Workload, {"spec": {}}),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dure.model.codec import INFORMATIONAL, changed, from_plain, nothing, one_by_one, to_plain
+from dure.model import codec
+from dure.model.codec import INFORMATIONAL, changed, filler, from_plain, json_writer, nothing, one_by_one, to_plain
 from dure.model.link import GRACE_MS, AttemptReport, Order, PollAnswer
 from dure.model.tenancy import Grant
 from dure.model.workload import Outcome, Worker
@@ -90,3 +94,49 @@ def test_a_changed_record_is_what_replace_would_make() -> None:
     assert (worker.devices, type(changed(worker))) == ((1, 2), Worker)
     with pytest.raises(KeyError, match="nodes"):
         changed(worker, nodes="s/m")
+
+
+def test_a_record_is_filled_with_the_values_of_all_its_fields_in_order() -> None:
+    fill = filler(Grant, {"id": str.upper})
+    made = Grant(id="g", actor="a", role="admin", scope="*", version=3)
+    values = [getattr(made, name) for name in codec.field_names(Grant)]
+    assert fill(values) == replace(made, id="G")
+    for wrong in (values[:-1], [*values, 1]):
+        with pytest.raises(ValueError, match="values"):
+            fill(wrong)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+ENCODERS = (
+    json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+    json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=repr),
+)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@given(JSON)
+def test_a_writer_writes_what_its_encoder_does(encoder: json.JSONEncoder, value: Any) -> None:
+    assert json_writer(encoder)(value) == encoder.encode(value)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_writer_takes_and_refuses_what_its_encoder_does(encoder: json.JSONEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    infinite, strange = float("inf"), object()
+    for write in (json_writer(encoder), _without_c(encoder, monkeypatch)):
+        assert write(("대", {"b": 1, "a": [Outcome.LOST]})) == encoder.encode(["대", {"b": 1, "a": ["lost"]}])
+        if encoder is ENCODERS[0]:
+            assert write(infinite) == "Infinity"
+            with pytest.raises(TypeError, match="object"):
+                write(strange)
+        else:
+            assert write([strange]) == json.dumps([repr(strange)])
+            with pytest.raises(ValueError, match="JSON"):
+                write(infinite)
+
+
+def _without_c(encoder: json.JSONEncoder, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(codec, "c_make_encoder", None)
+    return json_writer(encoder)
