@@ -7,7 +7,7 @@ twice, or later than the event, does no harm. `columns.py` makes the snapshot of
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class Mirror:
 
     def __init__(self) -> None:
         self.seq = 0
+        self._heard: list[Event] = []  # what this process has sealed behind that: it need not be read
         self.plane = Plane()
         self.policy = Policy()
         self.sites: dict[str, Site] = {}
@@ -92,20 +93,26 @@ class Mirror:
 
     # -- following -----------------------------------------------------------------------------------------------
 
+    def hear(self, sealed: Sequence[Event]) -> None:
+        """These were just sealed, and are stored: `follow` need not read them. Any others it reads."""
+        self._heard += sealed
+
     def follow(self, reader: Reader) -> int:
         """Catch up with the sealed events; how many there were."""
         total = 0
-        while True:
-            events = self._next_events(reader)
-            if not events:
-                return total
+        # the plane's row is read here for everybody: how far to follow, and the signed head, which no event tells of
+        self.plane = plane_of(reader)
+        while events := self._next_events(reader):
             self.refresh(reader, events)
             self.seq = events[-1].seq
             total += len(events)
+        return total
 
     def _next_events(self, reader: Reader) -> list[Event]:
-        # the plane's row is read here for everybody: how far to follow, and the signed head, which no event tells of
-        self.plane = plane_of(reader)
+        heard, self._heard = self._heard, []
+        numbers = [event.seq for event in heard]
+        if numbers and numbers[-1] <= self.plane.sealed_seq and numbers == list(range(self.seq + 1, self.seq + 1 + len(heard))):
+            return heard
         wanted = list(range(self.seq + 1, min(self.plane.sealed_seq, self.seq + FOLLOW_MAX) + 1))
         return reader.find(Event, {"seq": wanted}, order="seq") if wanted else []
 

@@ -7,7 +7,7 @@ event sealed that no command of this plane can have written (`forms`): it has to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dure.controller.forms import forged
@@ -54,6 +54,10 @@ class Signer:
         return signature == self.sign(body)
 
 
+def _nobody(sealed: Sequence[Event]) -> None:
+    """Who does not listen."""
+
+
 class Sealer:
     """Seals for one process, and remembers how far it has come: a database that went back in time is no chain that goes on."""
 
@@ -61,33 +65,34 @@ class Sealer:
         self.signer = signer
         self._last = Plane()  # as this process saw it last, when its chain was in order
 
-    def seal(self, store: Store, epoch: int, now_ms: int) -> int:
-        """Seal everything that is unsealed; how many there were. Raises StaleLeader when another controller leads,
-        ChainContradicted when what is stored is not what was signed."""
+    def seal(self, store: Store, epoch: int, now_ms: int, hear: Callable[[Sequence[Event]], None] = _nobody) -> int:
+        """Seal everything that is unsealed; how many there were. hear: told of them once they are stored. Raises StaleLeader when
+        another controller leads, ChainContradicted when what is stored is not what was signed."""
         total = 0
         while True:
             self._last, sealed = store.transact(lambda tx: self._seal_some(tx, now_ms), fence=epoch)
-            total += sealed
-            if sealed < SEALED_AT_ONCE:
+            hear(sealed)
+            total += len(sealed)
+            if len(sealed) < SEALED_AT_ONCE:
                 return total
 
-    def _seal_some(self, tx: Tx, now_ms: int) -> tuple[Plane, int]:
+    def _seal_some(self, tx: Tx, now_ms: int) -> tuple[Plane, tuple[Event, ...]]:
         # by id: ids sort by time, and within one process exactly in the order in which they were made
         fresh = tx.find(Event, {"seq": 0}, limit=SEALED_AT_ONCE)
         plane = plane_of(tx)
         if not fresh and _chain_of(plane) == _chain_of(self._last):
-            return plane, 0
+            return plane, ()
         fault = contradiction(tx, plane, self.signer, self._last.head) or forged(tx, plane, fresh)
         if fault is not None:
             raise ChainContradicted(fault.seq, fault.fault, fault.event)
         if not fresh and plane.head.seq == plane.sealed_seq:
-            return plane, 0
+            return plane, ()
         sealed = seal(plane.sealed_seq, plane.sealed_hash, fresh)
         for before, after in zip(fresh, sealed, strict=True):
             tx.update(changed(after, version=before.version))
         if sealed:
             plane = replace(plane, sealed_seq=sealed[-1].seq, sealed_hash=sealed[-1].hash)
-        return tx.update(replace(plane, head=self.signer.head(plane, now_ms))), len(sealed)
+        return tx.update(replace(plane, head=self.signer.head(plane, now_ms))), sealed
 
 
 def _chain_of(plane: Plane) -> tuple[object, ...]:

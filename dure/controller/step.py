@@ -83,7 +83,7 @@ def step(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Sealer) -
     """One step under the leader epoch `epoch`. Raises StaleLeader when another controller has taken over, ChainContradicted (and
     has then decided nothing) when the stored events are not those that were signed."""
     # 1. observe: seal what happened, and bring the mirror up to it
-    sealed = sealer.seal(store, epoch, deed.now_ms)
+    sealed = sealer.seal(store, epoch, deed.now_ms, memory.mirror.hear)
     _follow(store, memory, deed.now_ms)
     # 2. what time alone asks for
     _keep_house(store, memory, deed, epoch, sealer)
@@ -148,7 +148,7 @@ def _keep_house(store: Store, memory: Memory, deed: Deed, epoch: int, sealer: Se
         changed += housekeeping.remove_bundles(store, deed, memory.mirror, epoch)
     memory.bundles_ms = memory.bundles_ms or deed.now_ms
     if changed:
-        sealer.seal(store, epoch, deed.now_ms)
+        sealer.seal(store, epoch, deed.now_ms, memory.mirror.hear)
         store.read(memory.mirror.follow)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from dure.backends.fake import Script
 from dure.controller.columns import SHAPES_KEPT
 from dure.controller.commands import workloads
+from dure.controller.rules import plane_of
+from dure.model.event import Event
 from dure.model.reason import ReasonKind
 from dure.model.workload import Workload
 from dure.ports import Reader
@@ -86,6 +89,48 @@ def test_shapes_that_nobody_has_any_more_are_forgotten(tell: Teller) -> None:
     assert memory is not None
     assert len(memory.columns._shape_types) <= 5
     assert len(memory.mirror.waiting) == 5
+
+
+def test_what_this_process_has_sealed_is_not_read_again_and_what_it_has_not_is(tell: Teller) -> None:
+    world = tell.world
+    memory = world.controller._memory
+    assert memory is not None
+    mirror = memory.mirror
+    tell.submit(spec("first"))
+    world.controller.sealer.seal(world.store, world.controller.epoch, world.clock.ms, mirror.hear)
+    sealed, looked = world.store.read(plane_of).sealed_seq, []
+
+    def follow(reader: Reader) -> int:
+        return mirror.follow(_Listening(reader, looked))  # type: ignore[arg-type]
+
+    assert mirror.seq < sealed
+    world.store.read(follow)
+    assert (mirror.seq, Event in looked) == (sealed, False)
+    tell.submit(spec("second"))
+    heard: list[Event] = []
+    world.controller.sealer.seal(world.store, world.controller.epoch, world.clock.ms, heard.extend)
+    last = world.store.read(plane_of).sealed_seq
+    for told in ([replace(heard[0], seq=last + 1)], heard[1:], [*heard, replace(heard[-1], seq=last + 1)]):
+        mirror.seq = sealed
+        looked.clear()
+        mirror.hear(told)  # with a gap before it, or of more than is stored
+        world.store.read(follow)
+        assert (mirror.seq, Event in looked) == (last, True)
+    assert len(mirror.waiting) + len(mirror.placed) == 2
+
+
+class _Listening:
+    """Notes of which classes records are searched."""
+
+    def __init__(self, reader: Reader, looked: list[type]) -> None:
+        self._reader, self._looked = reader, looked
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reader, name)
+
+    def find(self, kind: type, where: object = None, **rest: object) -> object:
+        self._looked.append(kind)
+        return self._reader.find(kind, where or {}, **rest)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("leap_ms", [10 * 365 * 24 * 60 * MINUTE_MS, -60 * MINUTE_MS])
