@@ -9,11 +9,11 @@ import importlib
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -27,11 +27,12 @@ from dure.controller.columns import Columns
 from dure.controller.commands import agents
 from dure.controller.housekeeping import NoteKeeper
 from dure.controller.sealer import Sealer
-from dure.errors import require
 from dure.model.link import Hello, HelloAnswer, Poll, PollAnswer, Report, ReportAnswer
-from dure.model.reason import Reason
 from dure.ports import Store
-from dure.simulator.fakes import WorldLink
+from dure.simulator.fakes import WorldLink, granted
+
+if TYPE_CHECKING:
+    from bench.booth import Booth
 
 KEEP_ENDED_MS = 5_000  # what an attempt printed is read by nobody here
 
@@ -81,33 +82,37 @@ class ChargedClock:
 
 
 class ChargedLink(WorldLink):
-    """Of what an agent says, the plane's side is charged."""
+    """Of what an agent says, the plane's side is charged; at a booth, together with what others say at that moment."""
 
-    def __init__(self, controller: Controller, site: str, clock: ChargedClock) -> None:
+    def __init__(self, controller: Controller, site: str, clock: ChargedClock, booth: Booth) -> None:
         super().__init__(lambda: controller, site)
-        self._clock = clock
+        self._clock, self._booth = clock, booth
         self._noted_ms = 0
 
     def hello(self, hello: Hello) -> HelloAnswer:
-        with self._clock.charge("hello"):
-            return super().hello(hello)
+        return self._booth.say(self._site, "hello", lambda: lambda: super(ChargedLink, self).hello(hello))
 
     def poll(self, poll: Poll) -> PollAnswer:
+        return self._booth.say(self._site, "orders", lambda: lambda: self._polled(poll))
+
+    def _polled(self, poll: Poll) -> PollAnswer:
         """As the API answers it: that a site lives is written down only now and then."""
-        with self._clock.charge("orders"):
-            plane = self._reach()
-            if self._clock.now_ms() - self._noted_ms >= agents.HEARD_EVERY_MS:
-                self._noted_ms = self._clock.now_ms()
-                deed = plane.deed(f"agent:{self._site}")
-                plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
-            orders, incarnation = plane.store.read(lambda reader: agents.polled(reader, site=self._site, poll=poll))
-            require(not isinstance(orders, Reason), f"orders were refused: {orders}")
-            assert not isinstance(orders, Reason)  # as just required; for the type checker
-            return PollAnswer(incarnation=incarnation, orders=orders)
+        plane = self._reach()
+        if self._clock.now_ms() - self._noted_ms >= agents.HEARD_EVERY_MS:
+            self._noted_ms = self._clock.now_ms()
+            deed = plane.deed(f"agent:{self._site}")
+            plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
+        orders, incarnation = plane.store.read(lambda reader: agents.polled(reader, site=self._site, poll=poll))
+        return PollAnswer(incarnation=incarnation, orders=granted(orders))
 
     def report(self, report: Report) -> ReportAnswer:
-        with self._clock.charge("reports"):
-            return super().report(report)
+        return self._booth.say(self._site, "reports", lambda: self._reported(report))
+
+    def _reported(self, report: Report) -> Callable[[], ReportAnswer]:
+        plane = self._reach()
+        deed = plane.deed(f"agent:{self._site}")
+        written = plane.store.submit(lambda tx: agents.report(tx, deed, site=self._site, report=report))
+        return lambda: granted(written.result())
 
 
 def new_controller(store: Store, clock: ChargedClock) -> tuple[Controller, str]:
@@ -118,13 +123,14 @@ def new_controller(store: Store, clock: ChargedClock) -> tuple[Controller, str]:
 
 
 def new_agent(
-    controller: Controller, site: str, clock: ChargedClock, nodes: Sequence[Mapping[str, Any]], durations: Mapping[str, int]
-) -> Agent:
+    controller: Controller, site: str, booth: Booth, clock: ChargedClock, nodes: Sequence[Mapping[str, Any]],
+    durations: Mapping[str, int],
+) -> Agent:  # fmt: skip
     """The agent of a site on which nothing runs. durations: milliseconds of work by name of the job."""
     driver = FakeDriver(clock, nodes, durations=durations)
     folder = Path(tempfile.gettempdir()) / "dure-bench-agent"  # bundles are never fetched here, so nothing is written
     settings = AgentSettings(folder=folder, boot_id=f"boot-{site}", keep_ended_ms=KEEP_ENDED_MS)
-    return Agent(driver, ChargedLink(controller, site, clock), Journal.in_memory(), clock, settings)
+    return Agent(driver, ChargedLink(controller, site, clock, booth), Journal.in_memory(), clock, settings)
 
 
 stepping: Any = importlib.import_module("dure.controller.step")  # the package exports a function of that name

@@ -14,11 +14,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from bench.booth import Booth
 from bench.charged import ChargedClock, new_agent, new_controller, phases_told
 from bench.results import Result, fill_page
 from dure.agent.agent import Agent
@@ -110,7 +112,8 @@ def _results(m: Measured) -> list[Result]:
     means = ", ".join(f"{n} {statistics.mean(w):.1f} s (Kueue {KUEUE_WAIT_S[n]})" for n, w in sorted(m.waits_s.items()))
     how = (
         f"{WORKLOADS} workloads, {COHORTS * QUEUES} queues, {COHORTS} cohorts, in {m.steps} steps of the controller, on "
-        f"PostgreSQL with fsync; each admission is hold, state and order in one transaction; agents and backends at no charge"
+        f"PostgreSQL with fsync; each admission is hold, state and order in one transaction; agents and "
+        f"backends at no charge; reports that come at one moment are written together"
     )
     return [
         Result(
@@ -164,13 +167,15 @@ def _measure(store: Store, server: PostgresServer) -> Measured:
     clock = ChargedClock(NOW_MS)
     controller, public = new_controller(store, clock)
     _furnish(store, controller, public)
-    run = Run(clock, controller, [_agent(controller, clock, c) for c in range(COHORTS)])
+    booth = Booth(clock, COHORTS)
+    run = Run(clock, controller, booth, [_agent(controller, booth, clock, c) for c in range(COHORTS)])
     controller.step()
     run.sites()
     before, began_s = database_cpu_s(server), clock.elapsed_s
     clock.spent.clear()
     with phases_told(clock):
         steps = run.all()
+    booth.close()
     spent = {phase: (s.wall_s, s.cpu_s) for phase, s in clock.spent.items()}
     used = database_cpu_s(server) - before
     _prove(store)
@@ -182,8 +187,8 @@ def _measure(store: Store, server: PostgresServer) -> Measured:
 class Run:
     """The harness: workloads arrive, sites work, the controller steps and rests as its loop does."""
 
-    def __init__(self, clock: ChargedClock, controller: Controller, agents: list[Agent]) -> None:
-        self._clock, self._controller, self._agents = clock, controller, agents
+    def __init__(self, clock: ChargedClock, controller: Controller, booth: Booth, agents: list[Agent]) -> None:
+        self._clock, self._controller, self._booth, self._agents = clock, controller, booth, agents
         self._settings = ControllerSettings()
         self._coming = list(_arrivals(clock.now_ms()))
         self._live = 1
@@ -234,8 +239,8 @@ class Run:
         return len(due)
 
     def sites(self) -> int:
-        """Every agent looks, tells, and takes its orders; how much was new."""
-        return sum(self._site(agent) for agent in self._agents)
+        """Every agent looks, tells, and takes its orders, all at once as sites do; how much was new."""
+        return self._booth.hear([partial(self._site, agent) for agent in self._agents])
 
     def _site(self, agent: Agent) -> int:
         agent.look()
@@ -332,12 +337,12 @@ def _furnish(store: Store, controller: Controller, public_key: str) -> None:
     store.transact(furnish)
 
 
-def _agent(controller: Controller, clock: ChargedClock, cohort: int) -> Agent:
+def _agent(controller: Controller, booth: Booth, clock: ChargedClock, cohort: int) -> Agent:
     node = {
         "name": "node", "pool": "default", "cores_milli": 1000 * COHORT_CORES, "memory_mib": 1 << 20, "accelerator": "",
         "devices": 0, "core_mw": 6000, "device_mw": 0, "up": True,
     }  # fmt: skip
-    return new_agent(controller, _site(cohort), clock, [node], {c.name: c.run_ms for c in CLASSES})
+    return new_agent(controller, _site(cohort), booth, clock, [node], {c.name: c.run_ms for c in CLASSES})
 
 
 if __name__ == "__main__":

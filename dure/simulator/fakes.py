@@ -80,12 +80,12 @@ class WorldLink:
     def hello(self, hello: Hello) -> HelloAnswer:
         plane = self._reach()
         deed = plane.deed(f"agent:{self._site}")
-        return _granted(plane.store.transact(lambda tx: agents.hello(tx, deed, site=self._site, hello=hello)))
+        return granted(plane.store.transact(lambda tx: agents.hello(tx, deed, site=self._site, hello=hello)))
 
     def poll(self, poll: Poll) -> PollAnswer:
         plane = self._reach()
         deed = plane.deed(f"agent:{self._site}")
-        orders = _granted(plane.store.read(lambda r: agents.orders(r, site=self._site, poll=poll)))
+        orders = granted(plane.store.read(lambda r: agents.orders(r, site=self._site, poll=poll)))
         plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
         incarnation = plane.store.read(plane_of).incarnation
         return PollAnswer(incarnation=incarnation, orders=orders)
@@ -93,7 +93,7 @@ class WorldLink:
     def report(self, report: Report) -> ReportAnswer:
         plane = self._reach()
         deed = plane.deed(f"agent:{self._site}")
-        return _granted(plane.store.transact(lambda tx: agents.report(tx, deed, site=self._site, report=report)))
+        return granted(plane.store.transact(lambda tx: agents.report(tx, deed, site=self._site, report=report)))
 
     def send_log(self, chunk: LogChunk) -> LogAnswer:
         self._reach()
@@ -111,7 +111,8 @@ class WorldLink:
         return self._controller()
 
 
-def _granted(answer: A | Reason) -> A:
+def granted(answer: A | Reason) -> A:
+    """What the plane answers, or its refusal as a client meets it: ApiError."""
     if isinstance(answer, Reason):
         raise ApiError(409, {"title": answer.kind.value, "reason": answer.to_json()})
     return answer

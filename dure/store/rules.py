@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
+from struct import Struct
+from struct import error as PackingError
 from types import MappingProxyType
 from typing import Any
 
@@ -90,12 +92,19 @@ class Gate:
         self._kind = shape.kind.__name__
         self._texts = _getter(shape, {Form.TEXT})
         self._ints = _getter(shape, {Form.INT})
+        self._pack = Struct(f"{sum(form is Form.INT for form in shape.forms.values()) + 1}q").pack
 
     def check(self, record: Any) -> None:
         """Raises StoreError naming the class and id."""
         if not fits_text("".join(self._texts(record))):
             raise StoreError(f"{self._kind} {record.id!r}: a text holds NUL or half a surrogate pair")
         ints = self._ints(record)
+        try:
+            self._pack(*ints)  # one look at all of them, which knows no number of more than 64 bits
+        except PackingError:
+            self._refuse_large(record, ints)
+
+    def _refuse_large(self, record: Any, ints: Sequence[int]) -> None:
         if min(ints) < INT_MIN or max(ints) > INT_MAX:
             raise StoreError(f"{self._kind} {record.id!r}: an integer needs more than 64 bits")
 
