@@ -61,6 +61,7 @@ class Columns:
         self._mirror = mirror
         self._live = LiveAttempts(mirror, self._number)
         self._purses = Purses(mirror)
+        self._last: Snapshot | None = None
         self._reset()
         mirror.changed, mirror.moved, mirror.reset = self._changed, self._live.touch, self._reset
         mirror.paid = self._purses.touch
@@ -152,7 +153,7 @@ class Columns:
             "quotas", (m.policy.version, tree.at, accelerators),
             lambda: quotas_of(m.policy.quotas, shares, projects, accelerators, used),
         )  # fmt: skip
-        return freeze(
+        self._last = freeze(
             Snapshot(
                 now_ms=now_ms,
                 epoch=epoch,
@@ -172,8 +173,10 @@ class Columns:
                 shares=shares,
                 awards=self._awards(now_ms, tree, farm, accelerators),
                 quotas=replace(quotas, used=used),
-            )
+            ),
+            self._last,
         )
+        return self._last
 
     def _farm(self) -> Farm:
         return self._once("farm", self._mirror.farm, lambda: farm_of(self._mirror))
@@ -279,10 +282,10 @@ class Columns:
 
     def _shares(self, now_ms: int, tree: Tree, rows: I64Array) -> Shares:
         """What was used: decayed past use, and what runs now for as long as it has run."""
-        m, use = self._mirror, np.zeros(len(tree.ids))
+        m, use, half_ms = self._mirror, np.zeros(len(tree.ids)), self._mirror.policy.half_life_ms
         leaves = use[len(tree.ids) - len(tree.projects) :]
-        for project in map(m.projects.__getitem__, m.used):
-            leaves[tree.project_row[project.id]] = decayed(project.use, now_ms - project.use_ms, m.policy.half_life_ms)
+        used = [m.projects[id] for id in m.used]
+        leaves[[tree.project_row[p.id] for p in used]] = [decayed(p.use, now_ms - p.use_ms, half_ms) for p in used]
         leaves += self._live.use(now_ms, rows, len(leaves))
         return Shares(ids=tree.ids, parent=tree.parent, weight=tree.weight, use=use)
 

@@ -171,7 +171,7 @@ def settle(tx: Tx, attempt: Attempt, charge_nano: int, refund_nano: int, now_ms:
         refund_rest_nano=refund_nano - made.refunded * NANO,
         ends=carried.ends,
         carry_nano=carried.nano,
-        posted=replace(posted, touched=(*posted.touched, f"Remainder:{carried.id}")),
+        posted=changed(posted, touched=(*posted.touched, f"Remainder:{carried.id}")),
     )
 
 

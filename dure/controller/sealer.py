@@ -8,7 +8,7 @@ event sealed that no command of this plane can have written (`forms`): it has to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dure.controller.forms import forged
 from dure.controller.rules import plane_of
@@ -91,8 +91,8 @@ class Sealer:
         for before, after in zip(fresh, sealed, strict=True):
             tx.update(changed(after, version=before.version))
         if sealed:
-            plane = replace(plane, sealed_seq=sealed[-1].seq, sealed_hash=sealed[-1].hash)
-        return tx.update(replace(plane, head=self.signer.head(plane, now_ms))), sealed
+            plane = changed(plane, sealed_seq=sealed[-1].seq, sealed_hash=sealed[-1].hash)
+        return tx.update(changed(plane, head=self.signer.head(plane, now_ms))), sealed
 
 
 def _chain_of(plane: Plane) -> tuple[object, ...]:

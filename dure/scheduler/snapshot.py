@@ -249,10 +249,13 @@ def undrawn(nodes: int) -> tuple[I64, I64, I64, I32, I64, I64, Bool]:
     )
 
 
-def freeze(snapshot: Snapshot) -> Snapshot:
-    """Make every column read-only, so that nobody can change what a plan was based on."""
-    for part in _values(snapshot):
-        frozen(part)
+def freeze(snapshot: Snapshot, before: Snapshot | None = None) -> Snapshot:
+    """Make every column read-only, so that nobody can change what a plan was based on. before: one that is frozen, whose groups
+    need not be looked at again where this has the same."""
+    parts = _values(snapshot)
+    for part, known in zip(parts, _values(before) if before is not None else (None,) * len(parts), strict=True):
+        if part is not known:
+            frozen(part)
     return snapshot
 
 

@@ -68,6 +68,13 @@ class _Table:
         if not ids:
             del index[value]
 
+    def matching(self, where: Where) -> Iterator[Any]:
+        if len(where) == 1:
+            ((name, wanted),) = where.items()
+            if name in self.indexes and not is_collection(wanted):  # the index knows, and nothing else is asked
+                return map(self.rows.__getitem__, self.indexes[name].get(wanted, ()))
+        return _filter(map(self.rows.__getitem__, self.candidates(where)), where)
+
     def candidates(self, where: Where) -> Iterable[str]:
         """Ids among which all matches are: by the most selective index that applies, else all."""
         best: Iterable[str] = self.rows
@@ -115,7 +122,10 @@ class _MemoryReader:
         self, kind: type[R], where: Where = ALL, *, after: str = "", limit: int = 0, order: str = "id", descending: bool = False
     ) -> list[R]:
         check_paging(shape(kind), where, order)
-        records = self._matching(kind, where)
+        found = list(self._matching(kind, where))
+        if len(found) < 2 and not after:
+            return found
+        records: Iterable[Any] = found
         key = attrgetter(order, "id")
         if after and order == "id":
             records = (r for r in records if (r.id < after if descending else r.id > after))
@@ -138,8 +148,7 @@ class _MemoryReader:
         return sum(1 for _ in self._matching(kind, where))
 
     def _matching(self, kind: type[Any], where: Where) -> Iterator[Any]:
-        table = self._shared.table(kind)
-        return _filter((table.rows[id] for id in table.candidates(where)), where)
+        return self._shared.table(kind).matching(where)
 
 
 def _filter(records: Iterable[Any], where: Where) -> Iterator[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dure.controller.commands.bundles import bundle_gone, use_bundle
@@ -13,7 +13,7 @@ from dure.controller.origins import origins_of
 from dure.controller.rates import quoted_won, shortest_ms
 from dure.controller.rules import bad, known_accelerators, not_found, policy_of
 from dure.model.accelerators import ACCELERATORS, SPEED_MILLI_MAX
-from dure.model.codec import to_plain
+from dure.model.codec import changed, to_plain
 from dure.model.event import canonical
 from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
@@ -77,7 +77,7 @@ def submit(tx: Tx, deed: Deed, *, project: str, spec: WorkloadSpec, array: int =
     waiting = deed.waiting(project) + max(array, 1)
     if waiting > policy.waiting_max:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="waiting", limit=policy.waiting_max, asked=waiting)
-    spec = replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
+    spec = changed(spec, limit_ms=spec.limit_ms or policy.limit_ms_default)
     size = len(canonical(to_plain(spec))) * array if array else 0
     if size > ARRAY_BYTES_MAX:
         return Reason.of(ReasonKind.LIMIT_EXCEEDED, what="array_bytes", limit=ARRAY_BYTES_MAX, asked=size)
@@ -121,10 +121,10 @@ def spec_fault(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec,
 
 def _late(policy: Policy, spec: WorkloadSpec, now_ms: int) -> Reason | None:
     """A deadline that could not be kept even if it started at once."""
-    soonest_ms = now_ms + shortest_ms(policy, replace(spec, limit_ms=spec.limit_ms or policy.limit_ms_default))
-    if spec.deadline_ms and spec.deadline_ms < soonest_ms:
-        return bad("deadline", "too_early", limit=soonest_ms)
-    return None
+    if not spec.deadline_ms:
+        return None
+    soonest_ms = now_ms + shortest_ms(policy, changed(spec, limit_ms=spec.limit_ms or policy.limit_ms_default))
+    return bad("deadline", "too_early", limit=soonest_ms) if spec.deadline_ms < soonest_ms else None
 
 
 def spec_faults(reader: Reader, policy: Policy, project: str, spec: WorkloadSpec, array: int) -> list[Reason]:

@@ -6,7 +6,6 @@ here; what does is for the stories and the crash search, which run real agents."
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import dure
 from dure.agent.attempts import folded, launch_order, launched
@@ -14,6 +13,7 @@ from dure.backends.fake import FakeDriver, Script
 from dure.controller import Controller
 from dure.controller.commands import agents
 from dure.errors import require
+from dure.model.codec import changed
 from dure.model.link import PROTOCOL, AttemptReport, Hello, Order, Poll, Report
 from dure.model.reason import Reason
 from dure.model.workload import Outcome
@@ -109,7 +109,7 @@ class TracedSite:
         return seen
 
     def _report(self, seen: Iterable[Observation]) -> list[AttemptReport]:
-        reports = [replace(self._told[o.attempt], phase=o.phase, outcome=o.outcome, evidence=o.evidence) for o in seen]
+        reports = [changed(self._told[o.attempt], phase=o.phase, outcome=o.outcome, evidence=o.evidence) for o in seen]
         if reports:
             deed, report = self._controller.deed(self._actor), Report(epoch=self._epoch, reports=tuple(reports))
             answer = self._controller.store.transact(lambda tx: agents.report(tx, deed, site=self.id, report=report))
