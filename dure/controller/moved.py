@@ -101,7 +101,9 @@ def _may(reader: Reader, workload: Workload, ended: Attempt, now_ms: int, until_
     if any(one.holds_place and one.id not in (ended.id, ended.move.attempt) for one in others):
         return False  # after a restore it may run elsewhere already
     site, nodes = reader.get(Site, ended.site), reader.get_many(Node, {w.node for w in ended.move.workers})
-    if site is None or site.drained or not _has_room(workload.spec, ended, nodes) or _taken(reader, ended, nodes):
+    if site is None or site.drained or not _has_room(workload.spec, ended, nodes):
+        return False
+    if _taken(reader, workload.spec, ended, nodes):
         return False
     names = {node.name for node in nodes.values()}
     closing = [window for window in site.maintenance if window.from_ms < until_ms and now_ms < window.until_ms]
@@ -120,16 +122,25 @@ def _has_room(spec: WorkloadSpec, ended: Attempt, nodes: Mapping[str, Node]) -> 
     return there and all(device < nodes[w.node].devices for w in ended.move.workers for device in w.devices)
 
 
-def _taken(reader: Reader, ended: Attempt, nodes: Mapping[str, Node]) -> bool:
-    """Whether an attempt of which only the site knows has, or may have, the place to which it goes."""
+def _taken(reader: Reader, spec: WorkloadSpec, ended: Attempt, nodes: Mapping[str, Node]) -> bool:
+    """Whether attempts of which only the site knows have, or may have, the place to which it goes, or cores or memory of it."""
     own = (ended.id, ended.move.attempt)
     aside = [q for q in reader.find(Quarantine, {"site": ended.site}) if q.holds_place and q.id not in own]
     devices = {(w.node, device) for w in ended.move.workers for device in w.devices}
-    return any(
-        not nodes.keys().isdisjoint(one.closes)
-        or any(mask >> device & 1 for node, mask in one.workers for at, device in devices if at == node)
-        for one in strangers(aside, nodes, {})
-    )
+    others = strangers(aside, nodes, {})
+    there = [(one, node, mask) for one in others for node, mask in one.workers]
+    if any(not nodes.keys().isdisjoint(one.closes) for one in others):
+        return True
+    if any(mask >> device & 1 for _, node, mask in there for at, device in devices if at == node):
+        return True
+    cores, memory = Counter[str](), Counter[str]()
+    for one, node, _ in there:
+        cores[node] += one.cores_milli
+        memory[node] += one.memory_mib
+    for worker in ended.move.workers:
+        cores[worker.node] += spec.demand.cores_milli
+        memory[worker.node] += spec.demand.memory_mib
+    return any(cores[id] > node.cores_milli or memory[id] > node.memory_mib for id, node in nodes.items())
 
 
 def lost_ms(evidence: Evidence) -> int:

@@ -87,9 +87,9 @@ FAULTS: Pairs = MappingProxyType({
     "too_large": ("it is larger than {limit_bytes} when unpacked", "풀면 {limit_bytes}보다 큽니다"),
     "version": ("it is of format version {found}; known here: {known}", "형식 버전이 {found}입니다. 여기서 아는 버전: {known}"),
     "columns": ("its columns are not those that this version of Dure plans with[; missing: {lacks}][; unknown: {strange}]"
-                "[; of another kind: {wrong_kind}][; of another length, or with rows that do not exist: {outside}]",
+                "[; of another kind: {wrong_kind}][; of another length, or with numbers that cannot be: {outside}]",
                 "이 버전의 Dure가 계획에 쓰는 열과 다릅니다[ (없음: {lacks})][ (모름: {strange})][ (종류가 다름: {wrong_kind})]"
-                "[ (길이가 맞지 않거나 없는 행을 가리킴: {outside})]"),
+                "[ (길이가 맞지 않거나 있을 수 없는 수가 있음: {outside})]"),
 })  # fmt: skip
 
 NOUNS: Pairs = MappingProxyType({

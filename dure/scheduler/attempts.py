@@ -57,9 +57,9 @@ def gone_if_asked(s: Snapshot, at_ms: int, ends: I64) -> I64:
 
 
 def preemptible(s: Snapshot) -> Bool:
-    """Attempts that may be asked to make room once they have run their guaranteed time."""
+    """Attempts that may be asked to make room once they have run their guaranteed time, if it is known where they are."""
     a = s.attempts
-    may: Bool = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0)
+    may: Bool = (a.state == RUNNING) & a.preemptible & (a.beneficiary < 0) & (a.worker_ptr[1:] > a.worker_ptr[:-1])
     return may
 
 

@@ -55,7 +55,8 @@ class Nodes:
     ids: tuple[str, ...]
     site: I32
     accelerator: I32  # index into Snapshot.accelerators, -1 for none
-    block: I32  # topology block, by number within its site; -1: in none. All nodes of a block are of one accelerator
+    # topology block, by number within its site, below that of all nodes; -1: in none. All nodes of a block are of one accelerator
+    block: I32
     cores_milli: I64  # total
     memory_mib: I64  # total
     device_mask: U64  # bit i set: device i exists (at most 64 a node)

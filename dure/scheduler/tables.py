@@ -133,7 +133,7 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     """The class of every row, what the classes ask for, and a row of each: shapes that ask for the same are one."""
     p, alt = s.pending, s.alternatives
     block = p.block & (p.workers > 1)  # one worker is always within one
-    of, first = _classes_of(s, block) if len(p.ids) > 1 else (np.zeros(len(p.ids), np.int32), np.arange(len(p.ids)))
+    of, first = classes_of(s, block) if len(p.ids) > 1 else (np.zeros(len(p.ids), np.int32), np.arange(len(p.ids)))
     sites = np.zeros((len(first), len(s.sites.ids)), np.bool_)
     (site_ptr, site_at), (alt_ptr, alt_at) = gather(p.site_ptr, first), gather(p.alt_ptr, first)
     lengths = site_ptr[1:] - site_ptr[:-1]
@@ -149,7 +149,7 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     return of, demands, first.astype(np.int32)
 
 
-def _classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
+def classes_of(s: Snapshot, block: Bool) -> tuple[I32, I64]:
     """The class of every row, and a row of each."""
     p, alt = s.pending, s.alternatives
     heads = first_rows(p.shape)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dure.backends.fake import Script
@@ -122,7 +122,11 @@ def stories(draw: st.DrawFn) -> list[Job]:
     return [*saving, *others, *((draw(when), 8, draw(st.sampled_from((30, 120))), 0) for _ in range(draw(st.integers(1, 6))))]
 
 
+SELDOM: list[Job] = [(0, 4, 100, 0), (1, 4, 3000, 400), (2, 4, 900, 0), (640, 4, 3000, 0), (600, 8, 30, 0), (910, 8, 30, 0)]
+
+
 @given(stories(), st.sampled_from((0, 60, 300)))
+@example(SELDOM, 60)
 @examples(25)
 def test_whoever_moves_again_has_saved_more_since(story: list[Job], min_run_s: int) -> None:
     """So nobody is moved for ever: each move is paid for by progress of the one that moves, which no later one takes back."""
@@ -131,8 +135,7 @@ def test_whoever_moves_again_has_saved_more_since(story: list[Job], min_run_s: i
 
 def test_who_saves_seldom_is_not_moved_again_before_it_has_saved_there() -> None:
     """What lies in its folder from the place before is told at once, and is no progress."""
-    filler, saver, first, second = (0, 4, 100, 0), (1, 4, 3000, 400), (2, 4, 900, 0), (640, 4, 3000, 0)
-    moves = lived([filler, saver, first, second, (600, 8, 30, 0), (910, 8, 30, 0)], 60)
+    moves = lived(SELDOM, 60)
     progress(moves, 60)
     (old, new, _), (same, _, _) = moves
     assert same == new and old.evidence.run_ms == 600_000 - 1000

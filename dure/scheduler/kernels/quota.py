@@ -27,8 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.errors import require
-from dure.scheduler.kernels.ground import I64
+from dure.errors import InvariantViolated, require
+from dure.scheduler.kernels.ground import I32, I64
 from dure.scheduler.kernels.jit import kernel
 
 NO_LIMIT = -1
@@ -63,7 +63,16 @@ def make_quota(parent: I64, nominal: I64, borrow_limit: I64, lend_limit: I64, us
     return quota
 
 
-def _check(parent: I64, nominal: I64, borrow_limit: I64, lend_limit: I64, used: I64) -> None:
+def sound_quotas(parent: I64 | I32, nominal: I64, borrow_limit: I64, lend_limit: I64, used: I64) -> bool:
+    """Whether `make_quota` takes them."""
+    try:
+        _check(parent, nominal, borrow_limit, lend_limit, used)
+    except InvariantViolated:
+        return False
+    return True
+
+
+def _check(parent: I64 | I32, nominal: I64, borrow_limit: I64, lend_limit: I64, used: I64) -> None:
     columns = (nominal, borrow_limit, lend_limit, used)
     shapes = {column.shape for column in columns}
     require(len(shapes) == 1 and nominal.ndim == 2 and len(nominal) == len(parent), "quotas have one entry a row and resource")

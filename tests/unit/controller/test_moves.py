@@ -250,6 +250,8 @@ def test_it_does_not_go_on_where_something_may_run_that_nobody_knows(tell: Telle
     (worker,) = attempts(world, id)[0].move.workers
     spare = next(device for device in range(8) if device not in worker.devices)
     strange = Quarantine(id="01STRANGE", site="north", workload="01OTHER", seen_ms=NOW_MS)
+    there = world.store.read(lambda reader: reader.get(Node, worker.node))
+    assert there is not None
 
     def seen(*devices: int, node: str = worker.node) -> dict[str, Any]:
         return {"phase": "running", "cores_milli": 1000, "workers": [{"node": node, "devices": list(devices)}]}
@@ -258,6 +260,7 @@ def test_it_does_not_go_on_where_something_may_run_that_nobody_knows(tell: Telle
     expected = (
         (seen(worker.devices[-1]), False), ({"phase": "running"}, False), (seen(*worker.devices, node="north/n9"), True),
         ({**seen(worker.devices[0]), "phase": "ended"}, True), (seen(spare), True),
+        ({**seen(spare), "cores_milli": there.cores_milli}, False), ({**seen(spare), "memory_mib": there.memory_mib}, False),
     )  # fmt: skip
     for observation, may in expected:
         change(world, Quarantine, strange.id, observation=observation)

@@ -219,6 +219,12 @@ def put(at: int, value: int) -> Callable[[Any], Any]:
         ("pending.site_row", 1), ("pending.site_row", -2), ("pending.data_row", 1), ("pending.limit_ms", -1),
         ("pending.alt_ptr", 1), ("alternatives.accelerator", 1), ("projects.share", 9), ("shares.parent", 0),
         ("awards.project", 1), ("awards.currency", 2), ("sites.power_ptr", 1), ("nodes.closed_ptr", 1),
+        ("pending.devices", -(2**58)), ("pending.devices", 65), ("pending.workers", 2**40), ("pending.workers_min", 1),
+        ("pending.share_milli", 1000), ("pending.share_milli", 5), ("pending.shape", -1), ("pending.shape", 2**31 - 1),
+        ("pending.priority", 2**62), ("pending.deadline_ms", 2**62 + 1), ("pending.cores_milli", -1),
+        ("attempts.cores_milli", -1), ("attempts.share_milli", -1), ("attempts.ends_ms", -(2**60)), ("nodes.memory_mib", 2**41),
+        ("nodes.closed_until_ms", -(2**60)), ("sites.pue_permille", 0), ("sites.power_mw", -2), ("shares.use", np.nan),
+        ("shares.weight", -1), ("alternatives.hold", -2), ("awards.available", -1),
     ],
 )  # fmt: skip
 def test_a_row_that_does_not_exist_is_named_with_its_column(name: str, value: int) -> None:
@@ -244,3 +250,34 @@ def test_columns_of_no_group_and_ids_are_held_to_theirs() -> None:
     parent = s.shares.parent.copy()
     parent[1] = len(parent) - 1
     assert refusal(encode(replace(s, shares=replace(s.shares, parent=parent))))["outside"] == ["shares.parent"]
+
+
+def test_numbers_that_contradict_each_other_are_named() -> None:
+    """By the column that somebody would look at first."""
+    s = full()
+    inner = s.shares.parent[s.projects.share[0]]
+    assert refusal(with_column("projects.share", put(0, inner)))["outside"] == ["projects.share"]
+    assert refusal(with_column("quotas.borrow_max", put(0, 5)))["outside"] == ["quotas"]
+    assert refusal(with_column("nodes.closed_until_ms", put(0, s.nodes.closed_from_ms[0])))["outside"] == ["nodes.closed_from_ms"]
+    twice = World().site("s1", nodes=1, devices=8, accelerator="x", power=[(-5, 9_000_000), (60, 8_000_000)])
+    twice.node("s1/n8", "s1", closed=[(60, 90), (120, 150)]).award("lab", 77)
+    for group, column in (("sites", "power_from_ms"), ("nodes", "closed_from_ms")):
+        made = twice.snapshot()
+        members = getattr(made, group)
+        falling = replace(members, **{column: getattr(members, column)[::-1].copy()})
+        assert refusal(encode(replace(made, **{group: falling})))["outside"] == [f"{group}.{column}"]
+    for name, value in (("reservations_max", 10**12), ("backfill_depth", -1), ("min_run_ms", -1)):
+        assert refusal(encode(replace(s, policy=replace(s.policy, **{name: value}))))["outside"] == [f"policy.{name}"]
+
+
+def test_those_of_one_shape_ask_for_the_same() -> None:
+    """Otherwise the second would be given what the first one asks for."""
+    made = World().site("s1", nodes=2, devices=8, accelerator="x").award("lab", 77)
+    s = made.pending("w1", devices=1, hold=5).pending("w2", devices=2, hold=5).pending("w3", devices=1, hold=5).snapshot()
+    shape = s.pending.shape.copy()
+
+    def shaped(*numbers: int) -> bytes:
+        return encode(replace(s, pending=replace(s.pending, shape=np.array(numbers, shape.dtype))))
+
+    assert isinstance(decode(shaped(900_000, 3, 900_000)), Snapshot)
+    assert refusal(shaped(7, 7, 7))["outside"] == refusal(shaped(1, 1, 0))["outside"] == ["pending.shape"]
