@@ -109,10 +109,11 @@ class Mirror:
         return total
 
     def _next_events(self, reader: Reader) -> list[Event]:
-        heard, self._heard = self._heard, []
+        heard, self._heard = self._heard[:FOLLOW_MAX], self._heard[FOLLOW_MAX:]
         numbers = [event.seq for event in heard]
         if numbers and numbers[-1] <= self.plane.sealed_seq and numbers == list(range(self.seq + 1, self.seq + 1 + len(heard))):
             return heard
+        self._heard = []
         wanted = list(range(self.seq + 1, min(self.plane.sealed_seq, self.seq + FOLLOW_MAX) + 1))
         return reader.find(Event, {"seq": wanted}, order="seq") if wanted else []
 

@@ -116,19 +116,16 @@ def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reas
 
 
 def polled(reader: Reader, *, site: str, poll: Poll) -> tuple[tuple[Order, ...] | Reason, int]:
-    """The orders, and the plane's incarnation: read together, as every agent asks for them all day."""
-    sites, planes, due, aside = reader.find_all(
-        (
-            (Site, {"id": site}),
-            (Plane, {"id": "plane"}),
-            (Attempt, {"site": site, "state": tuple(_VERBS)}),
-            (Quarantine, {"site": site, "stopping": True}),
-        )
-    )
+    """The orders, and the plane's incarnation: what is mostly little is read together, as agents ask for it all day. What is
+    due may be much, and no matter of an agent that has been replaced."""
+    searches = ((Site, {"id": site}), (Plane, {"id": "plane"}), (Quarantine, {"site": site, "stopping": True}))
+    sites, planes, aside = reader.find_all(searches)
     require(bool(planes), "the store has no plane row: it was never initialised")
     fault = epoch_fault(sites[0], poll.epoch) if sites else not_found("site", site)
-    orders = _chosen(reader, frozenset(poll.busy), due, aside) if fault is None else fault
-    return orders, planes[0].incarnation
+    if fault is not None:
+        return fault, planes[0].incarnation
+    due = reader.find(Attempt, {"site": site, "state": tuple(_VERBS)})
+    return _chosen(reader, frozenset(poll.busy), due, aside), planes[0].incarnation
 
 
 def _chosen(

@@ -131,6 +131,8 @@ class SqlReader:
         return self.ask(question, values | {"after": cursor_text(after), "limit": limit})
 
     def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
+        for kind, where in searches:
+            check_paging(shape(kind), where, "id")
         together = self._link.statements.together(tuple([Question(kind, *_split(where)) for kind, where in searches]))
         values = self._all_values(searches) if together is not None else None
         if together is None or values is None:
@@ -143,7 +145,6 @@ class SqlReader:
         """Parameters of each; None where there is a search that no record can match."""
         found: list[dict[str, Any]] = []
         for kind, where in searches:
-            check_paging(shape(kind), where, "id")
             values = self._values(kind, where)
             if values is None:
                 return None
@@ -203,7 +204,8 @@ class Unit:
 
     def __init__(self, link: Link) -> None:
         self._known: dict[type[Any], dict[str, Any]] = {kind: {} for kind in KINDS}
-        self.reader = SqlReader(link, self._known)
+        self._stored: dict[type[Any], dict[str, Any]] = {kind: {} for kind in KINDS}  # what was made of rows
+        self.reader = SqlReader(link, self._stored)
         self._link = link
         self._absent: dict[type[Any], set[str]] = {kind: set() for kind in KINDS}
         self._answers: dict[type[Any], dict[Any, list[Any]]] = {kind: {} for kind in KINDS}  # to searches by scalars
@@ -220,8 +222,9 @@ class Unit:
 
     def learn(self, kind: type[Any], records: Iterable[Any]) -> None:
         """What is known already stays the object that it is, so that an update of it is seen to leave its fields alone."""
-        known, absent = self._known[kind], self._absent[kind]
+        known, absent, stored = self._known[kind], self._absent[kind], self._stored[kind]
         for record in records:
+            stored[record.id] = record
             before = known.get(record.id)
             if before is None or before.version != record.version:
                 known[record.id] = record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -109,8 +110,9 @@ class SqlStore:
             connection.begin()
         try:
             found = fn(SqlReader(Link(connection, self._read_statements)))
-            with translated():
-                connection.commit()  # nothing was written; but at a rollback psycopg forgets which statements are planned already
+            # nothing was written, so one that is lost now has answered; at a rollback psycopg forgets what is planned already
+            with contextlib.suppress(ConnectionLost), translated():
+                connection.commit()
             return found
         finally:
             connection.close()

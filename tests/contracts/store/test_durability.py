@@ -126,6 +126,19 @@ def test_whoever_goes_on_after_a_lost_connection_is_told_the_same_again(postgres
         assert told == [ConnectionLost] * 2
 
 
+def test_a_read_whose_connection_is_lost_when_all_is_answered_has_answered(postgres_store: SqlStore, postgres_url: str) -> None:
+    """It is not run again: what it did beside, such as following, would be told as nothing."""
+    runs: list[int] = []
+
+    def ask(reader: Reader) -> int:
+        runs.append(reader.count(Account))
+        cut(postgres_url)
+        return len(runs)
+
+    assert (postgres_store.read(ask), runs) == (1, [0])
+    assert postgres_store.read(lambda reader: reader.count(Account)) == 0, "and the next one has a connection"
+
+
 def test_a_connection_that_was_lost_before_is_called_lost() -> None:
     """Where SQLAlchemy itself notices: it wants such a transaction rolled back first."""
     with pytest.raises(ConnectionLost, match="with it"), translated():

@@ -16,16 +16,29 @@ from dure.model.records import Idempotency, Plane
 from dure.model.site import Site
 from dure.model.tenancy import Organisation, Project
 from dure.model.workload import Attempt, Evidence, Workload, WorkloadState
-from dure.ports import Reader, Store
+from dure.ports import Reader, Store, Tx
 from dure.store.kinds import KINDS
 from dure.store.sql import SqlStore
 from tests.builders.records import account, event, filled, idempotency, transfer, workload
+from tests.contracts.store.conftest import Doors
 
 Put = Callable[..., None]
 
 
 def ids(records: list[Any]) -> list[str]:
     return [record.id for record in records]
+
+
+def test_what_a_transaction_finds_is_what_it_stored_also_of_its_own(sql_doors: Doors) -> None:
+    """Not the object that it was given, which JSON may have changed: what is sealed has to be what others will read."""
+    store, given = sql_doors.open(), event("e1", data={10: 1, 9: 2})
+
+    def put_and_find(tx: Tx) -> list[Event]:
+        tx.insert(given)
+        return tx.find(Event, {"subject": given.subject}, order="seq")
+
+    (found,) = store.transact(put_and_find)
+    assert found.data == {"10": 1, "9": 2} == store.read(lambda r: r.find(Event))[0].data
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

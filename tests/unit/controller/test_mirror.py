@@ -9,12 +9,15 @@ from typing import TypeVar
 import pytest
 
 from dure.backends.fake import Script
+from dure.controller import mirror as module
 from dure.controller.columns import SHAPES_KEPT
-from dure.controller.commands import workloads
+from dure.controller.commands import agents, workloads
 from dure.controller.rules import plane_of
 from dure.model.event import Event
+from dure.model.link import Poll
 from dure.model.reason import ReasonKind
-from dure.model.workload import Workload
+from dure.model.site import Site
+from dure.model.workload import Attempt, Workload
 from dure.ports import Reader
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
@@ -117,6 +120,37 @@ def test_what_this_process_has_sealed_is_not_read_again_and_what_it_has_not_is(t
         world.store.read(follow)
         assert (mirror.seq, Event in looked) == (last, True)
     assert len(mirror.waiting) + len(mirror.placed) == 2
+
+
+def test_what_was_heard_is_followed_a_part_at_a_time(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what is read: after a time without a leader it may be much."""
+    world, parts = tell.world, []
+    mirror = world.controller._memory.mirror  # type: ignore[union-attr]
+    monkeypatch.setattr(module, "FOLLOW_MAX", 2)
+    for name in ("one", "two", "three"):
+        tell.submit(spec(name))
+    before, refresh = mirror.seq, mirror.refresh
+    world.controller.sealer.seal(world.store, world.controller.epoch, world.clock.ms, mirror.hear)
+    monkeypatch.setattr(mirror, "refresh", lambda reader, events: (parts.append(len(events)), refresh(reader, events)))
+    looked: list[type] = []
+    followed = world.store.read(lambda reader: mirror.follow(_Listening(reader, looked)))  # type: ignore[arg-type]
+    assert followed == sum(parts) == mirror.seq - before >= 3
+    assert (max(parts), Event in looked) == (2, False)
+
+
+def test_for_an_agent_that_was_replaced_no_orders_are_searched(tell: Teller) -> None:
+    """Somebody may poll without pause under an old epoch, at a site where much is due."""
+    epoch = tell.world.store.read(lambda reader: reader.get(Site, "north")).agent_epoch  # type: ignore[union-attr]
+    tell.submit(spec("job"))
+
+    def polled(epoch: int) -> list[type]:
+        looked: list[type] = []
+        tell.world.store.read(
+            lambda reader: agents.polled(_Listening(reader, looked), site="north", poll=Poll(epoch=epoch))  # type: ignore[arg-type]
+        )
+        return looked
+
+    assert (Attempt in polled(epoch), Attempt in polled(epoch - 1)) == (True, False)
 
 
 class _Listening:
