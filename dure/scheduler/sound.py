@@ -79,6 +79,8 @@ def _outside(s: Snapshot) -> Iterator[str]:
         column = _column(s, name)
         if not ((column >= least) & (column <= most)).all():  # nor is a number that is none
             yield name
+    if not ((s.core_rate >= 0) & (s.core_rate <= 1 << 31)).all():
+        yield "core_rate"
     yield from (f"policy.{name}" for name, (least, most) in _POLICY.items() if not least <= getattr(s.policy, name) <= most)
 
 
@@ -136,7 +138,7 @@ def _rows_of(s: Snapshot) -> dict[str, tuple[int, int]]:
 
 # The least and the most of every other column. They are wide: what is far beyond any farm, but no kernel leaves its tables for.
 _FOREVER, _PRIORITY, _WORKERS, _DEVICES, _SHAPES = int(FOREVER_MS), PRIORITY_MAX - 1, 1 << 17, 64, 1 << 24
-_SPAN, _MOMENT, _SOME, _POWER, _MONEY = (0, _FOREVER), (-(1 << 53), _FOREVER), (0, 1 << 40), (0, 10**13), (1 << 53) - 1
+_SPAN, _MOMENT, _SOME, _POWER, _MONEY = (0, 1 << 53), (-(1 << 53), _FOREVER), (0, 1 << 40), (0, 10**13), (1 << 53) - 1
 _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "sites.pue_permille": (1, 1 << 20), "sites.power_from_ms": _MOMENT, "sites.power_mw": (-1, _POWER[1]),
     "sites.carbon_g_kwh": (-1, 1 << 20), "sites.power_krw_mwh": (-1, 1 << 40),
@@ -144,7 +146,7 @@ _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "nodes.core_mw": _POWER, "nodes.closed_from_ms": _MOMENT, "nodes.closed_until_ms": _MOMENT,
     "attempts.state": (0, STOPPING), "attempts.priority": (-_PRIORITY, _PRIORITY), "attempts.started_ms": _MOMENT,
     "attempts.ends_ms": _MOMENT, "attempts.checkpoint_ms": _MOMENT, "attempts.cores_milli": _SOME, "attempts.memory_mib": _SOME,
-    "attempts.share_milli": (0, WHOLE_MILLI - 1), "attempts.rest_ms": _SPAN, "attempts.grace_ms": _SPAN,
+    "attempts.share_milli": (0, WHOLE_MILLI - 1), "attempts.rest_ms": _SPAN, "attempts.grace_ms": (0, _FOREVER),
     "pending.priority": (-_PRIORITY, _PRIORITY), "pending.submitted_ms": _MOMENT, "pending.eligible_ms": _MOMENT,
     "pending.dependency": (0, DEPENDENCY_FAILED), "pending.workers": (1, _WORKERS), "pending.workers_min": (0, _WORKERS),
     "pending.cores_milli": _SOME, "pending.memory_mib": _SOME, "pending.devices": (0, _DEVICES), "pending.limit_ms": _SPAN,

@@ -244,6 +244,7 @@ def test_a_column_of_another_length_is_named(name: str) -> None:
 def test_columns_of_no_group_and_ids_are_held_to_theirs() -> None:
     s = full()
     assert refusal(encode(replace(s, core_rate=s.core_rate[1:])))["outside"] == ["core_rate"]
+    assert refusal(encode(replace(s, core_rate=s.core_rate - 1)))["outside"] == ["core_rate"]
     assert refusal(encode(replace(s, domestic=s.domestic[1:])))["outside"] == ["domestic"]
     longer = replace(s, attempts=replace(s.attempts, workloads=(*s.attempts.workloads, "w9")))
     assert refusal(encode(longer))["outside"] == ["attempts.workloads"]
