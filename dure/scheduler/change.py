@@ -116,7 +116,7 @@ def only(snapshot: Snapshot, row: int) -> Snapshot:
     """The snapshot with this workload alone waiting, in row 0."""
     low, high = _span(snapshot.pending.alt_ptr, row)
     old, pending = snapshot.alternatives, picked(snapshot.pending, np.array([row]))
-    return replace(snapshot, pending=pending, alternatives=picked(old, np.arange(low, high)))
+    return replace(snapshot, pending=frozen(pending), alternatives=frozen(picked(old, np.arange(low, high))))
 
 
 def _pending(s: Snapshot, row: int, change: Change) -> Pending:

@@ -36,9 +36,11 @@ def halves(plane: ApiPlane, **policy: Any) -> tuple[int, list[tuple[str, dict[st
     stays = [run(plane, epoch, "bob", "beta", HALF) for _ in range(2)]
     done = {"outcome": "succeeded", "evidence": {"run_ms": 5, "exit_code": 0}}
     plane.report(epoch, order["attempt"], order["epoch"], first, "ended", **done)
+    plane.clock.shift_ms += 60 * SECOND_MS  # as long as they said that it would take
     now_ms = plane.clock.now_ms()
     for workload, each in stays:
-        plane.report(epoch, each["attempt"], each["epoch"], workload, "running", evidence={"checkpoint_ms": now_ms, "run_ms": 9})
+        saved = {"checkpoint_ms": now_ms, "run_ms": 60 * SECOND_MS}
+        plane.report(epoch, each["attempt"], each["epoch"], workload, "running", evidence=saved)
     plane.controller.step()
     plane.clock.shift_ms += Policy().min_run_ms
     return hello(plane), stays

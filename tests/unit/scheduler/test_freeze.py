@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from dure.scheduler.change import only
 from dure.scheduler.snapshot import Snapshot, freeze
 from tests.builders.world import World
 
@@ -24,3 +25,9 @@ def test_every_column_is_made_read_only_and_what_was_before_is_not_looked_at_aga
     assert _writable(after) == ["core_rate", "shares"]
     assert freeze(after, before) is after
     assert (_writable(after), after.nodes is before.nodes) == ([], True)
+
+
+def test_a_workload_alone_is_frozen_as_the_whole_is() -> None:
+    """Kernels are compiled for columns that may be written to, or that may not: for both, who asks why first waits a minute."""
+    made = World().site("s1", nodes=1, devices=2, accelerator="x").award("lab", 9).pending("w1", devices=1, hold=5).snapshot()
+    assert _writable(only(freeze(made), 0)) == []
