@@ -11,7 +11,7 @@ import numpy as np
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, closed_within, promised_then, room_beside, room_until
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Gang
 from dure.scheduler.kernels.jit import constant, kernel, wide
-from dure.scheduler.kernels.power import MORE, NEXT, NONE, UNTIL, Power, limited, may_draw
+from dure.scheduler.kernels.power import MORE, NEXT, NONE, UNTIL, Power, leaves_behind, limited, may_draw
 from dure.scheduler.kernels.room import count_whole, tightest_of
 from dure.scheduler.kernels.seat import emptiness, one_part, parts, place, workers_of
 from dure.scheduler.kernels.slots import slots, usable
@@ -68,21 +68,6 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
 
 
 @kernel
-def _leaves_behind(power: Power, site: int, at: int) -> int:
-    """Where in `gone` those begin who leave a site behind a moment; whoever leaves it leaves power, where that is limited."""
-    low = high = power.site.gone[site + 1]
-    if limited(power, site):
-        low = power.site.gone[site]
-    while low < high:
-        middle = (low + high) // 2
-        if power.gone.at[middle] <= at:
-            low = middle + 1
-        else:
-            high = middle
-    return int(low)
-
-
-@kernel
 def _merged(end: I64, who: I32, ordered: int, count: int) -> tuple[I64, I32]:
     """Moments of which the first `ordered` are in order, sorted."""
     others = ordered + np.argsort(end[ordered:count], kind="mergesort")
@@ -129,8 +114,8 @@ def _earliest(
     end, who = departures(board, power, site, low, high)
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
     lasts = board.now if len(end) == 0 else min(end[-1], FOREVER)
-    behind = power.site.gone[site + 1]
-    if limited(power, site) and behind > power.site.gone[site]:
+    behind = power.site.gone[site + 1] if limited(power, site) else power.site.gone[site]  # whoever leaves it leaves power
+    if behind > power.site.gone[site]:
         lasts = max(lasts, power.gone.at[behind - 1])
     room, fits, mixed, most = _grounds(board, low, high, gang, lasts + limit)
     total, at, moment = fits.sum() + len(mixed), 0, wide(board.now)  # -1 stands for each of the mixed ones
@@ -138,7 +123,7 @@ def _earliest(
     while True:
         follows = wide(end[at] if at < len(end) else FOREVER)
         if total + most >= gang.workers:  # then it may be power that is missing
-            leaves = _leaves_behind(power, site, moment)
+            leaves = leaves_behind(power, site, moment)
             if leaves < behind:
                 follows = min(follows, wide(power.gone.at[leaves]))
         moment = follows

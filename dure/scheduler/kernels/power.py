@@ -80,8 +80,8 @@ def most_mw(power: Power, site: int, at: int) -> int:
 
 
 @kernel
-def draw_at(power: Power, site: int, at: int) -> int:
-    """What is drawn at a moment, now or later."""
+def leaves_behind(power: Power, site: int, at: int) -> int:
+    """Where in `gone` those of a site begin who leave behind a moment."""
     low, high = power.site.gone[site], power.site.gone[site + 1]
     while low < high:
         middle = (low + high) // 2
@@ -89,7 +89,14 @@ def draw_at(power: Power, site: int, at: int) -> int:
             low = middle + 1
         else:
             high = middle
-    drawn = power.site.idle[site] + (power.gone.left[low] if low < power.site.gone[site + 1] else 0)
+    return int(low)
+
+
+@kernel
+def draw_at(power: Power, site: int, at: int) -> int:
+    """What is drawn at a moment, now or later."""
+    first = leaves_behind(power, site, at)
+    drawn = power.site.idle[site] + (power.gone.left[first] if first < power.site.gone[site + 1] else 0)
     i = power.site.more[site]
     while i != NONE:
         if power.more[i, FROM] <= at < power.more[i, UNTIL]:
