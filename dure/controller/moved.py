@@ -101,29 +101,26 @@ def _may(reader: Reader, workload: Workload, ended: Attempt, now_ms: int, until_
     if any(one.holds_place and one.id not in (ended.id, ended.move.attempt) for one in others):
         return False  # after a restore it may run elsewhere already
     site, nodes = reader.get(Site, ended.site), reader.get_many(Node, {w.node for w in ended.move.workers})
-    if site is None or site.drained or not _has_room(workload.spec, ended, nodes):
-        return False
-    if _taken(reader, workload.spec, ended, nodes):
+    if site is None or site.drained or not _is_there(ended, nodes) or _taken(reader, workload.spec, ended, nodes):
         return False
     names = {node.name for node in nodes.values()}
     closing = [window for window in site.maintenance if window.from_ms < until_ms and now_ms < window.until_ms]
     return all(window.nodes and names.isdisjoint(window.nodes) for window in closing)
 
 
-def _has_room(spec: WorkloadSpec, ended: Attempt, nodes: Mapping[str, Node]) -> bool:
-    """Whether the nodes to which it goes start things, and have what it was given there: a machine may have lost devices since,
-    or be another under the same name."""
-    demand, workers = spec.demand, Counter(w.node for w in ended.move.workers)
-    there = all(
-        node in nodes and nodes[node].up and not nodes[node].drained and ended.accelerator in ("", nodes[node].accelerator)
-        and nodes[node].cores_milli >= count * demand.cores_milli and nodes[node].memory_mib >= count * demand.memory_mib
-        for node, count in workers.items()
+def _is_there(ended: Attempt, nodes: Mapping[str, Node]) -> bool:
+    """Whether the nodes to which it goes start things, and have the devices that it was given there: a machine may have lost some
+    since, or be another under the same name."""
+    return all(
+        w.node in nodes and nodes[w.node].up and not nodes[w.node].drained
+        and ended.accelerator in ("", nodes[w.node].accelerator) and all(device < nodes[w.node].devices for device in w.devices)
+        for w in ended.move.workers
     )  # fmt: skip
-    return there and all(device < nodes[w.node].devices for w in ended.move.workers for device in w.devices)
 
 
 def _taken(reader: Reader, spec: WorkloadSpec, ended: Attempt, nodes: Mapping[str, Node]) -> bool:
-    """Whether attempts of which only the site knows have, or may have, the place to which it goes, or cores or memory of it."""
+    """Whether attempts of which only the site knows have, or may have, the place to which it goes, or leave too few cores or too
+    little memory for it there; so has a machine that is smaller now."""
     own = (ended.id, ended.move.attempt)
     aside = [q for q in reader.find(Quarantine, {"site": ended.site}) if q.holds_place and q.id not in own]
     devices = {(w.node, device) for w in ended.move.workers for device in w.devices}
