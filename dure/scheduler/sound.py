@@ -14,6 +14,7 @@ import numpy as np
 from dure.model.money import CURRENCIES
 from dure.model.workload import WHOLE_MILLI
 from dure.scheduler.kernels.quota import sound_quotas
+from dure.scheduler.kernels.room import DEVICES_MAX
 from dure.scheduler.kernels.turns import PRIORITY_MAX
 from dure.scheduler.snapshot import DEPENDENCY_FAILED, FOREVER_MS, I32, I64, STOPPING, Snapshot, unused_shape
 from dure.scheduler.tables import classes_of
@@ -137,7 +138,7 @@ def _rows_of(s: Snapshot) -> dict[str, tuple[int, int]]:
 
 
 # The least and the most of every other column. They are wide: what is far beyond any farm, but no kernel leaves its tables for.
-_FOREVER, _PRIORITY, _WORKERS, _DEVICES, _SHAPES = int(FOREVER_MS), PRIORITY_MAX - 1, 1 << 17, 64, 1 << 24
+_FOREVER, _PRIORITY, _WORKERS, _SHAPES = int(FOREVER_MS), PRIORITY_MAX - 1, 1 << 17, 1 << 24
 _SPAN, _MOMENT, _SOME, _POWER, _MONEY = (0, 1 << 53), (-(1 << 53), _FOREVER), (0, 1 << 40), (0, 10**13), (1 << 53) - 1
 _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "sites.pue_permille": (1, 1 << 20), "sites.power_from_ms": _MOMENT, "sites.power_mw": (-1, _POWER[1]),
@@ -149,7 +150,7 @@ _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "attempts.share_milli": (0, WHOLE_MILLI - 1), "attempts.rest_ms": _SPAN, "attempts.grace_ms": (0, _FOREVER),
     "pending.priority": (-_PRIORITY, _PRIORITY), "pending.submitted_ms": _MOMENT, "pending.eligible_ms": _MOMENT,
     "pending.dependency": (0, DEPENDENCY_FAILED), "pending.workers": (1, _WORKERS), "pending.workers_min": (0, _WORKERS),
-    "pending.cores_milli": _SOME, "pending.memory_mib": _SOME, "pending.devices": (0, _DEVICES), "pending.limit_ms": _SPAN,
+    "pending.cores_milli": _SOME, "pending.memory_mib": _SOME, "pending.devices": (0, DEVICES_MAX), "pending.limit_ms": _SPAN,
     "pending.shape": (0, _SHAPES), "pending.share_milli": (0, WHOLE_MILLI - 1), "pending.deadline_ms": _MOMENT,
     "pending.grace_ms": _SPAN, "alternatives.hold": (-1, _MONEY), "alternatives.limit_ms": _SPAN,
     "shares.weight": (0, 1 << 31), "shares.use": (0, float(1 << 62)),
