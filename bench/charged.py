@@ -102,7 +102,7 @@ class ChargedLink(WorldLink):
             self._noted_ms = self._clock.now_ms()
             deed = plane.deed(f"agent:{self._site}")
             plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
-        orders, incarnation = plane.store.read(lambda reader: agents.polled(reader, site=self._site, poll=poll))
+        orders, incarnation = agents.polled(plane.store, site=self._site, poll=poll)
         return PollAnswer(incarnation=incarnation, orders=granted(orders))
 
     def report(self, report: Report) -> ReportAnswer:

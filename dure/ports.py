@@ -31,6 +31,15 @@ Where = Mapping[str, Any]  # field → value; a collection (list, tuple, set, fr
 EVERYTHING: Where = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What `Reader.find` looks for, sorted by id. limit 0: all."""
+
+    kind: type[Any]
+    where: Where = field(default_factory=lambda: EVERYTHING)
+    limit: int = 0
+
+
 class Reader(Protocol):
     """A consistent view of what is stored. Records are the frozen dataclasses of `dure.model`, found by class."""
 
@@ -54,14 +63,17 @@ class Reader(Protocol):
         after: only what is behind it (before it when descending), for cursors: behind this id, or with another order behind the
         record of this id, whose field must not change; nothing is behind one that is not there. limit 0: all."""
 
-    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
-        """`find` for each of these, sorted by id; in one visit to the database where that can be."""
+    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
+        """`find` for each of these; in one visit to the database where that can be."""
 
     def count(self, kind: type[Any], where: Where = EVERYTHING) -> int: ...
 
 
 class Tx(Reader, Protocol):
     """A transaction: all of it is durable when `transact` returns, or none."""
+
+    def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
+        """Read records of these ids together, so that asking for each of them later costs nothing. Changes nothing else."""
 
     def insert(self, record: Any) -> None:
         """Raises DuplicateKey (at the latest on commit) when the id is taken."""
@@ -88,6 +100,9 @@ class Store(Protocol):
 
     def read(self, fn: Callable[[Reader], T]) -> T:
         """Run `fn` on a consistent view that includes every transaction that had returned before."""
+
+    def look(self, searches: Sequence[Search]) -> list[list[Any]]:
+        """What `read` gives with nothing but `find_all`: for who asks all day and is mostly told that there is nothing."""
 
     def try_lead(self) -> int | None:
         """Take (or keep) the lead: the new epoch when this call took it, else None when another process has it."""

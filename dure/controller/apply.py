@@ -122,9 +122,8 @@ def apply_groups(store: Store, deed: Deed, groups: Sequence[Group], fence: int) 
 
 def _apply_some(tx: Tx, deed: Deed, groups: Sequence[Group]) -> list[bool]:
     """One after the other; what each will ask for by itself is read together before."""
-    tx.get_many(Workload, [g.attempt.workload for g in groups])
-    tx.get_many(Attempt, {v.id for g in groups for v in g.victims})
-    money.look_ahead(tx, [g.attempt for g in groups])
+    besides = {Workload: [g.attempt.workload for g in groups], Attempt: {v.id for g in groups for v in g.victims}}
+    money.look_ahead(tx, [g.attempt for g in groups], besides)
     awards = money.open_awards(tx, {g.attempt.project for g in groups})
     tx.get_many(Account, [award_account(a.id) for some in awards.values() for a in some])
     return [_apply_one(tx, deed, g, awards[g.attempt.project]) for g in groups]

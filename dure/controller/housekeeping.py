@@ -177,8 +177,8 @@ def _note(snapshot: Snapshot, plan: Plan, row: int, promised_ms: int) -> WaitNot
 
 
 def _put_notes(tx: Tx, notes: list[WaitNote]) -> None:
-    tx.get_many(Workload, [n.id for n in notes])  # read together what each is about to ask for
-    tx.get_many(WaitNote, [n.id for n in notes])
+    ids = [n.id for n in notes]
+    tx.read_ahead({Workload: ids, WaitNote: ids})  # what each is about to ask for
     each(notes, lambda note: _put_note(tx, note))
 
 

@@ -4,8 +4,10 @@ Every function that posts returns the ids of what it touched and the digests of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 from dure.errors import require
 from dure.ledger import (
@@ -117,6 +119,8 @@ def _made(tx: Reader, attempt: Attempt) -> Iterator[Transfer]:
         number += 1
 
 
+NOTHING: Mapping[type[Any], Collection[str]] = MappingProxyType({})
+
 # A hold, the one that would be next, and what may follow upon the first: nearly all have but one.
 _LIKELY = (
     (TransferKind.HOLD, 0),
@@ -126,12 +130,14 @@ _LIKELY = (
 )
 
 
-def look_ahead(tx: Tx, attempts: Collection[Attempt]) -> None:
-    """Read together what holding or settling for each of these will ask for one by one. Changes nothing, and is never needed."""
-    made = tx.get_many(Transfer, [transfer_id(kind, a.id, number) for a in attempts for kind, number in _LIKELY])
+def look_ahead(tx: Tx, attempts: Collection[Attempt], besides: Mapping[type[Any], Collection[str]] = NOTHING) -> None:
+    """Read together what holding or settling for each of these will ask for one by one, and what is wanted besides. Changes
+    nothing, and is never needed."""
+    likely = [transfer_id(kind, a.id, number) for a in attempts for kind, number in _LIKELY]
+    tx.read_ahead({**besides, Transfer: likely, Remainder: {remainder_id(a.project, a.site, a.currency) for a in attempts}})
+    made = tx.get_many(Transfer, likely)
     sides = {side for transfer in made.values() for side in (transfer.debit, transfer.credit)}
     tx.get_many(Account, sides | {site_account(a.site, a.currency) for a in attempts})
-    tx.get_many(Remainder, {remainder_id(a.project, a.site, a.currency) for a in attempts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

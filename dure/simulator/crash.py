@@ -5,7 +5,7 @@ for money (see docs/decisions). A crash is told to whoever called: a person or a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from dure.errors import DureError, require
 from dure.model.funding import Remainder
 from dure.model.reason import Reason
 from dure.model.workload import Attempt, Workload, WorkloadSpec
-from dure.ports import Reader, Store, Tx
+from dure.ports import Reader, Search, Store, Tx
 from dure.simulator.world import Crashed, World
 from dure.store.memory import MemoryStore
 
@@ -56,6 +56,9 @@ class CrashingStore:
 
     def read(self, fn: Callable[[Reader], T]) -> T:
         return self._inner.read(fn)
+
+    def look(self, searches: Sequence[Search]) -> list[list[Any]]:
+        return self._inner.look(searches)
 
     def try_lead(self) -> int | None:
         return self._inner.try_lead()

@@ -85,7 +85,7 @@ class WorldLink:
     def poll(self, poll: Poll) -> PollAnswer:
         plane = self._reach()
         deed = plane.deed(f"agent:{self._site}")
-        orders = granted(plane.store.read(lambda r: agents.orders(r, site=self._site, poll=poll)))
+        orders = granted(agents.orders(plane.store, site=self._site, poll=poll))
         plane.store.transact(lambda tx: agents.heard(tx, deed, site=self._site))
         incarnation = plane.store.read(plane_of).incarnation
         return PollAnswer(incarnation=incarnation, orders=orders)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from operator import attrgetter
 from typing import Any, TypeVar, cast
@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from dure.errors import Conflict, DuplicateKey, StoreError
 from dure.model.codec import changed
 from dure.model.records import Plane
-from dure.ports import Reader, Tx, Where
+from dure.ports import Reader, Search, Tx, Where
 from dure.store.kinds import INDEXES, KINDS, SEQUENCES, shape
 from dure.store.rules import (
     ALL,
@@ -140,8 +140,8 @@ class _MemoryReader:
             return pick(limit, records, key=key)
         return sorted(records, key=key, reverse=descending)
 
-    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
-        return [self.find(kind, where) for kind, where in searches]
+    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
+        return [self.find(search.kind, search.where, limit=search.limit) for search in searches]
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         check_paging(shape(kind), where, "id")
@@ -173,6 +173,9 @@ class _MemoryTx(_MemoryReader):
             return None if record is _GONE else cast(R, record)
         table = self._shared.tables.get(kind) or self._shared.table(kind)
         return cast("R | None", table.rows.get(id))
+
+    def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
+        """All is at hand."""
 
     def insert(self, record: Any) -> None:
         kind = type(record)
@@ -288,6 +291,9 @@ class MemoryStore:
         with self._shared.lock:
             self._require_open()
             return fn(_MemoryReader(self._shared))
+
+    def look(self, searches: Sequence[Search]) -> list[list[Any]]:
+        return self.read(lambda reader: reader.find_all(searches))
 
     def try_lead(self) -> int | None:
         with self._shared.lock:

@@ -96,7 +96,7 @@ async def _orders(call: Call, words: Poll) -> tuple[tuple[Order, ...], tuple[Log
         if api.polls[site] != turn:
             return (), (), (await call.read(plane_of)).incarnation
         mark = api.changes.mark()
-        orders, incarnation = await call.read(lambda reader: agents.polled(reader, site=site, poll=words))
+        orders, incarnation = await api.beside(lambda: agents.polled(api.services.store, site=site, poll=words), call.lane)
         if isinstance(orders, Reason):
             return orders
         wants = api.hub.wants(site)

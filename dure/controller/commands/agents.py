@@ -26,12 +26,13 @@ from dure.model.link import (
     Report,
     ReportAnswer,
 )
+from dure.model.policy import Policy, policy_id
 from dure.model.reason import Reason, ReasonKind
 from dure.model.records import Plane
 from dure.model.site import Node, Quarantine, Site
 from dure.model.tenancy import Project
 from dure.model.workload import Attempt, AttemptState, Outcome, Workload, WorkloadState
-from dure.ports import Reader, Tx
+from dure.ports import Reader, Search, Store, Tx
 
 MAY_RUN = (AttemptState.RUNNING, AttemptState.STOPPING)  # what a site has been heard to have
 ORDERS_MAX = 64  # orders in one answer; the next poll brings the rest
@@ -110,33 +111,45 @@ def take_inventory(tx: Tx, site: str, nodes: Iterable[Mapping[str, Any]]) -> lis
     return changed
 
 
-def orders(reader: Reader, *, site: str, poll: Poll) -> tuple[Order, ...] | Reason:
+def orders(store: Store, *, site: str, poll: Poll) -> tuple[Order, ...] | Reason:
     """What the agent still has to do: an attempt's own row is the order, told until a report shows that it was carried out."""
-    return polled(reader, site=site, poll=poll)[0]
+    return polled(store, site=site, poll=poll)[0]
 
 
-def polled(reader: Reader, *, site: str, poll: Poll) -> tuple[tuple[Order, ...] | Reason, int]:
-    """The orders, and the plane's incarnation: what is mostly little is read together, as agents ask for it all day. What is
-    due may be much, and no matter of an agent that has been replaced."""
-    searches = ((Site, {"id": site}), (Plane, {"id": "plane"}), (Quarantine, {"site": site, "stopping": True}))
-    sites, planes, aside = reader.find_all(searches)
+def polled(store: Store, *, site: str, poll: Poll) -> tuple[tuple[Order, ...] | Reason, int]:
+    """The orders, and the plane's incarnation. What tells whether there are any is read together, as agents ask for it all day;
+    and no more of it than an answer can hold, as much may be due."""
+    most = ORDERS_MAX + len(poll.busy)
+    sites, planes, aside, *due = store.look(
+        (
+            Search(Site, {"id": site}),
+            Search(Plane, {"id": "plane"}),
+            Search(Quarantine, {"site": site, "stopping": True}, most),
+            *(Search(Attempt, {"site": site, "state": state}, most) for state in _VERBS),
+        )
+    )
     require(bool(planes), "the store has no plane row: it was never initialised")
     fault = epoch_fault(sites[0], poll.epoch) if sites else not_found("site", site)
     if fault is not None:
         return fault, planes[0].incarnation
-    due = reader.find(Attempt, {"site": site, "state": tuple(_VERBS)})
-    return _chosen(reader, frozenset(poll.busy), due, aside), planes[0].incarnation
+    left, chosen = _chosen(frozenset(poll.busy), aside, due)
+    told = store.read(lambda reader: _orders(reader, chosen)) if chosen else ()
+    return (*map(_stop_aside, left), *told), planes[0].incarnation
 
 
 def _chosen(
-    reader: Reader, busy: frozenset[str], due: Sequence[Attempt], aside: Sequence[Quarantine]
-) -> tuple[Order, ...]:  # fmt: skip
-    """Stops first; what the agent is busy with is left out."""
-    stops, launches = ([a for a in due if a.state == state and f"{a.id}:{verb}" not in busy] for state, verb in _VERBS.items())
-    aside = [q for q in aside if f"{q.id}:stop" not in busy][:ORDERS_MAX]
-    chosen = [*stops, *launches][: ORDERS_MAX - len(aside)]
+    busy: frozenset[str], aside: Sequence[Quarantine], due: Sequence[Sequence[Attempt]]
+) -> tuple[Sequence[Quarantine], Sequence[Attempt]]:
+    """Stops first; what the agent is busy with is left out. due: by verb."""
+    left = [q for q in aside if f"{q.id}:stop" not in busy][:ORDERS_MAX]
+    chosen = [a for verb, some in zip(_VERBS.values(), due, strict=True) for a in some if f"{a.id}:{verb}" not in busy]
+    return left, chosen[: ORDERS_MAX - len(left)]
+
+
+def _orders(reader: Reader, chosen: Sequence[Attempt]) -> list[Order]:
+    """What is told of their workloads never changes, but where they go on from; and that is best when it is read last."""
     workloads = reader.get_many(Workload, {a.workload for a in chosen})
-    return (*(_stop_aside(q) for q in aside), *(_order(reader, a, workloads[a.workload]) for a in chosen))
+    return [_order(reader, a, workloads[a.workload]) for a in chosen]
 
 
 _VERBS = {AttemptState.STOPPING: "stop", AttemptState.LAUNCHING: "launch"}
@@ -194,6 +207,7 @@ def heard(tx: Tx, deed: Deed, *, site: str) -> None:
 
 def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | Reason:
     """Bring what the site sees into the store. Reports may come late, twice, and in any order."""
+    tx.read_ahead({Site: (site,), Attempt: [r.attempt for r in report.reports]})
     row = tx.get(Site, site)
     if row is None:
         return not_found("site", site)
@@ -213,10 +227,19 @@ def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | R
 def _look_ahead(tx: Tx, reports: Sequence[AttemptReport]) -> None:
     """Read together what taking these in will ask for one by one. Changes nothing."""
     attempts = tx.get_many(Attempt, [r.attempt for r in reports])
-    tx.get_many(Workload, {a.workload for a in attempts.values()})
-    tx.get_many(Quarantine, list(attempts))
-    tx.get_many(Project, {a.project for a in attempts.values()})
-    money.look_ahead(tx, [attempts[r.attempt] for r in reports if r.phase == "ended" and r.attempt in attempts])
+    known = attempts.values()
+    ending = [attempts[r.attempt] for r in reports if r.phase == "ended" and r.attempt in attempts]
+    money.look_ahead(
+        tx,
+        ending,
+        {
+            Workload: {a.workload for a in known},
+            Quarantine: list(attempts),
+            Project: {a.project for a in known},
+            Node: {w.node for a in ending for w in a.workers},
+            Policy: {policy_id(a.policy_version) for a in ending},
+        },
+    )
 
 
 def _in_order(reports: Iterable[AttemptReport]) -> list[AttemptReport]:

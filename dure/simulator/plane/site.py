@@ -84,7 +84,7 @@ class TracedSite:
 
     def _orders(self) -> Sequence[Order]:
         poll = Poll(epoch=self._epoch, busy=tuple(f"{attempt}:launch" for attempt in self._over))
-        answer = self._controller.store.read(lambda r: agents.orders(r, site=self.id, poll=poll))
+        answer = agents.orders(self._controller.store, site=self.id, poll=poll)
         require(not isinstance(answer, Reason), f"{self.id} is told nothing: {answer}")
         assert not isinstance(answer, Reason)  # as just required; for the type checker
         return answer

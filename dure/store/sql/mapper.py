@@ -46,7 +46,7 @@ class Mapper:
         decoders = {
             name: _decoder(form, shape.hints[name])
             for name, form in shape.forms.items()
-            if form in (Form.ENUM, Form.JSON, Form.BOOL)
+            if form in (Form.ENUM, Form.JSON, Form.BOOL, Form.FLOAT)
         }
         self.from_row: Convert = filler(shape.kind, decoders)
         self._id, self._version = self.names.index("id"), self.names.index("version")
@@ -128,6 +128,8 @@ def _json_text(value: Any) -> str:
 def _decoder(form: Form, hint: Any) -> Convert:
     if form is Form.BOOL:
         return bool  # SQLite has none and keeps 0 or 1
+    if form is Form.FLOAT:
+        return float  # which comes as text within JSON
     if form is Form.ENUM:
         return typing.cast(Convert, hint)
     build = _builder(hint)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from dure.errors import Conflict, StoreError
 from dure.model.codec import changed, json_writer
 from dure.model.records import Plane
-from dure.ports import Where
+from dure.ports import Search, Where
 from dure.store.kinds import KINDS, Form, shape
 from dure.store.rules import ALL, PLANE_ID, check_paging, cursor_text, duplicate, is_collection, require_lead, storable
 from dure.store.sql.failures import refused
@@ -29,6 +29,22 @@ R = TypeVar("R")
 _all_rows, _rows_written = methodcaller("fetchall"), attrgetter("rowcount")
 
 
+def _itself(cursor: Any) -> Any:
+    return cursor
+
+
+@contextmanager
+def _caught(failed: list[BaseException]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as failure:
+        failed.append(failure)
+
+
+def _ignored(written: int) -> None:
+    """Of who knows how many rows were written, because it is told or raises."""
+
+
 class Link:
     """A connection with a transaction open on it. `broken` is what first went wrong there: after that nothing may be committed,
     even if a closure swallowed the exception."""
@@ -38,6 +54,7 @@ class Link:
         self.broken: BaseException | None = None
         self._connection = connection
         self._cursor: Any = None
+        self._unanswered: list[tuple[Any, Callable[[int], None]]] | None = None  # cursors, and who is told their rows
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> Any:
         return self._execute(statement.sql, statement.bind(values), _all_rows)
@@ -47,41 +64,86 @@ class Link:
         parameters = chain.from_iterable(part.bind(own) for part, own in zip(statement.parts, values, strict=True))
         return self._execute(statement.sql, tuple(parameters), _all_rows)
 
-    def run(self, statement: Statement, parameters: Any) -> int:
-        """parameters: of one run, or a list of those of several. Returns how many rows were written."""
-        return int(self._execute(statement.sql, parameters, _rows_written))
+    def run(self, statement: Statement, parameters: Any, told: Callable[[int], None] = _ignored) -> None:
+        """parameters: of one run, or a list of those of several. told: hears how many rows were written, at once or when the
+        answers to all statements of a `pipeline` are in."""
+        if self._unanswered is None:
+            told(int(self._execute(statement.sql, parameters, _rows_written)))
+        else:
+            self._cursor = None  # each has an answer of its own
+            self._unanswered.append((self._execute(statement.sql, parameters, _itself), told))
+            self._cursor = None
+
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
+        """Within this, PostgreSQL is not waited for after each statement that writes: it works while the next one is made."""
+        if not self.statements.postgres:
+            yield
+            return
+        answers: list[tuple[Any, Callable[[int], None]]] = []
+        self._unanswered = answers
+        failed: list[BaseException] = []
+        try:
+            driver: Any = self._connection.connection.driver_connection
+            with self._translated("a pipeline"), driver.pipeline(), _caught(failed):
+                yield
+        except BaseException:
+            if not failed:
+                raise
+        finally:
+            self._unanswered = None
+        if failed:  # what came of it after the first is nothing new
+            raise failed[0]
+        for cursor, told in answers:
+            told(int(cursor.rowcount))
 
     def _execute(self, sql: str, parameters: Any, then: Callable[[Any], Any]) -> Any:
         """By the driver's own cursor: what SQLAlchemy makes of a result (how columns are called, and of which types they are)
         takes longer than most statements, and nobody asks for it."""
-        try:
+        with self._translated(sql):
             cursor = self._cursor = self._cursor or self._connection.connection.cursor()
             if isinstance(parameters, list) and len(parameters) > 1:
                 cursor.executemany(sql, parameters)
             else:
                 cursor.execute(sql, parameters[0] if isinstance(parameters, list) else parameters)
             return then(cursor)
+
+    @contextmanager
+    def _translated(self, sql: str) -> Iterator[None]:
+        try:
+            yield
         except BaseException as failure:
             raised = refused(self._connection, sql, failure)
             self.broken = self.broken or raised
-            raise raised from (None if raised is failure else failure)
+            if raised is failure:
+                raise
+            raise raised from failure
 
-    def insert(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> int:
+    def insert(self, kind: type[Any], rows: list[tuple[Any, ...]]) -> None:
         """rows: as the mapper makes them."""
         together = self.statements.insert_together(kind) if len(rows) > 1 else None
         if together is None:
-            return self.run(self.statements.insert(kind), rows)
-        return self.run(together, (_objects(mapper(kind).names, rows),))
+            self.run(self.statements.insert(kind), rows)
+        else:
+            self.run(together, (_objects(kind, mapper(kind).names, rows),))
 
-    def update(self, kind: type[Any], names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> int:
-        """rows: the fields of these names, the id, the version expected; sorted by id. Returns how many were as expected."""
+    def update(self, kind: type[Any], names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        """rows: the fields of these names, the id, the version expected; sorted by id. Raises Conflict where some are not as
+        expected, within a `pipeline` at its end."""
         together = self.statements.update_together(kind, names) if len(rows) > 1 else None
-        if together is None:
-            return self.run(self.statements.update(kind, names), rows)
-        return self.run(together, (_objects((*names, *KEYS), rows),))
 
-    def delete(self, kind: type[Any], ids: list[str]) -> int:
-        return self.run(self.statements.delete(kind), (ids if self.statements.postgres else json.dumps(ids),))
+        def told(written: int) -> None:
+            if written != len(rows):
+                self.broken = Conflict(f"{len(rows) - written} of {len(rows)} {kind.__name__} rows changed since they were read")
+                raise self.broken
+
+        if together is None:
+            self.run(self.statements.update(kind, names), rows, told)
+        else:
+            self.run(together, (_objects(kind, (*names, *KEYS), rows),), told)
+
+    def delete(self, kind: type[Any], ids: list[str]) -> None:
+        self.run(self.statements.delete(kind), (ids if self.statements.postgres else json.dumps(ids),))
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -96,8 +158,14 @@ NOTHING: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType({})
 _json = json_writer(json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
-def _objects(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
-    return _json([dict(zip(names, row, strict=True)) for row in rows])
+def _objects(kind: type[Any], names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
+    objects = [dict(zip(names, row, strict=True)) for row in rows]
+    forms = shape(kind).forms
+    for name in names:
+        if forms.get(name) is Form.FLOAT:  # as text, as which there is an infinity too
+            for each in objects:
+                each[name] = repr(each[name])
+    return _json(objects)
 
 
 class SqlReader:
@@ -130,26 +198,23 @@ class SqlReader:
         question = Question(kind, equal, any_of, order, descending, bool(after), limit > 0)
         return self.ask(question, values | {"after": cursor_text(after), "limit": limit})
 
-    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
-        for kind, where in searches:
-            check_paging(shape(kind), where, "id")
-        together = self._link.statements.together(tuple([Question(kind, *_split(where)) for kind, where in searches]))
-        values = self._all_values(searches) if together is not None else None
-        if together is None or values is None:
-            return [self.find(kind, where) for kind, where in searches]
-        ((*found,),) = self._link.joined(together, values)
-        known = self._known
-        return [mapper(kind).from_rows(rows, known.get(kind, ALL)) for (kind, _), rows in zip(searches, found, strict=True)]
+    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
+        """On PostgreSQL by one statement, or none."""
+        for search in searches:
+            check_paging(shape(search.kind), search.where, "id")
+        if not self._link.statements.postgres:
+            return [self.find(s.kind, s.where, limit=s.limit) for s in searches]
+        values = [self._values(s.kind, s.where) for s in searches]
+        asked = [(s, given | {"limit": s.limit}) for s, given in zip(searches, values, strict=True) if given is not None]
+        if not asked:
+            return [[] for _ in searches]
+        questions = tuple([Question(s.kind, *_split(s.where), limit=s.limit > 0) for s, _ in asked])
+        ((*answers,),) = self._link.joined(self._link.statements.together(questions), [given for _, given in asked])
+        rows = iter(answers)
+        return [self._made(s.kind, next(rows)) if given is not None else [] for s, given in zip(searches, values, strict=True)]
 
-    def _all_values(self, searches: Sequence[tuple[type[Any], Where]]) -> list[dict[str, Any]] | None:
-        """Parameters of each; None where there is a search that no record can match."""
-        found: list[dict[str, Any]] = []
-        for kind, where in searches:
-            values = self._values(kind, where)
-            if values is None:
-                return None
-            found.append(values)
-        return found
+    def _made(self, kind: type[Any], rows: Iterable[Sequence[Any]]) -> list[Any]:
+        return mapper(kind).from_rows(rows, self._known.get(kind, ALL))
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         check_paging(shape(kind), where, "id")
@@ -160,8 +225,7 @@ class SqlReader:
         return int(self._link.rows(statement, values)[0][0])
 
     def ask(self, question: Question, values: Mapping[str, Any]) -> list[Any]:
-        rows = self._link.rows(self._link.statements.ask(question), values)
-        return mapper(question.kind).from_rows(rows, self._known.get(question.kind, ALL))
+        return self._made(question.kind, self._link.rows(self._link.statements.ask(question), values))
 
     def _values(self, kind: type[Any], where: Where) -> dict[str, Any] | None:
         """Parameters for `where`, or None when no record can match (a value that no column could hold)."""
@@ -232,12 +296,26 @@ class Unit:
 
     def look_up(self, kind: type[Any], ids: Collection[str]) -> dict[str, Any]:
         """`known` of a class, after those of `ids` have been read that nobody has looked for before."""
-        known, absent = self.known(kind), self._absent[kind]
-        unread = [id for id in ids if id not in known and id not in absent]
+        unread = self._unread(kind, ids)
         if unread:
-            self.learn(kind, self._read(kind, unread))
-            absent.update([id for id in unread if id not in known])
-        return known
+            self._looked(kind, unread, self._read(kind, unread))
+        return self._known[kind]
+
+    def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
+        """`look_up` of several classes, in one visit to the database where that can be."""
+        unread = {kind: self._unread(kind, ids) for kind, ids in wanted.items()}
+        searches = [Search(kind, {"id": ids}) for kind, ids in unread.items() if ids]
+        for search, found in zip(searches, self.reader.find_all(searches) if searches else (), strict=True):
+            self._looked(search.kind, search.where["id"], found)
+
+    def _unread(self, kind: type[Any], ids: Iterable[str]) -> list[str]:
+        known, absent = self.known(kind), self._absent[kind]
+        return [id for id in ids if id not in known and id not in absent]
+
+    def _looked(self, kind: type[Any], unread: Collection[str], found: Collection[Any]) -> None:
+        self.learn(kind, found)
+        known = self._known[kind]
+        self._absent[kind].update([id for id in unread if id not in known])
 
     def _read(self, kind: type[Any], ids: Collection[str]) -> Collection[Any]:
         if len(ids) > 1:
@@ -308,8 +386,9 @@ class Unit:
     def finish(self) -> None:
         """Write everything that is owed. Raises what broke this transaction, if a closure hid it."""
         if self._link.broken is None:
-            for kind in KINDS:
-                self.flush(kind)
+            with self._link.pipeline():
+                for kind in KINDS:
+                    self.flush(kind)
         if self._link.broken is not None:
             raise self._link.broken
 
@@ -332,9 +411,7 @@ class Unit:
         ids = sorted(stale)  # sorted: see KINDS on deadlocks
         names = way.changed((stale[id], known[id]) for id in ids)
         to_row = way.way((*names, "id"))
-        changed = self._link.update(kind, names, [(*to_row(known[id]), stale[id].version) for id in ids])
-        if changed != len(ids):
-            raise Conflict(f"{len(ids) - changed} of {len(ids)} {kind.__name__} rows changed since they were read")
+        self._link.update(kind, names, [(*to_row(known[id]), stale[id].version) for id in ids])
 
 
 def _asked(where: Where, rest: tuple[Any, ...]) -> Hashable:
@@ -369,8 +446,11 @@ class SqlTx:
         look = partial(unit.reader.find, kind, where, after=after, limit=limit, order=order, descending=descending)
         return unit.search(kind, _asked(where, (after, limit, order, descending)), look)
 
-    def find_all(self, searches: Sequence[tuple[type[Any], Where]]) -> list[list[Any]]:
-        return [self.find(kind, where) for kind, where in searches]  # each asked once, and not again
+    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
+        return [self.find(s.kind, s.where, limit=s.limit) for s in searches]  # each asked once, and not again
+
+    def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
+        self._live().read_ahead(wanted)
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         unit = self._live()

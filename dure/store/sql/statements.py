@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Dialect,
+    Double,
     Select,
     Table,
     Text,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import ClauseElement
 
 from dure.errors import require
-from dure.store.kinds import Form, shape
+from dure.store.kinds import shape
 from dure.store.sql.tables import TABLES
 
 
@@ -75,17 +76,17 @@ class Statements:
         self.postgres = dialect.name == "postgresql"
         self._dialect = dialect
         self._kept: dict[Any, Statement] = {}
-        self._joined: dict[tuple[Question, ...], Joined | None] = {}
+        self._joined: dict[tuple[Question, ...], Joined] = {}
 
     def ask(self, question: Question) -> Statement:
         return self._keep(question, lambda: self._search(question))
 
-    def together(self, questions: tuple[Question, ...]) -> Joined | None:
-        """None where the database gains nothing by it, or JSON cannot carry a column."""
-        if questions not in self._joined:
-            carried = bool(questions) and all(self._carries(question.kind) for question in questions)
-            self._joined[questions] = self._join(questions) if carried else None
-        return self._joined[questions]
+    def together(self, questions: tuple[Question, ...]) -> Joined:
+        """Of PostgreSQL: others gain nothing by it."""
+        found = self._joined.get(questions)
+        if found is None:
+            found = self._joined[questions] = self._join(questions)
+        return found
 
     def _join(self, questions: tuple[Question, ...]) -> Joined:
         parts = tuple([self.ask(question) for question in questions])
@@ -101,9 +102,9 @@ class Statements:
         return self._keep(("update", kind, names), lambda: _compare_and_set(TABLES[kind], names))
 
     def insert_together(self, kind: type[Any]) -> Statement | None:
-        """Many rows by one statement, whose parameter is a JSON list of objects: what `insert` takes, by column. None where the
-        database gains nothing by it, or JSON cannot carry a column."""
-        if not self._carries(kind):
+        """Many rows by one statement, whose parameter is a JSON list of objects: what `insert` takes, by column; floats as text,
+        as JSON has no infinity. None where the database gains nothing by it."""
+        if not self.postgres:
             return None
         return self._keep(("insert together", kind), lambda: text(_insert_together(TABLES[kind])))
 
@@ -111,12 +112,9 @@ class Statements:
         """The same for what `update` takes, its last two as KEYS. A server that goes by index (see `engines`) takes the rows one
         after the other as they are given, and so locks them in the order of their ids; should one not, a deadlock is a conflict,
         and what lost it is run again."""
-        if not self._carries(kind):
+        if not self.postgres:
             return None
         return self._keep(("update together", kind, names), lambda: text(_update_together(TABLES[kind], names)))
-
-    def _carries(self, kind: type[Any]) -> bool:
-        return self.postgres and Form.FLOAT not in shape(kind).forms.values()  # JSON has no infinity
 
     def delete(self, kind: type[Any]) -> Statement:
         """The parameter holds all ids, as `_among` takes them."""
@@ -158,7 +156,8 @@ class Statements:
 
 
 def _as_json(table: Table, statement: Statement) -> str:
-    listed = ", ".join(f'"{column.name}"' for column in table.c)
+    """Floats as text: JSON has no infinity, and no 1.0."""
+    listed = ", ".join(f'"{column.name}"' + ("::text" if isinstance(column.type, Double) else "") for column in table.c)
     return f"(SELECT coalesce(json_agg(json_build_array({listed}) ORDER BY id), '[]') FROM ({statement.sql}) AS found)"
 
 
@@ -188,7 +187,7 @@ def _update_together(table: Table, names: tuple[str, ...]) -> str:
 
 def _rows(table: Table, names: tuple[str, ...]) -> str:
     """Rows of the parameter: a JSON list of objects."""
-    types = {BigInteger: "bigint", Boolean: "boolean", Text: "text"}
+    types = {BigInteger: "bigint", Boolean: "boolean", Text: "text", Double: "double precision"}
     members = [f'"{name}" {types[type(table.c[name].type)]}' for name in names]
     keys = [f"{name} {kind}" for name, kind in zip(KEYS, ("text", "bigint"), strict=True)]
     return f"json_to_recordset(:rows) AS rows({', '.join([*members, *keys])})"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
 
 from dure.errors import StoreError
-from dure.ports import Reader, Tx
+from dure.ports import Reader, Search, Tx
 from dure.store.rules import take_lead
 from dure.store.sql.engines import Engines, open_engines
 from dure.store.sql.failures import ConnectionLost, translated
@@ -65,13 +67,11 @@ class SqlStore:
 
     def read(self, fn: Callable[[Reader], T]) -> T:
         """`fn` is run again when the connection was lost."""
-        for left in reversed(range(READ_TRIES)):
-            try:
-                return self._read(fn)
-            except ConnectionLost:
-                if not left:
-                    raise
-        raise StoreError("unreachable")  # the loop returns or raises
+        return self._tried(lambda: self._read(fn))
+
+    def look(self, searches: Sequence[Search]) -> list[list[Any]]:
+        """On PostgreSQL that is one statement, which sees one moment by itself: no transaction is begun and ended for it."""
+        return self._tried(lambda: self._read(lambda reader: reader.find_all(searches), alone=self._read_statements.postgres))
 
     def try_lead(self) -> int | None:
         with self._lock_guard:
@@ -101,24 +101,49 @@ class SqlStore:
             self._epoch = 0
         self._engines.dispose()
 
-    def _read(self, fn: Callable[[Reader], T]) -> T:
+    def _tried(self, read: Callable[[], T]) -> T:
+        for left in reversed(range(READ_TRIES)):
+            try:
+                return read()
+            except ConnectionLost:
+                if not left:
+                    raise
+        raise StoreError("unreachable")  # the loop returns or raises
+
+    def _read(self, fn: Callable[[Reader], T], alone: bool = False) -> T:
+        """alone: on PostgreSQL, without a transaction."""
         self._require_open()
         self._presence.require_lately()
         pool = self._engines.reader.pool
         with translated():
             connection = self._engines.reader.connect()
-            connection.begin()
         try:
-            found = fn(SqlReader(Link(connection, self._read_statements)))
-            # nothing was written, so one that is lost now has answered; at a rollback psycopg forgets what is planned already
-            with contextlib.suppress(ConnectionLost), translated():
-                connection.commit()
-            return found
+            with self._by_itself(connection) if alone else self._at_one_moment(connection):
+                return fn(SqlReader(Link(connection, self._read_statements)))
         finally:
             connection.close()
             if self._closed:  # meanwhile: the pool that the connection went back to was emptied before, so once more
                 pool.dispose()
                 self._engines.reader.dispose()
+
+    @contextlib.contextmanager
+    def _at_one_moment(self, connection: Connection) -> Iterator[None]:
+        with translated():
+            connection.begin()
+        yield
+        # nothing was written, so one that is lost now has answered; at a rollback psycopg forgets what is planned already
+        with contextlib.suppress(ConnectionLost), translated():
+            connection.commit()
+
+    @contextlib.contextmanager
+    def _by_itself(self, connection: Connection) -> Iterator[None]:
+        driver: Any = connection.connection.driver_connection
+        driver.autocommit = True
+        try:
+            yield
+        finally:
+            if not driver.closed:  # else nobody gets it again
+                driver.autocommit = False
 
     def _require_open(self) -> None:
         if self._closed:

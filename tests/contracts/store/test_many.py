@@ -13,6 +13,7 @@ from dure.model.funding import Account
 from dure.model.workload import Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.store.kinds import KINDS
+from dure.store.sql.session import SqlReader
 from tests.builders.records import account, event, filled, workload
 from tests.contracts.store.conftest import Doors
 
@@ -154,3 +155,42 @@ def test_what_was_looked_for_in_vain_is_found_once_this_transaction_has_made_or_
             assert tx.get(Account, "b") == account("b")
 
     mine.transact(look)
+
+
+def test_of_what_is_written_together_the_first_that_fails_is_told_and_nothing_stays(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.transact(lambda tx: [tx.insert(workload("a")), tx.insert(account("b"))])
+
+    def write(tx: Tx) -> None:
+        for row in (workload("a"), *(account(f"c{n}") for n in range(2_000)), account("b"), event("e1")):
+            tx.insert(row)
+
+    with pytest.raises(DuplicateKey, match="orkload"):
+        store.transact(write)
+    assert not caplog.records
+    assert store.read(lambda r: (r.count(Account), r.count(Event))) == (1, 0)
+    store.transact(lambda tx: tx.insert(event("e1")))  # and the next is none the worse for it
+
+
+def test_what_is_read_ahead_is_not_asked_for_again(sql_doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = sql_doors.open()
+    store.transact(lambda tx: [tx.insert(row) for row in (workload("a"), workload("b"), account("a"))])
+    asked: list[type[Any]] = []
+    ask = SqlReader.ask
+    monkeypatch.setattr(
+        SqlReader, "ask", lambda self, question, values: asked.append(question.kind) or ask(self, question, values)
+    )
+
+    def look(tx: Tx) -> None:
+        tx.insert(workload("new"))
+        tx.read_ahead({Workload: ["a", "b", "none", "new"], Account: {"a"}, Event: []})
+        asked.clear()
+        assert [tx.get(Workload, id) is not None for id in ("a", "b", "none", "new")] == [True, True, False, True]
+        assert list(tx.get_many(Account, ["a"])) == ["a"]
+        tx.read_ahead({Workload: ["a", "none"], Account: ["a"]})
+        assert not asked
+        assert tx.update(replace(workload("a"), failures=2)).version == 2
+
+    store.transact(look)
+    assert store.read(lambda r: r.find(Workload))[0].failures == 2

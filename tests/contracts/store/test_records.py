@@ -16,7 +16,7 @@ from dure.model.records import Idempotency, Plane
 from dure.model.site import Site
 from dure.model.tenancy import Organisation, Project
 from dure.model.workload import Attempt, Evidence, Workload, WorkloadState
-from dure.ports import Reader, Store, Tx
+from dure.ports import Reader, Search, Store, Tx
 from dure.store.kinds import KINDS
 from dure.store.sql import SqlStore
 from tests.builders.records import account, event, filled, idempotency, transfer, workload
@@ -213,18 +213,32 @@ def test_the_latest_is_found_by_descending_order_and_limit(store: Store, put: Pu
 def test_several_searches_at_once_find_what_each_finds_alone(store: Store, put: Put) -> None:
     put(*(filled(kind, f"{kind.__name__} {n}") for kind in KINDS if kind is not Event for n in range(2)))
     put(event("ev 1", seq=1, data={"글": '"'}), event("ev 2", seq=2), event("ev 3"))
-    whole: list[tuple[type[Any], dict[str, Any]]] = [(kind, {}) for kind in KINDS]
-    some: list[tuple[type[Any], dict[str, Any]]] = [
-        (Event, {"seq": [2, 1, 7]}), (Event, {"seq": 0}), (Account, {"id": "Account 1"}), (Site, {"id": "nowhere"}),
-        (Workload, {"id": ["Workload 0", "Workload 1"], "state": WorkloadState.WAITING}),
+    whole = [Search(kind) for kind in KINDS]
+    some = [
+        Search(Event, {"seq": [2, 1, 7]}), Search(Event, {"seq": 0}), Search(Account, {"id": "Account 1"}),
+        Search(Site, {"id": "nowhere"}), Search(Event, limit=2), Search(Workload, {"project": "none"}, 1),
+        Search(Workload, {"id": ["Workload 0", "Workload 1"], "state": WorkloadState.WAITING}),
     ]  # fmt: skip
-    nothing: list[tuple[type[Any], dict[str, Any]]] = [(Event, {"id": "ev 3"}), (Site, {"id": "\0"}), (Plane, {"id": []})]
-    for searches in (whole, [s for s in whole if s[0] is not Project], some, nothing, []):
-        alone = store.read(lambda r, s=searches: [r.find(kind, where) for kind, where in s])  # type: ignore[misc]
+    part = [Search(Event, {"id": "ev 3"}), Search(Site, {"id": "\0"}), Search(Plane, {"id": []}), Search(Event, limit=1)]
+    for searches in (whole, some, part, part[1:3], []):
+        alone = store.read(lambda r, s=searches: [r.find(each.kind, each.where, limit=each.limit) for each in s])  # type: ignore[misc]
         assert store.read(lambda r, s=searches: r.find_all(s)) == alone  # type: ignore[misc]
         assert store.transact(lambda tx, s=searches: tx.find_all(s)) == alone  # type: ignore[misc]
-    with pytest.raises(StoreError, match="data"):
-        store.read(lambda r: r.find_all([(Event, {"data": {}})]))
+        assert store.look(searches) == alone
+    for ask in (store.look, lambda s: store.read(lambda r: r.find_all(s))):
+        with pytest.raises(StoreError, match="data"):
+            ask([Search(Event, {"data": {}})])
+
+
+@pytest.mark.parametrize("use", [0.0, 1.0, 0.1, 1e300, 5e-324, float("inf"), float("-inf")])
+def test_a_float_is_read_as_it_was_written_alone_and_among_others(store: Store, use: float) -> None:
+    for ids in (["alone"], ["a", "b"]):
+        rows = [Project(id=id, name=id, organisation="o") for id in ids]
+        store.transact(lambda tx, rows=rows: [tx.insert(replace(row, use=use)) for row in rows])  # type: ignore[misc]
+        store.transact(lambda tx, rows=rows: [tx.update(replace(row, use=use, name="other")) for row in rows])  # type: ignore[misc]
+    for found in (store.read(lambda r: r.find(Project)), *store.look([Search(Project)])):
+        assert [str(row.use) for row in found] == [str(use)] * 3
+        assert all(isinstance(row.use, float) and row.name == "other" for row in found)
 
 
 def test_a_question_without_an_answer_everywhere_is_refused(store: Store) -> None:

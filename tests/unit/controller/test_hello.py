@@ -179,5 +179,5 @@ def test_an_empty_inventory_is_news_only_when_it_is_told_as_one(world: World, me
 
 def test_an_agent_in_the_middle_of_its_hello_gets_orders_for_its_session_alone(world: World) -> None:
     first = _answered(_hello(world, more=True))
-    stale = world.store.read(lambda r: agents.orders(r, site="north", poll=Poll(epoch=first.epoch - 1)))
+    stale = agents.orders(world.store, site="north", poll=Poll(epoch=first.epoch - 1))
     assert isinstance(stale, Reason)

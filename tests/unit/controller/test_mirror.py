@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,9 +16,10 @@ from dure.controller.rules import plane_of
 from dure.model.event import Event
 from dure.model.link import Poll
 from dure.model.reason import ReasonKind
-from dure.model.site import Site
+from dure.model.records import Plane
+from dure.model.site import Quarantine, Site
 from dure.model.workload import Attempt, Workload
-from dure.ports import Reader
+from dure.ports import Reader, Search
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
 from dure.store.memory import MemoryStore
@@ -138,19 +139,31 @@ def test_what_was_heard_is_followed_a_part_at_a_time(tell: Teller, monkeypatch: 
     assert (max(parts), Event in looked) == (2, False)
 
 
-def test_for_an_agent_that_was_replaced_no_orders_are_searched(tell: Teller) -> None:
-    """Somebody may poll without pause under an old epoch, at a site where much is due."""
-    epoch = tell.world.store.read(lambda reader: reader.get(Site, "north")).agent_epoch  # type: ignore[union-attr]
+def test_a_poll_reads_no_more_than_it_can_tell_and_for_an_agent_that_was_replaced_nothing_else(
+    tell: Teller,
+) -> None:
+    """Somebody may poll without pause, under an old epoch too, at a site where much is due."""
+    store, looked, read = tell.world.store, [], []
+    epoch = store.read(lambda reader: reader.get(Site, "north")).agent_epoch  # type: ignore[union-attr]
     tell.submit(spec("job"))
+    tell.world.sites["north"].link.down = True
+    tell.world.controller.step()
 
-    def polled(epoch: int) -> list[type]:
-        looked: list[type] = []
-        tell.world.store.read(
-            lambda reader: agents.polled(_Listening(reader, looked), site="north", poll=Poll(epoch=epoch))  # type: ignore[arg-type]
-        )
-        return looked
+    class Listening:
+        def look(self, searches: Sequence[Search]) -> list[list[Any]]:
+            looked.extend(searches)
+            return store.look(searches)
 
-    assert (Attempt in polled(epoch), Attempt in polled(epoch - 1)) == (True, False)
+        def read(self, fn: Callable[[Reader], Any]) -> Any:
+            read.append(fn)
+            return store.read(fn)
+
+    for known in (epoch, epoch - 1):
+        poll = Poll(epoch=known, busy=("at_1:launch", "at_2:stop"))
+        agents.polled(Listening(), site="north", poll=poll)  # type: ignore[arg-type]
+    assert {s.limit for s in looked if s.kind in (Attempt, Quarantine)} == {agents.ORDERS_MAX + 2}
+    assert [s.kind for s in looked] == 2 * [Site, Plane, Quarantine, Attempt, Attempt]
+    assert len(read) == 1
 
 
 class _Listening:

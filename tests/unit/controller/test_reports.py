@@ -137,9 +137,9 @@ def test_orders_are_told_until_a_report_shows_that_they_were_carried_out(world: 
     row = world.store.read(lambda r: r.get(Site, "north"))
     assert row is not None
     poll = Poll(epoch=row.agent_epoch)
-    told = [world.store.read(lambda r: agents.orders(r, site="north", poll=poll)) for _ in range(2)]
+    told = [agents.orders(world.store, site="north", poll=poll) for _ in range(2)]
     assert told[0] == told[1]
     assert not isinstance(told[0], Reason)
     assert [(o.verb, o.workload) for o in told[0]] == [("launch", id)]
     busy = replace(poll, busy=(f"{told[0][0].attempt}:launch",))
-    assert world.store.read(lambda r: agents.orders(r, site="north", poll=busy)) == ()
+    assert agents.orders(world.store, site="north", poll=busy) == ()
