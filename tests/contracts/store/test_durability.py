@@ -22,10 +22,10 @@ from dure.model.event import Event
 from dure.model.funding import Account
 from dure.model.tenancy import Organisation
 from dure.model.workload import Workload
-from dure.ports import Reader, Tx
+from dure.ports import Reader, Search, Tx
 from dure.store.sql import SqlStore, engines, writer
 from dure.store.sql.failures import ConnectionLost, OutcomeUnknown, Unreachable, translated
-from tests.builders.records import account
+from tests.builders.records import account, workload
 from tests.contracts.store.conftest import Doors
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +103,37 @@ def test_a_connection_lost_within_a_transaction_has_it_run_again(postgres_store:
     postgres_store.transact(write)
     assert runs == [0, 1]
     assert postgres_store.read(lambda r: r.count(Account)) == 1
+
+
+def test_a_connection_lost_before_what_is_owed_was_sent_has_it_run_again(postgres_store: SqlStore, postgres_url: str) -> None:
+    runs: list[int] = []
+
+    def write(tx: Tx) -> None:
+        runs.append(tx.count(Account))
+        tx.insert(account("a"))
+        tx.insert(workload("b"))
+        if len(runs) == 1:
+            cut(postgres_url)
+
+    postgres_store.transact(write)
+    assert runs == [0, 0]
+    assert postgres_store.read(lambda r: (r.count(Account), r.count(Workload))) == (1, 1)
+
+
+def test_a_look_outlives_a_lost_connection_and_leaves_it_as_it_was(postgres_store: SqlStore, postgres_url: str) -> None:
+    """Whoever reads on the same connection later sees one moment."""
+    postgres_store.transact(lambda tx: tx.insert(account("a")))
+    for lost in (False, True):
+        if lost:
+            cut(postgres_url)
+        assert postgres_store.look([Search(Account)]) == [[account("a")]]
+
+    def read(reader: Reader) -> tuple[int, int]:
+        before = reader.count(Account)
+        postgres_store.transact(lambda tx: tx.insert(account("b")))
+        return before, reader.count(Account)
+
+    assert postgres_store.read(read) == (1, 1)
 
 
 def test_whoever_goes_on_after_a_lost_connection_is_told_the_same_again(postgres_store: SqlStore, postgres_url: str) -> None:
