@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench import cycle, fgd, kueue, philly, plane, policies, storm, submissions, trials
 from bench.farm import describe_machine
 from bench.results import Result, write
+from dure.cli.memory import keep_memory
 
 MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
     "latency": submissions.latency,
@@ -31,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; none: latency and throughput")
+    keep_memory()  # as a farm does, and who compares policies
     chosen = parser.parse_args().what or ["latency", "throughput"]
     for name in chosen:
         results = MEASUREMENTS[name]()

@@ -40,6 +40,7 @@ from dure.cli.farm.agent_child import AgentChild
 from dure.cli.farm.answering import answers
 from dure.cli.farm.compiling import QUIET_S, compiled
 from dure.cli.farm.server import PortTaken, listen, serve, url_of
+from dure.cli.memory import keep_memory
 from dure.cli.run import Run
 from dure.client import DureClient
 from dure.errors import ApiError
@@ -72,6 +73,7 @@ def up(
     if parent:
         die_with_parent(parent, signal.SIGTERM)
     _log_to_stderr(config.log_level)
+    keep_memory(run.environ)
     with _held(run, make_folder(config)) as farm, _listening(run, config.host, chosen) as bound:
         compiled(run)
         plane = open_plane(config)

@@ -14,6 +14,7 @@ from dure.cli.commands.simulate import MADE, Asked
 from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.farm.compiling import compiled
+from dure.cli.memory import keep_memory
 from dure.cli.run import Refusal, Run
 from dure.errors import ConfigError
 from dure.model.calendar import DAY_MS
@@ -48,6 +49,7 @@ def compare_policies(run: Run, asked: Asked) -> int:
         asks_of(trace, fleet, _assumptions(asked), asked.trace.name)  # what cannot be simulated is told before anything is made
         if asked.out is not None:
             asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
+        keep_memory(run.environ)
         fast = [not asked.whole_plane and covered(trace, fleet, each, _assumptions(asked)) for each in rules]
         if not all(fast):
             compiled(run)
