@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.model.workload import WHOLE_MILLI
+from dure.scheduler.kernels.attempts import lost_by
 from dure.scheduler.kernels.sorting import sort_by
-from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Attempts, Bool, Snapshot, devices_milli
+from dure.scheduler.snapshot import CLAIMED, F64, FOREVER_MS, I32, I64, RUNNING, Attempts, Bool, Snapshot
 
 OVERDUE_MS = 1_000  # an attempt past its latest end is expected to be reported gone within a second
 
@@ -88,11 +88,11 @@ def guaranteed_until(s: Snapshot) -> I64:
 
 def lost_work(s: Snapshot, at_ms: int) -> F64:
     """By attempt, what is lost if it stops at a moment, in normalised core-seconds."""
-    a, owner = s.attempts, owners(s)
-    devices = devices_milli(a) / WHOLE_MILLI
-    rate = a.cores_milli[owner] / 1000 + devices * s.core_rate[s.nodes.accelerator[a.worker_node]]
-    per_attempt = np.bincount(owner, rate, len(a.ids))
-    lost: F64 = per_attempt * np.maximum(at_ms - a.checkpoint_ms, 0) / 1000
+    a, lost = s.attempts, np.empty(len(s.attempts.ids))
+    lost_by(
+        a.worker_ptr, a.worker_node, a.worker_mask, a.share_milli, a.cores_milli, s.nodes.accelerator, s.core_rate,
+        a.checkpoint_ms, at_ms, lost,
+    )  # fmt: skip
     return lost
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.attempts import owners
 from dure.scheduler.kept import kept
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Room, make_board
 from dure.scheduler.kernels.ground import NODE, Ground, table
@@ -35,9 +34,9 @@ class Empty(NamedTuple):
     runs: Runs
 
 
-def board_of(s: Snapshot, ends: I64, room: Room) -> tuple[Board, Runs]:
-    """Everybody sits where they sit; nothing is promised yet. ends: of attempts, as in `latest_ends`."""
-    n, a, owner = s.nodes, s.attempts, owners(s)
+def board_of(s: Snapshot, ends: I64, by_end: I64, room: Room) -> tuple[Board, Runs]:
+    """Everybody sits where they sit; nothing is promised yet. ends: of attempts, as in `latest_ends`; by_end: they by those."""
+    n, a = s.nodes, s.attempts
     farm = _empty(
         n.site, n.accelerator, n.block, n.cores_milli, n.memory_mib, n.device_mask, n.usable, n.shares, s.sites.reachable,
         s.sites.drained, len(s.accelerators) + 1, bool(s.pending.block.any()),
@@ -46,8 +45,8 @@ def board_of(s: Snapshot, ends: I64, room: Room) -> tuple[Board, Runs]:
     board = make_board(
         s.now_ms, ground._replace(nodes=ground.nodes.copy(), share_free=ground.share_free.copy()),
         index._replace(node=index.node.copy(), cell=index.cell.copy(), bits=index.bits.copy(), size=index.size.copy()),
-        n.device_mask, node=a.worker_node, role=_roles(s)[owner], end=ends[owner], mask=a.worker_mask,
-        share=a.share_milli[owner], cores=a.cores_milli[owner], memory=a.memory_mib[owner],
+        n.device_mask, ptr=a.worker_ptr, node=a.worker_node, mask=a.worker_mask, role=_roles(s), end=ends,
+        share=a.share_milli, cores=a.cores_milli, memory=a.memory_mib, by_end=by_end,
         windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room,
     )  # fmt: skip
     settle(board)

@@ -16,19 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dure.scheduler.attempts import latest_ends, owners
-from dure.scheduler.snapshot import I64, Nodes, Sites, Snapshot, devices_milli
+from dure.scheduler.attempts import latest_ends
+from dure.scheduler.kernels.attempts import drawn_by
+from dure.scheduler.snapshot import I64, Nodes, Sites, Snapshot
 
 UNCAPPED = -1
 MILLI = 1000
-
-
-def worker_mw(nodes: Nodes, node: I64, devices_milli: I64, cores_milli: I64) -> I64:
-    """What workers draw besides their idle nodes, each where it sits, before the overhead of the site."""
-    busy: I64 = nodes.core_mw[node] * cores_milli
-    computing: I64 = nodes.device_mw[node] * devices_milli
-    drawn: I64 = -(-computing // MILLI) + -(-busy // MILLI)
-    return drawn
 
 
 def at_meter_mw(mw: I64, pue_permille: I64) -> I64:
@@ -45,12 +38,9 @@ def idle_mw(snapshot: Snapshot) -> I64:
 
 
 def attempts_mw(snapshot: Snapshot) -> I64:
-    """By attempt: what its workers draw, before the overhead of the site."""
-    a = snapshot.attempts
-    owner = owners(snapshot)
-    drawn = np.zeros(len(a.ids), np.int64)
-    node = a.worker_node.astype(np.int64)
-    np.add.at(drawn, owner, worker_mw(snapshot.nodes, node, devices_milli(a), a.cores_milli[owner]))
+    """By attempt: what its workers draw besides their idle nodes, each where it sits, before the overhead of the site."""
+    a, n, drawn = snapshot.attempts, snapshot.nodes, np.empty(len(snapshot.attempts.ids), np.int64)
+    drawn_by(a.worker_ptr, a.worker_node, a.worker_mask, a.share_milli, a.cores_milli, n.device_mw, n.core_mw, drawn)
     return drawn
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from dure.scheduler.kernels.attempts import leaving
 from dure.scheduler.kernels.ground import table
 from dure.scheduler.kernels.power import GONE, LIMITED, MOMENTS, MORE, NONE, STEP, Power, no_power, note_steps
-from dure.scheduler.kernels.sorting import sort_by
 from dure.scheduler.power import attempts_mw, idle_mw
 from dure.scheduler.snapshot import CLAIMED, I64, Nodes, Snapshot
 
 
-def power_of(s: Snapshot, ends: I64, promises: int) -> Power:
-    """ends: of attempts, at the latest; promises: how many may be given. Nothing at all where no site has an envelope."""
+def power_of(s: Snapshot, ends: I64, by_end: I64, promises: int) -> Power:
+    """ends: of attempts, at the latest; by_end: they by those; promises: how many may be given. Nothing at all where no site has
+    an envelope."""
     sites, kinds = len(s.sites.ids), len(s.accelerators) + 1
     if not len(s.sites.power_mw):
         return no_power(sites, kinds, len(s.attempts.ids))
     mw = attempts_mw(s)
-    gone_ptr, gone_at, gone_left = _leaving(s, ends, mw)
+    gone_ptr, gone_at, gone_left = _leaving(s, ends, by_end, mw)
     steps, waiting, attempts = len(s.sites.power_mw), len(s.pending.ids), len(s.attempts.ids)
     by_site, step, gone = table(LIMITED, sites + 1), table(STEP, steps), table(GONE, len(gone_at))
     by_site.step, by_site.gone, by_site.pue_permille[:sites], by_site.idle[:sites], by_site.first, by_site.more = (
@@ -33,23 +34,15 @@ def power_of(s: Snapshot, ends: I64, promises: int) -> Power:
     return power
 
 
-def _leaving(s: Snapshot, ends: I64, mw: I64) -> tuple[I64, I64, I64]:
-    """By site, those who are there by their ends: CSR, when they end, and what those draw who end then or later.
-
-    A claim and those who make room for it are one, that lasts as long as the claim and draws as the side that draws more."""
+def _leaving(s: Snapshot, ends: I64, by_end: I64, mw: I64) -> tuple[I64, I64, I64]:
+    """By site, those who are there by their ends: CSR, when they end, and what those draw who end then or later."""
     a = s.attempts
-    seated, leaves = np.diff(a.worker_ptr) > 0, a.beneficiary >= 0
-    theirs = np.zeros(len(a.ids), np.int64)
-    np.add.at(theirs, a.beneficiary[leaves], mw[leaves])
-    drawn = np.where(a.state == CLAIMED, np.maximum(mw, theirs), mw)
-    rows = np.flatnonzero(seated & ~leaves)
-    site = s.nodes.site[a.worker_node[a.worker_ptr[rows]]]
-    order = sort_by(site.astype(np.int64), sort_by(ends[rows], np.arange(len(rows))))
-    site, rows = site[order], rows[order]
-    ptr = np.searchsorted(site, np.arange(len(s.sites.ids) + 1)).astype(np.int64)
-    later = np.cumsum(drawn[rows][::-1])[::-1]
-    behind = np.append(later, 0)[ptr[site + 1]]  # of the sites behind
-    return ptr, ends[rows], (later - behind).astype(np.int64)
+    seated = int(np.count_nonzero((a.worker_ptr[1:] > a.worker_ptr[:-1]) & (a.beneficiary < 0)))
+    ptr, at, left = (np.zeros(length, np.int64) for length in (len(s.sites.ids) + 1, seated, seated))
+    leaving(
+        a.worker_ptr, a.worker_node, s.nodes.site, by_end, a.beneficiary, a.state, CLAIMED, ends, mw, ptr, at, left
+    )  # fmt: skip
+    return ptr, at, left
 
 
 def _hungriest(nodes: Nodes, mw: I64, sites: int, kinds: int) -> I64:

@@ -61,6 +61,7 @@ from dure.scheduler.snapshot import (
 def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     """Nobody had a turn yet. also: a row that gets one in any case."""
     ends = latest_ends(s)
+    by_end = sort_by(ends, np.arange(len(ends)))
     of, demands, first = demands_of(s)
     standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained, *preferred(s, demands, first))
     queue = _queue(s, of)
@@ -70,7 +71,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     )  # fmt: skip
     most = int(demands.each.most.max(initial=1))
     seats, promises = min(most, len(s.nodes.ids)), s.policy.reservations_max
-    board, runs = board_of(s, ends, Room(tenures=seats + 256, promises=promises, kept=seats + 256))
+    board, runs = board_of(s, ends, by_end, Room(tenures=seats + 256, promises=promises, kept=seats + 256))
     candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free), ends), _quota(s)
     rights = rights_of(s, quota)
     moves = moves_of(s)
@@ -78,7 +79,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     attempts, waiting = len(s.attempts.ids), len(of)
     made = Cycle(
         board=board, low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s),
-        quota=quota, rights=rights, power=power_of(s, ends, promises), turns=turns, candidates=candidates, moves=moves,
+        quota=quota, rights=rights, power=power_of(s, ends, by_end, promises), turns=turns, candidates=candidates, moves=moves,
         rules=rules, memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules),
         found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import Board
-from dure.scheduler.kernels.ground import I64, WHOLE
+from dure.scheduler.kernels.ground import I64, WHOLE, run_of
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import Power, may_draw, spare_mw, wanted_mw
 from dure.scheduler.kernels.quota import Quota, add, available, bound_by, fits
@@ -130,7 +130,7 @@ def barred(
         return TURN
     code, first, most, gang = MAINTENANCE, demands.each.kind_ptr[c], np.int64(0), gang_of(demands, c)
     for alt in range(sites.shape[0]):
-        kind = demands.kind[first + alt]
+        kind = wide(demands.kind[first + alt])
         for site in range(sites.shape[1]):
             if not sites[alt, site]:
                 continue
@@ -140,7 +140,8 @@ def barred(
                 free, when = spare_mw(power, site, board.now, until)
             if not draws and code == POWER and free <= most:  # whether there is room takes longest to find out
                 continue
-            if not takes_all(board, low[site, kind], high[site, kind], gang, until):
+            run = run_of(low, high, site, kind)
+            if not takes_all(board, run[0], run[1], gang, until):
                 continue
             if draws:
                 return TURN
@@ -164,11 +165,12 @@ def _window(
     first, cells, closed = demands.each.kind_ptr[c], board.cells, board.closed
     since = until = end + more.max()
     for alt in range(sites.shape[0]):
-        kind = demands.kind[first + alt]
+        kind = wide(demands.kind[first + alt])
         for site in range(sites.shape[1]):
             if not sites[alt, site]:
                 continue
-            for at in range(cells.cell.first[low[site, kind]], cells.cell.first[high[site, kind]]):
+            run = run_of(low, high, site, kind)
+            for at in range(cells.cell.first[run[0]], cells.cell.first[run[1]]):
                 node = cells.nodes[at]
                 for window in range(board.here.closed[node], board.here.closed[node + 1]):
                     if closed.since[window] < min(since, end + more[alt]):

@@ -27,7 +27,6 @@ from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Columns, Ground,
 from dure.scheduler.kernels.index import Index
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
-from dure.scheduler.kernels.sorting import sort_by
 
 # roles: sits there; sits there and makes room for a claim; will sit there
 HOLDS, LEAVES, CLAIMS = constant(0, np.int32), constant(1, np.int32), constant(2, np.int32)
@@ -271,24 +270,24 @@ NO_ROOM = Room(0, 0, 0)
 
 
 def make_board(
-    now: int, ground: Ground, index: Index, exists: U64, *, node: I32, role: I32, end: I64, mask: U64, share: I64,
-    cores: I64, memory: I64, windows: tuple[I32, I64, I64] | None = None, room: Room = NO_ROOM,
+    now: int, ground: Ground, index: Index, exists: U64, *, ptr: I32, node: I32, mask: U64, role: I32, end: I64, share: I64,
+    cores: I64, memory: I64, by_end: I64, windows: tuple[I32, I64, I64] | None = None, room: Room = NO_ROOM,
 ) -> Board:  # fmt: skip
-    """ground, index: with everything free; `settle` takes what tenures hold. The other columns: tenures, one entry a node.
-    windows: when nothing may run on nodes, as CSR. room: for more than those."""
+    """ground, index: with everything free; `settle` takes what tenures hold. ptr, node, mask: of attempts, the nodes that each
+    has, a tenure each, as CSR; the other columns by attempt; by_end: they by their ends. windows: when nothing may run on nodes,
+    as CSR. room: for more than those."""
     count, nodes = len(node), len(exists)
-    ptr, since, until = windows or (np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    closed_ptr, since, until = windows or (np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
     here, closed = table(HERE, nodes + 1), table(WINDOW, len(since))
-    here.exists[:nodes], here.tenure, here.kept, here.closed = exists, -1, -1, ptr
+    here.exists[:nodes], here.tenure, here.kept, here.closed = exists, -1, -1, closed_ptr
     closed.since, closed.until = since, until
-    cell = index.node.cell[node]
-    order = sort_by(cell.astype(np.int64), sort_by(end.astype(np.int64), np.arange(count))).astype(np.int32)
-    index.cell.settled = np.searchsorted(cell[order], np.arange(len(index.cell)))
+    order = np.empty(count, np.int32)
+    _put_in_order(index, ptr, node, by_end, np.zeros(len(index.cell) + 1, np.int64), order)
     board = Board(
         now, ground, index, here, table(TENURE, count + room.tenures), table(PROMISE, room.promises), table(SEAT, room.kept),
         np.zeros(5, np.int64), order, count, closed, np.zeros((2, DEVICES_MAX), np.int64),
     )  # fmt: skip
-    _seat_all(board, node, role, end, mask, share, cores, memory)
+    _seat_all(board, ptr, node, mask, role, end, share, cores, memory)
     return board
 
 
@@ -297,8 +296,8 @@ def empty_board(ground: Ground, index: Index) -> Board:
     none = np.zeros(0, np.int64)
     exists = np.array(ground.nodes.whole_free, np.uint64)
     return make_board(
-        0, ground, index, exists, node=none.astype(np.int32), role=none.astype(np.int32), end=none, mask=none.astype(np.uint64),
-        share=none, cores=none, memory=none,
+        0, ground, index, exists, ptr=np.zeros(1, np.int32), node=none.astype(np.int32), mask=none.astype(np.uint64),
+        role=none.astype(np.int32), end=none, share=none, cores=none, memory=none, by_end=none,
     )  # fmt: skip
 
 
@@ -312,9 +311,29 @@ def board_at(board: Board, now: int) -> Board:
 
 
 @kernel
-def _seat_all(board: Board, node: I32, role: I32, end: I64, mask: U64, share: I64, cores: I64, memory: I64) -> None:
-    for i in range(len(node)):
-        add_tenure(board, wide(node[i]), role[i], end[i], mask[i], share[i], cores[i], memory[i])
+def _put_in_order(index: Index, ptr: I32, node: I32, by_end: I64, place: I64, order: I32) -> None:
+    """Write the tenures by (cell, end) into `order`, those of no cell first, and where each cell's begin. place: zeros, one for
+    each cell and two more."""
+    for tenure in range(len(node)):
+        place[index.node.cell[node[tenure]] + 2] += 1  # the cell behind begins as much later
+    for cell in range(1, len(place)):
+        place[cell] += place[cell - 1]
+    for cell in range(len(index.cell)):
+        index.cell.settled[cell] = place[cell + 1]
+    for attempt in by_end:
+        for tenure in range(ptr[attempt], ptr[attempt + 1]):
+            cell = index.node.cell[node[tenure]] + 1
+            order[place[cell]] = tenure
+            place[cell] += 1
+
+
+@kernel
+def _seat_all(
+    board: Board, ptr: I32, node: I32, mask: U64, role: I32, end: I64, share: I64, cores: I64, memory: I64
+) -> None:  # fmt: skip
+    for row in range(len(end)):
+        for i in range(ptr[row], ptr[row + 1]):
+            add_tenure(board, wide(node[i]), role[row], end[row], mask[i], share[row], cores[row], memory[row])
 
 
 def grown(board: Board, *, tenures: int = 0, promises: int = 0, kept: int = 0) -> Board:

@@ -14,7 +14,7 @@ from dure.scheduler.kernels.barred import devices_milli, known_beyond, limits, u
 from dure.scheduler.kernels.board import LASTS, PROMISES, leave_by, shortest_alike
 from dure.scheduler.kernels.elastic import most_now, part_of
 from dure.scheduler.kernels.future import earliest
-from dure.scheduler.kernels.ground import WHOLE
+from dure.scheduler.kernels.ground import WHOLE, column, run_of
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.moves import MOVING, MOVING_MAX
 from dure.scheduler.kernels.moving import cheapest_moves, seat_moved
@@ -160,7 +160,8 @@ def _turn(cycle: Cycle, row: int) -> None:
 @kernel
 def charge_for(cycle: Cycle, row: int, alt: int, workers: int) -> None:
     """Charge the project for what a workload gets on an alternative."""
-    each, c, queue, rate = cycle.demands.each, cycle.queue.klass[row], cycle.queue, cycle.rules.core_rate[cycle.demands.kind[alt]]
+    each, c, queue, rates = cycle.demands.each, cycle.queue.klass[row], cycle.queue, cycle.rules.core_rate
+    rate = rates[column(wide(cycle.demands.kind[alt]), len(rates))]
     limit = limit_on(queue, row, queue.alt_ptr[row] + alt - each.kind_ptr[c])
     charge(
         cycle.turns, queue.leaf[row],
@@ -206,7 +207,8 @@ def start_now(cycle: Cycle, row: int) -> int:
                 ):  # fmt: skip
                     site = tightest(spare, standings.cost[alt])
                     continue
-                seats = seat(board, lows[site, kind], highs[site, kind], gang, end, seat_node, seat_workers)
+                low, high = run_of(lows, highs, site, wide(kind))
+                seats = seat(board, low, high, gang, end, seat_node, seat_workers)
                 if seats > 0 and found.used[ASKING] != 0:
                     found.each.state[row] = STARTED
                     return int(alt)
@@ -238,7 +240,7 @@ def start_elastic(cycle: Cycle, row: int) -> tuple[int, int]:
         if found.used[ASKING] != 0:
             found.each.state[row] = STARTED
             return int(alt), int(workers)
-        low, high = cycle.low[site, demands.kind[alt]], cycle.high[site, demands.kind[alt]]
+        low, high = run_of(cycle.low, cycle.high, site, wide(demands.kind[alt]))
         end = board.now + limit_on(queue, row, queue.alt_ptr[row] + alt - first)
         seats = seat(board, low, high, resized(gang_of(demands, c), workers), end, cycle.node, cycle.workers)
         found.used[LOOKED] += board.used[PROMISES] > 0
@@ -375,7 +377,8 @@ def _claim(cycle: Cycle, row: int, alt: int, currency: int, site: int, low: int,
     board, candidates, queue, demands = cycle.board, cycle.candidates, cycle.queue, cycle.demands
     kind, c, displaced = demands.kind[alt], queue.klass[row], cycle.victims
     gang = gang_of(demands, c)
-    high = low + parts(gang, cycle.low[site, kind], cycle.high[site, kind])
+    first, last = run_of(cycle.low, cycle.high, site, wide(kind))
+    high = low + parts(gang, first, last)
     limit = limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
     gone = gone_behind(candidates, displaced[:victims], limit)
     for i in range(victims):
@@ -407,7 +410,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
         alone = alone or (hold >= 0 and not payable)
         if memory.spared[how, site, alt] >= queue.priority[row] or not payable or not standings.sites[alt, site]:
             continue
-        low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+        low, high = run_of(lows, highs, site, wide(demands.kind[alt]))
         if len(board.closed) > 0:
             board.used[LASTS] = lasts(candidates, site, limit)
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
@@ -469,7 +472,7 @@ def soonest(cycle: Cycle, row: int) -> tuple[int, int, int]:
                 payable = hold >= 0 and held(purse, queue.project[row], demands.kind[alt], currency, site) >= hold
                 if memory.hopeless[site, alt] <= limit or not payable or not standings.sites[alt, site]:
                     continue
-                low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+                low, high = run_of(lows, highs, site, kind)
                 by = way_at + (way_site >= 0)  # as early as the best of this way, earlier than that of another
                 at = earliest(board, power, site, low, high, gang, limit, by, wanted_mw(power, site, kind, gang))
                 if at < 0:

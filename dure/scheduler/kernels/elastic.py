@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dure.scheduler.kernels.barred import limits, most_within, within
 from dure.scheduler.kernels.board import shortest_alike
-from dure.scheduler.kernels.ground import Gang
+from dure.scheduler.kernels.ground import Gang, run_of
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import may_draw, wanted_mw
 from dure.scheduler.kernels.purse import held
@@ -93,7 +93,8 @@ def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit:
             fewest = middle
         else:
             most = middle - 1
-    workers = fitting(board, cycle.low[site, kind], cycle.high[site, kind], resized(gang, most), end)
+    low, high = run_of(cycle.low, cycle.high, site, kind)
+    workers = fitting(board, low, high, resized(gang, most), end)
     if workers < gang.workers:
         memory.full[site, alt] = alike
         return 0

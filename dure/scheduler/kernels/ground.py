@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.scheduler.kernels.jit import kernel
+
+F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
@@ -32,6 +35,19 @@ def table(columns: Columns, length: int) -> Table:
 def _record(columns: tuple[tuple[str, type[np.generic]], ...]) -> np.dtype[Any]:
     """Of `np.record` from the first, as views of any other take the type of each of their fields anew."""
     return np.dtype((np.record, np.dtype(list(columns), align=True)))
+
+
+@kernel
+def column(kind: int, columns: int) -> int:
+    """Where a type of accelerator stands in a table of so many columns, whose last one is for work that takes any node (-1)."""
+    return kind if kind >= 0 else columns - 1
+
+
+@kernel
+def run_of(low: I64, high: I64, site: int, kind: int) -> tuple[int, int]:
+    """The cells of a site in which the nodes of a type are, up to and without the second. low, high: as in `boards.Runs`."""
+    at = column(kind, low.shape[1])
+    return int(low[site, at]), int(high[site, at])
 
 
 NODE: Columns = [  # the first group never changes while a plan is made; the second does

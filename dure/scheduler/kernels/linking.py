@@ -9,7 +9,11 @@ works is changed, and what it knows of who calls, but not the code that it is gi
 
 Nor do most kernels count references. Left alone, each counts up every array that it is given, and down again as it returns: with
 tables of a hundred columns, that was most of a plan's time. A kernel that neither makes an array nor gives one back only borrows
-what its caller holds, and is lowered as numba lowers for devices that know no references."""
+what its caller holds, and is lowered as numba lowers for devices that know no references.
+
+And no index is below zero. Left alone, each is asked whether it is, to be counted from the end then, which was a seventh of a
+plan's time. Uncompiled it would be, so that the two would differ: `NUMBA_BOUNDSCHECK=1` refuses it, and the long lane of the
+tests has it so. A number that stands in the code may be below zero."""
 
 from __future__ import annotations
 
@@ -89,6 +93,7 @@ def compiler_of(library: type[_Library]) -> type[Compiler]:
         def run_pass(self, state: Any) -> bool:
             if _borrows(state):
                 state.targetctx = state.targetctx.subtarget(enable_nrt=False)
+            _take_as_they_are(state)
             state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
             state.library.enable_object_caching()
             return bool(super().run_pass(state))
@@ -101,6 +106,25 @@ def compiler_of(library: type[_Library]) -> type[Compiler]:
             return [passes]
 
     return Own
+
+
+def _take_as_they_are(state: Any) -> None:
+    """Indices of arrays as unsigned numbers: these are not asked whether they are below zero."""
+    for what, signature in [*state.calltypes.items()]:
+        taken = isinstance(what, ir.SetItem) or (isinstance(what, ir.Expr) and what.op == "getitem")
+        if taken and signature is not None and isinstance(signature.args[0], types.Array):
+            array, index, *value = signature.args
+            del state.calltypes[what]  # which may be given once only
+            state.calltypes[what] = signature.replace(args=(array, _unsigned(index), *value))
+
+
+def _unsigned(index: Any) -> Any:
+    several = isinstance(index, types.BaseTuple)
+    each = [*index] if several else [index]
+    if not all(isinstance(one, types.Integer) for one in each):
+        return index  # slices count from the end where they like
+    taken = [types.uintp if one.signed and not isinstance(one, types.Literal) else one for one in each]
+    return types.BaseTuple.from_types(taken) if several else taken[0]
 
 
 _VIEWS = ("getitem", "static_getitem", "getiter", "iternext", "pair_first")

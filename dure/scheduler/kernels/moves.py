@@ -16,7 +16,7 @@ import numpy as np
 
 from dure.scheduler.kernels.board import Board, closed_within
 from dure.scheduler.kernels.future import FOREVER
-from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table
+from dure.scheduler.kernels.ground import I32, I64, Columns, Gang, Table, run_of
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import Power, wanted_mw
 from dure.scheduler.kernels.room import count_whole
@@ -241,9 +241,10 @@ def _target(board: Board, candidates: Candidates, moves: Moves, here: Here, gang
     cells, own, end = board.cells, gang_moved(board, candidates, attempt), stays_until(candidates, moves, attempt)
     kind = wide(board.ground.nodes.kind[board.tenures.node[candidates.tenure_ptr[attempt]]])
     best, level, cores = wide(NOBODY), wide(0), wide(0)
-    if not _some(board, here.low[here.site, kind], here.high[here.site, kind], own.workers * own.devices):
+    low, high = run_of(here.low, here.high, here.site, kind)
+    if not _some(board, low, high, own.workers * own.devices):
         return best
-    for at in range(cells.cell.first[here.low[here.site, kind]], cells.cell.first[here.high[here.site, kind]]):
+    for at in range(cells.cell.first[low], cells.cell.first[high]):
         node = wide(cells.nodes[at])
         room = room_on(board, candidates, node, 0)
         fuller = best == NOBODY or room[2] < level or (room[2] == level and (room[0], node) < (cores, best))

@@ -6,7 +6,7 @@ import numpy as np
 
 from dure.scheduler.kernels.barred import limits, within
 from dure.scheduler.kernels.board import LASTS
-from dure.scheduler.kernels.ground import Gang
+from dure.scheduler.kernels.ground import Gang, run_of
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.moves import (
     PLACES,
@@ -58,7 +58,7 @@ def _cheapest_site(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int
         payable = hold >= 0 and held(cycle.purse, queue.project[row], kind, currency, site) >= hold
         if memory.spared[MOVE, site, alt] >= queue.priority[row] or not payable or not cycle.standings.sites[alt, site]:
             continue
-        low, high, some = cycle.low[site, kind], cycle.high[site, kind], False
+        (low, high), some = run_of(cycle.low, cycle.high, site, kind), False
         if len(board.closed) > 0:
             board.used[LASTS] = lasts(candidates, site, limit)
         step, looks = parts(gang, low, high), enough(board, cycle.low, cycle.high, site, kind, gang)
@@ -79,7 +79,8 @@ def _cheapest_site(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int
     if best >= 0:  # others were looked for since
         if len(board.closed) > 0:
             board.used[LASTS] = lasts(candidates, best, limit)
-        here = Here(cycle.low, cycle.high, best, start_at, start_at + parts(gang, cycle.low[best, kind], cycle.high[best, kind]))
+        low, high = run_of(cycle.low, cycle.high, best, kind)
+        here = Here(cycle.low, cycle.high, best, start_at, start_at + parts(gang, low, high))
         choose_moves(board, candidates, moves, here, gang, displaced)
     return int(best), int(start_at), int(count)
 

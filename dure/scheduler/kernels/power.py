@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, table
+from dure.scheduler.kernels.ground import I32, I64, WHOLE, Columns, Gang, Table, column, table
 from dure.scheduler.kernels.jit import kernel, wide
 
 AT, DRAWN, MOST, NEXT = range(4)  # columns of `moments`; NEXT: the site's next one, or NONE
@@ -52,8 +52,9 @@ class Power(NamedTuple):
 @kernel
 def wanted_mw(power: Power, site: int, kind: int, gang: Gang) -> int:
     """What a gang draws at a site."""
-    devices = power.device[site, kind] * (WHOLE * gang.devices + gang.share)
-    busy = power.core[site, kind] * gang.cores
+    at = column(kind, power.core.shape[1])
+    devices = power.device[site, at] * (WHOLE * gang.devices + gang.share)
+    busy = power.core[site, at] * gang.cores
     return int(gang.workers * ((devices + WHOLE - 1) // WHOLE + (busy + _MILLI - 1) // _MILLI))
 
 

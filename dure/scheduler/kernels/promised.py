@@ -5,7 +5,8 @@ from __future__ import annotations
 from dure.scheduler.kernels.barred import barred
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.future import promise, seat_then
-from dure.scheduler.kernels.jit import constant, kernel
+from dure.scheduler.kernels.ground import run_of
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.power import draw, note, wanted_mw
 from dure.scheduler.kernels.purse import payable
 from dure.scheduler.kernels.short import blocked, by_time, stocks_of
@@ -47,7 +48,7 @@ def keep(cycle: Cycle, row: int, alt: int, site: int, at: int) -> None:
     queue, demands, power = cycle.queue, cycle.demands, cycle.power
     found, seat_node, seat_workers = cycle.found, cycle.node, cycle.workers
     c = queue.klass[row]
-    low, high = lows[site, demands.kind[alt]], highs[site, demands.kind[alt]]
+    low, high = run_of(lows, highs, site, wide(demands.kind[alt]))
     end = at + limit_on(queue, row, queue.alt_ptr[row] + alt - demands.each.kind_ptr[c])
     gang = gang_of(demands, c)
     seats = seat_then(board, low, high, gang, at, end, seat_node, seat_workers)

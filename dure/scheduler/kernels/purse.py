@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, column
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.waits import FUNDS_SHORT, NO_AWARD
 
@@ -58,14 +58,14 @@ def _change(purse: Purse, award: int, row: int, currency: int, by: int) -> None:
 def held(purse: Purse, project: int, kind: int, currency: int, site: int) -> int:
     """What may be held. Nothing where a project has no award: what costs nothing needs none."""
     row = purse.row[project]
-    return int(purse.held[row, currency, kind, site]) if row >= 0 else 0
+    return int(purse.held[row, currency, column(kind, purse.held.shape[2]), site]) if row >= 0 else 0
 
 
 @kernel
 def pay(purse: Purse, project: int, kind: int, currency: int, site: int, hold: int) -> None:
     """Hold an amount that may be held there."""
     for award in range(purse.ptr[project, currency], purse.ptr[project, currency + 1]):
-        if hold > 0 and purse.kind_ok[award, kind] and purse.site_ok[award, site]:
+        if hold > 0 and purse.kind_ok[award, column(kind, purse.kind_ok.shape[1])] and purse.site_ok[award, site]:
             part = min(hold, purse.left[award])
             if part > 0:
                 purse.left[award] -= part
@@ -115,7 +115,7 @@ def unpaid(purse: Purse, project: int, kinds: I32, holds: I64, sites: Bool, fact
 def _awarded(purse: Purse, project: int, kind: int, currency: int, site: int) -> bool:
     """Whether there is an award for this, however empty."""
     for award in range(purse.ptr[project, currency], purse.ptr[project, currency + 1]):
-        if purse.kind_ok[award, kind] and purse.site_ok[award, site]:
+        if purse.kind_ok[award, column(kind, purse.kind_ok.shape[1])] and purse.site_ok[award, site]:
             return True
     return False
 

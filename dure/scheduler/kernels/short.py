@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import BLIND, PROMISES, Board
 from dure.scheduler.kernels.classes import classes
-from dure.scheduler.kernels.ground import I64, WHOLE, Gang
-from dure.scheduler.kernels.jit import constant, kernel
+from dure.scheduler.kernels.ground import I64, WHOLE, Gang, run_of
+from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.seat import UNBOUNDED, bound, parts, takes_all, takes_one, workers_of
 from dure.scheduler.kernels.standing import Demands, anywhere, gang_of
@@ -162,10 +162,11 @@ def most_at(stock: Stock, low: I64, high: I64, demands: Demands, c: int, sites: 
     (alternatives, sites)."""
     most, first = 0, demands.each.kind_ptr[c]
     for alt in range(sites.shape[0]):
-        kind = demands.kind[first + alt]
+        kind = wide(demands.kind[first + alt])
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                most = max(most, most_in(stock, low[site, kind], high[site, kind], gang))
+                cells = run_of(low, high, site, kind)
+                most = max(most, most_in(stock, cells[0], cells[1], gang))
                 if most >= gang.workers:
                     return most
     return most
@@ -214,7 +215,8 @@ def _cells(count: int, low: I64, high: I64, demands: Demands, c: int, sites: Boo
     for alt in range(sites.shape[0]):
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                found[low[site, demands.kind[first + alt]] : high[site, demands.kind[first + alt]]] = True
+                cells = run_of(low, high, site, wide(demands.kind[first + alt]))
+                found[cells[0] : cells[1]] = True
     return found
 
 
@@ -270,9 +272,9 @@ def fits_until(
     much later by that of each alternative."""
     first, index, gang = demands.each.kind_ptr[c], board.cells, gang_of(demands, c)
     for alt in range(sites.shape[0]):
-        kind = demands.kind[first + alt]
+        kind = wide(demands.kind[first + alt])
         for site in range(sites.shape[1]):
-            cells = (low[site, kind], high[site, kind])
+            cells = run_of(low, high, site, kind)
             if not sites[alt, site] or bound(index.size, index.cell.top, cells[0], cells[1], gang) < gang.workers:
                 continue
             if takes_all(board, cells[0], cells[1], gang, min(until, end + more[alt])):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.barred import AMOUNT, UNKNOWN, barred, limits, open_to, over_quota
 from dure.scheduler.kernels.board import PROMISES, Board
-from dure.scheduler.kernels.ground import I32, I64
+from dure.scheduler.kernels.ground import I32, I64, column
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.purse import covered, payable, unpaid
 from dure.scheduler.kernels.quota import Quota
@@ -159,7 +159,8 @@ def _pays_everywhere(cycle: Cycle, least: I64, row: int) -> bool:
         pays = False
         for currency in cycle.rules.order:
             hold = queue.hold[own + alt, currency]
-            pays = hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, demands.kind[first + alt]] >= hold)
+            kind = column(wide(demands.kind[first + alt]), least.shape[2])
+            pays = hold == 0 or (hold > 0 and purse_row >= 0 and least[purse_row, currency, kind] >= hold)
             if pays:
                 break
         if not pays:

@@ -35,7 +35,7 @@ def told(found: int, node: I32, workers: I64) -> Seats | None:
 @examples(150)
 def test_seats_and_moments_are_those_of_the_plain_program(world: World) -> None:
     s = world.snapshot()
-    ground, (board, runs) = Ground(s), board_of(s, latest_ends(s), NO_ROOM)
+    ground, (board, runs) = Ground(s), board_of(s, latest_ends(s), np.argsort(latest_ends(s), kind="stable"), NO_ROOM)
     p = s.pending
     for row in range(len(p.ids)):
         need = (int(p.cores_milli[row]), int(p.memory_mib[row]), int(p.devices[row]))

@@ -16,7 +16,6 @@ from dure.scheduler.power import (
     idle_mw,
     in_the_way,
     live_mw,
-    worker_mw,
 )
 from dure.scheduler.snapshot import STOPPING
 from tests.builders.world import World
@@ -39,16 +38,9 @@ def test_a_node_draws_when_nothing_runs_also_when_it_is_drained() -> None:
     assert at(world, 0) == [325_002, 0, 0]  # 325,001.3 rounded up
 
 
-def test_a_worker_draws_by_its_devices_and_cores_each_rounded_up_where_it_sits() -> None:
-    nodes = farm().snapshot().nodes
-    assert nodes.ids == ("n0", "n1", "busan/n0")
-    sat = np.array([0, 1])
-    assert worker_mw(nodes, sat, np.array([2000, 0]), np.array([1500, 1500])).tolist() == [1_409_000, 500]  # 499.5 rounded up
-
-
 def test_all_workers_of_a_gang_count_and_only_until_its_latest_end() -> None:
     world = farm().attempt("gang", [("n0", 0b11), ("n1", 0)], cores=1.5, ends=100).attempt("late", [("n0", 0b100)], ends=-5)
-    assert attempts_mw(world.snapshot()).tolist() == [1_409_500, 706_000]
+    assert attempts_mw(world.snapshot()).tolist() == [1_409_500, 706_000]  # of 499.5 rounded up
     both = 250_001 + 1_409_500 + 706_000
     assert live_mw(world.snapshot(), world.now_ms).tolist() == [both, 0, 0]
     assert at(world, 0)[0] == at(world, 0.999)[0] == -(-both * 13 // 10)
