@@ -9,7 +9,7 @@ import numpy as np
 
 from dure.scheduler.kept import kept
 from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Room, make_board
-from dure.scheduler.kernels.ground import NODE, Ground, table
+from dure.scheduler.kernels.ground import NODE, Ground, copied, table
 from dure.scheduler.kernels.index import Index, make_index
 from dure.scheduler.kernels.sit import settle
 from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Bool, Snapshot
@@ -43,8 +43,8 @@ def board_of(s: Snapshot, ends: I64, by_end: I64, room: Room) -> tuple[Board, Ru
     )  # fmt: skip
     ground, index = farm.ground, farm.cells
     board = make_board(
-        s.now_ms, ground._replace(nodes=ground.nodes.copy(), share_free=ground.share_free.copy()),
-        index._replace(node=index.node.copy(), cell=index.cell.copy(), bits=index.bits.copy(), size=index.size.copy()),
+        s.now_ms, ground._replace(nodes=copied(ground.nodes), share_free=ground.share_free.copy()),
+        index._replace(node=copied(index.node), cell=copied(index.cell), bits=index.bits.copy(), size=index.size.copy()),
         n.device_mask, ptr=a.worker_ptr, node=a.worker_node, mask=a.worker_mask, role=_roles(s), end=ends,
         share=a.share_milli, cores=a.cores_milli, memory=a.memory_mib, by_end=by_end,
         windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dure.scheduler.kernels.ground import F64, I32, I64, U64, WHOLE
+from dure.scheduler.kernels.ground import F64, I32, I64, U64, WHOLE, Table
 from dure.scheduler.kernels.jit import kernel, wide
 from dure.scheduler.kernels.room import count_whole
 
@@ -48,10 +48,10 @@ def lost_by(
 @kernel
 def leaving(
     ptr: I32, node: I32, site: I32, by_end: I64, beneficiary: I32, claims: I32, claimed: int, end: I64, mw: I64, first: I64,
-    at: I64, left: I64,
+    gone: Table,
 ) -> None:  # fmt: skip
-    """Write by site those who are there by their ends: into `first` where they begin, into `at` when they end, and into `left`
-    what those draw who end then or later.
+    """Write by site those who are there by their ends: into `first` where they begin, and into `gone` (as `power.GONE`) when they
+    end, and what those draw who end then or later.
 
     by_end: all attempts, by their ends; claims: their states, of which `claimed` is that of a claim. A claim and those who make
     room for it are one, that lasts as long as the claim and draws as the side that draws more."""
@@ -67,9 +67,9 @@ def leaving(
     for row in by_end:
         if beneficiary[row] < 0 and ptr[row] < ptr[row + 1]:
             there = site[node[ptr[row]]]
-            at[place[there]] = end[row]
-            left[place[there]] = max(mw[row], theirs[row]) if claims[row] == claimed else mw[row]
+            gone.at[place[there]] = end[row]
+            gone.left[place[there]] = max(mw[row], theirs[row]) if claims[row] == claimed else mw[row]
             place[there] += 1
     for each in range(len(first) - 1):
         for i in range(first[each + 1] - 2, first[each] - 1, -1):
-            left[i] += left[i + 1]
+            gone.left[i] += gone.left[i + 1]

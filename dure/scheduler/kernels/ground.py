@@ -31,6 +31,11 @@ def table(columns: Columns, length: int) -> Table:
     return np.zeros(length, _record(tuple(columns))).view(np.recarray)
 
 
+def copied(rows: Table) -> Table:
+    """The same rows anew, in one piece: numpy's own copy goes through them field by field."""
+    return rows.view(np.uint8).copy().view(rows.dtype).view(type(rows))
+
+
 @cache
 def _record(columns: tuple[tuple[str, type[np.generic]], ...]) -> np.dtype[Any]:
     """Of `np.record` from the first, as views of any other take the type of each of their fields anew."""
