@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from dure.scheduler.plan import WAIT_CODES, reason_of
 from dure.scheduler.planning import Planning
 from dure.scheduler.snapshot import RUNNING, Snapshot, freeze
 from dure.scheduler.tables import cycle_of
-from dure.scheduler.warm import nowhere, warm
+from dure.scheduler.warm import nowhere
 from tests.builders.plans import both, columns_of
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
@@ -272,23 +272,10 @@ def test_what_no_node_could_ever_hold_is_told_apart_from_what_is_busy() -> None:
     assert [verdict[1] if verdict else (0, 0) for verdict in plain] == [facts for _, facts in told]
 
 
-def columns(s: Snapshot) -> dict[str, object]:
-    groups = {f.name: getattr(s, f.name) for f in fields(s)}
-    held = {
-        f"{name}.{f.name}": getattr(group, f.name) for name, group in groups.items() if is_dataclass(group) for f in fields(group)
-    }
-    return {name: (c.dtype, c.ndim, c.flags.writeable) for name, c in held.items() if isinstance(c, np.ndarray)}
-
-
-def test_what_is_compiled_beforehand_is_what_a_plan_calls() -> None:
-    """The types of the columns are all that it depends on."""
-    warm()
-    assert columns(nowhere()) == columns(busy().snapshot())
-
-
 PRINT = """
 import hashlib
 from dure.scheduler.tables import cycle_of
+from dure.scheduler.warm import nowhere
 from tests.properties.kernels.test_cycle import busy, decided, go
 print(hashlib.sha256(repr(sorted(decided(go(cycle_of(busy().snapshot()))).items())).encode()).hexdigest())
 """
