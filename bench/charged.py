@@ -21,7 +21,8 @@ from dure.agent.agent import Agent
 from dure.agent.journal import Journal
 from dure.agent.settings import AgentSettings
 from dure.backends.fake import FakeDriver
-from dure.bootstrap import SystemEntropy, public_half
+from dure.bootstrap.machine import SystemEntropy
+from dure.bootstrap.plane import public_half
 from dure.controller import Controller
 from dure.controller.columns import Columns
 from dure.controller.commands import agents

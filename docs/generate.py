@@ -347,7 +347,7 @@ def tree() -> str:
 
 TREE = (
     "model/", "scheduler/", "ledger/", "access/", "store/", "controller/", "agent/", "backends/", "simulator/", "api/", "client/",
-    "cli/", "ports.py", "bootstrap.py", "config.py", "errors.py",
+    "cli/", "ports.py", "bootstrap/", "config.py", "errors.py",
 )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
 from dure.api import ApiSettings, PlaneServices, create_app
-from dure.bootstrap import SystemEntropy, default_policy, public_half
+from dure.bootstrap.machine import SystemEntropy
+from dure.bootstrap.plane import default_policy, public_half
 from dure.controller import Controller, ControllerSettings, Deed, found
 from dure.controller.commands import funding, sites, tenancy
 from dure.model.reason import Reason

@@ -12,7 +12,7 @@ from typing import Any
 # What is typed → module of this package, and function in it.
 COMMANDS: Mapping[str, str] = {
     "up": "farm:up",
-    "down": "farm:down",
+    "down": "stopping:down",
     "status": "sites:status",
     "demo": "demo:demo",
     "quickstart": "quickstart:quickstart",
@@ -83,7 +83,7 @@ COMMANDS: Mapping[str, str] = {
     "settings": "system:settings",
     "openapi": "data:openapi",
     "version": "system:version",
-    "_agent": "farm:agent",
+    "_agent": "agent:agent",
 }
 
 # What tenants do all day: these commands speak with the token that `dure quickstart` kept, where there is one.

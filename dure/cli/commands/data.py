@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from dure.bootstrap import SIGNING_KEY, back_up, bring_up_to_date, move_to, openapi_text, write_secret
-from dure.bootstrap import restore as restore_database
+from dure.bootstrap.machine import write_secret
+from dure.bootstrap.plane import SIGNING_KEY, back_up, bring_up_to_date, move_to, openapi_text
+from dure.bootstrap.plane import restore as restore_database
 from dure.cli.commands.options import File
 from dure.cli.exits import Exit
 from dure.cli.farm import lock

@@ -1,55 +1,41 @@
-"""The farm of this machine: up, down, and the agent that `up` runs as a child."""
+"""The farm of this machine, until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dure.backends.local.sandbox import die_with_parent
-from dure.bootstrap import (
-    DRAINED_FOR_STOP,
-    PlaneParts,
-    SystemClock,
-    admin_token_works,
-    make_folder,
-    open_plane,
-    read_secret,
-    run_site,
-    running_here,
-    site_token_works,
-)
-from dure.cli.commands.draining import Drained, drain
+from dure.bootstrap.machine import SystemClock, make_folder, read_secret
+from dure.bootstrap.plane import PlaneParts, admin_token_works, open_plane, site_token_works
 from dure.cli.connecting import PATIENCE, connect_as_admin
 from dure.cli.exits import Exit
 from dure.cli.farm import lock
 from dure.cli.farm.agent_child import AgentChild
 from dure.cli.farm.answering import answers
 from dure.cli.farm.compiling import QUIET_S, compiled
+from dure.cli.farm.logs import log_to_stderr
 from dure.cli.farm.server import PortTaken, listen, serve, url_of
 from dure.cli.memory import keep_memory
 from dure.cli.run import Run
 from dure.client import DureClient
 from dure.errors import ApiError
-from dure.model.calendar import parse_duration
 from dure.model.tenancy import Role
 
 START_S = 30.0  # a farm that answers nothing for so long after its start has failed
 JOIN_S = 60.0  # its agent joins within a second or two of that; on a machine that is busy it took 15
-STOP_S = 15.0  # a farm stops in less than five seconds; three times that means that it hangs
 LOOK_S = 0.05
 
 Port = Annotated[int | None, typer.Option("--port", help="opt.port", min=0, max=65535)]
@@ -72,7 +58,7 @@ def up(
         return _detached(run, words, agent=not no_agent)
     if parent:
         die_with_parent(parent, signal.SIGTERM)
-    _log_to_stderr(config.log_level)
+    log_to_stderr(config.log_level)
     keep_memory(run.environ)
     with _held(run, make_folder(config)) as farm, _listening(run, config.host, chosen) as bound:
         compiled(run)
@@ -119,11 +105,6 @@ def _tell_refused_tokens(run: Run, plane: PlaneParts, url: str, *, agent: bool) 
         run.note("up.token_refused", url=url, file=run.config.admin_token)
     if agent and not site_token_works(plane.store, run.config, now_ms):
         run.note("up.site_token_refused", url=url, site=run.config.site, file=run.config.site_token)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -226,59 +207,3 @@ def _tell_ready_detached(run: Run, farm: lock.Farm) -> None:
 def _last_line(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else ""
-
-
-def down(
-    run: Run,
-    jobs: Annotated[bool, typer.Option("--jobs", help="opt.down_jobs")] = False,
-    timeout: Annotated[str, typer.Option("--timeout", help="opt.timeout", metavar="TIME")] = "10m",
-) -> int:
-    """Stop the farm; with --jobs, only after what runs has ended or was preempted."""
-    patience_ms = parse_duration(timeout)
-    if patience_ms is None:
-        raise run.refusal("down.bad_time", Exit.USAGE, text=timeout)
-    farm = lock.running(run.config.data)
-    if farm is None:
-        run.console.document({"stopped": False})
-        run.say("down.none", data=run.config.data)
-        return Exit.REFUSED if jobs else Exit.OK
-    drained = Drained()
-    if jobs:
-        # a mark first: whatever happens to this command, the next start opens the farm again
-        (run.config.data / DRAINED_FOR_STOP).touch(mode=0o600)
-        drained = drain(run, patience_ms)
-    _stop(run, farm)
-    # the plane may know nothing of a job: one that an older plane on this folder started, say, and no agent has told of
-    left = running_here(run.config) if jobs else []
-    run.console.document({"stopped": True, "pid": farm.pid, **asdict(drained), "left": [asdict(one) for one in left]})
-    for one in left:
-        run.note("down.left", id=one.attempt, pid=one.pid, command=f"kill {'-9 ' if one.orphaned else ''}{one.pid}")
-    run.say("down.done_but" if left else "down.done" if jobs else "down.jobs_go_on", n=len(left))
-    return Exit.REFUSED if left else Exit.OK
-
-
-def _stop(run: Run, farm: lock.Farm) -> None:
-    process = lock.process(farm)
-    if process is not None:
-        process.send_signal(signal.SIGTERM)
-    deadline_s = time.monotonic() + STOP_S
-    while lock.process(farm) is not None:
-        if time.monotonic() > deadline_s:
-            raise run.refusal("down.hangs", pid=farm.pid)
-        time.sleep(LOOK_S)
-
-
-def agent(
-    run: Run,
-    farm: Annotated[str, typer.Option("--farm")],
-    parent: Annotated[int, typer.Option("--parent")] = 0,
-    site: Annotated[str, typer.Option("--site")] = "",
-) -> None:
-    """The site's agent. parent: the farm's process, with which it goes."""
-    if parent:
-        die_with_parent(parent, signal.SIGKILL)  # it has nothing to lose: the journal is on disk, jobs have their shims
-    _log_to_stderr(run.config.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run_site(replace(run.config, site=site or run.config.site), farm, stop)

@@ -9,20 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from dure.bootstrap import (
+from dure.bootstrap.machine import SystemClock, SystemEntropy, make_folder, write_secret
+from dure.bootstrap.plane import (
     DEVICE_WON_PER_HOUR,
     SIGNING_KEY,
-    SystemClock,
-    SystemEntropy,
     admin_token_works,
     back_up,
     default_policy,
-    make_folder,
     open_plane,
     public_half,
     restore,
     signing_key,
-    write_secret,
 )
 from dure.config import Config, load
 from dure.controller import verify_audit

@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 
 from dure.backends.local import files, processes
-from dure.bootstrap import (
-    SIGNING_KEY,
-    SystemClock,
-    back_up,
-    open_plane,
-    restore,
-    running_here,
-    signing_key,
-    site_token_works,
-)
+from dure.bootstrap.machine import SystemClock
+from dure.bootstrap.plane import SIGNING_KEY, back_up, open_plane, restore, signing_key, site_token_works
+from dure.bootstrap.site import running_here
 from dure.config import Config, load
 from dure.controller.commands import tenancy
 from dure.errors import ConfigError

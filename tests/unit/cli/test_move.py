@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dure.bootstrap import move_to, open_plane
+from dure.bootstrap.plane import move_to, open_plane
 from dure.config import load
 from dure.model.records import Plane
 

@@ -1,46 +1,39 @@
-"""The one place that picks implementations and wires them: the plane, and the agent of a site on this machine.
+"""The plane of a farm: its store, signing key, controller and API, and its database as a whole.
 
-    open_plane   store, signing key, controller and API: everything that one process of the plane is
-    run_site     journal, link and local backend: everything that the agent of this machine is
-    running_here what jobs run on this machine, with or without a farm
-    back_up, restore, move_to, bring_up_to_date: a plane's database as a whole
-
-What may never live here: a decision, a rule, or anything that a test could not replace by handing over another part.
+open_plane   everything that one process of the plane is
+back_up, restore, move_to, bring_up_to_date: a plane's database as a whole
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-import threading
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi import FastAPI
 
-from dure.agent.runner import run_agent
-from dure.agent.settings import AgentSettings
 from dure.api import ApiSettings, PlaneServices, create_app, openapi
 from dure.api.app import end_streams
 from dure.api.auth import identity_of
-from dure.backends.local.driver import LocalDriver
-from dure.backends.local.settings import DAY_MS, LocalSettings
-from dure.backends.local.survivors import Survivor, survivors
-from dure.client.link import HttpLink
+from dure.bootstrap.machine import (
+    DRAINED_FOR_STOP,
+    LOCAL,
+    SystemClock,
+    SystemEntropy,
+    make_folder,
+    read_secret,
+    write_secret,
+)
+from dure.bootstrap.site import running_here
 from dure.config import Config
 from dure.controller import Controller, ControllerSettings, Deed, found
 from dure.controller.commands.bundles import BundleLimits
 from dure.controller.commands.sites import create_site, drain_farm
 from dure.controller.commands.tenancy import NewToken, create_actor, create_token
 from dure.errors import ConfigError, require
-from dure.model.accelerators import find
 from dure.model.money import NANO, Currency
 from dure.model.policy import Policy, Price
 from dure.model.reason import Reason
@@ -53,7 +46,6 @@ from dure.store.sql import SqlStore, transport
 T = TypeVar("T")
 
 SIGNING_KEY = "signing.key"
-DRAINED_FOR_STOP = "drained-for-stop"  # left by `dure down --jobs`: the next start opens the farm again
 BOOT_ACTOR = "bootstrap"  # who founds a plane and gives its machine's own credentials out
 
 # -- the default tariff ------------------------------------------------------------------------------------------------
@@ -85,41 +77,6 @@ def _per_second(won_per_hour: int) -> int:
     return (won_per_hour * NANO + 1800) // 3600
 
 
-# -- time and chance ---------------------------------------------------------------------------------------------------
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)  # two digits of an id at once
-
-
-class SystemEntropy:
-    """ULIDs and secrets from the operating system's randomness. Ids of one millisecond go up by one, so that they sort in
-    the order in which they were asked for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last_ms = -1
-        self._last = 0
-
-    def new_id(self, prefix: str, now_ms: int) -> str:
-        with self._lock:
-            # the top bit starts at 0: 2^79 ids fit into the millisecond before the number could overflow
-            self._last = self._last + 1 if now_ms == self._last_ms else secrets.randbits(79)
-            self._last_ms = now_ms
-            number = (now_ms << 80) | self._last
-        return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
-
-    def secret(self, n_bytes: int) -> str:
-        return secrets.token_urlsafe(n_bytes)
-
-
 # -- the plane ---------------------------------------------------------------------------------------------------------
 
 
@@ -138,26 +95,6 @@ class PlaneParts:
     def close(self) -> None:
         self.controller.stop()
         self.store.close()
-
-
-def make_folder(config: Config) -> Path:
-    """The data folder, open to its owner alone. Raises ConfigError when it cannot be made, or when everybody uses it: closing
-    /tmp to all others would stop the machine."""
-    try:
-        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shared = config.data.stat().st_mode & (stat.S_ISVTX | stat.S_IWOTH)
-        if not shared:
-            config.data.chmod(0o700)
-    except OSError as fault:
-        raise ConfigError(
-            f"DURE_DATA={config.data} cannot be used as the data folder: {fault.strerror}; name another folder"
-        ) from fault
-    if shared:
-        raise ConfigError(
-            f"DURE_DATA={config.data} is a folder that everybody may write to, and the farm's has to be its own; "
-            f"name one inside it, such as {config.data / 'dure'}"
-        )
-    return config.data
 
 
 def open_plane(config: Config) -> PlaneParts:
@@ -197,7 +134,7 @@ def _require_fresh(config: Config) -> None:
     founded gives out an administrator's token. Raises ConfigError."""
     left = [name for name in (SIGNING_KEY, config.admin_token.name) if (config.data / name).exists()]
     left += sorted(p.name for p in config.data.glob("site-*.token"))
-    for pattern in ("agent-*/journal.db", f"{_LOCAL}*/attempts/*"):
+    for pattern in ("agent-*/journal.db", f"{LOCAL}*/attempts/*"):
         left += sorted({p.relative_to(config.data).parts[0] for p in config.data.glob(pattern)})
     if config.admin_token.name in left or (SIGNING_KEY in left and len(left) > 1):
         runs = ", ".join(f"{one.attempt} (process {one.pid})" for one in running_here(config))
@@ -244,19 +181,6 @@ def _sign(key: Ed25519PrivateKey) -> Callable[[bytes], str]:
 
 def public_half(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Whole or not at all, readable by its owner alone, on disk when this returns."""
-    fresh = path.with_name(path.name + ".new")
-    with suppress(FileNotFoundError):
-        fresh.unlink()
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _settle_in(store: Store, deed: Deed, config: Config, public_key: str) -> None:
@@ -307,67 +231,6 @@ def _done(answer: T | Reason) -> T:
     require(not isinstance(answer, Reason), f"the farm could not settle in: {answer}")
     assert not isinstance(answer, Reason)
     return answer
-
-
-def read_secret(path: Path) -> str:
-    """A token from its file, "" when there is none that may be read."""
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
-# -- the agent ---------------------------------------------------------------------------------------------------------
-
-
-_LOCAL = "local-"  # and the name of the site: where its backend keeps everything
-
-
-def running_here(config: Config) -> list[Survivor]:
-    """What still runs on this machine of what farms on this data folder have started. Raises OSError."""
-    return [found for root in sorted(config.data.glob(f"{_LOCAL}*")) for found in survivors(root)]
-
-
-# What the catalogue calls a maker, and what the local backend calls it when it names the devices to a job.
-_VENDORS = {"NVIDIA": "nvidia", "AMD": "amd", "Rebellions": "rebellions", "FuriosaAI": "furiosa"}
-
-
-def _device_facts(accelerator: str) -> dict[str, Any]:
-    """What the catalogue knows of a type that the operator named: whose variable names it to jobs, and its watts."""
-    known = find(accelerator)
-    if known is None:
-        return {}
-    facts: dict[str, Any] = {"device_mw": known.watts * 1000}
-    if known.vendor in _VENDORS:
-        facts["accelerator_vendor"] = _VENDORS[known.vendor]
-    return facts
-
-
-def run_site(config: Config, url: str, stop: threading.Event) -> None:
-    """Run the agent of this machine's site until `stop` is set; jobs go on when it returns. Raises ConfigError, StoreError."""
-    folder = make_folder(config)
-    accelerator, _, devices = config.devices.partition(":")
-    local = LocalSettings(
-        root=folder / f"{_LOCAL}{config.site}",
-        farm_folder=folder,
-        node=config.node,
-        block=config.block,
-        cores_milli=config.cores * 1000,
-        memory_mib=config.memory_mib,
-        accelerator=accelerator,
-        devices=int(devices or 0),
-        device_shares=config.device_shares,
-        **_device_facts(accelerator),
-        uid_base=config.uid_base,
-        processes_max=config.processes_max,
-        bundle_ms_max=config.bundle_s * 1000,
-        cpu_affinity=config.cpu_affinity,
-        cgroups=config.cgroups,
-        keep_ms=config.keep_days * DAY_MS,
-        keep_bytes_max=config.keep_mib << 20,
-    )
-    link = HttpLink(url, read_secret(config.site_token))
-    run_agent(AgentSettings(folder=config.agent_folder), LocalDriver(local), link, SystemClock(), SystemEntropy(), stop)
 
 
 # -- a database as a whole ---------------------------------------------------------------------------------------------
