@@ -11,10 +11,13 @@ PURE := $(addprefix tests/unit/,access ledger model scheduler) $(addprefix tests
 # Coverage sees kernels only uncompiled: their tests run so for it, and with all others compiled.
 KERNELS := tests/unit/kernels tests/properties/kernels
 STAMP := $(VENV)/.stamp-$(shell cat pyproject.toml dure/__init__.py 2>/dev/null | sha256sum | cut -c1-16)
+# What these processes compile themselves is the same in both lanes.
+ONCE := tests/unit/kernels/test_jit.py
+# Who has nothing left to do takes over from others: else one process idles for minutes while the other has all that is slow.
 ifeq ($(LANE),long)
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal
 else
-PYTEST_ARGS ?= -n 2 -m "not long"
+PYTEST_ARGS ?= -n 2 --dist worksteal -m "not long"
 endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -50,8 +53,9 @@ test: lint postgres ## lint and all tests; LANE=long adds those that take minute
 	@$(BIN)/coverage erase
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PYTEST_ARGS) $(PURE) $(KERNELS)
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
-	@$(BIN)/python -c "from dure.simulator.trial.warm import warm; warm()" # else each process of the tests would compile it
-	DURE_REQUIRE_POSTGRES=1 $(BIN)/python -m pytest $(PYTEST_ARGS) $(PURE:%=--ignore=%)
+	@$(BIN)/python -c "from dure.simulator.trial.warm import warm; warm()" & \
+		$(BIN)/python -c "from dure.scheduler.warm import warm; warm()" && wait $$! # else each process of the tests would compile it
+	DURE_REQUIRE_POSTGRES=1 $(BIN)/python -m pytest $(PYTEST_ARGS) $(PURE:%=--ignore=%) $(ONCE:%=--ignore=%)
 
 # One example of some properties takes a tenth of a second and more: those name a smaller number of their own (`examples(most=)`).
 test-long: setup ## every property with 10,000 examples drawn by chance, which takes hours, and how long each took; EXAMPLES=2000

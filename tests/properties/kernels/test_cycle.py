@@ -71,6 +71,7 @@ def plainly(s: Snapshot) -> dict[str, object]:
     }  # fmt: skip
 
 
+@pytest.mark.unmeasured
 @given(worlds(waiting_max=14))
 @examples(200, most=2000)
 def test_kernels_decide_what_the_plain_program_decides(world: World) -> None:
@@ -78,6 +79,7 @@ def test_kernels_decide_what_the_plain_program_decides(world: World) -> None:
     assert decided(go(cycle_of(snapshot))) == plainly(snapshot)
 
 
+@pytest.mark.unmeasured
 @given(worlds(waiting_max=14))
 @examples(300, most=2000)
 def test_the_plan_is_the_same_byte_for_byte(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 from tests.properties.scheduler.oracle import later, preempted_then, priced, smaller, starts
+
+pytestmark = pytest.mark.unmeasured
 
 
 def rater(s: Snapshot, row: int) -> Rater:

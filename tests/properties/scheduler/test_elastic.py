@@ -28,6 +28,7 @@ def everything(waiting_max: int = 8) -> st.SearchStrategy[World]:
     )  # fmt: skip
 
 
+@pytest.mark.unmeasured
 @given(worlds(waiting_max=12, elastic=True))
 @examples(200, most=2000)
 def test_kernels_decide_what_the_plain_program_decides(world: World) -> None:
@@ -35,6 +36,7 @@ def test_kernels_decide_what_the_plain_program_decides(world: World) -> None:
     assert check(s, both(s)) == ()
 
 
+@pytest.mark.unmeasured
 @given(everything())
 @examples(200)
 def test_every_plan_gives_no_more_than_is_asked_for_and_no_fewer_than_will_do(world: World) -> None:
@@ -48,6 +50,7 @@ def test_every_plan_gives_no_more_than_is_asked_for_and_no_fewer_than_will_do(wo
     assert (np.diff(p.reserve_worker_ptr) == fewest(s.pending)[p.reserve_pending]).all()
 
 
+@pytest.mark.unmeasured
 @given(everything(waiting_max=1))
 @examples(200, most=2000)
 def test_it_starts_as_the_largest_gang_would_that_could(world: World) -> None:
@@ -86,6 +89,7 @@ def told(p: Plan) -> list[object]:
     return [p.wait_code.tolist(), p.wait_facts.tolist(), p.reserve_ms.tolist(), p.reserve_node.tolist()]
 
 
+@pytest.mark.unmeasured
 @given(worlds(waiting_max=4, elastic=True))
 @examples(20, most=1000)
 def test_the_smallest_change_starts_it(world: World) -> None:
@@ -100,12 +104,14 @@ def test_the_smallest_change_starts_it(world: World) -> None:
             assert len(p.start_pending) == 1
 
 
+@pytest.mark.unmeasured
 @given(worlds(waiting_max=3, elastic=True))
 @examples(6, most=200)
 def test_no_smaller_change_starts_it(world: World) -> None:
     nothing_smaller_starts(priced(world.snapshot(), rater), rater)
 
 
+@pytest.mark.unmeasured
 @given(worlds(waiting_max=4, money=False, elastic=True))
 @examples(25, most=300)
 def test_why_tells_what_the_plan_tells(world: World) -> None:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from dure.model.reason import Reason
 from dure.scheduler import Asker, Plan, Snapshot, check, decode, encode, parse_suppositions, plan, suppose, under_policy, why
 from tests.builders.world import World
 from tests.builders.worlds import PRIORITIES, PROJECTS, examples, worlds
+
+pytestmark = pytest.mark.unmeasured
 
 
 def free(*demand: Any) -> tuple[int, ...]:

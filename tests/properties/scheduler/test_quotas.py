@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from dure.scheduler.kernels import quota as kernel
 from dure.scheduler.quotas import quota_rows
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
+
+pytestmark = pytest.mark.unmeasured
 
 AMOUNT = st.one_of(st.integers(0, 9), st.sampled_from([0, 40, 1 << 44]))
 LIMIT = st.one_of(st.just(NO_LIMIT), AMOUNT)

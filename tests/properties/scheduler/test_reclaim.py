@@ -30,6 +30,7 @@ def lending(waiting_max: int = 6, **more: bool) -> st.SearchStrategy[World]:
     return st.one_of(lent(waiting_max), lent(waiting_max), worlds(waiting_max=waiting_max, money=False, quotas=True, **more))
 
 
+@pytest.mark.unmeasured
 @given(lending(8, power=True, windows=True, blocks=True, shares=True, tastes=True, yields=True))
 @examples(250)
 def test_every_plan_passes_the_check_whoever_reclaims(world: World) -> None:
@@ -96,6 +97,7 @@ def test_who_could_start_were_one_gone_whose_place_it_may_reclaim_waits_for_noth
         assert next(guard.asked(0, wanted, [v], True), None) is not None, f"{a.ids[v]} could make room"
 
 
+@pytest.mark.unmeasured
 @given(lending(10))
 @examples(200)
 def test_plan_after_plan_it_comes_to_an_end(world: World) -> None:
@@ -139,6 +141,7 @@ def _wait_again(world: World, a: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.unmeasured
 @given(lending(yields=True))
 @examples(100)
 def test_a_policy_that_does_not_reclaim_asks_by_class_alone(world: World) -> None:
@@ -150,6 +153,7 @@ def test_a_policy_that_does_not_reclaim_asks_by_class_alone(world: World) -> Non
         assert (s.attempts.priority[victims_of(p, i)] < s.pending.priority[row]).all()
 
 
+@pytest.mark.unmeasured
 @given(lending(waiting_max=4, yields=True))
 @examples(40, most=2000)
 def test_the_smallest_change_starts_it_also_where_it_reclaims(world: World) -> None:
@@ -167,6 +171,7 @@ def test_why_says_who_reclaims_and_agrees_with_the_plan(world: World) -> None:
         assert told == [len(victims_of(p, i)) * bool(p.start_reclaims[i])] * bool(victims_of(p, i))
 
 
+@pytest.mark.unmeasured
 @given(lending(waiting_max=5))
 @examples(100)
 def test_a_place_that_it_will_reclaim_is_told_and_comes_then_and_not_before(world: World) -> None:

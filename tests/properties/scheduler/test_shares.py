@@ -22,6 +22,7 @@ def shared(waiting_max: int = 8, limits: bool = True) -> st.SearchStrategy[World
     return worlds(waiting_max=waiting_max, shares=True, blocks=limits, tastes=limits, power=limits, windows=limits, quotas=limits)
 
 
+@pytest.mark.unmeasured
 @given(shared())
 @examples(300)
 def test_every_plan_with_shares_passes_the_second_program(world: World) -> None:
@@ -29,6 +30,7 @@ def test_every_plan_with_shares_passes_the_second_program(world: World) -> None:
     assert check(s, plan(s)) == ()
 
 
+@pytest.mark.unmeasured
 def test_shares_and_whole_devices_that_are_promised_side_by_side_are_all_kept() -> None:
     """Worlds that are drawn at large have hardly any promise of a share: here many have one beside a promise of whole devices on
     the same node, and who starts could take what they name."""
@@ -72,6 +74,7 @@ def test_the_first_that_is_promised_a_moment_starts_then(world: World) -> None:
     assert plan(then).start_pending.tolist() == [0]
 
 
+@pytest.mark.unmeasured
 @given(shared(limits=False))
 @examples(200)
 def test_no_share_waits_while_a_device_has_room_for_it(world: World) -> None:
@@ -113,6 +116,7 @@ def _left(world: World, s, p) -> dict[tuple[int, int], int]:  # type: ignore[no-
     return left
 
 
+@pytest.mark.unmeasured
 @given(shared(waiting_max=4))
 @examples(60, most=2000)
 def test_the_smallest_change_of_shares_starts_it(world: World) -> None:

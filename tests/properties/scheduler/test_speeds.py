@@ -19,7 +19,8 @@ from tests.builders.worlds import examples, worlds
 from tests.properties.scheduler.oracle import answered, changed, nothing_smaller_starts, priced, starts
 from tests.properties.scheduler.test_changes import rater
 
-pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
+# whoever comes first compiles: minutes on a busy machine
+pytestmark = [pytest.mark.unmeasured, pytest.mark.timeout(1800)]
 
 
 def everything(waiting_max: int = 8, *, elastic: bool = True) -> st.SearchStrategy[World]:

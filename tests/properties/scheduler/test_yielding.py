@@ -15,7 +15,8 @@ from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
 from tests.properties.scheduler.oracle import answered, may_start, preempted_then, start_as_told
 
-pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles: minutes on a busy machine
+# whoever comes first compiles: minutes on a busy machine
+pytestmark = [pytest.mark.unmeasured, pytest.mark.timeout(1800)]
 
 
 def filled(waiting_max: int = 8) -> st.SearchStrategy[World]:

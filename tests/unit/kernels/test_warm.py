@@ -27,7 +27,7 @@ def busy() -> World:
     world.attempt("r2", [("b/n0", 0)], cores=8, project="over", started=-900, ends=900)
     world.quota("project:over", "core", 4, borrow=0).quota("project:lab", "core", 100)
     world.award("lab", 50)
-    for i, priority in enumerate(("normal", "high", "urgent")):
+    for i, priority in enumerate(("normal", "urgent")):
         world.pending(f"gang{i}", workers=2, devices=4, cores=1, memory=64, priority=priority, hold=10 * i)
         world.pending(f"dear{i}", cores=1, memory=64, priority=priority, hold=10_000)
         world.pending(f"over{i}", project="over", cores=1, memory=64, priority=priority)

@@ -99,6 +99,13 @@ def test_a_quota_bounds_it(devices: int, cores: int, gets: int) -> None:
     assert placed(world)[1] == gets
 
 
+def test_a_quota_of_what_it_does_not_ask_for_bounds_nothing() -> None:
+    world = farm(4).quota("project:lab", "device:h100", 3).quota("project:lab", "core", 2)
+    assert placed(world.pending("job", workers=4, workers_min=1, devices=1, cores=0)) == ("a", 3)
+    world = farm(4).quota("project:lab", "device:h100", 1).quota("project:lab", "core", 2)
+    assert placed(world.pending("job", workers=4, workers_min=1, devices=0, cores=1)) == ("a", 2)
+
+
 @pytest.mark.parametrize(("watts", "gets"), [(40, 4), (39, 3), (20, 2), (19, 0)])
 def test_power_bounds_it(watts: int, gets: int) -> None:
     world = World().site("a", 4, power=[(-60, watts * 1000)], cores=8, devices=1, accelerator="h100", device_mw=10_000)
