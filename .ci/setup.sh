@@ -32,6 +32,8 @@ fi
 # Dependency groups need pip 25.1.
 "$venv/bin/python" -m pip install -q --upgrade 'pip>=25.1'
 "$venv/bin/python" -m pip install -q --group dev -e '.[demo,simulate]'
-echo "setup: compiling the planner, which takes a minute"
+echo "setup: compiling the planner, and beside it the simulator, which takes a minute or two"
+"$venv/bin/python" -c "from dure.simulator.trial.warm import warm; warm()" &
 "$venv/bin/python" -c "from dure.scheduler.warm import warm; warm()"
+wait $!
 echo "setup: ready in $venv"
