@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.scheduler.kernels.classes import first_of
 from dure.scheduler.snapshot import I64
 
 Whole = NDArray[np.integer[Any]]
@@ -22,6 +23,5 @@ def gather(ptr: Whole, rows: Whole) -> tuple[I64, I64]:
 
 def first_rows(numbers: Whole) -> I64:
     """The rows in which a number stands for the first time, ascending. Numbers are not negative."""
-    first = np.full(int(numbers.max(initial=-1)) + 1, -1)
-    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of equal numbers the last one that is written stays
-    return np.sort(first[first >= 0])
+    first, seen = np.empty(len(numbers), np.int64), np.zeros(int(numbers.max(initial=-1)) + 1, np.bool_)
+    return first[: first_of(numbers.astype(np.int32), seen, first)]  # compiled for one kind of column

@@ -139,7 +139,8 @@ def _rows_of(s: Snapshot) -> dict[str, tuple[int, int]]:
 
 # The least and the most of every other column. They are wide: what is far beyond any farm, but no kernel leaves its tables for.
 _FOREVER, _PRIORITY, _WORKERS, _SHAPES = int(FOREVER_MS), PRIORITY_MAX - 1, 1 << 17, 1 << 24
-_SPAN, _MOMENT, _SOME, _POWER, _MONEY = (0, 1 << 53), (-(1 << 53), _FOREVER), (0, 1 << 40), (0, 10**13), (1 << 53) - 1
+LIMIT_MAX = 1 << 53
+_SPAN, _MOMENT, _SOME, _POWER, _MONEY = (0, LIMIT_MAX), (-(1 << 53), _FOREVER), (0, 1 << 40), (0, 10**13), (1 << 53) - 1
 _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "sites.pue_permille": (1, 1 << 20), "sites.power_from_ms": _MOMENT, "sites.power_mw": (-1, _POWER[1]),
     "sites.carbon_g_kwh": (-1, 1 << 20), "sites.power_krw_mwh": (-1, 1 << 40),

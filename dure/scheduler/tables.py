@@ -142,10 +142,10 @@ def demands_of(s: Snapshot) -> tuple[I32, Demands, I32]:
     row, site = np.arange(len(first)).repeat(lengths), p.site_row[site_at]
     known = site >= 0
     sites[row[known], site[known]] = True
+    least = p.workers_min[first]
     demands = demands_as(
-        fewest(p)[first], p.workers[first], p.cores_milli[first], p.memory_mib[first], p.devices[first], p.share_milli[first],
-        block[first].astype(np.int64), sites,
-        alt_ptr, alt.accelerator[alt_at],
+        np.where(least > 0, least, p.workers[first]), p.workers[first], p.cores_milli[first], p.memory_mib[first],
+        p.devices[first], p.share_milli[first], block[first].astype(np.int64), sites, alt_ptr, alt.accelerator[alt_at],
     )  # fmt: skip
     return of, demands, first.astype(np.int32)
 
@@ -333,9 +333,9 @@ def _memory(
     spared = np.empty((WAYS, *shape), np.int64)  # mostly of one way, and a good part of what is written to make a cycle
     spared[ways] = -NEVER
     memory = Memory(
-        np.full(shape, NEVER, np.int64), np.full(shape, NEVER, np.int64), ways, spared,
-        np.full(count, NEVER, np.int64), np.full((WAYS, count), -NEVER, np.int64), np.full((WAYS, pairs), -NEVER, np.int64),
-        np.full(quotas, NEVER, np.int64),
+        np.full(standings.sites.shape, NEVER, np.int64), np.zeros(shape[0], np.int64), np.full(shape, NEVER, np.int64), ways,
+        spared, np.full(count, NEVER, np.int64), np.full((WAYS, count), -NEVER, np.int64),
+        np.full((WAYS, pairs), -NEVER, np.int64), np.full(quotas, NEVER, np.int64),
     )  # fmt: skip
     if not some_yield(candidates):
         memory.calm[GENTLY] = NEVER

@@ -6,9 +6,12 @@ classes are numbered in the order of their first rows, so the numbers depend on 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dure.scheduler.kernels.ground import I32, I64, U64
 from dure.scheduler.kernels.jit import kernel
+
+Bool = NDArray[np.bool_]
 
 # Mixing constants of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
 _GOLDEN, _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -21,6 +24,17 @@ def _mixed(hash: np.uint64, value: int) -> np.uint64:
     z = (z ^ (z >> _30)) * _FIRST
     z = (z ^ (z >> _27)) * _SECOND
     return z ^ (z >> _31)
+
+
+@kernel
+def first_of(numbers: I32, seen: Bool, first: I64) -> int:
+    """Write the rows in which a number stands for the first time; how many they are. seen: by number, False everywhere."""
+    found = 0
+    for row in range(len(numbers)):
+        if not seen[numbers[row]]:
+            seen[numbers[row]], first[found] = True, row
+            found += 1
+    return found
 
 
 @kernel

@@ -196,14 +196,15 @@ def start_now(cycle: Cycle, row: int) -> int:
             if hold < 0:
                 continue
             looked += weigh(
-                spare, standings.sites[alt], memory.full[:, alt], purse, queue.project[row], wide(kind), currency, hold,
-                lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, limit,
+                spare, standings.sites[alt], memory.full[alt], memory.since, purse, queue.project[row], wide(kind), currency,
+                hold, lows[:, kind], highs[:, kind], cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores,
+                limit,
             )  # fmt: skip
             site = tightest(spare, standings.cost[alt])
             while site >= 0:
                 if not worth(
-                    memory.full[:, alt], site, power, wide(kind), lows[:, kind], highs[:, kind], cells.size, cells.cell.top, gang,
-                    board.now, limit, alike,
+                    memory.full[alt], memory.since, site, power, wide(kind), lows[:, kind], highs[:, kind], cells.size,
+                    cells.cell.top, gang, board.now, limit, alike,
                 ):  # fmt: skip
                     site = tightest(spare, standings.cost[alt])
                     continue
@@ -216,12 +217,12 @@ def start_now(cycle: Cycle, row: int) -> int:
                     found.used[LOOKED] += board.used[PROMISES] > 0
                     _sit(cycle, row, int(alt), currency, int(site), int(seats), int(end), NOBODY, gang.workers)
                     return int(alt)
-                memory.full[site, alt] = alike
+                memory.full[alt, site] = alike - memory.since[site]
                 site = tightest(spare, standings.cost[alt])
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
         last = demands.each.kind_ptr[c + 1]
-        memory.closed[c] = longest(standings.sites[first:last], memory.full[:, first:last])
+        memory.closed[c] = longest(standings.sites[first:last], memory.full[first:last], memory.since)
     return -1
 
 
@@ -248,7 +249,7 @@ def start_elastic(cycle: Cycle, row: int) -> tuple[int, int]:
         return int(alt), int(workers)
     if looked > 0:
         found.used[LOOKED] += board.used[PROMISES] > 0
-        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[:, first:last])
+        memory.closed[c] = longest(cycle.standings.sites[first:last], memory.full[first:last], memory.since)
     return -1, int(demands.each.workers[c])
 
 

@@ -49,7 +49,7 @@ def most_now(cycle: Cycle, row: int, alt: int) -> tuple[int, int, int, int]:
         if queue.hold[own, currency] < 0 or best == most:
             continue
         looked += weigh(
-            spare, standings.sites[alt], memory.full[:, alt], cycle.purse, queue.project[row], kind, currency,
+            spare, standings.sites[alt], memory.full[alt], memory.since, cycle.purse, queue.project[row], kind, currency,
             queue.hold[own, currency], cycle.low[:, kind], cycle.high[:, kind],
             cells.cell.free if gang.devices + gang.share > 0 else cells.cell.cores, limit,
         )  # fmt: skip
@@ -82,8 +82,8 @@ def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit:
     board, power, memory = cycle.board, cycle.power, cycle.memory
     end, kind, cells = board.now + limit, wide(cycle.demands.kind[alt]), board.cells
     if not worth(
-        memory.full[:, alt], site, power, kind, cycle.low[:, kind], cycle.high[:, kind], cells.size, cells.cell.top, gang,
-        board.now, limit, alike,
+        memory.full[alt], memory.since, site, power, kind, cycle.low[:, kind], cycle.high[:, kind], cells.size, cells.cell.top,
+        gang, board.now, limit, alike,
     ):  # fmt: skip
         return 0
     fewest, each = gang.workers, wanted_mw(power, site, kind, resized(gang, ONE))
@@ -96,6 +96,6 @@ def _workers_at(cycle: Cycle, alt: int, site: int, gang: Gang, most: int, limit:
     low, high = run_of(cycle.low, cycle.high, site, kind)
     workers = fitting(board, low, high, resized(gang, most), end)
     if workers < gang.workers:
-        memory.full[site, alt] = alike
+        memory.full[alt, site] = alike - memory.since[site]
         return 0
     return int(workers)

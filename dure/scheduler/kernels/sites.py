@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.scheduler.kernels.future import FOREVER
-from dure.scheduler.kernels.ground import I64, Gang
+from dure.scheduler.kernels.ground import I64, Gang, column
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.power import Power, may_draw, wanted_mw
-from dure.scheduler.kernels.purse import Purse, held
+from dure.scheduler.kernels.purse import Purse
 from dure.scheduler.kernels.seat import bound
 
 Bool = NDArray[np.bool_]
@@ -26,15 +26,17 @@ def spare_at(low: I64, high: I64, of_cell: I64, site: int) -> int:
 
 @kernel
 def weigh(
-    free: I64, sites: Bool, full: I64, purse: Purse, project: int, kind: int, currency: int, hold: int, low: I64, high: I64,
-    spare_of: I64, limit: int,
+    free: I64, sites: Bool, full: I64, since: I64, purse: Purse, project: int, kind: int, currency: int, hold: int, low: I64,
+    high: I64, spare_of: I64, limit: int,
 ) -> int:  # fmt: skip
     """Write into `free` what there is to spare at each site where a workload may run, can pay, and has not failed, -1 for others;
     how many these are."""
-    looked = 0
+    looked, row, at = 0, purse.row[project], column(kind, purse.held.shape[2])
     for site in range(len(free)):
         free[site] = -1
-        if sites[site] and full[site] > limit and held(purse, project, kind, currency, site) >= hold:
+        if not sites[site] or full[site] + since[site] <= limit:
+            continue
+        if (purse.held[row, currency, at, site] if row >= 0 else 0) >= hold:
             looked += 1
             free[site] = spare_at(low, high, spare_of, site)
     return looked
@@ -42,15 +44,15 @@ def weigh(
 
 @kernel
 def worth(
-    full: I64, site: int, power: Power, kind: int, low: I64, high: I64, size: I64, top: I64, gang: Gang, now: int, limit: int,
-    alike: int,
+    full: I64, since: I64, site: int, power: Power, kind: int, low: I64, high: I64, size: I64, top: I64, gang: Gang, now: int,
+    limit: int, alike: int,
 ) -> bool:  # fmt: skip
     """Whether power and the count of free devices leave anything to search for at a site; where not, that is remembered."""
     if not may_draw(power, site, now, now + limit, wanted_mw(power, site, kind, gang)):
-        full[site] = limit
+        full[site] = limit - since[site]
         return False
     if gang.devices > 0 and bound(size, top, low[site], high[site], gang) < gang.workers:
-        full[site] = alike
+        full[site] = alike - since[site]
         return False
     return True
 
@@ -71,14 +73,14 @@ def tightest(free: I64, cost: I64) -> int:
 
 
 @kernel
-def longest(sites: Bool, failed: I64) -> int:
-    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere. failed: shape
-    (sites, alternatives)."""
+def longest(sites: Bool, full: I64, since: I64) -> int:
+    """The longest of the limits that failed wherever a class may run: what is not shorter fails everywhere. sites, full: shape
+    (alternatives, sites)."""
     most = 0
     for alt in range(sites.shape[0]):
         for site in range(sites.shape[1]):
             if sites[alt, site]:
-                most = max(most, failed[site, alt])
+                most = max(most, full[alt, site] + since[site])
     return most
 
 

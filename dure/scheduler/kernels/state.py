@@ -23,6 +23,7 @@ from dure.scheduler.kernels.victims import GENTLY, Candidates
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 
+AGO, LONG_AGO = 1 << 54, 1 << 61  # more than any limit (`sound.LIMIT_MAX`); and the most that can be added to NEVER
 NEVER = FOREVER  # a limit that nothing reaches; a moment that never comes
 NOTHING = -1
 
@@ -95,7 +96,8 @@ class Rules(NamedTuple):
 class Memory(NamedTuple):
     """What failed. By site and alternative of a class, the shortest limit; by class, wherever it may run and could pay."""
 
-    full: I64
+    full: I64  # shape (alternatives, sites), as a start looks at all sites: less `since`, so that one addition forgets a site
+    since: I64  # by site
     hopeless: I64
     ways: I64  # those of GENTLY, FORCE, RECLAIM and MOVE that anybody may ask in
     spared: I64  # by way, too, the highest priority for which nobody could make room; nothing in ways that nobody asks in
@@ -161,7 +163,10 @@ class Cycle(NamedTuple):
 @kernel
 def forget(memory: Memory, site: int, some: bool) -> None:
     """A claim at a site has freed something there, and nowhere else. some: yield."""
-    memory.full[site] = memory.hopeless[site] = NEVER
+    memory.since[site] += AGO
+    if memory.since[site] >= LONG_AGO:
+        memory.full[:, site], memory.since[site] = NEVER, 0
+    memory.hopeless[site] = NEVER
     for how in memory.ways:
         memory.spared[how, site] = -NEVER
     memory.closed[:] = NEVER

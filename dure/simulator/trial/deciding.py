@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from dure.scheduler.kernels.board import KEPT, PROMISES, TENURES, Board, board_at
 from dure.scheduler.kernels.cycle import displace, soonest, start_now
-from dure.scheduler.kernels.ground import I64, Table
+from dure.scheduler.kernels.ground import I64, Table, column
 from dure.scheduler.kernels.jit import constant, inlined, kernel, wide
 from dure.scheduler.kernels.promised import keep
 from dure.scheduler.kernels.sit import settle_node
@@ -198,7 +198,8 @@ def _take_turns(track: Track, cycle: Cycle) -> None:
 @kernel
 def _charge(track: Track, turns: Turns, row: int, limit: int, kind: int) -> None:
     classes, c = track.classes, track.jobs.klass[row]
-    use = due(classes.workers[c], classes.cores[c], classes.devices[c], track.core_rate[kind], limit)
+    rate = track.core_rate[column(kind, len(track.core_rate))]
+    use = due(classes.workers[c], classes.cores[c], classes.devices[c], rate, limit)
     charge(turns, track.jobs.tenant[row] + 1, use)
 
 
@@ -349,8 +350,8 @@ def _forget_class(classes: Table, memory: Memory, kind_ptr: I64, c: int) -> None
     classes.tried[c] = False
     memory.closed[c], memory.calm[FORCE, c] = NEVER, -NEVER
     for alt in range(kind_ptr[c], kind_ptr[c + 1]):
-        for site in range(memory.full.shape[0]):
-            memory.full[site, alt], memory.spared[FORCE, site, alt] = NEVER, -NEVER
+        for site in range(memory.full.shape[1]):
+            memory.full[alt, site], memory.spared[FORCE, site, alt] = NEVER, -NEVER
 
 
 @kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dure.scheduler.attempts import OVERDUE_MS
 from dure.scheduler.kernels.board import HOLDS, TENURES, Board
-from dure.scheduler.kernels.ground import I64
+from dure.scheduler.kernels.ground import I64, column
 from dure.scheduler.kernels.heap import push
 from dure.scheduler.kernels.jit import constant, kernel, wide
 from dure.scheduler.kernels.sit import settle_node
@@ -130,7 +130,7 @@ def seated(track: Track, board: Board, ptr: I64, row: int, site: int, kind: int)
 def _weigh(track: Track, row: int, kind: int) -> None:
     """Added up as the columns of a snapshot are: floats are the same only in the same order."""
     classes, c, worth = track.classes, track.jobs.klass[row], 0.0
-    own = classes.cores[c] / 1000 + classes.devices[c] * track.core_rate[kind]
+    own = classes.cores[c] / 1000 + classes.devices[c] * track.core_rate[column(kind, len(track.core_rate))]
     track.jobs.rate[row] = classes.workers[c] * own
     for _ in range(classes.workers[c]):
         worth += own
