@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.jit import kernel
 
 ROOT = Path(__file__).parents[3]
@@ -22,9 +22,7 @@ CALLERS = (
 
 
 @kernel
-def _at(
-    column: np.ndarray[tuple[int], np.dtype[np.int64]], table: np.ndarray[tuple[int, int], np.dtype[np.int64]], i: int
-) -> int:
+def _at(column: I64, table: I64, i: int) -> int:
     return int(column[i] + table[i, 0])
 
 

@@ -36,7 +36,7 @@ def overlapping(numbers):
 
 @kernel
 def first_and_sum(numbers):
-    return numbers[0], np.cumsum(numbers)[-1]
+    return numbers.reshape((2, 2))[:, len(numbers) - 4].sum() - numbers[2], np.cumsum(numbers)[-1]
 
 @kernel
 def marked(numbers, pair):

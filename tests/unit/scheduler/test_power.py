@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dure.scheduler.attempts import latest_ends
 from dure.scheduler.power import (
     UNCAPPED,
     at_meter_mw,
@@ -17,6 +18,7 @@ from dure.scheduler.power import (
     in_the_way,
     live_mw,
 )
+from dure.scheduler.powers import power_of
 from dure.scheduler.snapshot import STOPPING
 from tests.builders.world import World
 
@@ -59,6 +61,23 @@ def test_of_a_claim_and_those_who_make_room_the_side_that_draws_more_counts_unti
 
 def test_an_attempt_on_a_node_that_nobody_knows_draws_nothing() -> None:
     assert at(farm().attempt("a", []), 0)[0] == 325_002
+
+
+def test_power_is_left_behind_at_the_site_where_an_attempt_is_known_to_be_and_by_its_end() -> None:
+    world = World().site("a", power=[(0, 9_000)]).site("b", power=[(0, 9_000)])
+    world.node("n0", "a", devices=4, accelerator="h100", device_mw=100).node(
+        "n1", "b", devices=4, accelerator="h100", device_mw=7
+    )
+    world.attempt("late", [("n0", 0b1)], cores=0, ends=90).attempt("lost", [], ends=5).attempt(
+        "soon", [("n0", 0b10)], cores=0, ends=30
+    )
+    world.attempt("there", [("n1", 0b11)], cores=0, ends=60)
+    s = world.snapshot()
+    ends = latest_ends(s)
+    power = power_of(s, ends, np.argsort(ends, kind="stable"), 0)
+    assert power.site.gone.tolist() == [0, 2, 3]
+    assert ((power.gone.at - s.now_ms) // 1000).tolist() == [30, 90, 60]
+    assert power.gone.left.tolist() == [200, 100, 14]
 
 
 def test_the_meter_shows_the_overhead_rounded_up() -> None:
