@@ -4,6 +4,7 @@ kueue, plane)."""
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; none: latency and throughput")
-    keep_memory()  # as a farm does, and who compares policies
+    keep_memory(os.environ)  # as a farm does, and who compares policies
     chosen = parser.parse_args().what or ["latency", "throughput"]
     for name in chosen:
         results = MEASUREMENTS[name]()

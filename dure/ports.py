@@ -63,9 +63,6 @@ class Reader(Protocol):
         after: only what is behind it (before it when descending), for cursors: behind this id, or with another order behind the
         record of this id, whose field must not change; nothing is behind one that is not there. limit 0: all."""
 
-    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
-        """`find` for each of these; in one visit to the database where that can be."""
-
     def count(self, kind: type[Any], where: Where = EVERYTHING) -> int: ...
 
 
@@ -102,7 +99,8 @@ class Store(Protocol):
         """Run `fn` on a consistent view that includes every transaction that had returned before."""
 
     def look(self, searches: Sequence[Search]) -> list[list[Any]]:
-        """What `read` gives with nothing but `find_all`: for who asks all day and is mostly told that there is nothing."""
+        """`find` for each of these, at one moment, and in one visit to the database where that can be: for who asks all day and
+        is mostly told that there is nothing."""
 
     def try_lead(self) -> int | None:
         """Take (or keep) the lead: the new epoch when this call took it, else None when another process has it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping
 
 # Of glibc's malloc.h.
@@ -13,7 +12,7 @@ KEPT_BYTES = 1 << 29  # free memory at the end of the heap, above which it goes 
 MAPPED_BYTES = 1 << 25  # what is at least as large has a mapping of its own and goes back when it is free; glibc allows no more
 
 
-def keep_memory(environ: Mapping[str, str] = os.environ) -> bool:
+def keep_memory(environ: Mapping[str, str]) -> bool:
     """Have what is freed kept for what comes next, as the tables of a plan are as large as those of the last one: a system that
     gets them back each time clears each of their pages anew, which takes a third of the time in which they are filled.
 

@@ -44,7 +44,10 @@ def board_of(s: Snapshot, ends: I64, by_end: I64, room: Room) -> tuple[Board, Ru
     ground, index = farm.ground, farm.cells
     board = make_board(
         s.now_ms, ground._replace(nodes=copied(ground.nodes), share_free=ground.share_free.copy()),
-        index._replace(node=copied(index.node), cell=copied(index.cell), bits=index.bits.copy(), size=index.size.copy()),
+        index._replace(
+            node=copied(index.node), cell=copied(index.cell), cores=index.cores.copy(), bits=index.bits.copy(),
+            size=index.size.copy(),
+        ),
         n.device_mask, ptr=a.worker_ptr, node=a.worker_node, mask=a.worker_mask, role=_roles(s), end=ends,
         share=a.share_milli, cores=a.cores_milli, memory=a.memory_mib, by_end=by_end,
         windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room,

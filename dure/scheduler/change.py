@@ -28,6 +28,7 @@ from dure.scheduler.snapshot import (
 )
 
 Whole = TypeVar("Whole", I64, I32)
+HOLD_MAX = (1 << 53) - 1  # more than any award: exchanged, a hold may be more than a column can tell
 NUMBERS = ("workers", "cores_milli", "memory_mib", "devices", "share_milli", "limit_ms")
 
 
@@ -196,7 +197,8 @@ def _holds(
     was = int(s.pending.limit_ms[row])
     lasted = [own or was for own in s.alternatives.limit_ms[slice(*_span(s.pending.alt_ptr, row))].tolist()]
     held = zip(_held(s, row).tolist(), lasts, lasted, strict=True)
-    return np.array([[round_up(h * over * now, under * was) if h > 0 else h for h in hold] for hold, now, was in held], np.int64)
+    exchanged = [[round_up(h * over * now, under * was) if h > 0 else h for h in hold] for hold, now, was in held]
+    return np.array([[min(h, HOLD_MAX) for h in hold] for hold in exchanged], np.int64)
 
 
 def _factors(s: Snapshot, row: int, priority: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from dure.scheduler.kernels.quota import sound_quotas
 from dure.scheduler.kernels.room import DEVICES_MAX
 from dure.scheduler.kernels.turns import PRIORITY_MAX
 from dure.scheduler.snapshot import DEPENDENCY_FAILED, FOREVER_MS, I32, I64, STOPPING, Snapshot, unused_shape
-from dure.scheduler.tables import classes_of
+from dure.scheduler.tables import classes_of, staying
 
 # CSR offsets of each group, with the columns that they are offsets into
 RUNS = {
@@ -82,6 +82,8 @@ def _outside(s: Snapshot) -> Iterator[str]:
             yield name
     if not ((s.core_rate >= 0) & (s.core_rate <= 1 << 31)).all():
         yield "core_rate"
+    if not _NOW[0] <= s.now_ms <= _NOW[1]:
+        yield "now_ms"
     yield from (f"policy.{name}" for name, (least, most) in _POLICY.items() if not least <= getattr(s.policy, name) <= most)
 
 
@@ -95,6 +97,10 @@ def _contradicting(s: Snapshot) -> Iterator[str]:
         yield "projects.share"  # only leaves are projects
     elif not sound_quotas(parent, s.quotas.nominal, s.quotas.borrow_max, s.quotas.lend_max, s.quotas.used):
         yield "quotas"
+    elif (staying(s)[2] < 0).any():
+        yield "quotas.used"  # less than is used by those who stop
+    if (p.limit_ms <= p.grace_ms).any():
+        yield "pending.grace_ms"
     if (p.workers_min >= p.workers).any():
         yield "pending.workers_min"
     if ((p.share_milli > 0) & (p.devices > 0)).any():
@@ -151,10 +157,12 @@ _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "attempts.share_milli": (0, WHOLE_MILLI - 1), "attempts.rest_ms": _SPAN, "attempts.grace_ms": (0, _FOREVER),
     "pending.priority": (-_PRIORITY, _PRIORITY), "pending.submitted_ms": _MOMENT, "pending.eligible_ms": _MOMENT,
     "pending.dependency": (0, DEPENDENCY_FAILED), "pending.workers": (1, _WORKERS), "pending.workers_min": (0, _WORKERS),
-    "pending.cores_milli": _SOME, "pending.memory_mib": _SOME, "pending.devices": (0, DEVICES_MAX), "pending.limit_ms": _SPAN,
+    "pending.cores_milli": _SOME, "pending.memory_mib": _SOME, "pending.devices": (0, DEVICES_MAX),
+    "pending.limit_ms": (1, LIMIT_MAX),
     "pending.shape": (0, _SHAPES), "pending.share_milli": (0, WHOLE_MILLI - 1), "pending.deadline_ms": _MOMENT,
     "pending.grace_ms": _SPAN, "alternatives.hold": (-1, _MONEY), "alternatives.limit_ms": _SPAN,
     "shares.weight": (0, 1 << 31), "shares.use": (0, float(1 << 62)),
     "awards.currency": (0, len(CURRENCIES) - 1), "awards.available": (0, _MONEY), "awards.expires_ms": _MOMENT,
 })  # fmt: skip
+_NOW = (-(1 << 53), 1 << 53)
 _POLICY = MappingProxyType({"reservations_max": (0, 10_000), "backfill_depth": (0, 1 << 40), "min_run_ms": _SPAN})

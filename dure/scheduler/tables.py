@@ -265,17 +265,25 @@ def rights_of(s: Snapshot, quota: Quota) -> Rights:
             quota, _nobodys(none.shape[1]), np.zeros(0, np.int32), none, nothing, nothing, quota, nothing.copy()
         )  # fmt: skip
     a, q = s.attempts, s.quotas
-    leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
     known = a.project >= 0
-    leaf[known] = s.projects.share[a.project[known]]
-    stays, leaves = q.used.copy(), known & (a.state == STOPPING) & ~followed(a)
-    np.subtract.at(stays, leaf[leaves], uses[leaves])
+    leaf, uses, stays = staying(s)
     there = make_quota(s.shares.parent.astype(np.int64), q.nominal, q.borrow_max, q.lend_max, stays)
     bits = (np.left_shift(1, np.arange(uses.shape[1])) * (uses > 0)).sum(axis=1)
     return Rights(
         quota, there, leaf, uses, bits, np.unique(leaf[known]).astype(np.int64), quota._replace(used=quota.used.copy()),
         np.zeros(len(s.shares.parent), np.int64),
     )  # fmt: skip
+
+
+def staying(s: Snapshot) -> tuple[I32, I64, I64]:
+    """By attempt its share (-1: nobody knows) and what it uses; and by share what is used when those who stop have left."""
+    a = s.attempts
+    leaf, uses = np.full(len(a.ids), -1, np.int32), uses_of(a, s.nodes, len(s.accelerators))
+    known = a.project >= 0
+    leaf[known] = s.projects.share[a.project[known]]
+    stays, leaves = s.quotas.used.copy(), known & (a.state == STOPPING) & ~followed(a)
+    np.subtract.at(stays, leaf[leaves], uses[leaves])
+    return leaf, uses, stays
 
 
 def candidates_of(s: Snapshot, at_ms: int, devices: int, ends: I64) -> Candidates:

@@ -208,7 +208,8 @@ class Later:
         self._candidates: Candidates = candidates_of(s, at_ms, len(ground.share_free), latest_ends(s))._replace(taken=taken)
         self._at_ms = at_ms
         self._last_ms = int(self._candidates.gone[self._candidates.attempt].max(initial=at_ms))
-        self._board = board._replace(used=board.used.copy(), ground=ground, cells=board.cells._replace(node=node))
+        cells = board.cells._replace(node=node, cores=np.maximum(cores[board.cells.nodes], 0))
+        self._board = board._replace(used=board.used.copy(), ground=ground, cells=cells)
         self._asked = asked
         self._gang = gang_of(asked.cycle.demands, 0)
         self._rights = _rights_then(planning, at_ms)

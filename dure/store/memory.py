@@ -140,9 +140,6 @@ class _MemoryReader:
             return pick(limit, records, key=key)
         return sorted(records, key=key, reverse=descending)
 
-    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
-        return [self.find(search.kind, search.where, limit=search.limit) for search in searches]
-
     def count(self, kind: type[Any], where: Where = ALL) -> int:
         check_paging(shape(kind), where, "id")
         return sum(1 for _ in self._matching(kind, where))
@@ -293,7 +290,7 @@ class MemoryStore:
             return fn(_MemoryReader(self._shared))
 
     def look(self, searches: Sequence[Search]) -> list[list[Any]]:
-        return self.read(lambda reader: reader.find_all(searches))
+        return self.read(lambda reader: [reader.find(s.kind, s.where, limit=s.limit) for s in searches])
 
     def try_lead(self) -> int | None:
         with self._shared.lock:

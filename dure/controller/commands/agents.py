@@ -71,8 +71,9 @@ def hello(tx: Tx, deed: Deed, *, site: str, hello: Hello) -> HelloAnswer | Reaso
         tx, deed, "site.joining" if hello.more else "site.joined", site, site=site, data=data, touched=touch(known, *nodes)
     )  # fmt: skip
     _look_ahead(tx, hello.reports)
+    room = _Room(tx, site)
     for attempt_report in _in_order(hello.reports):
-        _take(tx, deed, known, attempt_report)
+        _take(tx, deed, known, attempt_report, room)
     if known.incarnation > row.incarnation:
         _set_aside_unaccounted(tx, deed, known, _told(row, hello))
     return HelloAnswer(epoch=epoch, incarnation=plane.incarnation, now_ms=deed.now_ms, more=hello.more)
@@ -119,7 +120,8 @@ def orders(store: Store, *, site: str, poll: Poll) -> tuple[Order, ...] | Reason
 def polled(store: Store, *, site: str, poll: Poll) -> tuple[tuple[Order, ...] | Reason, int]:
     """The orders, and the plane's incarnation. What tells whether there are any is read together, as agents ask for it all day;
     and no more of it than an answer can hold, as much may be due."""
-    most = ORDERS_MAX + len(poll.busy)
+    busy = frozenset(poll.busy)
+    most = ORDERS_MAX + len(busy)
     sites, planes, aside, *due = store.look(
         (
             Search(Site, {"id": site}),
@@ -132,7 +134,7 @@ def polled(store: Store, *, site: str, poll: Poll) -> tuple[tuple[Order, ...] | 
     fault = epoch_fault(sites[0], poll.epoch) if sites else not_found("site", site)
     if fault is not None:
         return fault, planes[0].incarnation
-    left, chosen = _chosen(frozenset(poll.busy), aside, due)
+    left, chosen = _chosen(busy, aside, due)
     told = store.read(lambda reader: _orders(reader, chosen)) if chosen else ()
     return (*map(_stop_aside, left), *told), planes[0].incarnation
 
@@ -220,7 +222,8 @@ def report(tx: Tx, deed: Deed, *, site: str, report: Report) -> ReportAnswer | R
         if changed:
             record(tx, deed, "site.inventory", site, site=site, data={"nodes": len(changed)}, touched=touch(*changed))
     _look_ahead(tx, report.reports)
-    recorded = [r.attempt for r in _in_order(report.reports) if _take(tx, deed, row, r)]
+    room = _Room(tx, site)
+    recorded = [r.attempt for r in _in_order(report.reports) if _take(tx, deed, row, r, room)]
     return ReportAnswer(recorded=tuple(recorded))
 
 
@@ -233,8 +236,8 @@ def _look_ahead(tx: Tx, reports: Sequence[AttemptReport]) -> None:
         tx,
         ending,
         {
-            Workload: {a.workload for a in known},
-            Quarantine: list(attempts),
+            Workload: {a.workload for a in known} | {r.workload for r in reports if r.attempt not in attempts},
+            Quarantine: {r.attempt for r in reports},
             Project: {a.project for a in known},
             Node: {w.node for a in ending for w in a.workers},
             Policy: {policy_id(a.policy_version) for a in ending},
@@ -248,11 +251,28 @@ def _in_order(reports: Iterable[AttemptReport]) -> list[AttemptReport]:
     return sorted(reports, key=lambda r: r.attempt)
 
 
-def _take(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
+class _Room:
+    """How many attempts more may be set aside at a site: counted once, as one report may tell of thousands."""
+
+    def __init__(self, tx: Tx, site: str) -> None:
+        self._tx, self._site = tx, site
+        self._left = -1  # nobody has asked
+
+    def take(self) -> bool:
+        """Whether there was room for another."""
+        if self._left < 0:
+            self._left = max(0, QUARANTINED_MAX - self._tx.count(Quarantine, {"site": self._site, "resolved": ""}))
+        if self._left == 0:
+            return False
+        self._left -= 1
+        return True
+
+
+def _take(tx: Tx, deed: Deed, site: Site, seen: AttemptReport, room: _Room) -> bool:
     """Take one report in. True when the attempt's end is durably known, so that the agent may forget it."""
     attempt = tx.get(Attempt, seen.attempt)
     if attempt is None:
-        return _unknown(tx, deed, site, seen)
+        return _unknown(tx, deed, site, seen, room)
     if attempt.site != site.id or seen.epoch > attempt.epoch:
         return False  # not this agent's to speak of, or of another life: its words change nothing
     if attempt.state == AttemptState.ENDED:
@@ -287,8 +307,10 @@ def _running(tx: Tx, deed: Deed, attempt: Attempt, seen: AttemptReport) -> None:
             tx, deed, "attempt.running", attempt.id, project=attempt.project, site=attempt.site, data=data,
             touched=touch(running, *([workload] if workload else [])),
         )  # fmt: skip
-    elif seen.evidence.checkpoint_ms > attempt.evidence.checkpoint_ms:
-        noted: Attempt = tx.update(replace(attempt, evidence=plausible(attempt, seen.evidence, deed.now_ms)))
+        return
+    evidence = plausible(attempt, seen.evidence, deed.now_ms)  # first: what lies in the future would be newer for ever
+    if evidence.checkpoint_ms > attempt.evidence.checkpoint_ms:
+        noted: Attempt = tx.update(replace(attempt, evidence=evidence))
         data = {"workload": attempt.workload, "checkpoint_ms": noted.evidence.checkpoint_ms}
         record(
             tx, deed, "attempt.checkpointed", attempt.id, project=attempt.project, site=attempt.site, data=data,
@@ -296,7 +318,7 @@ def _running(tx: Tx, deed: Deed, attempt: Attempt, seen: AttemptReport) -> None:
         )  # fmt: skip
 
 
-def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
+def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport, room: _Room) -> bool:
     """A site has an attempt that the plane does not know: after a restore, it was placed later than the backup.
 
     It is set aside for an operator, never relaunched; its workload is kept from starting until then (see `quarantined`), and its
@@ -304,7 +326,7 @@ def _unknown(tx: Tx, deed: Deed, site: Site, seen: AttemptReport) -> bool:
     known = tx.get(Quarantine, seen.attempt)
     plain = to_plain(seen)
     if known is None:
-        if tx.count(Quarantine, {"site": site.id, "resolved": ""}) >= QUARANTINED_MAX:
+        if not room.take():
             return False
         workload = seen.workload if _may_be_its(tx, site, seen) else ""
         row = Quarantine(id=seen.attempt, site=site.id, workload=workload, seen_ms=deed.now_ms, observation=plain)

@@ -160,7 +160,9 @@ def set_cores(board: Board, node: int, free: int) -> None:
     """So many cores of a node are free for others now."""
     cell = board.cells.node.cell[node]
     if cell >= 0:
-        board.cells.cell.cores[cell] += max(free, 0) - max(board.ground.nodes.cores_free[node], 0)
+        at = board.cells.cell.first[cell] + board.cells.node.slot[node]
+        board.cells.cell.cores[cell] += max(free, 0) - board.cells.cores[at]
+        board.cells.cores[at] = max(free, 0)
     board.ground.nodes.cores_free[node] = free
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from dure.scheduler.kernels.ground import I32, I64, U64, Columns, Ground, Table, table
 from dure.scheduler.kernels.jit import kernel
 
-WORD = 64
+WORD, WORD_BITS = 64, 6
 LEVELS = 65  # 0 to 64 devices wholly free
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
@@ -43,6 +43,7 @@ class Index(NamedTuple):
     node: Table  # by node, OF_NODE
     cell: Table  # by cell, OF_CELL
     nodes: I32
+    cores: I64  # thousandths that each of `nodes` has free, none where too many are given away; kept by `board`
     bits: U64
     size: I64  # shape (cells, LEVELS): nodes at this level
 
@@ -59,7 +60,7 @@ def make_index(ground: Ground, cell: I32, cells: int) -> Index:
     by_cell.word[1:] = np.cumsum(by_cell.words[:cells] * LEVELS)
     np.maximum.at(by_cell.top, cell[nodes], np.diff(ground.device_ptr)[nodes])
     bits, size = np.zeros(by_cell.word[cells], np.uint64), np.zeros((cells, LEVELS), np.int64)
-    index = Index(by_node, by_cell, nodes, bits, size)
+    index = Index(by_node, by_cell, nodes, np.zeros(len(nodes), np.int64), bits, size)
     _fill(index, np.bitwise_count(ground.nodes.whole_free).astype(np.int32))
     return index
 
@@ -114,8 +115,8 @@ def next_node(index: Index, cell: int, level: int, slot: int) -> int:
     if index.size[cell, level] == 0 or slot >= words * WORD:
         return -1
     first = index.cell.word[cell] + level * words
-    at = slot // WORD
-    word = index.bits[first + at] >> np.uint64(slot % WORD)
+    at = slot >> WORD_BITS
+    word = index.bits[first + at] >> np.uint64(slot & (WORD - 1))
     if word != _ZERO:
         return slot + lowest_bit(word)
     for i in range(at + 1, words):

@@ -51,7 +51,8 @@ class _Compiled:
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """When what is kept on disk is out of date: numba looks at the file of a kernel alone, and not at those of what it calls."""
     files = [file for each in sorted({_HERE, folder}) for file in sorted(each.glob("*.py"))]
-    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+    checked = ("boundscheck", int(bool(_config.BOUNDSCHECK)), 0)  # what was made with checks is no use without, nor the other way
+    return (checked, *((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
 
 
 @typeof_impl.register(_Compiled)

@@ -114,16 +114,18 @@ def _take_as_they_are(state: Any) -> None:
         taken = isinstance(what, ir.SetItem) or (isinstance(what, ir.Expr) and what.op == "getitem")
         if taken and signature is not None and isinstance(signature.args[0], types.Array):
             array, index, *value = signature.args
+            known = state.typemap[what.index.name]  # of which numbers stand in the code
             del state.calltypes[what]  # which may be given once only
-            state.calltypes[what] = signature.replace(args=(array, _unsigned(index), *value))
+            state.calltypes[what] = signature.replace(args=(array, _unsigned(index, known), *value))
 
 
-def _unsigned(index: Any) -> Any:
+def _unsigned(index: Any, known: Any) -> Any:
     several = isinstance(index, types.BaseTuple)
-    each = [*index] if several else [index]
+    each, told = ([*index], [*known]) if several else ([index], [known])
     if not all(isinstance(one, types.Integer) for one in each):
         return index  # slices count from the end where they like
-    taken = [types.uintp if one.signed and not isinstance(one, types.Literal) else one for one in each]
+    fixed = [isinstance(one, types.Literal) for one in told]
+    taken = [types.uintp if one.signed and not stands else one for one, stands in zip(each, fixed, strict=True)]
     return types.BaseTuple.from_types(taken) if several else taken[0]
 
 

@@ -103,7 +103,7 @@ def fullest(board: Board, low: int, high: int, gang: Gang, end: int) -> int:
 
 @kernel
 def _fullest(board: Board, low: int, high: int, gang: Gang, end: int, breaks: bool) -> int:
-    ground, index, top = board.ground, board.cells, 0
+    index, top = board.cells, 0
     for cell in range(low, high):
         top = max(top, index.cell.top[cell])
     for level in range(min(gang.workers * gang.devices, top + 1), top + 1):
@@ -111,8 +111,8 @@ def _fullest(board: Board, low: int, high: int, gang: Gang, end: int, breaks: bo
         for cell in range(low, high):
             slot = next_node(index, cell, level, FIRST)
             while slot >= 0:
-                node = wide(index.nodes[index.cell.first[cell] + slot])
-                free = max(ground.nodes.cores_free[node], 0)
+                at = index.cell.first[cell] + slot
+                node, free = wide(index.nodes[at]), index.cores[at]
                 if (best < 0 or free < least or (free == least and node < best)) and _takes_every(
                     board, node, level, gang, end, breaks
                 ):

@@ -155,7 +155,7 @@ def _look_again(board: Board, node: int) -> None:
 @kernel
 def settle(board: Board) -> None:
     """Write into the ground what others may use now, by the tenures that are there."""
-    board.cells.cell.cores[:] = 0
+    board.cells.cell.cores[:] = board.cells.cores[:] = 0
     for node in range(len(board.cells.node)):
         board.ground.nodes.cores_free[node] = 0
         settle_node(board, node)

@@ -164,7 +164,7 @@ def _objects(kind: type[Any], names: Sequence[str], rows: Iterable[tuple[Any, ..
     for name in names:
         if forms.get(name) is Form.FLOAT:  # as text, as which there is an infinity too
             for each in objects:
-                each[name] = repr(each[name])
+                each[name] = repr(float(each[name]))
     return _json(objects)
 
 
@@ -258,6 +258,11 @@ def _plain(form: Form, value: Any) -> Any:
     return bool(value) if form is Form.BOOL else value
 
 
+# Records of a class in one answer, which PostgreSQL makes one text of: a gigabyte at most, of which a record may take some
+# megabytes.
+AHEAD_MAX = 100
+
+
 class Unit:
     """What one database transaction knows and owes: shared by the closures that are committed together.
 
@@ -304,9 +309,11 @@ class Unit:
     def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
         """`look_up` of several classes, in one visit to the database where that can be."""
         unread = {kind: self._unread(kind, ids) for kind, ids in wanted.items()}
-        searches = [Search(kind, {"id": ids}) for kind, ids in unread.items() if ids]
-        for search, found in zip(searches, self.reader.find_all(searches) if searches else (), strict=True):
-            self._looked(search.kind, search.where["id"], found)
+        for first in range(0, max(map(len, unread.values()), default=0), AHEAD_MAX):
+            parts = ((kind, ids[first : first + AHEAD_MAX]) for kind, ids in unread.items())
+            searches = [Search(kind, {"id": ids}) for kind, ids in parts if ids]
+            for search, found in zip(searches, self.reader.find_all(searches), strict=True):
+                self._looked(search.kind, search.where["id"], found)
 
     def _unread(self, kind: type[Any], ids: Iterable[str]) -> list[str]:
         known, absent = self.known(kind), self._absent[kind]
@@ -385,7 +392,7 @@ class Unit:
 
     def finish(self) -> None:
         """Write everything that is owed. Raises what broke this transaction, if a closure hid it."""
-        if self._link.broken is None:
+        if self._link.broken is None and (self._gone or self._fresh or self._stale):  # else there is nothing to wait for
             with self._link.pipeline():
                 for kind in KINDS:
                     self.flush(kind)
@@ -445,9 +452,6 @@ class SqlTx:
         unit.known(kind)
         look = partial(unit.reader.find, kind, where, after=after, limit=limit, order=order, descending=descending)
         return unit.search(kind, _asked(where, (after, limit, order, descending)), look)
-
-    def find_all(self, searches: Sequence[Search]) -> list[list[Any]]:
-        return [self.find(s.kind, s.where, limit=s.limit) for s in searches]  # each asked once, and not again
 
     def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
         self._live().read_ahead(wanted)

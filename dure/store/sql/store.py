@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from psycopg import Error as PsycopgError
 from sqlalchemy import Connection
 
 from dure.errors import StoreError
 from dure.ports import Reader, Search, Tx
 from dure.store.rules import take_lead
 from dure.store.sql.engines import Engines, open_engines
-from dure.store.sql.failures import ConnectionLost, translated
+from dure.store.sql.failures import ConnectionLost, refused, translated
 from dure.store.sql.leadership import LeadLock, lead_lock
 from dure.store.sql.presence import Presence
 from dure.store.sql.schema import prepare
@@ -110,7 +111,7 @@ class SqlStore:
                     raise
         raise StoreError("unreachable")  # the loop returns or raises
 
-    def _read(self, fn: Callable[[Reader], T], alone: bool = False) -> T:
+    def _read(self, fn: Callable[[SqlReader], T], alone: bool = False) -> T:
         """alone: on PostgreSQL, without a transaction."""
         self._require_open()
         self._presence.require_lately()
@@ -138,12 +139,17 @@ class SqlStore:
     @contextlib.contextmanager
     def _by_itself(self, connection: Connection) -> Iterator[None]:
         driver: Any = connection.connection.driver_connection
-        driver.autocommit = True
+        try:
+            driver.autocommit = True
+        except PsycopgError as failure:
+            raise refused(connection, "autocommit", failure) from failure
         try:
             yield
         finally:
-            if not driver.closed:  # else nobody gets it again
+            try:
                 driver.autocommit = False
+            except PsycopgError:  # whoever reads next would not see one moment
+                connection.invalidate()
 
     def _require_open(self) -> None:
         if self._closed:

@@ -123,6 +123,9 @@ def test_a_connection_lost_before_what_is_owed_was_sent_has_it_run_again(postgre
 def test_a_look_outlives_a_lost_connection_and_leaves_it_as_it_was(postgres_store: SqlStore, postgres_url: str) -> None:
     """Whoever reads on the same connection later sees one moment."""
     postgres_store.transact(lambda tx: tx.insert(account("a")))
+    closed = postgres_store._engines.reader.connect()
+    closed.connection.driver_connection.close()  # type: ignore[union-attr]  # the pool has not noticed
+    closed.close()
     for lost in (False, True):
         if lost:
             cut(postgres_url)

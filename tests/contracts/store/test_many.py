@@ -13,7 +13,7 @@ from dure.model.funding import Account
 from dure.model.workload import Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.store.kinds import KINDS
-from dure.store.sql.session import SqlReader
+from dure.store.sql.session import AHEAD_MAX, SqlReader
 from tests.builders.records import account, event, filled, workload
 from tests.contracts.store.conftest import Doors
 
@@ -194,3 +194,22 @@ def test_what_is_read_ahead_is_not_asked_for_again(sql_doors: Doors, monkeypatch
 
     store.transact(look)
     assert store.read(lambda r: r.find(Workload))[0].failures == 2
+
+
+def test_much_that_is_read_ahead_is_read_in_parts(sql_doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one answer may take a gigabyte at most."""
+    store = sql_doors.open()
+    ids = [f"a{n:03}" for n in range(AHEAD_MAX + 7)]
+    store.transact(lambda tx: [tx.insert(account(id)) for id in ids])
+    parts: list[int] = []
+    find_all = SqlReader.find_all
+    monkeypatch.setattr(
+        SqlReader, "find_all", lambda r, asked: parts.append(max(len(s.where["id"]) for s in asked)) or find_all(r, asked)
+    )
+
+    def look(tx: Tx) -> None:
+        tx.read_ahead({Account: [*ids, "none"], Workload: ["x"]})
+        parts.append(len([id for id in ids if tx.get(Account, id)]))
+
+    store.transact(look)
+    assert parts == [AHEAD_MAX, 8, len(ids)]

@@ -8,12 +8,14 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dure.model.policy import Policy
 from dure.scheduler import Snapshot, plan
-from dure.scheduler.snapshot import freeze
+from dure.scheduler.change import HOLD_MAX, Change, apply_change
+from dure.scheduler.snapshot import STOPPING, freeze
 from dure.scheduler.sound import unsound
 from tests.builders.world import World
 from tests.builders.worlds import examples
@@ -71,3 +73,36 @@ def test_a_number_that_cannot_be_is_refused_and_any_other_is_planned(mutant: tup
     else:
         decided = plan(freeze(s))
         assert len(decided.wait_code) == len(s.pending.ids)
+
+
+@pytest.mark.parametrize("now_ms", [(1 << 53) + 1, -(1 << 53) - 1, 1 << 63, -(1 << 64), 10**400])
+def test_a_moment_that_no_clock_shows_is_refused(now_ms: int) -> None:
+    assert unsound(replace(full(), now_ms=now_ms)) == ("now_ms",)
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    s = full()
+    none = replace(s.pending, limit_ms=np.zeros_like(s.pending.limit_ms))
+    assert unsound(replace(s, pending=none)) == ("pending.limit_ms",)
+
+
+def test_quotas_of_which_less_is_used_than_by_those_who_stop_are_refused() -> None:
+    world = World().site("a", 1, cores=8).quota("project:lab", "core", 4)
+    world.attempt("leaves", [("a/n0", 0)], cores=2, project="lab", state=STOPPING).pending("next", cores=8)
+    s = world.snapshot()
+    assert unsound(s) == ()
+    none = replace(s.quotas, used=np.zeros_like(s.quotas.used))
+    assert unsound(replace(s, quotas=none)) == ("quotas.used",)
+
+
+def test_a_hold_that_is_exchanged_is_no_more_than_a_column_can_tell() -> None:
+    world = World().site("a", 1, cores=1).pending("dear", cores=2, limit=1, hold=HOLD_MAX)
+    s = world.snapshot()
+    assert unsound(s) == ()
+    assert apply_change(s, 0, Change(limit_ms=1 << 52)).alternatives.hold.max() == HOLD_MAX
+
+
+def test_a_grace_that_leaves_nothing_of_the_limit_is_refused() -> None:
+    s = full()
+    all_of_it = replace(s.pending, grace_ms=s.pending.limit_ms.copy())
+    assert unsound(replace(s, pending=all_of_it)) == ("pending.grace_ms",)

@@ -9,6 +9,8 @@ import pytest
 
 from dure.controller import verify_store_books
 from dure.controller.commands import agents
+from dure.controller.lifecycle import CLOCK_SLACK_MS
+from dure.model.event import Event
 from dure.model.link import AttemptReport, Hello, Poll, Report, ReportAnswer
 from dure.model.reason import Reason, ReasonKind
 from dure.model.site import Quarantine, Site
@@ -16,6 +18,7 @@ from dure.model.workload import Attempt, Evidence, Outcome
 from dure.simulator.crash import Teller
 from dure.simulator.world import World
 from dure.store.memory import MemoryStore
+from dure.store.memory import _MemoryTx as MemoryTx
 from tests.simulation.stories import MINUTE_MS, NOW_MS, POLICY, begin, node, spec
 
 
@@ -143,3 +146,36 @@ def test_orders_are_told_until_a_report_shows_that_they_were_carried_out(world: 
     assert [(o.verb, o.workload) for o in told[0]] == [("launch", id)]
     busy = replace(poll, busy=(f"{told[0][0].attempt}:launch",))
     assert agents.orders(world.store, site="north", poll=busy) == ()
+
+
+def test_a_checkpoint_that_lies_in_the_future_is_noted_once_a_report_and_not_once_a_word(world: World) -> None:
+    far = Evidence(run_ms=MINUTE_MS, checkpoint_ms=1 << 53)
+    attempt = _attempt(world)
+    said = AttemptReport(attempt=attempt.id, epoch=attempt.epoch, workload=attempt.workload, phase="running", evidence=far)
+    row = world.store.read(lambda r: r.get(Site, "north"))
+    assert row is not None
+    deed = world.deed("agent:north")
+    report = Report(epoch=row.agent_epoch, reports=(said,) * 50)
+    for _ in range(2):  # at one moment
+        world.store.transact(lambda tx: agents.report(tx, deed, site="north", report=report))
+    told = world.store.read(lambda r: r.find(Event, {"subject": attempt.id}))
+    assert [e.kind for e in told].count("attempt.checkpointed") == 1
+    assert _attempt(world).evidence.checkpoint_ms == deed.now_ms + CLOCK_SLACK_MS
+
+
+def test_of_attempts_that_nobody_knows_as_many_are_set_aside_as_a_site_may_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many one report tells of, they are counted once."""
+    monkeypatch.setattr(agents, "QUARANTINED_MAX", 3)
+    row = world.store.read(lambda r: r.get(Site, "north"))
+    assert row is not None
+    deed, counted = world.deed("agent:north"), []
+    count = MemoryTx.count
+    monkeypatch.setattr(MemoryTx, "count", lambda tx, kind, where: counted.append(kind) or count(tx, kind, where))
+    for first in (0, 2):
+        said = [AttemptReport(attempt=f"at_{n}", epoch=1, workload=f"wl_{n}", phase="running") for n in range(first, first + 4)]
+        report = Report(epoch=row.agent_epoch, reports=tuple(said))
+        world.store.transact(lambda tx, r=report: agents.report(tx, deed, site="north", report=r))  # type: ignore[misc]
+    assert [q.id for q in world.store.read(lambda r: r.find(Quarantine))] == ["at_0", "at_1", "at_2"]
+    assert counted == [Quarantine] * 2

@@ -13,11 +13,12 @@ from dure.scheduler.kernels.ground import I64
 from dure.scheduler.kernels.jit import kernel
 
 ROOT = Path(__file__).parents[3]
-# Whatever calls a kernel that is in use; but for what looks at the machine code itself.
+# What is there to test kernels, of plans and of trials; but for what looks at the machine code itself.
 CALLERS = (
     "tests/unit/kernels", "tests/unit/scheduler", "tests/unit/trial", "tests/properties/kernels", "tests/properties/scheduler",
     "tests/simulation/test_trial.py", "tests/simulation/test_fast_trial.py", "tests/simulation/test_replay.py",
-    "tests/simulation/test_whole_plane.py", "--ignore=tests/unit/kernels/test_jit.py", "--ignore=tests/unit/kernels/test_warm.py",
+    "tests/simulation/test_whole_plane.py", "tests/simulation/test_openb.py", "tests/simulation/test_moving.py",
+    "tests/properties/claims", "--ignore=tests/unit/kernels/test_jit.py", "--ignore=tests/unit/kernels/test_warm.py",
 )  # fmt: skip
 
 

@@ -40,7 +40,9 @@ def first_and_sum(numbers):
 
 @kernel
 def marked(numbers, pair):
-    numbers[0], numbers[1] = pair[1], pair[0]
+    table, row = np.zeros((2, 3), np.int64), len(numbers) - 3
+    table[row, -1] = pair[1]  # a number that stands in the code counts from the end
+    numbers[0], numbers[1] = table[row, -1] + table[0].sum(), pair[0]
 
 @kernel
 def moved(numbers):
