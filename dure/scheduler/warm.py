@@ -34,6 +34,7 @@ from dure.scheduler.snapshot import (
     uncapped,
     undrawn,
 )
+from dure.scheduler.tables import classes_of
 from dure.scheduler.why import why
 
 NOW_MS, SOON_MS, LONG_MS = 1_800_000_000_000, 60_000, 3_600_000
@@ -124,6 +125,7 @@ def _last(group: Any, columns: tuple[Any, ...]) -> dict[str, Any]:
 
 def warm() -> None:
     plan(nowhere())
+    classes_of(taken(), np.zeros(1, np.bool_))  # where one waits alone, nobody is told apart
     for snapshot in questions():
         planning = Planning(snapshot)
         planning.run()

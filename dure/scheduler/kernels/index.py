@@ -60,7 +60,8 @@ def make_index(ground: Ground, cell: I32, cells: int) -> Index:
     by_cell.word[1:] = np.cumsum(by_cell.words[:cells] * LEVELS)
     np.maximum.at(by_cell.top, cell[nodes], np.diff(ground.device_ptr)[nodes])
     bits, size = np.zeros(by_cell.word[cells], np.uint64), np.zeros((cells, LEVELS), np.int64)
-    index = Index(by_node, by_cell, nodes, np.zeros(len(nodes), np.int64), bits, size)
+    cores = np.maximum(ground.nodes.cores_free[nodes], 0)
+    index = Index(by_node, by_cell, nodes, cores, bits, size)
     _fill(index, np.bitwise_count(ground.nodes.whole_free).astype(np.int32))
     return index
 
