@@ -40,13 +40,13 @@ def first_and_sum(numbers):
 
 @kernel
 def marked(numbers, pair):
-    table, row = np.zeros((2, 3), np.int64), len(numbers) - 3
-    table[row, -1] = pair[1]  # a number that stands in the code counts from the end
-    numbers[0], numbers[1] = table[row, -1] + table[0].sum(), pair[0]
+    numbers[0], numbers[1] = pair[1], pair[0]
 
 @kernel
 def moved(numbers):
-    more = numbers * 2
+    table, row = np.zeros((2, 3), np.int64), len(numbers) - 3
+    table[row, -1] = 2  # a number that stands in the code counts from the end
+    more = numbers * table[row, -1] + table[0].sum()
     overlapping(more)
     marked(more, first_and_sum(more))
     return copied(more, np.zeros_like(more))
