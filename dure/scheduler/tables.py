@@ -71,7 +71,8 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     )  # fmt: skip
     most = int(demands.each.most.max(initial=1))
     seats, promises = min(most, len(s.nodes.ids)), s.policy.reservations_max
-    board, runs = board_of(s, ends, by_end, Room(tenures=seats + 256, promises=promises, kept=seats + 256))
+    likely = min(len(of), len(s.nodes.ids)) + 256  # workers that start; where they are more, tables grow
+    board, runs = board_of(s, ends, by_end, Room(tenures=seats + likely, promises=promises, kept=seats + 256))
     candidates, quota = candidates_of(s, s.now_ms, len(board.ground.share_free), ends), _quota(s)
     rights = rights_of(s, quota)
     moves = moves_of(s)
@@ -81,7 +82,7 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
         board=board, low=runs.low, high=runs.high, queue=queue, demands=demands, standings=standings, purse=purse_of(s),
         quota=quota, rights=rights, power=power_of(s, ends, by_end, promises), turns=turns, candidates=candidates, moves=moves,
         rules=rules, memory=_memory(standings, len(demands.sites), queue, s.quotas.used.shape, candidates, rules),
-        found=_found(waiting, most + 256, promises, attempts, standings, demands), ends=ends,
+        found=_found(waiting, most + likely, promises, attempts, standings, demands), ends=ends,
         node=np.zeros(max(seats, 1), np.int32), workers=np.zeros(max(seats, 1), np.int64), victims=np.zeros(attempts, np.int32),
         free=np.zeros(len(s.sites.ids), np.int64),
     )  # fmt: skip

@@ -61,7 +61,6 @@ from dure.scheduler.kernels.victims import (
     lasts,
     seat_behind,
     site_of,
-    some_yield,
     tenures_of,
     within_reach,
 )
@@ -135,30 +134,31 @@ def _turn(cycle: Cycle, row: int) -> None:
         else:
             alt = start_now(cycle, row)
         charged = max(charged, alt)
-    for how in (GENTLY, MOVE, RECLAIM, FORCE):  # the least disruptive first
-        may = in_time and (
-            how == GENTLY
-            or (how == MOVE and rules.moves and queue.firm[row])
-            or (how == RECLAIM and rules.reclaims and queue.firm[row])
-            or (how == FORCE and queue.preempts[row])
-        )
-        failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
-        if charged == NOTHING and may and failed < queue.priority[row]:
-            charged = max(charged, make_way(cycle, row) if how == MOVE else displace(cycle, row, how))
+    if charged == NOTHING and in_time:
+        for how in (GENTLY, MOVE, RECLAIM, FORCE):  # the least disruptive first
+            may = (
+                how == GENTLY
+                or (how == MOVE and rules.moves and queue.firm[row])
+                or (how == RECLAIM and rules.reclaims and queue.firm[row])
+                or (how == FORCE and queue.preempts[row])
+            )
+            failed = max(memory.calm[how, c], memory.vain[how, queue.pair[row]])
+            if charged == NOTHING and may and failed < queue.priority[row]:
+                charged = max(charged, make_way(cycle, row) if how == MOVE else displace(cycle, row, how))
     if found.used[ASKING] != 0:
         return
     if charged == NOTHING and in_time and board.used[PROMISES] < rules.promises and _promise(cycle, row):
         charged = demands.each.kind_ptr[c]
     if charged > NOTHING:
-        charge_for(cycle, row, int(charged), int(workers))
+        _charge_for(cycle, row, int(charged), int(workers))
     if found.each.state[row] != STARTED:
         found.each.ahead[row] = found.used[AHEAD]
         found.used[AHEAD] += 1
         found.used[TRIED] += 1
 
 
-@kernel
-def charge_for(cycle: Cycle, row: int, alt: int, workers: int) -> None:
+@inlined
+def _charge_for(cycle: Cycle, row: int, alt: int, workers: int) -> None:
     """Charge the project for what a workload gets on an alternative."""
     each, c, queue, rates = cycle.demands.each, cycle.queue.klass[row], cycle.queue, cycle.rules.core_rate
     rate = rates[column(wide(cycle.demands.kind[alt]), len(rates))]
@@ -340,7 +340,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 give_back(cycle.rights, cycle.rights.stays, wide(displaced[i]))
             if how == RECLAIM:  # who makes room elsewhere leaves earlier there
                 for i in range(victims):
-                    forget(memory, site_of(board, candidates, wide(displaced[i])), some_yield(candidates))
+                    forget(memory, site_of(board, candidates, wide(displaced[i])))
             return int(alt)
     if how != GENTLY and guarded(cycle.rights):  # for work of another project it may do
         if not alone:
@@ -388,7 +388,7 @@ def _claim(cycle: Cycle, row: int, alt: int, currency: int, site: int, low: int,
         board.used[LASTS] = lasts(candidates, site, limit)
     seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], cycle.node, cycle.workers)
     _sit(cycle, row, alt, currency, site, int(seats), int(gone), victims, gang.workers)
-    forget(cycle.memory, site, some_yield(candidates))
+    forget(cycle.memory, site)
 
 
 @kernel

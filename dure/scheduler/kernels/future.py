@@ -23,9 +23,9 @@ _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 @kernel
-def departures(board: Board, power: Power, site: int, low: int, high: int) -> tuple[I64, I32]:
-    """Moments at which something leaves a run of cells of a site, in order, and the tenure that does; -1: the end of a promise or
-    of maintenance, or the site may draw more. Those at which somebody leaves it elsewhere are not among them."""
+def departures(board: Board, power: Power, site: int, low: int, high: int, before: int) -> tuple[I64, I32]:
+    """Moments `before` one at which something leaves a run of cells of a site, in order, and the tenure that does; -1: the end of
+    a promise or of maintenance, or the site may draw more. Those at which somebody leaves it elsewhere are not among them."""
     t, p, index = board.tenures, board.promises, board.cells
     first, last = index.cell.settled[low], index.cell.settled[high]
     most = last - first + board.used[TENURES] - board.settled + board.used[PROMISES] + len(board.closed)
@@ -33,31 +33,34 @@ def departures(board: Board, power: Power, site: int, low: int, high: int) -> tu
     if limited(power, site):
         most += power.used[MORE]
     end, who, found = np.empty(most, np.int64), np.empty(most, np.int32), 0
-    for i in range(first, last):
-        end[found], who[found] = t.end[board.order[i]], board.order[i]
-        found += 1
+    for cell in range(low, high):
+        for i in range(index.cell.settled[cell], index.cell.settled[cell + 1]):
+            end[found], who[found] = t.end[board.order[i]], board.order[i]
+            if end[found] >= before:
+                break
+            found += 1
     ordered = found  # for one cell
     for cell in range(low, high):
         tenure = index.cell.latest[cell]
         while tenure >= board.settled:  # those of the plan
             end[found], who[found] = t.end[tenure], tenure
+            found += end[found] < before
             tenure = t.older[tenure]
-            found += 1
     for promise in range(board.used[PROMISES]):  # wherever it is: one moment more does no harm
         end[found], who[found] = p.end[promise], -1
-        found += 1
+        found += end[found] < before
     for until in board.closed.until:
         end[found], who[found] = until, -1
-        found += 1
+        found += until < before
     for step in range(power.site.step[site], power.site.step[site + 1]):
         end[found], who[found] = power.step.since[step], -1
-        found += 1
+        found += end[found] < before
     if limited(power, site):
         i = power.site.more[site]
         while i != NONE:
             end[found], who[found] = power.more[i, UNTIL], -1
+            found += end[found] < before
             i = power.more[i, NEXT]
-            found += 1
     if high - low > 1:  # ordered cell by cell
         order = np.argsort(end[:found], kind="mergesort")
         return end[:found][order], who[:found][order]
@@ -111,10 +114,12 @@ def earliest(
 def _earliest(
     board: Board, power: Power, site: int, low: int, high: int, gang: Gang, limit: int, by: int, mw: int
 ) -> int:  # fmt: skip
-    end, who = departures(board, power, site, low, high)
+    end, who = departures(board, power, site, low, high, min(by, FOREVER))
     index, t, first = board.cells, board.tenures, board.cells.cell.first[low]
-    lasts = board.now if len(end) == 0 else min(end[-1], FOREVER)
+    lasts = board.now if len(end) == 0 else end[-1]
     behind = power.site.gone[site + 1] if limited(power, site) else power.site.gone[site]  # whoever leaves it leaves power
+    if len(end) == 0 and behind == power.site.gone[site]:
+        return -1
     if behind > power.site.gone[site]:
         lasts = max(lasts, power.gone.at[behind - 1])
     room, fits, mixed, most = _grounds(board, low, high, gang, lasts + limit)

@@ -49,9 +49,8 @@ def _add_up(purse: Purse, project: I32, currency: I32) -> None:
 def _change(purse: Purse, award: int, row: int, currency: int, by: int) -> None:
     for kind in range(purse.kind_ok.shape[1]):
         if purse.kind_ok[award, kind]:
-            for site in range(purse.site_ok.shape[1]):
-                if purse.site_ok[award, site]:
-                    purse.held[row, currency, kind, site] += by
+            for site in range(purse.site_ok.shape[1]):  # without a branch, which processors do for many sites at once
+                purse.held[row, currency, kind, site] += by if purse.site_ok[award, site] else 0
 
 
 @kernel

@@ -18,7 +18,7 @@ from dure.scheduler.kernels.quota import Quota
 from dure.scheduler.kernels.reclaim import Rights
 from dure.scheduler.kernels.standing import Demands, Standings
 from dure.scheduler.kernels.turns import Turns
-from dure.scheduler.kernels.victims import GENTLY, Candidates
+from dure.scheduler.kernels.victims import Candidates
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -161,19 +161,17 @@ class Cycle(NamedTuple):
 
 
 @kernel
-def forget(memory: Memory, site: int, some: bool) -> None:
-    """A claim at a site has freed something there, and nowhere else. some: yield."""
+def forget(memory: Memory, site: int) -> None:
+    """A claim at a site has freed something there, and nowhere else. Ways that nobody may ask in stay shut."""
     memory.since[site] += AGO
     if memory.since[site] >= LONG_AGO:
         memory.full[:, site], memory.since[site] = NEVER, 0
     memory.hopeless[site] = NEVER
+    memory.closed[:] = NEVER
     for how in memory.ways:
         memory.spared[how, site] = -NEVER
-    memory.closed[:] = NEVER
-    memory.calm[:] = -NEVER
-    memory.vain[:] = -NEVER
-    if not some:
-        memory.calm[GENTLY] = NEVER
+        memory.calm[how] = -NEVER
+        memory.vain[how] = -NEVER
 
 
 @kernel

@@ -19,7 +19,7 @@ def test_a_site_is_forgotten_as_often_as_something_leaves_it_and_the_others_are_
         for site in (0, 1):
             memory.full[:, site] = LIMIT_MAX - memory.since[site]
         assert longest(sites, memory.full, memory.since) == LIMIT_MAX
-        forget(memory, 0, False)
+        forget(memory, 0)
         told = memory.full + memory.since
         assert (told[:, 0] > LIMIT_MAX).all(), "whatever limit is asked for is looked for again"
         assert (told[:, 1] == LIMIT_MAX).all()
