@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
+from itertools import chain, zip_longest
 from operator import attrgetter, methodcaller
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -258,9 +258,14 @@ def _plain(form: Form, value: Any) -> Any:
     return bool(value) if form is Form.BOOL else value
 
 
-# Records of a class in one answer, which PostgreSQL makes one text of: a gigabyte at most, of which a record may take some
-# megabytes.
-AHEAD_MAX = 100
+# Records of a class in one answer, which PostgreSQL makes one text of: a gigabyte at most. One with JSON in it may take some
+# megabytes of that, one without next to nothing.
+AHEAD_MAX, SCALARS_AHEAD_MAX = 100, 1_000
+
+
+def _parts(kind: type[Any], ids: list[str]) -> Iterator[list[str]]:
+    most = AHEAD_MAX if Form.JSON in shape(kind).forms.values() else SCALARS_AHEAD_MAX
+    return (ids[first : first + most] for first in range(0, len(ids), most))
 
 
 class Unit:
@@ -308,10 +313,9 @@ class Unit:
 
     def read_ahead(self, wanted: Mapping[type[Any], Collection[str]]) -> None:
         """`look_up` of several classes, in one visit to the database where that can be."""
-        unread = {kind: self._unread(kind, ids) for kind, ids in wanted.items()}
-        for first in range(0, max(map(len, unread.values()), default=0), AHEAD_MAX):
-            parts = ((kind, ids[first : first + AHEAD_MAX]) for kind, ids in unread.items())
-            searches = [Search(kind, {"id": ids}) for kind, ids in parts if ids]
+        parts = ([Search(kind, {"id": ids}) for ids in _parts(kind, self._unread(kind, ids))] for kind, ids in wanted.items())
+        for visit in zip_longest(*parts):
+            searches = [search for search in visit if search is not None]
             for search, found in zip(searches, self.reader.find_all(searches), strict=True):
                 self._looked(search.kind, search.where["id"], found)
 

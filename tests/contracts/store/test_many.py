@@ -13,7 +13,7 @@ from dure.model.funding import Account
 from dure.model.workload import Workload, WorkloadState
 from dure.ports import Store, Tx
 from dure.store.kinds import KINDS
-from dure.store.sql.session import AHEAD_MAX, SqlReader
+from dure.store.sql.session import AHEAD_MAX, SCALARS_AHEAD_MAX, SqlReader
 from tests.builders.records import account, event, filled, workload
 from tests.contracts.store.conftest import Doors
 
@@ -197,19 +197,26 @@ def test_what_is_read_ahead_is_not_asked_for_again(sql_doors: Doors, monkeypatch
 
 
 def test_much_that_is_read_ahead_is_read_in_parts(sql_doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one answer may take a gigabyte at most."""
+    """As one answer may take a gigabyte at most, which records without JSON never do."""
     store = sql_doors.open()
     ids = [f"a{n:03}" for n in range(AHEAD_MAX + 7)]
     store.transact(lambda tx: [tx.insert(account(id)) for id in ids])
-    parts: list[int] = []
+    store.transact(lambda tx: [tx.insert(workload(id)) for id in ids])
+    visits: list[dict[type[Any], int]] = []
     find_all = SqlReader.find_all
     monkeypatch.setattr(
-        SqlReader, "find_all", lambda r, asked: parts.append(max(len(s.where["id"]) for s in asked)) or find_all(r, asked)
+        SqlReader,
+        "find_all",
+        lambda r, asked: visits.append({s.kind: len(s.where["id"]) for s in asked}) or find_all(r, asked),
     )
 
     def look(tx: Tx) -> None:
-        tx.read_ahead({Account: [*ids, "none"], Workload: ["x"]})
-        parts.append(len([id for id in ids if tx.get(Account, id)]))
+        tx.read_ahead({Account: [*ids, "none"], Workload: ids})
+        assert len([id for id in ids if tx.get(Account, id) and tx.get(Workload, id)]) == len(ids)
 
     store.transact(look)
-    assert parts == [AHEAD_MAX, 8, len(ids)]
+    assert visits == [{Account: AHEAD_MAX + 8, Workload: AHEAD_MAX}, {Workload: 7}]
+
+    visits.clear()
+    store.transact(lambda tx: tx.read_ahead({Account: [f"x{n}" for n in range(SCALARS_AHEAD_MAX + 1)]}))
+    assert visits == [{Account: SCALARS_AHEAD_MAX}, {Account: 1}]
