@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain, repeat
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dure.controller.commands import bundles
 from dure.controller.commands.bundles import last_use_ms, remove_bundle
@@ -20,9 +24,12 @@ from dure.model.site import Site
 from dure.model.workload import Workload, WorkloadState
 from dure.ports import Reader, Store, Tx
 from dure.scheduler import Plan, Snapshot, reason_of
-from dure.scheduler.snapshot import DEPENDENCY_FAILED
+from dure.scheduler.kernels.waits import FACTS
 
 T = TypeVar("T")
+I64 = NDArray[np.int64]
+
+NEVER_TOLD = -1  # in place of a code
 
 NOTES_AT_ONCE = 200  # waiting notes written in one step: the rest follows in the next ones
 PRUNED_AT_ONCE = 100  # in one transaction, so that nobody waits long behind it; as many bodies are in memory
@@ -51,7 +58,7 @@ def _too_late(mirror: Mirror, id: str) -> Reason:
 
 def fail_dependents(store: Store, deed: Deed, mirror: Mirror, fence: int) -> int:
     """End the waiting workloads that depend on something which will never succeed."""
-    failed = [w for w in mirror.waiting.values() if w.dependency == DEPENDENCY_FAILED]
+    failed = mirror.doomed()
     if failed:
         store.transact(lambda tx: each(failed, lambda w: _fail(tx, deed, w.workload.id, _depends(w))), fence=fence)
     return len(failed)
@@ -140,33 +147,43 @@ class NoteKeeper:
     """Writes why workloads wait, so that lists can show it: when the kind of reason changes, and the numbers now and then."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[int, bytes, int]] = {}  # workload → (code, facts and promise, when told)
+        self._ids: tuple[str, ...] = ()
+        self._row: dict[str, int] = {}
+        self._told, self._told_ms = _untold(0)  # by row of `_ids` and one more, of which nothing was told
 
     def due(self, snapshot: Snapshot, plan: Plan) -> list[WaitNote]:
         """The notes that this plan makes worth writing. A note that is put off is due again at the next plan."""
-        promised = dict(zip(plan.reserve_pending.tolist(), plan.reserve_ms.tolist(), strict=True))
-        codes, now_ms = plan.wait_code.tolist(), snapshot.now_ms
-        told, current = self._told, {}
-        chosen: list[WaitNote] = []
-        for row, id in enumerate(snapshot.pending.ids):
-            if codes[row] < 0:
-                continue
-            before = told.get(id)
-            if before is not None and before[0] == codes[row] and now_ms - before[2] < NOTE_EVERY_MS:
-                current[id] = before
-                continue
-            facts = plan.wait_facts[row].tobytes() + str(promised.get(row, 0)).encode()
-            if before is not None and before[:2] == (codes[row], facts):
-                current[id] = before
-            elif len(chosen) < NOTES_AT_ONCE:
-                current[id] = (codes[row], facts, now_ms)
-                chosen.append(_note(snapshot, plan, row, promised.get(row, 0)))
-        self._told = current
-        return chosen
+        now_ms, count = snapshot.now_ms, len(snapshot.pending.ids)
+        told, told_ms = self._before(snapshot.pending.ids)
+        tells, _ = _untold(count)
+        tells[:count, 0], tells[:count, 2:] = plan.wait_code, plan.wait_facts
+        tells[plan.reserve_pending, 1] = plan.reserve_ms
+        waits, kind = tells[:, 0] >= 0, tells[:, 0] == told[:, 0]
+        rows = np.flatnonzero(waits & ~(kind & (now_ms - told_ms < NOTE_EVERY_MS)))
+        rows = rows[(tells[rows] != told[rows]).any(axis=1)]
+        chosen, put_off = rows[:NOTES_AT_ONCE], rows[NOTES_AT_ONCE:]
+        told[chosen], told_ms[chosen] = tells[chosen], now_ms
+        told[put_off, 0] = told[~waits, 0] = NEVER_TOLD
+        return [_note(snapshot, plan, row, int(tells[row, 1])) for row in chosen.tolist()]
+
+    def _before(self, ids: tuple[str, ...]) -> tuple[I64, I64]:
+        """What was told and when, by row of these."""
+        if ids is not self._ids:
+            rows = np.fromiter(chain(map(self._row.get, ids, repeat(-1)), (-1,)), np.int64, len(ids) + 1)
+            self._told, self._told_ms = self._told[rows], self._told_ms[rows]
+            self._ids, self._row = ids, dict(zip(ids, range(len(ids)), strict=True))
+        return self._told, self._told_ms
 
     def write(self, store: Store, notes: list[WaitNote], fence: int) -> None:
         if notes:
             store.transact(lambda tx: _put_notes(tx, notes), fence=fence)
+
+
+def _untold(count: int) -> tuple[I64, I64]:
+    """By row: code, promised moment and facts of what was told; when."""
+    told = np.zeros((count + 1, 2 + FACTS), np.int64)
+    told[:, 0] = NEVER_TOLD
+    return told, np.zeros(count + 1, np.int64)
 
 
 def _note(snapshot: Snapshot, plan: Plan, row: int, promised_ms: int) -> WaitNote:

@@ -282,6 +282,11 @@ class Mirror:
         self._note_latest(row)
         self.changed(row.id, waiting)
 
+    def doomed(self) -> list[Waiting]:
+        """Those that wait for what will never succeed."""
+        never = (self._dependents[name] for name, code in self._come.items() if code == DEPENDENCY_FAILED)
+        return [self.waiting[id] for id in sorted(set().union(*never))]
+
     def _note_latest(self, row: Workload) -> None:
         if row.spec.deadline_ms:
             self.latest[row.id] = row.spec.deadline_ms - shortest_ms(self.policy, row.spec)

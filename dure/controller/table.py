@@ -18,7 +18,8 @@ class SlotTable:
 
     def __init__(self, width: int) -> None:
         self._cells: I64 = np.zeros((0, width), dtype=np.int64)
-        self._order: list[Key] = []  # by row
+        self._order: list[Key] = []  # by row,
+        self._names: list[str] = []  # and the ids alone
         self._key: dict[str, int] = {}  # of every id that is in
         self._noted: dict[str, tuple[int, Sequence[int]] | None] = {}  # key and row; None: it goes
         self._ids: tuple[str, ...] | None = ()  # None: not made yet
@@ -42,7 +43,7 @@ class SlotTable:
     def ids(self) -> tuple[str, ...]:
         self._settle()
         if self._ids is None:
-            self._ids = tuple([id for _, id in self._order])
+            self._ids = tuple(self._names)
         return self._ids
 
     def take(self) -> I64:
@@ -77,7 +78,7 @@ class SlotTable:
         stays[rows] = False
         self._cells = self._cells[stays]
         for row in sorted(rows, reverse=True):
-            del self._order[row]
+            del self._order[row], self._names[row]
         self._ids = None
 
     def _add(self, rows: Sequence[tuple[int, str, Sequence[int]]]) -> None:
@@ -90,7 +91,9 @@ class SlotTable:
         if at[0] == len(self._order):
             self._cells = np.concatenate([self._cells, cells])
             self._order += [(key, id) for key, id, _ in rows]
+            self._names += [id for _, id, _ in rows]
         else:
             self._cells = np.insert(self._cells, at, cells, axis=0)
             self._order = sorted([*self._order, *((key, id) for key, id, _ in rows)])
+            self._names = [id for _, id in self._order]
         self._ids = None

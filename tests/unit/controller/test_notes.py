@@ -84,3 +84,17 @@ def test_who_started_and_waits_again_is_told_anew() -> None:
     keeper.due(s, p)
     keeper.due(later(s, 1), replace(p, wait_code=np.full_like(p.wait_code, -1)))
     assert len(keeper.due(later(s, 2), p)) == 1
+
+
+def test_who_was_told_is_known_by_name_wherever_it_stands() -> None:
+    (s, p), keeper = full(3), NoteKeeper()
+    assert [n.id for n in keeper.due(s, p)] == ["w0", "w1", "w2"]
+    one_left = World().site("pohang", 1, cores=8).attempt("long", [("pohang/n0", 0)], cores=6, preemptible=False)
+    for name in ("new", "w1", "w2"):
+        one_left.pending(name, cores=4)
+    after = one_left.snapshot()
+    assert after.pending.ids != s.pending.ids
+    assert [n.id for n in keeper.due(later(after, 1), plan(after))] == ["new"]
+    assert keeper.due(later(after, 2), plan(after)) == []
+    (again,) = keeper.due(later(s, 3), p)
+    assert again.id == "w0", "it had gone"
