@@ -58,6 +58,7 @@ class Mirror:
         self.quarantined: dict[str, dict[str, str]] = {}
         self.strangers: dict[str, Quarantine] = {}  # by attempt: those that hold their places without being live
         self._dependents: dict[str, set[str]] = defaultdict(set)
+        self._doomed: set[str] = set()  # of the waiting, those that wait for what will never succeed
         self._come: dict[str, int] = {}  # what waiting workloads depend on → how far it has come
         self._moved: dict[str, None] = {}  # of those, which may have come farther since
         self.changed: Callable[[str, Waiting | None], None] = lambda id, waiting: None  # told of every waiting workload
@@ -266,10 +267,9 @@ class Mirror:
     # -- waiting workloads and their dependencies ----------------------------------------------------------------
 
     def _note_waiting(self, reader: Reader, row: Workload) -> None:
-        for dependency in row.spec.depends_on:
+        self._come |= {name: how_far(reader, name) for name in row.spec.depends_on if name not in self._come}
+        for dependency in row.spec.depends_on:  # behind what may fail: an interrupted read leaves nobody noted by half
             self._dependents[dependency].add(row.id)
-            if dependency not in self._come:
-                self._come[dependency] = how_far(reader, dependency)
         self._put_waiting(row)
 
     def _put_waiting(self, row: Workload) -> None:
@@ -279,13 +279,13 @@ class Mirror:
         code = DEPENDENCY_FAILED if failed_on else DEPENDENCY_WAITS if waits else DEPENDENCY_MET
         waiting = Waiting(row, code, failed_on)
         self.waiting[row.id] = waiting
+        (self._doomed.add if failed_on else self._doomed.discard)(row.id)
         self._note_latest(row)
         self.changed(row.id, waiting)
 
     def doomed(self) -> list[Waiting]:
         """Those that wait for what will never succeed."""
-        never = (self._dependents[name] for name, code in self._come.items() if code == DEPENDENCY_FAILED)
-        return [self.waiting[id] for id in sorted(set().union(*never))]
+        return [self.waiting[id] for id in sorted(self._doomed)]
 
     def _note_latest(self, row: Workload) -> None:
         if row.spec.deadline_ms:
@@ -294,6 +294,7 @@ class Mirror:
     def _forget_waiting(self, id: str) -> None:
         waiting = self.waiting.pop(id, None)
         self.latest.pop(id, None)
+        self._doomed.discard(id)
         if waiting is None:
             return
         for dependency in waiting.workload.spec.depends_on:

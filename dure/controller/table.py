@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
+FEW = 64  # rows that go, each of which moves what stands behind it: of more it is quicker to write down who stays
 Key = tuple[int, str]
 I64 = NDArray[np.int64]
 
@@ -77,8 +79,12 @@ class SlotTable:
         stays = np.ones(len(self._order), np.bool_)
         stays[rows] = False
         self._cells = self._cells[stays]
-        for row in sorted(rows, reverse=True):
-            del self._order[row], self._names[row]
+        if len(rows) <= FEW:
+            for row in sorted(rows, reverse=True):
+                del self._order[row], self._names[row]
+        else:
+            which = stays.tolist()
+            self._order, self._names = list(compress(self._order, which)), list(compress(self._names, which))
         self._ids = None
 
     def _add(self, rows: Sequence[tuple[int, str, Sequence[int]]]) -> None:

@@ -13,6 +13,7 @@ from dure.controller import mirror as module
 from dure.controller.columns import SHAPES_KEPT
 from dure.controller.commands import agents, workloads
 from dure.controller.rules import plane_of
+from dure.errors import StoreUnavailable
 from dure.model.event import Event
 from dure.model.link import Poll
 from dure.model.reason import ReasonKind
@@ -121,6 +122,39 @@ def test_what_this_process_has_sealed_is_not_read_again_and_what_it_has_not_is(t
         world.store.read(follow)
         assert (mirror.seq, Event in looked) == (last, True)
     assert len(mirror.waiting) + len(mirror.placed) == 2
+
+
+def test_a_read_that_breaks_off_leaves_nobody_noted_by_half(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is followed again by the same mirror; whoever it was about may have gone by then."""
+    world = tell.world
+    world.sites["north"].link.down = True
+    world.clock.ms += 2 * MINUTE_MS
+    first, other = tell.submit(spec("first")), tell.submit(spec("other"))
+    world.controller.step()
+    memory = world.controller._memory
+    assert memory is not None
+    mirror, how_far = memory.mirror, module.how_far
+    second = tell.submit(spec("second", depends_on=(other, first)))
+    third = tell.submit(spec("third", depends_on=(first,)))
+    world.controller.sealer.seal(world.store, world.controller.epoch, world.clock.ms, mirror.hear)
+
+    def lost(reader: Reader, name: str) -> int:
+        if name == first:
+            raise StoreUnavailable("gone")
+        return how_far(reader, name)
+
+    with monkeypatch.context() as patched, pytest.raises(StoreUnavailable):
+        patched.setattr(module, "how_far", lost)
+        world.store.read(mirror.follow)
+    tell.ask(workloads.cancel, id=second)
+    tell.ask(workloads.cancel, id=first)
+    world.controller.sealer.seal(world.store, world.controller.epoch, world.clock.ms, mirror.hear)
+    world.store.read(mirror.follow)
+    assert [w.workload.id for w in mirror.doomed()] == [third]
+    assert sorted(mirror.waiting) == sorted([other, third])
+    world.controller.step()
+    assert sorted(mirror.waiting) == [other], "who waits for what will never succeed is told so, and forgotten"
+    assert mirror.doomed() == []
 
 
 def test_what_was_heard_is_followed_a_part_at_a_time(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
