@@ -98,10 +98,13 @@ def taken() -> Snapshot:
 
 
 def questions() -> Iterator[Snapshot]:
-    """Worlds in which the job waits for one thing or another: room; money; for maintenance to be over; and quota, when its
+    """Worlds in which the job waits for one thing or another: room; money; for maintenance to be over; power; and quota, when its
     project uses more than it has by itself and when it may use no more at all."""
     s = taken()
     yield s
+    envelope: Any = {"power_ptr": _i32(0, 1), "power_from_ms": _i64(NOW_MS), "power_mw": _i64(0)}
+    drawn = replace(s.nodes, core_mw=_i64(1), cores_milli=_i64(2000))
+    yield freeze(replace(s, sites=replace(s.sites, **envelope), nodes=drawn))
     yield freeze(replace(s, awards=replace(s.awards, available=_i64(0))))
     closed: Any = {"closed_ptr": _i32(0, 1), "closed_from_ms": _i64(NOW_MS + SOON_MS), "closed_until_ms": _i64(NOW_MS + LONG_MS)}
     yield freeze(replace(s, attempts=nowhere().attempts, nodes=replace(s.nodes, **closed)))
