@@ -92,6 +92,7 @@ class Search:
         while going and self._total() < self.workers:
             before = len(rounds)
             self._round(rounds)
+            self._singly(rounds)
             going = len(rounds) > before
         if self._total() < self.workers:
             return False
@@ -141,6 +142,20 @@ class Search:
         for _, needed in sorted(options, key=lambda option: option[0])[:NODES_MAX]:
             if self._total() < self.workers and m.node[needed[0]] not in self.target.values() and self._go(needed):
                 rounds.append(needed)
+
+    def _singly(self, rounds: list[list[int]]) -> None:
+        """Whoever makes room for one more worker alone, cheapest first."""
+        m, tried = self.movers, 0
+        for i in m.candidates.at_site(self.site):
+            node, fits = m.node[i], self._fits([])
+            if int(fits.sum()) >= self.workers or len(self.away) >= MOVES_MAX or tried >= NODES_MAX:
+                return
+            if not m.rest[i] or i in self.away or node in self.target.values() or not self.usable[node]:
+                continue
+            if self._fits([i])[node] > fits[node]:
+                tried += 1
+                if self._go([i]):
+                    rounds.append([i])
 
     def _go(self, needed: list[int]) -> bool:
         """Let these move, if all find a place."""

@@ -335,7 +335,7 @@ def displace(cycle: Cycle, row: int, how: int) -> int:
                 found.each.state[row] = CLAIMED
                 return int(alt)
             found.starts.reclaims[found.used[STARTS]] = how == RECLAIM
-            _claim(cycle, row, int(alt), int(currency), int(site), int(low), int(victims))
+            _claim(cycle, row, int(alt), int(currency), int(site), int(low), int(victims), how)
             for i in range(victims if guarded(cycle.rights) else 0):  # whoever moves instead goes on using what it uses
                 give_back(cycle.rights, cycle.rights.stays, wide(displaced[i]))
             if how == RECLAIM:  # who makes room elsewhere leaves earlier there
@@ -367,14 +367,14 @@ def make_way(cycle: Cycle, row: int) -> int:
         found.each.state[row] = CLAIMED
         return alt
     cycle.moves.used[MOVING] += 1
-    _claim(cycle, row, alt, currency, site, low, moved)
+    _claim(cycle, row, alt, currency, site, low, moved, MOVE)
     seat_moved(cycle, site, moved)
     return alt
 
 
 @kernel
-def _claim(cycle: Cycle, row: int, alt: int, currency: int, site: int, low: int, victims: int) -> None:
-    """Start it behind the first so many `victims`, who leave room for it at a site from a cell on."""
+def _claim(cycle: Cycle, row: int, alt: int, currency: int, site: int, low: int, victims: int, how: int) -> None:
+    """Start it behind the first so many `victims`, asked in one way, who leave room for it at a site from a cell on."""
     board, candidates, queue, demands = cycle.board, cycle.candidates, cycle.queue, cycle.demands
     kind, c, displaced = demands.kind[alt], queue.klass[row], cycle.victims
     gang = gang_of(demands, c)
@@ -385,7 +385,7 @@ def _claim(cycle: Cycle, row: int, alt: int, currency: int, site: int, low: int,
     for i in range(victims):
         candidates.taken[displaced[i]] = True
     if len(board.closed) > 0:
-        board.used[LASTS] = lasts(candidates, site, limit)
+        board.used[LASTS] = lasts(candidates, site, how, limit)
     seats = seat_behind(board, candidates, low, high, gang, displaced[:victims], cycle.node, cycle.workers)
     _sit(cycle, row, alt, currency, site, int(seats), int(gone), victims, gang.workers)
     forget(cycle.memory, site)
@@ -413,7 +413,7 @@ def _cheapest(cycle: Cycle, row: int, alt: int, currency: int, how: int) -> tupl
             continue
         low, high = run_of(lows, highs, site, wide(demands.kind[alt]))
         if len(board.closed) > 0:
-            board.used[LASTS] = lasts(candidates, site, limit)
+            board.used[LASTS] = lasts(candidates, site, how, limit)
         step, some, mw = parts(gang, low, high), False, wanted_mw(power, site, demands.kind[alt], gang)
         for part in range(low, high, step):
             chosen = choose(board, candidates, cycle.rights, site, part, part + step, gang, asker, how, displaced)

@@ -1,9 +1,10 @@
 """Who moves to other room, so that work starts which has enough of it at a site but not together: kernels.
 
 Nodes are emptied as far as one more worker needs it, those first whose work loses least since its checkpoints, until all workers
-fit. Of a node the cheapest attempts are asked, as many as are needed, and none that could be spared; and a node is emptied only
-if each of them finds another at once: one of its site and of its own type that has the room now, that is promised to nobody and
-open for as long as it may stay, and that is none which the claim could use. Of those it gets the fullest.
+fit. Of a node the cheapest attempts are asked, as many as are needed, and none that could be spared; else whoever makes room
+there alone. And a node is emptied only if each of them finds another at once: one of its site and of its own type that has the
+room now, that is promised to nobody and open for as long as it may stay, and that is none which the claim could use. Of those it
+gets the fullest.
 
 Whoever moves sits on one node and has its devices whole. A claim moves few, a plan has few such claims, and of the nodes that
 could be emptied few are tried: what these bounds leave undone the next plan can do."""
@@ -83,6 +84,8 @@ def choose_moves(board: Board, candidates: Candidates, moves: Moves, here: Here,
     while going and total < gang.workers:
         before = rounds
         total, chosen, rounds = _round(board, candidates, moves, here, gang, victims, total, chosen, rounds, ends)
+        if total < gang.workers:
+            total, chosen, rounds = _singly(board, candidates, moves, here, gang, victims, total, chosen, rounds, ends)
         going = rounds > before
     suffice = total >= gang.workers and chosen > 0
     if suffice:
@@ -112,6 +115,36 @@ def _round(
                 total, chosen, rounds = total + fits, chosen + moved, rounds + 1
                 ends[rounds] = chosen
         spots.latest[node], spots.gain[node] = NOBODY, 0
+    return total, chosen, rounds
+
+
+@kernel
+def _singly(
+    board: Board, candidates: Candidates, moves: Moves, here: Here, gang: Gang, victims: I32, total: int, chosen: int,
+    rounds: int, ends: I64,
+) -> tuple[int, int, int]:  # fmt: skip
+    """As `_round`: those move, cheapest first, who alone make room for one more worker on their node. The cheapest together may
+    find no places where a dearer one does."""
+    movers, spots, tried = moves.movers, moves.spots, 0
+    for at in range(candidates.ptr[here.site], candidates.ptr[here.site + 1]):
+        attempt = wide(candidates.attempt[at])
+        node = wide(board.tenures.node[candidates.tenure_ptr[attempt]])
+        if total >= gang.workers or chosen >= MOVES_MAX or tried >= NODES_MAX:
+            break
+        if movers.rest[attempt] == 0 or candidates.taken[attempt] or spots.taken[node] > 0:
+            continue
+        if not usable_in(board, node, here.first, here.last):
+            continue
+        gain = free_for(board, candidates, attempt, here.first, here.last, gang, AWAY)
+        free_for(board, candidates, attempt, here.first, here.last, gang, BACK)
+        if gain > 0:
+            tried += 1
+            movers.next[attempt], spots.latest[node] = NOBODY, attempt
+            fits, moved = _empty(board, candidates, moves, here, gang, node, victims, chosen)
+            spots.latest[node] = NOBODY
+            if moved > 0:
+                total, chosen, rounds = total + fits, chosen + moved, rounds + 1
+                ends[rounds] = chosen
     return total, chosen, rounds
 
 

@@ -60,7 +60,7 @@ def _cheapest_site(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int
             continue
         (low, high), some = run_of(cycle.low, cycle.high, site, kind), False
         if len(board.closed) > 0:
-            board.used[LASTS] = lasts(candidates, site, limit)
+            board.used[LASTS] = lasts(candidates, site, MOVE, limit)
         step, looks = parts(gang, low, high), enough(board, cycle.low, cycle.high, site, kind, gang)
         looks = looks and moves.used[SEARCHES] < SEARCHES_MAX
         moves.used[SEARCHES] += looks and cycle.found.used[ASKING] == 0
@@ -78,7 +78,7 @@ def _cheapest_site(cycle: Cycle, row: int, alt: int, currency: int) -> tuple[int
             memory.spared[MOVE, site, alt] = NEVER
     if best >= 0:  # others were looked for since
         if len(board.closed) > 0:
-            board.used[LASTS] = lasts(candidates, best, limit)
+            board.used[LASTS] = lasts(candidates, best, MOVE, limit)
         low, high = run_of(cycle.low, cycle.high, best, kind)
         here = Here(cycle.low, cycle.high, best, start_at, start_at + parts(gang, low, high))
         choose_moves(board, candidates, moves, here, gang, displaced)

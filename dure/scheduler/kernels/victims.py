@@ -330,6 +330,8 @@ def gone_behind(candidates: Candidates, attempts: I32, limit: int) -> int:
 
 
 @kernel
-def lasts(candidates: Candidates, site: int, limit: int) -> int:
-    """When a claim at a site is over at the latest, whoever makes room."""
+def lasts(candidates: Candidates, site: int, how: int, limit: int) -> int:
+    """When a claim at a site is over at the latest, whoever makes room: who reclaims quota may wait for others elsewhere."""
+    if how == RECLAIM:
+        return gone_behind(candidates, candidates.attempt, limit)
     return gone_behind(candidates, candidates.attempt[candidates.ptr[site] : candidates.ptr[site + 1]], limit)

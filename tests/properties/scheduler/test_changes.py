@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dure.model.policy import Policy
-from dure.scheduler import NextKind, NoChange, Rater, Snapshot, apply_change, check, plan, smallest_change, suggest, why
+from dure.scheduler import Change, NextKind, NoChange, Rater, Snapshot, apply_change, check, plan, smallest_change, suggest, why
 from dure.scheduler.snapshot import RUNNING
 from tests.builders.world import World
 from tests.builders.worlds import examples, worlds
@@ -67,8 +67,10 @@ def test_no_class_is_suggested_that_may_not_be_used_and_a_forbidden_one_is_named
         free = suggest(s, row, rate, plans_max=1000)
         if found.change is not None:
             assert found.change.priority in ("", *usable) and starts(s, row, found.change, rate)
-        elif found.no_change is NoChange.FORBIDDEN_CLASS:
+        elif found.no_change in (NoChange.FORBIDDEN_CLASS, NoChange.FORBIDDEN_PAIR):
             assert free.change is not None and free.change.priority not in ("", *usable)
+            alone = found.no_change is NoChange.FORBIDDEN_CLASS
+            assert alone == (free.change == Change(priority=free.change.priority, claims=free.change.claims))
         else:
             assert free.change is None
 

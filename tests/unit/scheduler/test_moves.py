@@ -13,7 +13,7 @@ from dure.model.policy import Policy
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler import Basis, NextKind, Plan, Snapshot, check, freeze, parse_suppositions, plan, suppose, why, why_claimed
 from dure.scheduler.attempts import latest_ends, projects_of
-from dure.scheduler.kernels.moves import MOVES_MAX, MOVING_MAX
+from dure.scheduler.kernels.moves import MOVES_MAX, MOVING_MAX, NODES_MAX
 from dure.scheduler.planning import Chance, Planning
 from dure.scheduler.rows import picked, without_attempts
 from dure.scheduler.snapshot import LAUNCHING, STOPPING
@@ -138,6 +138,25 @@ def test_a_node_on_which_one_more_fits_is_left_to_those_who_wait() -> None:
     """Of a gang, one worker has room; the other gets it where that is not the first one's."""
     world = runs(runs(farm(3), "a", 0), "b", 1, checkpoint=-1)
     assert moved(wants(world, workers=2)) == {"job": {"b": ("s/n0", 0xF0)}}
+
+
+def test_a_dearer_one_moves_where_the_cheapest_finds_no_place() -> None:
+    world = farm(2, devices=4)
+    for id, node, mask, ago in (("cheap", 0, 0xC, -10), ("dear", 0, 0x2, -20), ("other", 1, 0xE, -20)):
+        runs(world, id, node, mask, checkpoint=ago)
+    assert moved(wants(world, devices=2)) == {"job": {"dear": ("s/n1", 0x1)}}
+
+
+def test_of_those_who_move_alone_few_are_tried_for_one_more_worker() -> None:
+    """On each node the cheapest finds no place, and of the others the one that does stands behind so many who do not."""
+    for nodes in (NODES_MAX - 2, NODES_MAX - 1):
+        world = farm(nodes + 2, devices=4)
+        for node in range(nodes):
+            runs(world, f"cheap{node:02}", node, 0xE, checkpoint=-1)
+        runs(runs(world, "pair", nodes, 0xC, checkpoint=-10), "dear", nodes, 0x2, checkpoint=-20)
+        runs(world, "other", nodes + 1, 0xE, rest=0)
+        found = {"job": {"dear": ("s/n0", 0x1)}} if nodes == NODES_MAX - 2 else {}
+        assert moved(wants(world, devices=2)) == found, nodes
 
 
 def test_none_moves_that_could_be_spared() -> None:

@@ -131,6 +131,17 @@ def test_quota_is_taken_back_at_another_site_where_room_alone_does_not_help() ->
     assert asked(drained) == {}
 
 
+def test_who_waits_for_quota_elsewhere_keeps_off_what_is_closed_here() -> None:
+    """Nobody at t could be asked, so that nothing there tells how long the claim may last."""
+    for closed, taken in (([(60, 900)], ["t/n1"]), ([], ["t/n0"])):
+        world = lent().site("t").node("t/n0", "t", cores=8, devices=4, accelerator="h100", closed=closed)
+        world.node("t/n1", "t", cores=9, devices=4, accelerator="h100")
+        s, p = made(wants(world, sites=["t"], limit=120))
+        assert [s.nodes.ids[node] for node in p.start_node] == taken and len(p.victim_attempt) == 1
+    world = lent().site("t").node("t/n0", "t", cores=8, devices=4, accelerator="h100", closed=[(60, 900)])
+    assert asked(wants(world, sites=["t"], limit=120)) == {}
+
+
 def test_both_sides_of_a_claim_count_until_the_victim_is_gone() -> None:
     """Nobody gets in between what is about to be free."""
     world = wants(wants(lent(), devices=4), "late", "ant", devices=1, priority="urgent")
