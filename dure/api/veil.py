@@ -18,6 +18,7 @@ PROJECT_FACT = "reclaimed_by"  # names a project
 # kinds of next events that are not about an attempt
 SUBJECTS: Mapping[str, type[Workload] | type[Award]] = {
     "pause_ends": Workload, "promise_starts": Workload, "deadline_passes": Workload, "award_opens": Award,
+    "dependency_ends": Workload, "dependency_starts": Workload,
 }  # fmt: skip
 
 

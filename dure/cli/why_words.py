@@ -34,6 +34,9 @@ def _beyond_reasons(run: Run, answer: Plain) -> Iterator[str]:
             yield run.t("why.site", site=site, text=run.reason(reason))
     if why["promised_ms"]:
         yield run.t("why.promised", when=run.when(why["promised_ms"]))
+    if why.get("estimate"):  # a plane of an older version knows none
+        about = why["estimate"]
+        yield run.t(f"why.estimate.{about['basis']}", when=run.when(about["at_ms"]), ahead=about["ahead"])
     if why["change"]:
         yield run.t("why.change", change=run.t("word.and").join(_changes(run, workload, why["change"])))
         if why["change"]["priority"]:

@@ -15,6 +15,7 @@ from dure.controller import step as stepping
 from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
+from dure.controller.dependencies import with_dependency
 from dure.controller.lifecycle import reclaimed
 from dure.controller.moved import moved
 from dure.controller.openings import with_opening
@@ -284,9 +285,10 @@ class Controller:
                 return known
             plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
             answer = answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
-            if answer is None or not awards:
-                return answer
-            return self.store.read(lambda r: with_opening(answer, r, view.snapshot))
+            if answer is None:
+                return None
+            told = self.store.read(lambda r: with_dependency(answer, r, view.snapshot, view.plan))
+            return self.store.read(lambda r: with_opening(told, r, view.snapshot)) if awards else told
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 

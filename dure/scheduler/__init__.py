@@ -17,6 +17,7 @@ broke its own rules.
 from dure.scheduler.change import Change, NoChange, Rater, apply_change
 from dure.scheduler.check import check
 from dure.scheduler.compare import Difference, Tally, class_of, difference, tally, under_policy, without_effect
+from dure.scheduler.estimate import Estimate, EstimateBasis
 from dure.scheduler.plan import WAIT_CODE, WAIT_CODES, Plan, make_reason, reason_of
 from dure.scheduler.planning import Pace, Planning, plan
 from dure.scheduler.quote import Hypothetical, Outlook, outlook, with_hypothetical
@@ -41,6 +42,8 @@ __all__ = [
     "Basis",
     "Change",
     "Difference",
+    "Estimate",
+    "EstimateBasis",
     "Form",
     "Hypothetical",
     "NextEvent",

@@ -23,7 +23,7 @@ from dure.scheduler.kernels.state import limit_on, too_late
 from dure.scheduler.kernels.victims import FORCE, GENTLY, RECLAIM, Candidates, choose, fit_now
 from dure.scheduler.plan import WAIT_CODE, Plan
 from dure.scheduler.planning import Planning, Question, Verdict
-from dure.scheduler.snapshot import CLAIMED, FOREVER_MS, STOPPING, Bool, Snapshot
+from dure.scheduler.snapshot import CLAIMED, DEPENDENCY_MET, FOREVER_MS, STOPPING, Bool, Snapshot
 from dure.scheduler.tables import borrowing, candidates_of, somebody_borrows
 
 MOMENTS_MAX = 256  # to come, that are looked at one by one
@@ -32,8 +32,8 @@ NOT_OF_ROOM = (WAIT_CODE[ReasonKind.POWER_SHORT], WAIT_CODE[ReasonKind.MAINTENAN
 
 
 class NextKind(StrEnum):
-    """What happens. The subject of a pause, a promise and a deadline is a workload, of an opening an award, of the others an
-    attempt of `workload`."""
+    """What happens. The subject of a pause, a promise, a deadline and a dependency is a workload, of an opening an award, of the
+    others an attempt of `workload`."""
 
     PAUSE_ENDS = "pause_ends"
     PROMISE_STARTS = "promise_starts"
@@ -41,7 +41,10 @@ class NextKind(StrEnum):
     PREEMPTION = "preemption"  # the subject is asked to make room for it
     VICTIM_LEAVES = "victim_leaves"  # the subject was asked to and is the last to be gone
     DEADLINE_PASSES = "deadline_passes"  # it may still start and be over in time, until then; nothing is known to help before
-    AWARD_OPENS = "award_opens"  # the subject is an award of the project; not of a plan, which knows open ones alone
+    # Not of a plan, which knows neither what is to come nor what waits for what:
+    AWARD_OPENS = "award_opens"  # the subject is an award of the project
+    DEPENDENCY_ENDS = "dependency_ends"  # the subject has to succeed first, and is the last of those to end
+    DEPENDENCY_STARTS = "dependency_starts"  # likewise, and is the last of those to start
 
 
 class Basis(StrEnum):
@@ -88,6 +91,8 @@ def next_event(planning: Planning, asked: Question, plan: Plan, row: int) -> Nex
 def _helps(planning: Planning, asked: Question, plan: Plan, row: int, in_time_ms: int) -> NextEvent | None:
     """What comes next and helps. in_time_ms: what comes later helps nobody."""
     s = planning.s
+    if s.pending.dependency[row] != DEPENDENCY_MET:  # whoever makes room, it may not have it
+        return None
     if s.pending.eligible_ms[row] > s.now_ms:
         return NextEvent(NextKind.PAUSE_ENDS, s.pending.ids[row], int(s.pending.eligible_ms[row]), Basis.PAUSE)
     own: Verdict = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))

@@ -10,6 +10,7 @@ import numpy as np
 
 from dure.model.reason import Reason, ReasonKind
 from dure.scheduler.change import Change, NoChange, Rater, only
+from dure.scheduler.estimate import Estimate, estimate
 from dure.scheduler.kernels.standing import demands_as, standings_of
 from dure.scheduler.plan import WAIT_CODE, Plan, make_reason
 from dure.scheduler.planning import Pace, Planning, Question, Verdict, at_once, not_yet
@@ -25,6 +26,7 @@ class Why:
     reasons: tuple[Reason, ...]  # what the owner can do most about first; empty: it starts
     sites: tuple[tuple[str, Reason], ...] = ()  # each site's own answer
     promised_ms: int = 0  # 0: nothing is promised
+    estimate: Estimate | None = None  # of a start that is not promised; None: it is, or no moment is known
     change: Change | None = None  # the smallest that starts it now
     no_change: NoChange | None = None  # why none is suggested
     plans: int = 0  # plans of the whole queue that the search for a change made
@@ -57,10 +59,12 @@ def why(
     codes = {own[0]: own} | {v[0]: v for v in _obstacles(snapshot, asked, row) if v[0] not in (own[0], TURN)}
     found = suggest(snapshot, row, rate, plans_max, pace, classes)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
+    waits_for_time = not promised and not_yet(snapshot, row) is None
     return Why(
         reasons=tuple(_reason(snapshot, v) for v in codes.values()),
         sites=tuple(zip(snapshot.sites.ids, (_reason(snapshot, v) for v in _by_site(planning, asked, row)), strict=True)),
         promised_ms=int(plan.reserve_ms[promised[0]]) if promised else 0,
+        estimate=estimate(planning, asked, row, pace) if waits_for_time else None,
         change=found.change,
         no_change=found.no_change,
         plans=found.plans,

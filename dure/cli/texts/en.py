@@ -214,6 +214,8 @@ TEXTS: dict[str, str] = {
     "why.stands": "{name} ({id}): {state}.",
     "why.site": "Site {site}: {text}",
     "why.promised": "It is promised to start by {when}.",
+    "why.estimate.turns": "Estimated start: about {when}, if the {ahead} ahead of it use their whole limits. Not promised.",
+    "why.estimate.work": "Estimated start: about {when}, by the work of the {ahead} ahead of it. Not promised.",
     "why.change": "The smallest change that would start it now: {change}.",
     "why.hold_then": "With that it would hold at most {new}, instead of {old}.",
     "why.forbidden_class": "It would start now with a priority class that you may not use; no other small change would do. Ask "
@@ -237,6 +239,8 @@ TEXTS: dict[str, str] = {
     "why.next.victim_leaves.more":
         "Next: {subject} and {more} others are making room for it now; the last grace ends at {when}.",
     "why.next.deadline_passes": "Nothing that is known helps in time: after {when} it is too late to be over by its deadline.",
+    "why.next.dependency_ends": "Next: {subject}, which has to succeed first, is over by {when} at the latest.",
+    "why.next.dependency_starts": "Next: {subject}, which has to succeed first, starts by {when}, as promised.",
     "why.next.award_opens": "Next: award {subject} opens at {when}.",
     "why.next.others": "Next: somebody else's work makes room by {when} at the latest.",
     "why.paste": "To do so:",

@@ -218,6 +218,8 @@ TEXTS: dict[str, str] = {
     "why.stands": "{name} ({id}): {state}.",
     "why.site": "사이트 {site}: {text}",
     "why.promised": "늦어도 {when}에 시작하기로 약속되어 있습니다.",
+    "why.estimate.turns": "예상 시작: {when} 무렵, 앞선 대기 작업 {ahead}건이 제한 시간을 다 쓸 때. 약속은 아닙니다.",
+    "why.estimate.work": "예상 시작: 대략 {when} 무렵, 앞선 대기 작업 {ahead}건의 양으로 계산. 약속은 아닙니다.",
     "why.change": "지금 시작하게 하는 가장 작은 변경: {change}.",
     "why.hold_then": "그러면 예약 금액이 최대 {old}에서 {new|으로/로} 바뀝니다.",
     "why.forbidden_class": "쓸 권한이 없는 우선순위 등급이라면 지금 시작할 수 있고, 다른 작은 변경으로는 안 됩니다. "
@@ -238,6 +240,8 @@ TEXTS: dict[str, str] = {
     "why.next.victim_leaves": "다음: {subject|이/가} 지금 자리를 비우고 있으며 유예 시간은 {when}에 끝납니다.",
     "why.next.victim_leaves.more": "다음: {subject} 외 {more}개가 지금 자리를 비우고 있으며 마지막 유예는 {when}에 끝납니다.",
     "why.next.deadline_passes": "제때 도움이 될 일은 알려진 것이 없습니다. {when}까지 시작하지 못하면 기한을 맞출 수 없습니다.",
+    "why.next.dependency_ends": "다음: 먼저 성공해야 하는 {subject|이/가} 늦어도 {when}에 끝납니다.",
+    "why.next.dependency_starts": "다음: 먼저 성공해야 하는 {subject|이/가} 약속대로 늦어도 {when}에 시작합니다.",
     "why.next.award_opens": "다음: 바우처 {subject|이/가} {when}에 열립니다.",
     "why.next.others": "다음: 늦어도 {when}에 다른 이용자의 작업이 자리를 비웁니다.",
     "why.paste": "그렇게 하려면:",
