@@ -26,6 +26,7 @@ from dure.model.policy import (
     PriorityClass,
     Quota,
     Taste,
+    TurnOrder,
 )
 from dure.model.site import UNTOLD
 from dure.model.tenancy import Role
@@ -275,6 +276,7 @@ class PolicyIn(Body):
     min_run_ms: int = Field(default=60_000, ge=0, le=MS_MAX)
     reclaims: bool = False
     moves: bool = False
+    order: TurnOrder = Field(default=TurnOrder.FAIR, strict=False)
     half_life_ms: int = Field(default=604_800_000, ge=60_000, le=10 * MS_MAX)
     backfill_depth: int = Field(default=1000, ge=0, le=1_000_000)
     reservations_max: int = Field(default=16, ge=0, le=10_000)

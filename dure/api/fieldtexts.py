@@ -257,6 +257,8 @@ FIELDS: Mapping[str, str] = {
     "as_of_ms": f"moment of the state that it is about, {MOMENT}",
     "reclaims": "whether work that stays within its project's quota takes room back from those who borrow",
     "moves": "whether running work that saves checkpoints is moved within its site where others then have room together",
+    "order": "who of one priority class has a turn first: fair (least use of its share), submitted, shortest (by limit) or "
+    "smallest (by work)",
     "backfill_depth": "how many waiting workloads are looked at beside the first",
     "reservations_max": "how many starts are promised at once",
     "rejections_max": "refused launches in a row after which a workload fails",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from types import MappingProxyType
 
 from dure.model.accelerators import Speed
 
@@ -49,6 +50,15 @@ class Quota:
     nominal_milli: int  # 0: it lives on what others lend
     borrow_max_milli: int = NO_LIMIT  # beyond what it and those below have
     lend_max_milli: int = NO_LIMIT  # of what it and those below have
+
+
+class TurnOrder(StrEnum):
+    """Who of one priority class has a turn before whom. Equal ones go by submission."""
+
+    FAIR = "fair"  # the tree of shares: whoever has used least of what is due goes first
+    SUBMITTED = "submitted"  # first come first served (FIFO)
+    SHORTEST = "shortest"  # least limit first (SJF): on the type on which it is least
+    SMALLEST = "smallest"  # least work by its limit first, in normalised core-seconds (as QSSF of Hu et al., SC'21, orders)
 
 
 class Taste(StrEnum):
@@ -96,6 +106,8 @@ class Policy:
     reclaims: bool = False
     # Whether running work that saves checkpoints is moved to other room of its site where others then have room together.
     moves: bool = False
+    # Past use decides about turns only where they are fair; in any other order it is still counted.
+    order: TurnOrder = TurnOrder.FAIR
     half_life_ms: int = 7 * 24 * HOUR_MS  # of past use in fair share, as Slurm's PriorityDecayHalfLife
     backfill_depth: int = 1000  # waiting workloads looked at behind the first reservation, per plan
     reservations_max: int = 16  # blocked workloads that get a promised start, per plan
@@ -122,6 +134,19 @@ class Policy:
     def free(self) -> bool:
         """Whether work costs nothing: no price is above zero, or preemptible work, which is nearly all, pays none of it."""
         return self.preemptible_permille == 0 or not any(price.nano for price in self.prices)
+
+
+# What is different under policies that have a name in the literature. As `dure simulate` has them, but that a plane knows no run
+# times: limits stand for those.
+_EVERYBODY = 1_000_000
+NAMED: Mapping[str, Mapping[str, int | str]] = MappingProxyType({
+    "fifo": {"order": "submitted", "reservations_max": 1, "backfill_depth": 0},
+    "best-effort-fifo": {"order": "submitted", "reservations_max": 0, "backfill_depth": _EVERYBODY},
+    "easy": {"order": "submitted", "reservations_max": 1, "backfill_depth": _EVERYBODY},
+    "conservative": {"order": "submitted", "reservations_max": 256, "backfill_depth": _EVERYBODY},
+    "sjf": {"order": "shortest", "reservations_max": 1, "backfill_depth": 0},
+    "qssf": {"order": "smallest", "reservations_max": 1, "backfill_depth": 0},
+})  # fmt: skip
 
 
 def policy_id(version: int) -> str:

@@ -17,6 +17,7 @@ from dure.model.workload import WHOLE_MILLI
 from dure.scheduler.attempts import latest_ends, owners
 from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.state import STARTED
+from dure.scheduler.order import ranks
 from dure.scheduler.planning import Chance, Pace, Planning, Question, at_once
 from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, Bool, Snapshot, devices_milli
 
@@ -54,13 +55,12 @@ def ahead_of(planning: Planning, row: int) -> list[int]:
     behind these, in the order of classes and rows."""
     s, found = planning.s, planning.cycle.found
     turn, waits = found.each.ahead, found.each.state != STARTED
-    own, priority = planning.ahead(row), s.pending.priority
-    had = turn >= 0
+    own, had = planning.ahead(row), turn >= 0
     if own >= 0:
         first = had & (turn < own)
     else:
-        rows = np.arange(len(turn))
-        first = had | (priority > priority[row]) | ((priority == priority[row]) & (rows < row))
+        place = ranks(s)
+        first = had | (place > place[row])
     found_rows: list[int] = np.flatnonzero(first & waits & _takes_part(s)).tolist()
     return [each for each in found_rows if each != row]
 

@@ -4,8 +4,9 @@ Smallest: fewest fields, one or two; then the field that stands first in FIELDS,
 what costs others their turn; of a number, the value nearest to what was asked. Numbers are found by bisection.
 
 Those whose turn is earlier are the same for every change but of money (a project mate may take it) and of priority (another
-turn). So the plan up to its turn is made once for each priority, and what else it could ask for is tried there. In the end every
-suggestion is proved by planning again on the changed snapshot, so what is suggested does start, at once or as a claim.
+turn), or where turns go by what is asked for. So the plan up to its turn is made once for each turn that it could have, and what
+else it could ask for is tried there. In the end every suggestion is proved by planning again on the changed snapshot, so what is
+suggested does start, at once or as a claim.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dure.errors import require
 from dure.model.workload import ANYWHERE
 from dure.scheduler.change import Change, NoChange, Rater, apply_change, only
 from dure.scheduler.funds import KRW
+from dure.scheduler.order import by_demand, place_of
 from dure.scheduler.planning import Chance, Pace, Planning, at_once, not_yet
 from dure.scheduler.runs import gather
 from dure.scheduler.snapshot import I64, Snapshot
@@ -111,7 +113,7 @@ class Search:
         self._tried: dict[Change, Chance] = {}
         self._own = only(snapshot, row)
         self._empty = Planning(snapshot, pace)  # the plan before anybody had a turn
-        self._turns: dict[str, Planning] = {}  # by the priority asked for: the plan up to its turn
+        self._turns: dict[tuple[str, int], Planning] = {}  # by the priority asked for, and its turn: the plan up to that
         self._plans_max = plans_max
         self.plans = 0
         self.stopped = False  # something was left out, as its plan would have gone beyond the bound
@@ -145,9 +147,9 @@ class Search:
 
     def _at_its_turn(self, change: Change) -> Chance:
         alone = self._alone(change)
-        if change.priority not in self._turns and not self._starts_alone(alone):
+        if self._turn(change) not in self._turns and not self._starts_alone(alone):
             return Chance.WAITS
-        planning = self._lead_up(change.priority)
+        planning = self._lead_up(change)
         return Chance.WAITS if planning is None else planning.about(alone).chance
 
     def _with_money(self, change: Change) -> Chance:
@@ -166,17 +168,23 @@ class Search:
     def _changed(self, change: Change) -> Snapshot:
         return apply_change(self._snapshot, self._row, change, self._rate)
 
-    def _lead_up(self, priority: str) -> Planning | None:
-        """The plan up to its turn in that class ("": its own), as though nothing but its turn kept it waiting: until then its
-        demand, limit, sites and types cannot have changed anything, so any of them may be asked about. None when it would be
-        one plan too many."""
-        if priority not in self._turns:
+    def _turn(self, change: Change) -> tuple[str, int]:
+        """The class asked for ("": its own), and how many come before it, where that depends on what it asks for."""
+        s = self._snapshot
+        return change.priority, place_of(s, self._row, self._alone(change)) if by_demand(s.policy.order) else 0
+
+    def _lead_up(self, change: Change) -> Planning | None:
+        """The plan up to its turn, as though nothing but that kept it waiting: until then its demand, limit, sites and types
+        cannot have changed anything, so any of them may be asked about. None when it would be one plan too many."""
+        turn = self._turn(change)
+        if turn not in self._turns:
             if not self._may_plan():
                 return None
-            planning = Planning(self._changed(Change(priority=priority)), self._pace, also=self._row)
+            there = replace(change, funds_won=0) if by_demand(self._snapshot.policy.order) else Change(priority=change.priority)
+            planning = Planning(self._changed(there), self._pace, also=self._row)
             planning.run(before=self._row)
-            self._turns[priority] = planning
-        return self._turns[priority]
+            self._turns[turn] = planning
+        return self._turns[turn]
 
     def _may_plan(self) -> bool:
         if self.plans == self._plans_max:
@@ -243,7 +251,7 @@ class Search:
 
     def _gaps(self, change: Change) -> list[int]:
         """Won that is missing when it is its turn, smallest first, for one alternative and site or another."""
-        planning = self._lead_up(change.priority)
+        planning = self._lead_up(change)
         return [] if planning is None else planning.about(self._alone(replace(change, funds_won=0))).gaps()
 
     def _pays_all(self, change: Change) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dure.model.money import CURRENCIES
+from dure.model.policy import TurnOrder
 from dure.scheduler.attempts import followed, gone_if_asked, latest_ends, lost_work, rests, victims_first
 from dure.scheduler.boards import board_of
 from dure.scheduler.funds import PAY_ORDER, part_of
@@ -39,6 +40,7 @@ from dure.scheduler.kernels.state import (
 from dure.scheduler.kernels.turns import make_turns
 from dure.scheduler.kernels.victims import GENTLY, WAYS, Candidates, some_yield
 from dure.scheduler.kernels.waits import FACTS, TURN
+from dure.scheduler.order import ranks
 from dure.scheduler.powers import power_of
 from dure.scheduler.preferences import preferred
 from dure.scheduler.quotas import uses_of
@@ -65,8 +67,9 @@ def cycle_of(s: Snapshot, also: int = -1) -> Cycle:
     of, demands, first = demands_of(s)
     standings = standings_of(node_models(s), demands, s.sites.reachable, s.sites.drained, *preferred(s, demands, first))
     queue = _queue(s, of)
+    classes = queue.priority if s.policy.order is TurnOrder.FAIR else ranks(s)
     turns = make_turns(
-        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf, queue.priority,
+        s.shares.parent.astype(np.int64), s.shares.weight, s.shares.use, queue.leaf, classes,
         _in_turn(s, standings.code[of], also), queue.latest,
     )  # fmt: skip
     most = int(demands.each.most.max(initial=1))

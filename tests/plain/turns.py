@@ -16,9 +16,23 @@ from __future__ import annotations
 from collections import deque
 from heapq import heapify, heappop, heappush
 
+from dure.model.policy import TurnOrder
 from dure.scheduler.snapshot import Snapshot
 
 Key = tuple[float, int, int]  # use / weight, oldest row of Pending, row of Shares
+
+
+def _key_of(s: Snapshot, row: int) -> float:
+    """Where turns are not fair: the least limit on any type; or the work by that on the first, as is charged; or nothing."""
+    p, alternatives = s.pending, range(s.pending.alt_ptr[row], s.pending.alt_ptr[row + 1])
+    limits = [int(s.alternatives.limit_ms[a]) or int(p.limit_ms[row]) for a in alternatives]
+    if s.policy.order is TurnOrder.SHORTEST:
+        return min(limits)
+    if s.policy.order is TurnOrder.SUBMITTED:
+        return 0
+    rate = float(s.core_rate[s.alternatives.accelerator[alternatives[0]]])
+    each = int(p.cores_milli[row]) / 1000 + (int(p.devices[row]) + int(p.share_milli[row]) / 1000) * rate
+    return int(p.workers[row]) * each * limits[0] / 1000
 
 
 class Turns:
@@ -30,6 +44,9 @@ class Turns:
             self._use[self._parent[row]] += self._use[row]
         self._leaf: list[int] = s.projects.share[s.pending.project].tolist()
         priority = s.pending.priority.tolist()
+        if s.policy.order is not TurnOrder.FAIR:  # each in a class of its own
+            last = sorted(rows, key=lambda row: (-priority[row], _key_of(s, row), row))[::-1]
+            priority = dict(zip(last, range(len(last)), strict=True))
         self._classes: dict[int, list[int]] = {}
         for row in rows:
             self._classes.setdefault(priority[row], []).append(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from dure.client.plane import POLICY_READ_ONLY
 from dure.controller.answers import PolicyRater
 from dure.model.calendar import parse_duration
 from dure.model.codec import to_plain
-from dure.model.policy import Policy
+from dure.model.policy import NAMED, Policy
 from dure.model.reason import Reason
 from dure.scheduler import (
     Asker,
@@ -37,7 +38,7 @@ from dure.scheduler import (
 
 NewFile = Annotated[Path, typer.Argument(help="arg.snapshot_target", metavar="FILE", dir_okay=False)]
 Policies = Annotated[
-    list[str] | None, typer.Option("--policy", help="opt.plan_policy", metavar="FILE|FIELD=VALUE", callback=filled)
+    list[str] | None, typer.Option("--policy", help="opt.plan_policy", metavar="NAME|FILE|FIELD=VALUE", callback=filled)
 ]
 OneWorkload = Annotated[str, typer.Option("--workload", help="opt.plan_workload", metavar="ID", callback=filled)]
 
@@ -140,7 +141,11 @@ def _asker(snapshot: Snapshot, this: str) -> Asker:
 def _policy(run: Run, policy: Policy, words: str) -> Policy:
     """The policy with one field, or with all that stands in a file, put in."""
     name, equals, value = words.partition("=")
-    given = {name: _value(name, value)} if equals and name.isidentifier() else _read(run, Path(words))
+    given: Mapping[str, Any]
+    if equals and name.isidentifier():
+        given = {name: _value(name, value)}
+    else:
+        given = NAMED.get(words) or _read(run, Path(words))
     try:
         whole = merged(to_plain(policy), {n: v for n, v in given.items() if n not in {*POLICY_READ_ONLY, *GIVEN}})
     except BadItems as wrong:

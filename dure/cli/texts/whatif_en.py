@@ -21,7 +21,8 @@ TEXTS: Mapping[str, str] = {
     "arg.snapshot_target": "File that receives the snapshot.",
     "opt.force_file": "Write over the file when it is there.",
     "opt.what_if": 'Suppose this, such as "site pohang +2 nodes" or "now +2h"; repeat it. See docs/reference/suppositions.md.',
-    "opt.plan_policy": "Plan it under this policy too: a file (YAML, JSON, TOML) with the fields to change, or FIELD=VALUE; "
+    "opt.plan_policy": "Plan it under this policy too: fifo, best-effort-fifo, easy, conservative, sjf, qssf; a file"
+    " (YAML, JSON, TOML) with the fields to change, or FIELD=VALUE; "
     "repeat it.",
     "opt.plan_workload": "Tell of this waiting workload alone, in full.",
     "snapshot.saved": "Saved {file} ({bytes:,} bytes): the state of {when} at event {sealed_seq:,}. "

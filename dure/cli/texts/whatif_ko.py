@@ -22,7 +22,8 @@ TEXTS: Mapping[str, str] = {
     "opt.force_file": "파일이 이미 있어도 덮어씀.",
     "opt.what_if": '이렇게 가정함. 예: "site pohang +2 nodes", "now +2h". 여러 번 쓸 수 있음. '
     "docs/reference/suppositions.md 참고.",
-    "opt.plan_policy": "이 정책으로도 계획함: 바꿀 항목을 적은 파일(YAML, JSON, TOML) 또는 항목=값. 여러 번 쓸 수 있음.",
+    "opt.plan_policy": "이 정책으로도 계획함: fifo, best-effort-fifo, easy, conservative, sjf, qssf, "
+    "또는 바꿀 항목을 적은 파일(YAML, JSON, TOML) 또는 항목=값. 여러 번 쓸 수 있음.",
     "opt.plan_workload": "대기 중인 이 작업 하나만 자세히 알림.",
     "snapshot.saved": "{file}에 저장했습니다({bytes:,}바이트): {when}, 사건 {sealed_seq:,}번까지의 상태. "
     "사이트 {sites:,}곳, 노드 {nodes:,}개, 시도 {attempts:,}개, 대기 {waiting:,}개.",

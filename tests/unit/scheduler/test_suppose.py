@@ -371,7 +371,9 @@ def test_a_rule_that_planning_reads_may_be_another() -> None:
 
 
 def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
-    told = {"classes", "prices", "quotas", "preferences", "preemptible_permille", "id", "version", "created_ms", "written_by"}
+    told = {
+        "classes", "prices", "quotas", "preferences", "order", "preemptible_permille", "id", "version", "created_ms", "written_by",
+    }  # fmt: skip
     assert {f.name for f in fields(Policy)} == told | set(PLANNED) | set(BAKED_IN)
     assert len(told | set(PLANNED) | set(BAKED_IN)) == len(told) + len(PLANNED) + len(BAKED_IN)
     read = set()
@@ -380,7 +382,9 @@ def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Attribute, ast.Name)):
                 holder = node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id
                 read |= {node.attr} & {f.name for f in fields(Policy)} if holder == "policy" else set()
-    assert set(PLANNED) <= read <= set(PLANNED) | {"classes", "workers_max", "limit_ms_max", "quotas", "preferences", "speeds"}
+    assert set(PLANNED) <= read <= set(PLANNED) | {
+        "classes", "workers_max", "limit_ms_max", "quotas", "preferences", "speeds", "order",
+    }  # fmt: skip
 
 
 def test_when_time_passes_what_reached_its_limit_is_gone_but_nobody_hears_of_it_from_a_silent_site() -> None:
