@@ -14,6 +14,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dure.model.policy import Policy
 from dure.scheduler.kernels.turns import NOBODY, SIZE, Turns, charge, make_turns, next_row
 from dure.scheduler.snapshot import Snapshot
 from tests.builders.worlds import examples
@@ -45,7 +46,7 @@ class World(NamedTuple):
         shares = SimpleNamespace(parent=np.array(self.parent), weight=np.array(self.weight), use=np.array(self.use, np.float64))
         pending = SimpleNamespace(project=np.array(self.leaf, np.int64), priority=np.array(self.priority))
         projects = SimpleNamespace(share=np.arange(len(self.parent)))
-        return cast(Snapshot, SimpleNamespace(shares=shares, projects=projects, pending=pending))
+        return cast(Snapshot, SimpleNamespace(shares=shares, projects=projects, pending=pending, policy=Policy()))
 
 
 @st.composite

@@ -372,7 +372,8 @@ def test_a_rule_that_planning_reads_may_be_another() -> None:
 
 def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
     told = {
-        "classes", "prices", "quotas", "preferences", "order", "preemptible_permille", "id", "version", "created_ms", "written_by",
+        "classes", "prices", "quotas", "preferences", "order", "preemptible_permille", "id", "version",
+        "created_ms", "written_by",
     }  # fmt: skip
     assert {f.name for f in fields(Policy)} == told | set(PLANNED) | set(BAKED_IN)
     assert len(told | set(PLANNED) | set(BAKED_IN)) == len(told) + len(PLANNED) + len(BAKED_IN)
