@@ -72,5 +72,5 @@ def _table(rows: list[tuple[str, float, float, float]], slow: float, fast: float
     for policy, *rates in rows:
         yield f"| {policy} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |\n"
     yield f"\nThe default with a plan for each step, on {CUT:,} jobs of the tight clusters: {slow:,.0f}; the compiled loop on "
-    yield f"the same: {fast:,.0f}. On the first {CUT:,} of the national workload, whose sites have limits of power: "
+    yield f"the same: {fast:,.0f}. On {CUT:,} of the national workload, whose sites have limits of power: "
     yield f"{stepped:,.0f}.\n"

@@ -20,7 +20,7 @@ from dure.model.render import render
 from dure.model.workload import Demand, WorkloadSpec
 from dure.simulator.story import Block, Line, Options, apply_answers, blocks_of, time_of_day_ms
 from dure.simulator.telling import Teller
-from dure.simulator.world import World
+from dure.simulator.world import EVERY_EVENT, World
 
 V = TypeVar("V")
 
@@ -28,7 +28,7 @@ DAY = "2026-01-05"  # the day on which every story is told; any would do
 HOUR_MS = 3_600_000
 PROGRAMME = "programme"
 FAR_MS = 400 * 24 * HOUR_MS  # when awards end that name no end
-SETUP = frozenset({"pool", "price", "policy", "quota", "tenant", "node"})
+SETUP = frozenset({"pool", "price", "policy", "quota", "tenant", "node", "every"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Play:
         self.midnight_ms = midnight
         self._prices: dict[str, Price] = {}
         self._quotas: list[Quota] = []
+        self._every_ms: int | None = None  # not said: at every event
         self._policy: dict[str, int] = {"min_run_ms": 10 * 60_000}
         self._pools: dict[str, _Pool] = {}
         self._names: dict[str, str] = {}  # as the story calls it → workload or array id
@@ -114,7 +115,8 @@ class Play:
             ends_ms=now_ms + 2 * FAR_MS,
         )  # fmt: skip
         self.world.settle()
-        self.teller = Teller(self.world, self._names)
+        self.world.decide_every(self._every_ms or EVERY_EVENT, self.midnight_ms)
+        self.teller = Teller(self.world, self._names, self.midnight_ms)
 
     def _play(self, line: Line) -> None:
         if line.at_ms >= 0:
@@ -129,7 +131,7 @@ class Play:
         if at_ms < self.world.clock.ms:
             raise line.fault("this is earlier than the line before")
         self.world.advance(at_ms)
-        told = self.teller.between(self.midnight_ms)
+        told = self.teller.between()
         if told:
             self.between[line.number] = told
 
@@ -165,6 +167,20 @@ class Play:
                  "accelerator": kind, "devices": devices, "core_mw": 5000,
                  "device_mw": 700_000, "up": True}
             )  # fmt: skip
+
+    def _set_every(self, o: Options) -> None:
+        """every event | every N seconds | every DURATION: when the plane decides"""
+        if self._every_ms is not None:
+            raise o.line.fault("the cadence is already said")
+        word = o.next("event, or how many seconds")
+        if word == "event":
+            self._every_ms = EVERY_EVENT
+        else:
+            every_ms = 1000 * o.whole(word) if o.drop("seconds", "second") else o.span(word)
+            if not 0 < every_ms <= 24 * HOUR_MS:
+                raise o.line.fault("a cadence is from a second to a day")
+            self._every_ms = every_ms
+        o.finish()
 
     def _set_price(self, o: Options) -> None:
         """price RESOURCE AMOUNT won per hour"""

@@ -4,6 +4,7 @@ what the plane answered, which is generated and therefore passed over here.
     pool    north  2 nodes x 8 h100  [32 cores] [256 GiB] [block 4]
     price   h100 4_000 won per hour          (also: core, memory_gib)
     policy  min_run 10m
+    every   60 seconds                        (or: event, as where nothing is said)
     tenant  uni-a  [share 2] [of ORGANISATION] budget 1_000_000 won [until 18:00]
     09:00   submit train uni-a gpus 8 workers 2 for 1h runs 40m    → ...
     ledger  uni-a                                                  → ...
@@ -131,8 +132,10 @@ class Options:
 
     def duration(self, name: str, default_ms: int) -> int:
         word = self.take(name)
-        if word is None:
-            return default_ms
+        return default_ms if word is None else self.span(word)
+
+    def span(self, word: str) -> int:
+        """A duration, ms."""
         duration_ms = parse_duration(word)
         if duration_ms is None:
             raise self.line.fault(f"{word!r} is no duration such as 90s, 15m, 1h30m")

@@ -24,8 +24,8 @@ MINUTE_MS = 60_000
 class Teller:
     """Tells what happened since it was last asked."""
 
-    def __init__(self, world: World, names: Mapping[str, str]) -> None:
-        self._world = world
+    def __init__(self, world: World, names: Mapping[str, str], midnight_ms: int) -> None:
+        self._world, self._midnight_ms = world, midnight_ms
         self._names = names
         self._seen = self._last_seq()
 
@@ -43,13 +43,13 @@ class Teller:
         """Everything new, as one line; "nothing changes" when there is nothing."""
         return "; ".join(self._phrases(self._fresh())) or "nothing changes"
 
-    def between(self, midnight_ms: int) -> list[str]:
+    def between(self) -> list[str]:
         """Everything new, as generated lines, one for each moment."""
         moments: dict[int, list[Event]] = defaultdict(list)
         for event in self._fresh():
             moments[event.at_ms].append(event)
         told = ((at_ms, self._phrases(events)) for at_ms, events in moments.items())
-        return [f"{_clock(at_ms - midnight_ms)}   {GENERATED} {'; '.join(p)}" for at_ms, p in told if p]
+        return [f"{_clock(at_ms - self._midnight_ms)}   {GENERATED} {'; '.join(p)}" for at_ms, p in told if p]
 
     def submitted(self, name: str) -> str:
         """What became of a workload that was just submitted, and what else that changed."""
@@ -75,6 +75,8 @@ class Teller:
         view = self._world.controller.view()
         require(view is not None, "a story is told by a controller that has stepped")
         assert view is not None  # as just required; for the type checker
+        if workload.id not in view.snapshot.pending.ids:  # it came after the last moment of the cadence
+            return f"the plane decides at {_clock(self._world.decides_ms() - self._midnight_ms)}"
         row = view.snapshot.pending.ids.index(workload.id)
         reason = reason_of(view.snapshot, view.plan, row)
         told = self.plain(reason) if reason else "it starts"

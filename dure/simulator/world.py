@@ -26,6 +26,8 @@ from dure.store.memory import MemoryStore
 
 ROUNDS_MAX = 500  # between two moments; a world that is not quiet by then never will be
 ADMIN = "admin"
+EVERY_EVENT = 0
+NEVER = 1 << 62
 
 
 class Crashed(DureError):
@@ -48,6 +50,7 @@ class World:
         self.store: Store = store if store is not None else MemoryStore()
         self.controller = self._new_controller()
         self.sites: dict[str, SimSite] = {}
+        self._every_ms, self._zero_ms, self._undecided = EVERY_EVENT, now_ms, False
         deed = self.deed()
         self.store.transact(lambda tx: found(tx, deed, policy=policy or Policy(), public_key=""))
 
@@ -78,14 +81,37 @@ class World:
 
     # -- time ----------------------------------------------------------------------------------------------------
 
+    def decide_every(self, every_ms: int, zero_ms: int) -> None:
+        """From here on the controller steps only at multiples of `every_ms` since `zero_ms`, after everything else of such a
+        moment; EVERY_EVENT: whenever anything happens. One that has just been started steps at once."""
+        require(every_ms >= 0, "a cadence is not negative")
+        self._every_ms, self._zero_ms = every_ms, zero_ms
+
     def settle(self) -> None:
-        """Let agents and controller act until none of them has anything left to do at this moment."""
+        """Let agents and controller act until none of them has anything left to do at this moment. Between the moments of a
+        cadence the agents alone act."""
+        self._undecided = bool(self._every_ms) and self.controller.view() is not None
+        self._rounds(decides=not self._undecided)
+
+    def _rounds(self, *, decides: bool) -> None:
         for _ in range(ROUNDS_MAX):
             spoke = [self._agent_round(s) for s in self.sites.values()]
-            report = self._controller_round()
-            if not any(spoke) and report is not None and not report.busy:
+            report = self._controller_round() if decides else None
+            if not any(spoke) and (not decides or (report is not None and not report.busy)):
                 return
         require(False, f"the world is not quiet after {ROUNDS_MAX} rounds at {self.clock.ms}")
+
+    def decides_ms(self) -> int:
+        """When the controller decides about what has happened since it last did; NEVER when it has decided about everything."""
+        if not self._undecided:
+            return NEVER
+        return self._zero_ms + -(-(self.clock.ms - self._zero_ms) // self._every_ms) * self._every_ms
+
+    def _decide(self) -> None:
+        """Where this is a moment of the cadence."""
+        if self.decides_ms() == self.clock.ms:
+            self._rounds(decides=True)
+            self._undecided = False
 
     def _controller_round(self) -> StepReport | None:
         try:
@@ -109,8 +135,11 @@ class World:
             return True  # its session was replaced: it says hello in the next round
 
     def advance(self, to_ms: int) -> None:
-        """Go to `to_ms`, stopping at every moment in between at which something happens by itself."""
+        """Go to `to_ms`, stopping at every moment in between at which something happens by itself. Under a cadence what is
+        decided at `to_ms` itself is left to the next call: more may happen at that moment before."""
         while True:
+            if self.clock.ms < to_ms:
+                self._decide()
             next_ms = min(self._next_ms(), to_ms)
             if next_ms > self.clock.ms:
                 self.clock.ms = next_ms
@@ -121,8 +150,8 @@ class World:
     def _next_ms(self) -> int:
         now_ms = self.clock.ms
         due = [at for s in self.sites.values() if (at := s.driver.next_change_ms()) is not None]
-        due += self.store.read(self._timers)
-        return min((at for at in due if at > now_ms), default=1 << 62)
+        due += [*self.store.read(self._timers), self.decides_ms()]
+        return min((at for at in due if at > now_ms), default=NEVER)
 
     def _timers(self, reader: Reader) -> list[int]:
         policy = policy_of(reader)
@@ -137,6 +166,7 @@ class World:
         """Advance until nothing is left that will happen by itself, at most to `horizon_ms`."""
         while (next_ms := self._next_ms()) <= horizon_ms:
             self.advance(next_ms)
+            self._decide()
 
     # -- looking -------------------------------------------------------------------------------------------------
 

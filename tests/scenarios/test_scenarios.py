@@ -44,6 +44,12 @@ def test_every_story_ends_with_true_books(page: Path) -> None:
         ("09:00 power north 60kW until 08:00", "ends before it starts"),
         ("09:00 close north-9 until 10:00", "no node is called 'north-9'"),
         ("09:00 close north from 10:00", "say until when it is closed"),
+        ("every", "event, or how many seconds is missing"),
+        ("every soon", "'soon' is no duration"),
+        ("every some seconds", "'some' is no whole number"),
+        ("every 0 seconds", "a cadence is from a second to a day"),
+        ("every 25h", "a cadence is from a second to a day"),
+        ("every event seconds", "not understood: 'seconds'"),
     ],
 )
 def test_a_story_that_cannot_be_understood_names_its_line(line: str, problem: str) -> None:
@@ -73,6 +79,42 @@ def test_a_pool_is_capped_and_closed_in_a_story_and_what_keeps_to_both_starts() 
     """8 devices of 700 W and 8 cores of 5 W, at a PUE of 1.3, draw 7.332 kW; an hour's work is over when the window begins."""
     told = run_text(CAPPED).text
     assert "→ a starts on north-1" in told and "a succeeds" in told
+
+
+EVERY = """```scenario
+{cadence}
+pool    north 1 nodes x 8 h100
+price   h100 3_600 won per GPU hour
+tenant  lab budget 1_000_000 won
+09:00:05 submit a lab gpus 8 for 1h runs 90s
+09:03   restart
+09:03:10 submit b lab gpus 8 for 1h runs 5s
+09:05   why b
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("cadence", "starts"),
+    [
+        ("every event", ("→ a starts", "→ b starts")),
+        ("", ("→ a starts", "→ b starts")),
+        ("every 60 seconds", ("09:01   · a starts", "09:04   · b starts")),
+        ("every 1m", ("09:01   · a starts", "09:04   · b starts")),
+        ("every 1 second", ("09:00:05   · a starts", "09:03:10   · b starts")),
+        ("every 7 seconds", ("09:00:10   · a starts", "09:03:12   · b starts")),
+    ],
+)
+def test_a_story_is_decided_at_the_cadence_that_it_states(cadence: str, starts: tuple[str, str]) -> None:
+    """At multiples since midnight, and what comes at one is decided about at it."""
+    told = run_text(EVERY.format(cadence=cadence)).text
+    assert [words for words in starts if words not in told] == []
+    assert "→ it is succeeded" in told
+
+
+def test_a_cadence_is_said_once() -> None:
+    with pytest.raises(ConfigError, match="line 3: the cadence is already said: 'every event'"):
+        run_text("```scenario\nevery 1m\nevery event\npool north 1 nodes\n```")
 
 
 def test_an_open_block_is_named() -> None:

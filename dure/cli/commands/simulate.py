@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +18,10 @@ from dure.simulator import run_scenario
 
 MADE = "national"  # in place of a file: a workload that is made for the fleet
 JOBS, EVERY_S = 10_000, 60  # of such a workload: how many jobs, and how often it is decided, unless it is said
+OF_STORIES = frozenset({"update"})  # options that a scenario takes; it says all else itself
+OF_FILES = frozenset({"format", "skip_bad"})  # options of a trace that is read
+OF_MADE = frozenset({"seed"})  # and of one that is made
+LOAD_LEAST, LOAD_MOST = 0.01, 100
 EVERY_MAX_S, LIMIT_DAYS_MAX = 365 * 24 * 3600, 36_500
 
 
@@ -28,6 +35,7 @@ class Asked:
     every_s: float
     out: Path | None
     jobs: int  # 0: all
+    load: float | None  # of a workload that is made; None: as it is unless said
     seed: int
     format: str
     skip_bad: bool
@@ -35,11 +43,13 @@ class Asked:
     exact_limits: bool
     learned_limits: bool
     limit_days: float
+    ignore_queues: bool
     whole_plane: bool
 
 
 def simulate(
     run: Run,
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="arg.simulated", metavar="FILE", dir_okay=False)],
     update: Annotated[bool, typer.Option("--update", help="opt.update")] = False,
     fleet: Annotated[str, typer.Option("--fleet", help="opt.fleet", metavar="FLEET")] = "",
@@ -47,6 +57,7 @@ def simulate(
     every: Annotated[float | None, typer.Option("--every", help="opt.every", metavar="SECONDS", min=0, max=EVERY_MAX_S)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="opt.out_folder", metavar="FOLDER", file_okay=False)] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="opt.jobs", min=0)] = 0,
+    load: Annotated[float | None, typer.Option("--load", help="opt.load", min=LOAD_LEAST, max=LOAD_MOST)] = None,
     seed: Annotated[int, typer.Option("--seed", help="opt.seed", min=0)] = 1,
     format: Annotated[str, typer.Option("--format", help="opt.trace_format")] = "",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="opt.skip_bad")] = False,
@@ -54,36 +65,53 @@ def simulate(
     exact_limits: Annotated[bool, typer.Option("--exact-limits", help="opt.exact_limits")] = False,
     learned_limits: Annotated[bool, typer.Option("--learned-limits", help="opt.learned_limits")] = False,
     limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001, max=LIMIT_DAYS_MAX)] = 7,
+    ignore_queues: Annotated[bool, typer.Option("--ignore-queues", help="opt.ignore_queues")] = False,
     whole_plane: Annotated[bool, typer.Option("--whole-plane", help="opt.whole_plane")] = False,
 ) -> int:
     """A scenario tells its own fleet; a trace is told which one."""
     made = str(file) == MADE
     if not made and not file.is_file():
         raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("os.ENOENT"))
-    compares = made or bool(fleet or policy or out)
-    if compares and file.suffix == ".md":
-        raise run.refusal("trial.scenario", Exit.USAGE, file=str(file))
-    if not compares:
-        return _scenario(run, file, update)
+    if load is not None and (not made or math.isnan(load)):
+        raise run.refusal("trial.load", Exit.USAGE)
+    given = _given(context)
+    if file.suffix == ".md" or not (made or fleet or policy or out):
+        return _scenario(run, file, update, {name: typed for name, typed in given.items() if name not in OF_STORIES})
     if not fleet:
         raise run.refusal("trial.no_fleet", Exit.USAGE)
+    strange = [typed for name, typed in given.items() if name in OF_STORIES | (OF_FILES if made else OF_MADE)]
+    if strange:
+        key = "trial.not_of_made" if made else "trial.not_of_traces"
+        raise run.refusal(key, Exit.USAGE, file=str(file), options=", ".join(strange))
     try:
         trials = import_module("dure.cli.commands.trials")  # numba and pyarrow, which nothing else here wants
     except ModuleNotFoundError as missing:
         raise run.refusal("trial.no_extra", Exit.USAGE, module=missing.name) from missing
     asked = Asked(
         trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), out=out, seed=seed, format=format,
-        every_s=every if every is not None else EVERY_S * made, jobs=jobs or (JOBS if made else 0), skip_bad=skip_bad,
+        every_s=every if every is not None else EVERY_S * made, jobs=jobs or (JOBS if made else 0), load=load, skip_bad=skip_bad,
         whole_shares=whole_shares, exact_limits=exact_limits, learned_limits=learned_limits, limit_days=limit_days,
-        whole_plane=whole_plane,
+        ignore_queues=ignore_queues, whole_plane=whole_plane,
     )  # fmt: skip
     return int(trials.compare_policies(run, asked))
 
 
-def _scenario(run: Run, file: Path, update: bool) -> int:
-    """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
+def _given(context: typer.Context) -> dict[str, str]:
+    """The options of this command that were typed: by their name here, as they are typed."""
+    own = inspect.signature(simulate).parameters.keys() - {"run", "context", "file"}
+    typed = {p.name: p.opts[0] for p in context.command.params if p.name in own}
+    sources = {name: context.get_parameter_source(name) for name in typed}
+    return {name: typed[name] for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def _scenario(run: Run, file: Path, update: bool, strange: Mapping[str, str]) -> int:
+    """Tell the story of a scenario file and compare the plane's answers with those that stand in it. strange: options that were
+    given, and that no scenario takes."""
     if "```scenario" not in file.read_text(encoding="utf-8", errors="replace"):
         raise run.refusal("simulate.no_scenario", Exit.USAGE, file=str(file))
+    if strange:
+        key = "trial.scenario_every" if "every" in strange else "trial.scenario"
+        raise run.refusal(key, Exit.USAGE, file=str(file), options=", ".join(strange.values()))
     result = run_scenario(file)
     run.console.document({"file": str(file), "ok": not result.stale, "stale": result.stale, "page": result.text})
     if update:

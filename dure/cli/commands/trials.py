@@ -24,19 +24,22 @@ from dure.simulator.report import compare, write_html, write_parquet
 from dure.simulator.report.words import Words
 from dure.simulator.traces import (
     FLEETS,
+    FaultKind,
     Fleet,
     Reading,
     ReadOptions,
     Trace,
+    TraceError,
     Workload,
     built_in,
     national,
+    offered_load,
     read_fleet,
     read_trace,
 )  # fmt: skip
 from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_of, trial
 from dure.simulator.trial import Progress as Step
-from dure.simulator.trial.asks import asks_of
+from dure.simulator.trial.asks import asks_of, no_such_site, strays
 from dure.simulator.trial.warm import warm
 
 
@@ -57,11 +60,16 @@ def compare_policies(run: Run, asked: Asked) -> int:
             compiled(run, warm, "trial.compiles")
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
     except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
-        raise Refusal(str(wrong).replace("with skip_bad.", "with --skip-bad."), Exit.USAGE) from wrong
+        raise Refusal(_as_typed(str(wrong)), Exit.USAGE) from wrong
     _show(run, asked, runs)
     if asked.out is not None:
         _write(run, asked.out, runs)
     return Exit.OK
+
+
+def _as_typed(said: str) -> str:
+    """What a fault says of options, by their names at a command line."""
+    return said.replace("with skip_bad.", "with --skip-bad.").replace("with ignore_queues.", "with --ignore-queues.")
 
 
 def _show(run: Run, asked: Asked, runs: list[Outcome]) -> None:
@@ -117,8 +125,14 @@ def _fleet(run: Run, asked: Asked) -> Fleet:
 def _trace(run: Run, asked: Asked, fleet: Fleet) -> tuple[Trace, Mapping[str, str]]:
     """The jobs, and what there is to say of where they are from."""
     if str(asked.trace) == MADE:
-        made = national(np.random.default_rng(asked.seed), fleet, Workload(jobs=asked.jobs))
-        return made, {"seed": str(asked.seed), "trace_source": "dure.simulator.traces.generate"}
+        load = Workload().load if asked.load is None else asked.load
+        made = national(np.random.default_rng(asked.seed), fleet, Workload(jobs=asked.jobs, load=load))
+        begun = int(made.extra["in_progress"].sum())
+        run.note("trial.made", jobs=asked.jobs, begun=begun, load=offered_load(made, fleet.devices))
+        return made, {
+            "seed": str(asked.seed), "trace_source": "dure.simulator.traces.generate", "load": f"{load:g}",
+            "in_progress": f"{begun:,}",
+        }  # fmt: skip
     reading = read_trace(asked.trace, ReadOptions(skip_bad=asked.skip_bad, format=asked.format))
     _tell_skipped(run, reading)
     notes = {f"skipped.{kind.value}": f"{count:,}" for kind, count in reading.skipped.items()}
@@ -126,6 +140,10 @@ def _trace(run: Run, asked: Asked, fleet: Fleet) -> tuple[Trace, Mapping[str, st
     notes |= {"left_out": left} if left else {}
     trace, unknown = _timed(run, asked, reading.trace)
     notes |= {"skipped.no_run_time": f"{unknown:,}"} if unknown else {}
+    trace, strayed = _housed(run, asked, trace, fleet)
+    if strayed:
+        passed_over = strayed + reading.skipped.get(FaultKind.UNKNOWN_QUEUE, 0)
+        notes |= {f"skipped.{FaultKind.UNKNOWN_QUEUE.value}": f"{passed_over:,}"}
     if asked.jobs and asked.jobs < len(trace):
         notes["taken"] = f"{asked.jobs:,} / {len(trace):,}"
         trace = trace.take(np.arange(asked.jobs))
@@ -146,11 +164,26 @@ def _timed(run: Run, asked: Asked, trace: Trace) -> tuple[Trace, int]:
     return trace.take(np.flatnonzero(trace.duration_ms >= 0)), len(unknown)
 
 
+def _housed(run: Run, asked: Asked, trace: Trace, fleet: Fleet) -> tuple[Trace, int]:
+    """The jobs whose queue is a site, where queues are, and how many others were passed over. Of all jobs, whatever part of them
+    is taken: whether queues are sites does not hang on that."""
+    rows = strays(trace, fleet, _assumptions(asked))
+    if not len(rows):
+        return trace, 0
+    fault = no_such_site(trace, fleet, rows, asked.trace.name)
+    if not asked.skip_bad:
+        raise TraceError(fault.or_skipped())
+    run.note("trial.skipped_queue", count=len(rows))
+    run.console.note("  " + _as_typed(str(fault)))
+    return trace.take(np.setdiff1d(np.arange(len(trace)), rows)), len(rows)
+
+
 def _assumptions(asked: Asked) -> Assumptions:
     limit_ms = round(asked.limit_days * DAY_MS)
     return Assumptions(
-        limit_ms=limit_ms, exact_limits=asked.exact_limits, learned_limits=asked.learned_limits, whole_shares=asked.whole_shares
-    )
+        limit_ms=limit_ms, exact_limits=asked.exact_limits, learned_limits=asked.learned_limits,
+        whole_shares=asked.whole_shares, ignore_queues=asked.ignore_queues,
+    )  # fmt: skip
 
 
 def _tell_skipped(run: Run, reading: Reading) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dure.errors import ConfigError
@@ -47,6 +47,10 @@ class Fault:
         what = f"{self.field}{verb} {self.problem}" if self.field else self.problem
         return f"{where}: {what}. {self.remedy}"
 
+    def or_skipped(self) -> Fault:
+        """The same where its row ends the reading, and need not: with the remedy that passes over it."""
+        return replace(self, remedy=f"{self.remedy} Or pass over such rows with skip_bad.")
+
 
 class TraceError(ConfigError):
     """A trace cannot be read. fault: what is wrong first."""
@@ -86,10 +90,9 @@ class Faults:
 
     def row(self, kind: FaultKind, number: int, field: str, problem: str, remedy: str) -> None:
         """A row that cannot be used. Raises TraceError unless bad rows are passed over."""
-        skip = "Or pass over such rows with skip_bad."
-        fault = Fault(kind, self.file, f"{self.unit} {number}", field, problem, f"{remedy} {skip}")
+        fault = Fault(kind, self.file, f"{self.unit} {number}", field, problem, remedy)
         if not self.skip_bad:
-            raise TraceError(fault)
+            raise TraceError(fault.or_skipped())
         self.skipped[kind] += 1
         if len(self.first) < FAULTS_KEPT_MAX:
             self.first.append(fault)

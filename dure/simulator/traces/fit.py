@@ -18,7 +18,7 @@ from dure.simulator.traces.faults import Faults
 from dure.simulator.traces.fitted import F64, SESSION_S, distance, quantiles
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.fleets import built_in
-from dure.simulator.traces.generate import days, national
+from dure.simulator.traces.generate import days, national, offered_load, submitted
 from dure.simulator.traces.national import BATCH, CPU, JOB_KINDS, LAB, Workload
 from dure.simulator.traces.options import ReadOptions
 from dure.simulator.traces.parquet import read_columns
@@ -27,6 +27,7 @@ from dure.simulator.traces.trace import I64, TIMEOUT, Bool, Trace
 
 SEED, JOBS = 20_260_105, 1_000_000
 BUSY_FROM_MS = 23 * 86_400_000  # Philly's first weeks are a trickle: hours and days are of the time after
+LOAD_FLEETS, LOAD_JOBS, LOAD_SEEDS = ("kr-15000", "kr-50000", "kr-260000"), (1_500, 10_000, 100_000), 10
 SHOWN = (5, 25, 50, 75, 95, 99)  # percentiles in the table
 
 
@@ -54,9 +55,9 @@ class Fit:
 
 
 def generated(jobs: int = JOBS, fleet: str = "kr-50000", seed: int = SEED) -> tuple[Fleet, Trace]:
-    """The workload that the report is about."""
+    """The jobs that the report is about: those that are submitted. What is left of jobs in progress fits nothing measured."""
     made = built_in(fleet)
-    return made, national(np.random.default_rng(seed), made, Workload(jobs=jobs))
+    return made, submitted(national(np.random.default_rng(seed), made, Workload(jobs=jobs)))
 
 
 def measure(folder: Path, made: Trace) -> Iterator[Fit]:
@@ -171,7 +172,7 @@ def report(folder: Path, jobs: int = JOBS) -> str:
     out += ["", "| Azure's requests: busiest of 100 minutes over the mean | measured | in the generator |", "|---|--:|--:|"]
     for name, used in zip(("conv", "code"), Workload().service_peak, strict=True):
         out.append(f"| {name} | {peak_of_requests(folder, name):.3f} | {used:.3f} |")
-    return "\n".join([*out, "", *_kinds(made), ""])
+    return "\n".join([*out, "", *_kinds(made), "", *_loads(), ""])
 
 
 def _kinds(made: Trace) -> Iterator[str]:
@@ -184,6 +185,24 @@ def _kinds(made: Trace) -> Iterator[str]:
         shares = f"{own.mean():.1%} | {hours[own].sum() / hours.sum():.1%}"
         widest = int(made.devices_milli[own].max(initial=0)) // 1000
         yield f"| {name} | {shares} | {widest:,} | {np.median(seconds):,.0f} | {seconds.mean() / 3600:.1f} |"
+
+
+def _loads() -> Iterator[str]:
+    """How near the load comes to the one that is asked for, whatever the fleet and however many jobs."""
+    yield "| fleet | jobs submitted | in progress at the start | submissions last, h | load asked for | load offered |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for name in LOAD_FLEETS:
+        fleet = built_in(name)
+        for jobs in LOAD_JOBS:
+            made = [national(np.random.default_rng(seed), fleet, Workload(jobs=jobs)) for seed in range(LOAD_SEEDS)]
+            begun = _between([int(trace.extra["in_progress"].sum()) for trace in made], ",.0f")
+            hours = _between([24 * days(trace) for trace in made], ",.1f")
+            offered = _between([offered_load(trace, fleet.devices) for trace in made], ".3f")
+            yield f"| {name} | {jobs:,} | {begun} | {hours} | {Workload().load} | {offered} |"
+
+
+def _between(values: Sequence[float], form: str) -> str:
+    return f"{min(values):{form}} to {max(values):{form}}"
 
 
 def refit(folder: Path) -> Workload:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +26,13 @@ from dure.simulator.traces.national import (
     Workload,
 )  # fmt: skip
 from dure.simulator.traces.regions import REGIONS, zone_of
+from dure.simulator.traces.stationary import Law, Shapes, window
 from dure.simulator.traces.trace import COMPLETED, I32, I64, TIMEOUT, UNKNOWN, Bool, Trace, make_trace
 
 F64 = NDArray[np.float64]
 BACKGROUND, NORMAL, HIGH, URGENT = 0, 200, 300, 400  # values of model.policy's classes
 ZERO = "2026-01-05T00:00:00"  # a Monday
+SAMPLED = 20_000  # jobs of each kind from which those in progress are drawn
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Menu:
 
 
 def national(rng: np.random.Generator, fleet: Fleet, workload: Workload | None = None) -> Trace:
-    """Jobs for a fleet, in order of submission; `extra["kind"]` indexes JOB_KINDS. Every job fits the empty fleet.
+    """Jobs for a fleet, in order of submission: `jobs` that are submitted in a window of time, and before them, submitted at 0,
+    those that are in progress when it begins, with what they have left to run (`stationary`). `extra["kind"]` indexes JOB_KINDS,
+    `extra["in_progress"]` is 1 of the latter. Every job fits the empty fleet.
 
     The same generator state, fleet and parameters give the same trace, byte for byte."""
     given = workload or Workload()
@@ -57,34 +61,56 @@ def national(rng: np.random.Generator, fleet: Fleet, workload: Workload | None =
     require(given.jobs > 0 and given.load > 0 and given.tenants > 0, "a workload has jobs, a load and tenants")
     tenants = _tenants(rng, given)
     kind, tenant, session = _sessions(rng, given, tenants)
-    user = _users(rng, given, tenant)[session]
-    kinds, who = kind[session], tenant[session]
-    devices, workers, least = _sizes(rng, given, kind, kinds, session, fleet)
-    shares = _shares(rng, given, kinds)
-    devices = np.where(shares > 0, 0, devices)
-    nodes = -(-workers // np.maximum(_node_devices(fleet) // np.maximum(devices, 1), 1))
+    new = _shapes(rng, given, fleet, kind, session)
+    time = window(rng, _law(given, fleet), new, fleet.devices, given.load, _arrivals(rng, given, kind, session))
+    begun, others = time.begun, len(time.begun.kinds)
+    shapes, age = begun.shapes.joined(new), np.concatenate([begun.age_ms, np.zeros(given.jobs, np.int64)])
+    kind, tenant = np.concatenate([begun.kinds, kind]), np.concatenate([_whose(rng, given, tenants, begun.kinds), tenant])
+    session = np.concatenate([np.arange(others), session + others])
+    submit = np.concatenate([np.zeros(others, np.int64), time.submit_ms])
+    kinds, who, user = kind[session], tenant[session], _users(rng, given, tenant)[session]
+    nodes = -(-shapes.workers // np.maximum(_node_devices(fleet) // np.maximum(shapes.devices, 1), 1))
     choice, names, residency, places = _where(rng, given, fleet, kind, kinds, session, tenants, who, nodes * _node_devices(fleet))
-    duration = _durations(rng, given, kinds, devices * workers)
-    limit, status, duration = _limits(rng, given, kinds, duration)
-    cores, memory = _needs(rng, given, fleet, kinds, devices, shares)
-    held = (workers * (devices * 1000 + shares) * (duration / 1000)).sum()
-    span = max(held / (1000 * given.load * max(fleet.devices, 1)), HOUR_S)
-    submit = _arrivals(rng, given, kind, session, span)
-    priority, preemptible, checkpoint = _treatment(rng, given, kinds, duration)
+    cores, memory = _needs(rng, given, fleet, kinds, shapes.devices, shapes.shares)
+    priority, preemptible, checkpoint = _treatment(rng, given, kinds, shapes.duration_ms)
+    due = _deadlines(rng, given, kinds, submit - age, np.maximum(shapes.limit_ms, shapes.duration_ms))
     queue, queues = _queues(tenants, who)
     order = np.argsort(submit, kind="stable")
     columns: Mapping[str, I64 | I32 | Bool] = {
-        "submit_ms": submit, "duration_ms": duration, "workers": workers, "workers_min": least, "cores_milli": cores,
-        "memory_mib": memory, "devices": devices, "share_milli": shares, "accelerator": choice, "residency": residency,
-        "tenant": who,
-        "queue": queue, "user": user, "array": np.where(kinds == ARRAY, session, UNKNOWN), "status": status, "limit_ms": limit,
-        "deadline_ms": _deadlines(rng, given, kinds, submit, np.maximum(limit, duration)), "priority": priority,
+        "submit_ms": submit, "duration_ms": shapes.duration_ms - age, "workers": shapes.workers, "workers_min": shapes.least,
+        "cores_milli": cores, "memory_mib": memory, "devices": shapes.devices, "share_milli": shapes.shares,
+        "accelerator": choice, "residency": residency, "tenant": who, "queue": queue, "user": user,
+        "array": np.where(kinds == ARRAY, session, UNKNOWN), "status": shapes.status,
+        "limit_ms": np.where(shapes.limit_ms > 0, shapes.limit_ms - age, 0), "deadline_ms": due, "priority": priority,
         "preemptible": preemptible, "checkpoint_ms": checkpoint,
     }  # fmt: skip
     return make_trace(
-        given.jobs, **{name: column[order] for name, column in columns.items()}, accelerators=names, residencies=places,
-        tenants=_tenant_names(tenants), queues=queues, users=_user_names(given), extra={"kind": kinds[order]}, zero=ZERO,
+        len(submit), **{name: column[order] for name, column in columns.items()}, accelerators=names, residencies=places,
+        tenants=_tenant_names(tenants), queues=queues, users=_user_names(given), zero=ZERO,
+        extra={"kind": kinds[order], "in_progress": (np.arange(len(submit)) < others).astype(np.int64)[order]},
     )  # fmt: skip
+
+
+def _shapes(rng: np.random.Generator, given: Workload, fleet: Fleet, kind: I64, session: I64) -> Shapes:
+    """What jobs hold and for how long; kind by session, session by job."""
+    kinds = kind[session]
+    devices, workers, least = _sizes(rng, given, kind, kinds, session, fleet)
+    shares = _shares(rng, given, kinds)
+    devices = np.where(shares > 0, 0, devices)
+    limit, status, duration = _limits(rng, given, kinds, _durations(rng, given, kinds, devices * workers))
+    return Shapes(
+        devices=devices, workers=workers, least=least, shares=shares, duration_ms=duration, limit_ms=limit, status=status
+    )
+
+
+def _law(given: Workload, fleet: Fleet) -> Law:
+    """So many jobs of each kind, each with its part of what is submitted."""
+    rng = np.random.default_rng(0)  # the laws are no choice of this workload
+    kinds = np.repeat(np.arange(len(JOB_KINDS)), SAMPLED)
+    shapes = _shapes(rng, given, fleet, kinds, np.arange(len(kinds)))
+    group = kinds * len(given.batch_duration) + _class(shapes.devices * shapes.workers)
+    order, share = np.argsort(group, kind="stable"), np.array(given.kinds) / sum(given.kinds)
+    return Law(kinds=kinds[order], group=group[order], weight=share[kinds[order]] / SAMPLED, shapes=shapes.take(order))
 
 
 # -- who --------------------------------------------------------------------------------------------------------------
@@ -134,12 +160,17 @@ def _sessions(rng: np.random.Generator, given: Workload, tenants: Tenants) -> tu
         kind, jobs = np.concatenate([kind, more]), np.concatenate([jobs, _session_jobs(rng, given, more)])
     session = np.repeat(np.arange(len(jobs)), jobs)[: given.jobs]
     kind = kind[: session[-1] + 1]
+    return kind, _whose(rng, given, tenants, kind), session
+
+
+def _whose(rng: np.random.Generator, given: Workload, tenants: Tenants, kind: I64) -> I64:
+    """The tenant of each session."""
     tenant = np.zeros(len(kind), np.int64)
     appetite = np.array([given.appetite[name] for name in TENANT_KINDS])
     for each in range(len(JOB_KINDS)):
         mine = kind == each
         tenant[mine] = pick(rng, tenants.weight * appetite[tenants.kind, each], int(mine.sum()))
-    return kind, tenant, session
+    return tenant
 
 
 def _session_jobs(rng: np.random.Generator, given: Workload, kind: I64) -> I64:
@@ -158,7 +189,8 @@ def _session_jobs(rng: np.random.Generator, given: Workload, kind: I64) -> I64:
 def _sizes(rng: np.random.Generator, given: Workload, kind: I64, kinds: I64, session: I64, fleet: Fleet) -> tuple[I64, I64, I64]:
     """Devices per worker, workers, and the fewest workers, of each job; one size a session."""
     total, workers, least = np.ones(len(kind), np.int64), np.ones(len(kind), np.int64), np.ones(len(kind), np.int64)
-    most, room = _node_devices(fleet), max(pool.nodes * pool.devices for _site, pool in _usable(fleet))
+    most = _node_devices(fleet)
+    room = max(most, *(_at_once(fleet, site, pool) for site, pool in _usable(fleet)))
     sizes = list(given.batch_sizes)
     batch = kind == BATCH
     total[batch] = np.array(sizes)[pick(rng, [float(given.batch_sizes[size]) for size in sizes], int(batch.sum()))]
@@ -201,6 +233,17 @@ def _node_devices(fleet: Fleet) -> int:
 def _usable(fleet: Fleet) -> list[tuple[int, Pool]]:
     """The pools of the largest nodes: jobs are made for these, so that each of them fits wherever it may go."""
     return [(site, pool) for site, pool in fleet.pools() if pool.devices == _node_devices(fleet)]
+
+
+def _at_once(fleet: Fleet, site: int, pool: Pool) -> int:
+    """Devices of a pool, in whole nodes, that may be in use at every hour while the rest of its site is idle. Work that lasts for
+    days runs through the hours in which the site may draw least."""
+    own, draws = fleet.sites[site], fleet.node_watts(pool) - pool.idle_watts
+    caps = [watts for watts in (own.power_watts, *(each.watts for each in own.windows)) if watts]
+    if not caps or draws <= 0:
+        return pool.nodes * pool.devices
+    idle = sum(each.nodes * each.idle_watts for each in own.pools)
+    return min(max(min(caps) * 1000 // own.pue_permille - idle, 0) // draws, pool.nodes) * pool.devices
 
 
 # -- where ------------------------------------------------------------------------------------------------------------
@@ -252,7 +295,7 @@ def _menu(given: Workload, fleet: Fleet, name: str) -> Menu:
 
 
 def _largest(fleet: Fleet) -> tuple[str, ...]:
-    return (max((pool.nodes * pool.devices, pool.accelerator) for _site, pool in _usable(fleet))[1],)
+    return (max((_at_once(fleet, site, pool), pool.accelerator) for site, pool in _usable(fleet))[1],)
 
 
 def _room(fleet: Fleet, names: tuple[tuple[str, ...], ...], places: tuple[tuple[str, ...], ...]) -> I64:
@@ -262,7 +305,7 @@ def _room(fleet: Fleet, names: tuple[tuple[str, ...], ...], places: tuple[tuple[
         rows = [row for row, entry in enumerate(names) if pool.accelerator in entry] + [len(names)]
         columns = [column for column, place in enumerate(places) if fleet.sites[site].region in place] + [len(places)]
         block = np.ix_(rows, columns)
-        room[block] = np.maximum(room[block], pool.nodes * pool.devices)
+        room[block] = np.maximum(room[block], _at_once(fleet, site, pool))
     return room
 
 
@@ -273,7 +316,7 @@ def _durations(rng: np.random.Generator, given: Workload, kinds: I64, devices: I
     """Milliseconds."""
     seconds = np.empty(len(kinds), np.float64)
     like_batch = (kinds != LAB) & (kinds != SERVICE)
-    classes = np.searchsorted(np.array([1, 4, 8]), devices, side="left")
+    classes = _class(devices)
     for number, table in enumerate(given.batch_duration):
         mine = like_batch & (classes == number)
         seconds[mine] = draw(rng, table, int(mine.sum()))
@@ -281,6 +324,11 @@ def _durations(rng: np.random.Generator, given: Workload, kinds: I64, devices: I
     seconds[labs] = np.minimum(draw(rng, given.lab_duration, int(labs.sum())), given.lab_most_s)
     seconds[services] = rng.lognormal(np.log(given.service_median_s), given.service_sigma, int(services.sum()))
     return (np.clip(np.rint(seconds), 1, given.duration_most_s) * 1000).astype(np.int64)
+
+
+def _class(devices: I64) -> I64:
+    """Of `batch_duration`."""
+    return np.searchsorted(np.array([1, 4, 8]), devices, side="left")
 
 
 def _limits(rng: np.random.Generator, given: Workload, kinds: I64, duration: I64) -> tuple[I64, I64, I64]:
@@ -316,29 +364,35 @@ def _needs(rng: np.random.Generator, given: Workload, fleet: Fleet, kinds: I64, 
 # -- when -------------------------------------------------------------------------------------------------------------
 
 
-def _arrivals(rng: np.random.Generator, given: Workload, kind: I64, session: I64, span_s: float) -> I64:
-    """Submission in milliseconds: sessions by the hour of the week, jobs within one after another (an array's all at once)."""
-    start = np.empty(len(kind), np.float64)
-    labs = kind == LAB
-    for mine, hours in ((labs, given.lab_hours), (~labs, given.hours)):
-        start[mine] = _moments(rng, np.outer(given.days, hours).ravel(), int(mine.sum()), span_s)
+def _arrivals(rng: np.random.Generator, given: Workload, kind: I64, session: I64) -> Callable[[float], I64]:
+    """When jobs are submitted, in ms, in a window of so many seconds: sessions by the hour of the week, jobs within one after
+    another (an array's all at once). What of a session would come after the window comes at its beginning, as the rest of one
+    that had begun before it would."""
+    labs, at = kind == LAB, rng.random(len(kind))
     gap = np.floor(draw(rng, given.session_gap_s, len(session)))
     gap[(kind == ARRAY)[session]] = 0
     first = np.r_[True, session[1:] != session[:-1]]
     gap[first] = 0
     total = np.cumsum(gap)
     within = total - np.maximum.accumulate(np.where(first, total, 0))
-    found: I64 = (np.floor(start[session] + within) * 1000).astype(np.int64)
-    return found
+
+    def submitted(span_s: float) -> I64:
+        start = np.empty(len(kind), np.float64)
+        for mine, hours in ((labs, given.lab_hours), (~labs, given.hours)):
+            start[mine] = _moments(at[mine], np.outer(given.days, hours).ravel(), span_s)
+        found: I64 = (np.floor((start[session] + within) % span_s) * 1000).astype(np.int64)
+        return found
+
+    return submitted
 
 
-def _moments(rng: np.random.Generator, week: F64, count: int, span_s: float) -> F64:
-    """Moments of a Poisson process whose rate follows the hour of the week (168 weights from Monday)."""
+def _moments(at: F64, week: F64, span_s: float) -> F64:
+    """Moments of a Poisson process whose rate follows the hour of the week (168 weights from Monday). at: uniform numbers."""
     hours = np.arange(int(np.ceil(span_s / HOUR_S)) + 1)
     rate = week[hours % (WEEK_S // HOUR_S)]
     mass = np.concatenate([[0.0], np.cumsum(rate)])
     full = np.interp(span_s, np.arange(len(mass)) * HOUR_S, mass)
-    found: F64 = np.interp(rng.random(count) * full, mass, np.arange(len(mass)) * HOUR_S)
+    found: F64 = np.interp(at * full, mass, np.arange(len(mass)) * HOUR_S)
     return found
 
 
@@ -366,3 +420,16 @@ def _treatment(rng: np.random.Generator, given: Workload, kinds: I64, duration: 
 def days(trace: Trace) -> float:
     """How long a trace's submissions last, in days."""
     return float(trace.submit_ms[-1] - trace.submit_ms[0]) / (1000 * DAY_S) if len(trace) else 0.0
+
+
+def submitted(trace: Trace) -> Trace:
+    """The jobs that are submitted in the window of a national workload, without those in progress when it begins."""
+    return trace.take(trace.extra["in_progress"] == 0)
+
+
+def offered_load(trace: Trace, devices: int) -> float:
+    """Device-time that is asked for until the last submission, over what so many devices have until then: as if every job started
+    when it is submitted."""
+    last = int(trace.submit_ms.max(initial=0))
+    held = float((trace.devices_milli / 1000) @ np.minimum(trace.duration_ms, last - trace.submit_ms))
+    return held / (devices * last) if last else 0.0

@@ -27,8 +27,8 @@ class Workload:
     """Parameters of `generate.national`. Weights need not sum to one."""
 
     # -- how much
-    jobs: int = 100_000  # rows
-    load: float = 0.9  # offered device-seconds over what the fleet has in the time; fixes how long the trace is
+    jobs: int = 100_000  # that are submitted; those that are in progress when the time begins come on top (`stationary`)
+    load: float = 0.9  # offered: device-seconds asked for in the time over what the fleet has; fixes how long the trace is
     tenants: int = 600  # organisations (assumption)
     activity_exponent: float = 0.9  # Zipf: the n-th tenant submits n^-exponent as much (assumption)
     users_per_tenant: int = 40  # at most; the first ones submit most (assumption)

@@ -13,7 +13,7 @@ from dure.model.calendar import DAY_MS
 from dure.model.policy import Policy
 from dure.model.workload import LIMIT_MS_MIN
 from dure.scheduler.runs import gather
-from dure.simulator.traces.faults import Fault, FaultKind, TraceError
+from dure.simulator.traces.faults import Fault, FaultKind, TraceError, shown
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import UNKNOWN, Trace
 
@@ -21,18 +21,22 @@ I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 
+NAMED_MAX = 8  # queues or sites in one message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumptions:
     """What stands in for what a trace does not say. whole_shares: a job that asks for a part of a device gets all of it.
 
     limit_ms: of jobs that name no wall time. exact_limits: everybody knows how long they run, whatever they named.
-    learned_limits: jobs that name none get one by what ended before they came (`history`), once anything has."""
+    learned_limits: jobs that name none get one by what ended before they came (`history`), once anything has.
+    ignore_queues: jobs run at any site, though queues have the names of sites."""
 
     limit_ms: int = 7 * DAY_MS
     exact_limits: bool = False
     learned_limits: bool = False
     whole_shares: bool = False
+    ignore_queues: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +79,9 @@ class Asks:
 
 
 def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace") -> Asks:
-    """Raises TraceError for a trace without times, and a job whose run time is unknown."""
-    _check(trace, given, name)
+    """Raises TraceError for a trace without times, a job whose run time is unknown, and one of a queue that is no site where
+    other queues are (`strays`)."""
+    _check(trace, fleet, given, name)
     assumed: Counter[str] = Counter()
     shared = trace.share_milli > 0
     split_one = shared & (trace.devices == 0) & (trace.rest == 0) & (not given.whole_shares)
@@ -102,7 +107,7 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
         assumed["limit_learned" if given.learned_limits else "limit_unknown"] = int(unlimited.sum())
         assumed["longer_than_limit"] = int((trace.duration_ms > limit).sum())
     limit = np.maximum(limit, LIMIT_MS_MIN)  # the least that a plane takes
-    site_choice, sites = _sites(trace, fleet, assumed)
+    site_choice, sites = _sites(trace, fleet, given, assumed)
     assumed["after_ignored"] = int((trace.extra["after"] >= 0).sum()) if "after" in trace.extra else 0
     assumed["deadline_ignored"] = int((trace.deadline_ms > 0).sum())
     priority = _priority(trace, assumed)
@@ -114,7 +119,7 @@ def asks_of(trace: Trace, fleet: Fleet, given: Assumptions, name: str = "trace")
     )  # fmt: skip
 
 
-def _check(trace: Trace, given: Assumptions, name: str) -> None:
+def _check(trace: Trace, fleet: Fleet, given: Assumptions, name: str) -> None:
     if not trace.timed:
         raise _fault(
             name, trace, 0, "submit_s", "is unknown: the trace has an order and no times", "Give every job a submission time."
@@ -122,10 +127,57 @@ def _check(trace: Trace, given: Assumptions, name: str) -> None:
     unknown = np.flatnonzero(trace.duration_ms < 0)
     if len(unknown):
         raise _fault(name, trace, int(unknown[0]), "duration_s", "is unknown", "A job without a run time cannot be simulated.")
+    strayed = strays(trace, fleet, given)
+    if len(strayed):
+        raise TraceError(no_such_site(trace, fleet, strayed, name))
 
 
 def _fault(file: str, trace: Trace, row: int, column: str, problem: str, remedy: str) -> TraceError:
     return TraceError(Fault(FaultKind.MISSING, file, f"job {trace.name(row)}", column, problem, remedy))
+
+
+# -- queues that are sites -------------------------------------------------------------------------------------------------
+
+
+def queues_bind(trace: Trace, fleet: Fleet, given: Assumptions) -> bool:
+    """Whether jobs run at the site that has the name of their queue: as soon as one of them has such a queue."""
+    return not given.ignore_queues and bool((_site_of(trace, fleet) >= 0).any())
+
+
+def strays(trace: Trace, fleet: Fleet, given: Assumptions) -> I64:
+    """Rows of jobs whose queue has the name of no site, though that of other jobs has. They are never guessed to run anywhere."""
+    if not queues_bind(trace, fleet, given):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero((trace.queue >= 0) & (_site_of(trace, fleet) < 0))
+
+
+def no_such_site(trace: Trace, fleet: Fleet, rows: I64, file: str) -> Fault:
+    """What is wrong with these jobs (`strays`), told of the first."""
+    queue = trace.queues[int(trace.queue[rows[0]])]
+    others = sorted({trace.queues[number] for number in np.unique(trace.queue[rows]).tolist()} - {queue})
+    problem = (
+        f"{shown(queue)} has the name of no site, though queues of other jobs have: {len(rows):,} of {len(trace):,} jobs are of "
+        f"such queues ({_few([queue, *others])}). The fleet has the sites {_few([site.name for site in fleet.sites])}"
+    )
+    remedy = "Correct the queue, or add the site to the fleet. Or let all jobs run anywhere with ignore_queues."
+    return Fault(FaultKind.UNKNOWN_QUEUE, file, f"job {trace.name(int(rows[0]))}", "queue", problem, remedy)
+
+
+def _site_of(trace: Trace, fleet: Fleet) -> I32:
+    """By job: the site that has the name of its queue; -1 none. Names that no job bears do not count."""
+    number = _site_numbers(fleet)
+    return np.array([*(number.get(queue, UNKNOWN) for queue in trace.queues), UNKNOWN], np.int32)[trace.queue]
+
+
+def _site_numbers(fleet: Fleet) -> dict[str, int]:
+    return {site.name: index for index, site in enumerate(fleet.sites)}
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED_MAX]) + (f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else "")
+
+
+# -- what they ask for -----------------------------------------------------------------------------------------------------
 
 
 def _most(fleet: Fleet, kinds: tuple[int, ...]) -> int:
@@ -146,12 +198,16 @@ def _equal_workers(workers: I64, devices: I64, rest: I64, most: I64) -> tuple[I6
     return made_workers, made_devices, split
 
 
-def _sites(trace: Trace, fleet: Fleet, assumed: Counter[str]) -> tuple[I32, tuple[tuple[int, ...], ...]]:
-    """Where jobs may run. Queues that all have the name of a site run there."""
-    names = [site.name for site in fleet.sites]
-    if trace.queues and set(trace.queues) <= set(names):
-        assumed["queues_are_sites"] = len(trace)
-        return _choices(trace.queue, [(names.index(queue),) for queue in trace.queues])
+def _sites(
+    trace: Trace, fleet: Fleet, given: Assumptions, assumed: Counter[str]
+) -> tuple[I32, tuple[tuple[int, ...], ...]]:  # fmt: skip
+    """Where jobs may run: at the site of their queue's name, where queues bind; else in the regions that they name."""
+    queued = int((trace.queue >= 0).sum())
+    if queues_bind(trace, fleet, given):
+        assumed["queues_are_sites"], assumed["queue_unknown"] = queued, len(trace) - queued
+        number = _site_numbers(fleet)
+        return _choices(trace.queue, [(number.get(queue, UNKNOWN),) for queue in trace.queues])
+    assumed["queues_ignored" if given.ignore_queues else "queues_are_no_sites"] = queued
     places = [tuple(i for i, s in enumerate(fleet.sites) if s.region in codes) or (UNKNOWN,) for codes in trace.residencies]
     return _choices(trace.residency, places)
 

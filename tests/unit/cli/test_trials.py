@@ -180,7 +180,28 @@ def test_rows_that_are_passed_over_are_counted_and_the_first_are_shown(shell: Sh
     shell.write(JOBS + "bad,a,-5,1,1,1,1,\nworse,a,x,1,1,1,1,\n")
     out, err = shell.compare("--skip-bad")
     assert "Rows passed over: 2. The first:" in err and "line 5: submit_s" in err and "line 6: submit_s" in err
+    assert "skip" not in err, "no advice to do what was done"
     assert "all 3 jobs" in out
+
+
+@pytest.mark.parametrize("way", [(), ("--whole-plane",)])
+def test_a_job_of_a_queue_that_is_no_site_is_refused_passed_over_or_let_run_anywhere(shell: Shell, way: tuple[str, ...]) -> None:
+    header = HEADER.replace("\n", ",queue\n")
+    rows = "a,a,1,600,8,1,1,900,seoul\nb,b,2,100,8,1,1,200,seoul\nc,a,3,50,4,1,1,60,busan\nd,a,4,50,4,1,1,60,busan\n"
+    shell.write(rows, header=header)
+    said = shell.refused("--out", "out", "--jobs", "2", *way)  # whichever are taken
+    assert said.startswith("jobs.csv, job c: queue: 'busan' has the name of no site") and "2 of 4 jobs" in said
+    assert "The fleet has the sites seoul." in said and "--ignore-queues" in said and "--skip-bad" in said
+    assert not (shell.folder / "out").exists()
+    out, err = shell.compare("--skip-bad", *way)
+    assert "all 2 jobs" in out and "whose queue has the name of no site: 2." in err and "job c: queue" in err
+    assert "skip" not in err.partition("job c:")[2].partition("\n")[0], "no advice to do what was done"
+    assert "2 jobs run at the site of their queue alone." in err
+    assert shell.json("--skip-bad", *way)["notes"]["default"]["skipped.unknown_queue"] == "2"
+    out, err = shell.compare("--ignore-queues", *way)
+    assert "all 4 jobs" in out and "(--ignore-queues): 4 jobs run at any site." in err
+    shell.write(rows.replace("seoul", "ulsan"), header=header)
+    assert "No queue has the name of a site: 4 jobs run at any" in shell.compare(*way)[1]
 
 
 def test_jobs_of_unknown_run_time_are_refused_or_passed_over(shell: Shell) -> None:
@@ -219,8 +240,15 @@ def test_parts_of_devices_sit_together_unless_they_are_taken_whole(shell: Shell)
         (["jobs.csv", "--policy", "fifo"], "--fleet kr-15000"),
         (["jobs.csv"], "--fleet"),
         (["nowhere.csv", "--fleet", "FLEET.toml"], "nowhere.csv"),
-        (["story.md", "--fleet", "FLEET.toml"], "--fleet, --policy"),
-        (["story.md", "--policy", "fifo"], "--fleet, --policy"),
+        (["story.md", "--fleet", "FLEET.toml"], " --fleet"),
+        (["story.md", "--policy", "fifo", "--out", "out", "--update"], " --policy, --out"),
+        (["story.md", "--every", "0"], "`every 60 seconds`"),  # also where it is what would be without it
+        (
+            ["story.md", "--every", "10", "--whole-plane", "--jobs", "3", "--skip-bad"],
+            "--every, --jobs, --skip-bad, --whole-plane",
+        ),
+        (["jobs.csv", "--fleet", "FLEET.toml", "--seed", "2", "--update"], " --update, --seed"),
+        (["national", "--fleet", "FLEET.toml", "--skip-bad", "--format", "csv"], " --format, --skip-bad"),
         (["national", "--fleet", "cpus.toml"], "cpus.toml"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--format", "nonsense"], "csv"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--every", "-1"], "--every"),
@@ -228,6 +256,11 @@ def test_parts_of_devices_sit_together_unless_they_are_taken_whole(shell: Shell)
         (["jobs.csv", "--fleet", "FLEET.toml", "--limit-days", "0"], "--limit-days"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--limit-days", "1e400"], "--limit-days"),
         (["jobs.csv", "--fleet", "FLEET.toml", "--out", "jobs.csv"], "--out"),
+        (["national", "--fleet", "kr-15000", "--load", "0"], "--load"),
+        (["national", "--fleet", "kr-15000", "--load", "1e400"], "--load"),
+        (["national", "--fleet", "kr-15000", "--load", "nan"], "--load"),
+        (["jobs.csv", "--fleet", "FLEET.toml", "--load", "0.5"], "national"),
+        (["story.md", "--load", "0.5"], "national"),
     ],
 )
 def test_what_is_wrong_with_the_command_line_exits_with_2_and_a_remedy(
@@ -258,17 +291,19 @@ def test_a_missing_extra_is_told_with_what_installs_it(shell: Shell, monkeypatch
 
 def test_a_scenario_is_still_told_as_before(shell: Shell) -> None:
     (shell.folder / "story.md").write_text(SCENARIO.read_text(encoding="utf-8"), encoding="utf-8")
-    assert "the plane answers as the page says" in shell.run("story.md")[0]
+    assert "the plane answers as the page says" in shell.run("story.md", "--lang", "en")[0]
+    assert "the plane answers as the page says" in shell.run("story.md", "--update")[0]
 
 
 def test_a_made_workload_is_the_same_for_a_seed_and_another_for_another(shell: Shell) -> None:
-    typed = ["national", "--fleet", "kr-15000", "--jobs", "40", "--whole-shares"]
+    typed = ["national", "--fleet", "kr-15000", "--jobs", "40", "--load", "0.02", "--whole-shares"]
     for folder, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         shell.run(*typed, "--seed", seed, "--out", folder)
     a, b, c = ((shell.folder / name / "default.parquet").read_bytes() for name in "abc")
     assert a == b != c
     run = read_parquet(shell.folder / "a" / "default.parquet")
-    assert (len(run), run.trace, run.notes["seed"]) == (40, "national", "1")
+    assert (run.trace, run.notes["seed"], run.notes["load"]) == ("national", "1", "0.02")
+    assert len(run) == 40 + int(run.notes["in_progress"]), "those in progress at the start come on top"
     assert run.notes["cadence"] == "60 s", "unless it is said; of a trace it is every event"
     shell.run(*typed, "--every", "0", "--out", "d")
     assert read_parquet(shell.folder / "d" / "default.parquet").notes["cadence"] == "every event"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,10 +10,11 @@ from dure.errors import InvariantViolated
 from dure.simulator.traces.cycle import NOW_MS, CycleShape, CycleWorld, cycle_world
 from dure.simulator.traces.fitted import LEVELS, distance, draw, pick, quantiles
 from dure.simulator.traces.fleet import Fleet
+from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.fleets import FLEETS, national_fleet
-from dure.simulator.traces.generate import days, national
+from dure.simulator.traces.generate import national, offered_load, submitted
 from dure.simulator.traces.national import ARRAY, BATCH, CPU, GANG, JOB_KINDS, LAB, SERVICE, TENANT_KINDS, Workload
-from dure.simulator.traces.trace import COLUMNS, TIMEOUT, Trace
+from dure.simulator.traces.trace import COLUMNS, TIMEOUT, Trace, make_trace
 
 
 def made(jobs: int = 20_000, seed: int = 7, fleet: Fleet | None = None) -> Trace:
@@ -18,8 +22,13 @@ def made(jobs: int = 20_000, seed: int = 7, fleet: Fleet | None = None) -> Trace
 
 
 @pytest.fixture(scope="module")
-def trace() -> Trace:
+def whole() -> Trace:
     return made(100_000)
+
+
+@pytest.fixture(scope="module")
+def trace(whole: Trace) -> Trace:
+    return submitted(whole)
 
 
 def test_one_seed_gives_one_workload_and_another_another() -> None:
@@ -51,9 +60,39 @@ def test_every_job_fits_the_empty_fleet_where_it_may_run(name: str) -> None:
         assert fits >= workers, (workers, devices, share, cores, memory, kind, place)
 
 
-def test_a_workload_offers_the_load_that_was_asked_for(trace: Trace) -> None:
-    held = float((trace.devices_milli / 1000 * (trace.duration_ms / 1000)).sum())
-    assert held / (50_000 * days(trace) * 86_400) == pytest.approx(0.9, rel=0.05)
+@pytest.mark.parametrize("name", ["kr-15000", "kr-50000", "kr-260000"])
+@pytest.mark.parametrize("jobs", [300, 1_500, 10_000, 40_000])
+def test_what_is_asked_for_until_the_last_submission_is_the_load_whatever_the_fleet_and_the_jobs(name: str, jobs: int) -> None:
+    """Without those in progress at the start it is nothing like it: jobs are longer than the time in which they come."""
+    fleet = FLEETS[name]()
+    for seed, load in enumerate((0.9, 0.9, 0.9, 0.5, 1.3)):
+        trace = national(np.random.default_rng(seed), fleet, Workload(jobs=jobs, load=load))
+        assert offered_load(trace, fleet.devices) == pytest.approx(load, rel=0.02)
+        assert (trace.extra["in_progress"] == 0).sum() == jobs == len(submitted(trace))
+        assert offered_load(submitted(trace), fleet.devices) < 0.75 * load
+
+
+def test_load_is_asked_for_in_every_part_of_the_time(whole: Trace) -> None:
+    """Not only in the mean: no tenth of the time asks for half or for twice as much."""
+    last = int(whole.submit_ms[-1])
+    edges = np.linspace(0, last, 11)
+    end = whole.submit_ms + whole.duration_ms
+    for since, until in pairwise(edges):
+        inside = np.clip(np.minimum(end, until) - np.maximum(whole.submit_ms, since), 0, None)
+        assert 0.5 < float(whole.devices_milli / 1000 @ inside) / (50_000 * (until - since)) < 1.5
+
+
+def test_who_is_in_progress_at_the_start_comes_first_and_has_what_is_left(whole: Trace) -> None:
+    begun = whole.extra["in_progress"] == 1
+    count = int(begun.sum())
+    assert bool(begun[:count].all()) and count > 1000 and bool((whole.submit_ms[begun] == 0).all())
+    assert bool((np.diff(whole.submit_ms) >= 0).all()) and bool((whole.duration_ms >= 1000).all())
+    limited = begun & (whole.limit_ms > 0)
+    assert limited.sum() > 500 and bool((whole.duration_ms[limited] <= whole.limit_ms[limited]).all())
+    due = begun & (whole.deadline_ms > 0)
+    assert due.any() and bool((whole.deadline_ms[due] >= whole.duration_ms[due]).all()), "none is due before it can be over"
+    gangs = (whole.extra["kind"] == GANG) & (whole.devices_milli > 0)
+    assert gangs[begun].mean() > 3 * gangs[~begun].mean(), "long jobs are more often in progress than they are submitted"
 
 
 def test_columns_are_what_a_trace_promises(trace: Trace) -> None:
@@ -85,10 +124,30 @@ def test_kinds_of_jobs_come_in_their_shares_and_with_their_nature(trace: Trace) 
 
 
 def test_the_widest_gang_is_of_16384_devices() -> None:
-    wide = national(np.random.default_rng(1), national_fleet(50_000), Workload(jobs=40_000, kinds=(0, 1, 0, 0, 0, 0)))
-    assert wide.devices_milli.max() == 16_384_000
-    small = national(np.random.default_rng(1), national_fleet(15_000), Workload(jobs=40_000, kinds=(0, 1, 0, 0, 0, 0)))
-    assert small.devices_milli.max() == 4_096_000, "no wider than a pool"
+    def widest(fleet: Fleet) -> int:
+        gangs = national(np.random.default_rng(1), fleet, Workload(jobs=40_000, kinds=(0, 1, 0, 0, 0, 0)))
+        return int(gangs.devices_milli.max()) // 1000
+
+    assert widest(national_fleet(260_000)) == 16_384
+    assert widest(national_fleet(15_000)) == 2_048, "4,096 of its largest pool, of 4,968, would draw too much in the afternoon"
+    free = [replace(site, power_watts=0, windows=()) for site in national_fleet(15_000).sites]
+    assert widest(make_fleet("free", free)) == 4_096, "no wider than a pool"
+
+
+def test_the_widest_gang_may_run_all_day() -> None:
+    """With the rest of its site idle its draw is below every cap."""
+    for name in ("kr-15000", "kr-50000", "kr-260000"):
+        fleet = FLEETS[name]()
+        trace = national(np.random.default_rng(2), fleet, Workload(jobs=3_000, kinds=(0, 1, 0, 0, 0, 0)))
+        row = int(trace.devices_milli.argmax())
+        kinds, found = trace.accelerators[trace.accelerator[row]], False
+        for site, pool in fleet.pools():
+            own = fleet.sites[site]
+            idle = sum(each.nodes * each.idle_watts for each in own.pools)
+            draw = (idle + int(trace.workers[row]) * (fleet.node_watts(pool) - pool.idle_watts)) * own.pue_permille / 1000
+            fits = pool.accelerator in kinds and pool.nodes >= trace.workers[row]
+            found |= fits and draw <= min(own.power_watts, *(window.watts for window in own.windows))
+        assert found, name
 
 
 def test_tenants_of_every_kind_and_region_take_part(trace: Trace) -> None:
@@ -108,7 +167,10 @@ def test_people_work_by_day_and_batch_jobs_come_at_all_hours(trace: Trace) -> No
 
 def test_small_fleets_and_workloads_are_no_exception() -> None:
     for jobs in (1, 2, 17):
-        assert len(made(jobs, fleet=national_fleet(8 * 17))) == jobs
+        assert len(submitted(made(jobs, fleet=national_fleet(8 * 17)))) == jobs
+    cpu = national(np.random.default_rng(0), national_fleet(15_000), Workload(jobs=50, kinds=(0, 0, 0, 0, 0, 1)))
+    assert offered_load(cpu, 15_000) == 0 and len(submitted(cpu)) == 50, "nobody asks for a device"
+    assert offered_load(make_trace(1, submit_ms=[0], duration_ms=[9], devices=[1]), 8) == 0, "no time has passed"
     with pytest.raises(InvariantViolated):
         national(np.random.default_rng(0), national_fleet(15_000), Workload(jobs=0))
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from dure.errors import ConfigError
-from dure.simulator.traces.faults import TraceError
+from dure.simulator.traces.faults import FaultKind, TraceError
 from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site
 from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import Trace, make_trace
-from dure.simulator.trial.asks import Asks, Assumptions, asks_of
+from dure.simulator.trial.asks import Asks, Assumptions, asks_of, strays
 from dure.simulator.trial.rules import ALL, POLICIES, Order, rules_of
 from dure.simulator.trial.state import Farm
 
@@ -127,8 +127,40 @@ def test_who_names_regions_runs_in_them_alone() -> None:
 def test_queues_that_have_the_names_of_sites_run_there() -> None:
     made = asked(jobs(queue=[1, 0, -1], queues=("a", "b")))
     assert [made.sites[choice] for choice in made.site_choice.tolist()] == [(1,), (0,), ()]
-    assert made.assumed["queues_are_sites"] == 3
-    assert "queues_are_sites" not in asked(jobs(queue=[1, 0], queues=("a", "elsewhere"))).assumed
+    assert (made.assumed["queues_are_sites"], made.assumed["queue_unknown"]) == (2, 1)
+
+
+def test_where_queues_are_sites_a_job_of_another_queue_is_a_fault_that_says_all_that_is_to_be_known() -> None:
+    """It was let run anywhere once, and everybody else with it, without a word."""
+    trace = jobs(queue=[1, 0, 2, 0, 3, 2], queues=("a", "b", "elsewhere", "nowhere"), ids=tuple("uvwxyz"))
+    with pytest.raises(TraceError) as caught:
+        asked(trace)
+    fault = caught.value.fault
+    assert (fault.kind, fault.place, fault.field) == (FaultKind.UNKNOWN_QUEUE, "job w", "queue")
+    said = str(fault)
+    assert "3 of 6 jobs are of such queues (elsewhere, nowhere)" in said and "The fleet has the sites a, b." in said
+    assert "add the site to the fleet" in said and "with ignore_queues" in said
+    assert strays(trace, fleet(), Assumptions()).tolist() == [2, 4, 5]
+    mine = trace.take(np.array([0, 1, 3]))  # the table of names stays whole, and who is not there is no fault
+    assert [asked(mine).sites[choice] for choice in asked(mine).site_choice.tolist()] == [(1,), (0,), (0,)]
+
+
+def test_queues_do_not_bind_where_they_are_ignored_or_none_is_a_site() -> None:
+    trace = jobs(queue=[1, 0, -1], queues=("a", "elsewhere"))
+    free = asked(trace, ignore_queues=True)
+    assert [free.sites[choice] for choice in free.site_choice.tolist()] == [(), (), ()]
+    assert free.assumed["queues_ignored"] == 2
+    others = asked(jobs(queue=[1, 0, -1], queues=("x", "y")))
+    assert [others.sites[choice] for choice in others.site_choice.tolist()] == [(), (), ()]
+    assert others.assumed["queues_are_no_sites"] == 2
+    assert not {word for word in asked(jobs()).assumed if word.startswith("queue")}
+
+
+def test_of_many_names_a_message_tells_the_first() -> None:
+    names = ("a", *(f"q{n}" for n in range(12)))
+    with pytest.raises(TraceError, match="q5 and 4 more") as caught:
+        asked(jobs(queue=list(range(13)), queues=names))
+    assert "q6" not in str(caught.value)
 
 
 def test_a_part_of_a_device_is_asked_for_as_it_is_unless_it_is_taken_as_a_whole_one() -> None:
