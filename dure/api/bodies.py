@@ -20,6 +20,7 @@ from dure.model.policy import (
     QUOTAS_MAX,
     SPEEDS_MAX,
     WEIGHT_MAX,
+    Packing,
     Policy,
     Preference,
     Price,
@@ -277,6 +278,7 @@ class PolicyIn(Body):
     reclaims: bool = False
     moves: bool = False
     order: TurnOrder = Field(default=TurnOrder.FAIR, strict=False)
+    packing: Packing = Field(default=Packing.FULLEST, strict=False)
     half_life_ms: int = Field(default=604_800_000, ge=60_000, le=10 * MS_MAX)
     backfill_depth: int = Field(default=1000, ge=0, le=1_000_000)
     reservations_max: int = Field(default=16, ge=0, le=10_000)

@@ -259,6 +259,8 @@ FIELDS: Mapping[str, str] = {
     "moves": "whether running work that saves checkpoints is moved within its site where others then have room together",
     "order": "who of one priority class has a turn first: fair (least use of its share), submitted, shortest (by limit) or "
     "smallest (by work)",
+    "packing": "which node of a type at a site takes who starts: fullest, first_fit, best_fit, dot_product, gpu_packing, "
+    "gpu_clustering, fgd (fragmentation gradient descent) or least_waste",
     "backfill_depth": "how many waiting workloads are looked at beside the first",
     "reservations_max": "how many starts are promised at once",
     "rejections_max": "refused launches in a row after which a workload fails",

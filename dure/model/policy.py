@@ -61,6 +61,19 @@ class TurnOrder(StrEnum):
     SMALLEST = "smallest"  # least work by its limit first, in normalised core-seconds (as QSSF of Hu et al., SC'21, orders)
 
 
+class Packing(StrEnum):
+    """Which node takes those who start now, of those of a type at a site that have room. Equal ones go by their order."""
+
+    FULLEST = "fullest"  # that with fewest devices wholly free, then fewest cores, so that big holes remain
+    FIRST_FIT = "first_fit"  # the first
+    BEST_FIT = "best_fit"  # with least left over, of cores and of devices
+    DOT_PRODUCT = "dot_product"  # whose room is least alike to what is asked for (as in Grandl et al., SIGCOMM'14)
+    GPU_PACKING = "gpu_packing"  # devices in use before free ones, nodes in use before idle ones
+    GPU_CLUSTERING = "gpu_clustering"  # where such as ask for as many devices are
+    FGD = "fgd"  # where least becomes of no use to such work as runs (Weng et al., ATC'23)
+    LEAST_WASTE = "least_waste"  # the same, and devices that are left without cores count as well
+
+
 class Taste(StrEnum):
     """By what a plan may prefer one place to another: how much a place lacks of it, in a unit of its own."""
 
@@ -108,6 +121,7 @@ class Policy:
     moves: bool = False
     # Past use decides about turns only where they are fair; in any other order it is still counted.
     order: TurnOrder = TurnOrder.FAIR
+    packing: Packing = Packing.FULLEST
     half_life_ms: int = 7 * 24 * HOUR_MS  # of past use in fair share, as Slurm's PriorityDecayHalfLife
     backfill_depth: int = 1000  # waiting workloads looked at behind the first reservation, per plan
     reservations_max: int = 16  # blocked workloads that get a promised start, per plan

@@ -12,6 +12,7 @@ from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, Room, mak
 from dure.scheduler.kernels.ground import NODE, Ground, copied, table
 from dure.scheduler.kernels.index import Index, make_index
 from dure.scheduler.kernels.sit import settle
+from dure.scheduler.packings import packing_of
 from dure.scheduler.snapshot import CLAIMED, I32, I64, STOPPING, U64, Bool, Snapshot
 
 
@@ -50,7 +51,7 @@ def board_of(s: Snapshot, ends: I64, by_end: I64, room: Room) -> tuple[Board, Ru
         ),
         n.device_mask, ptr=a.worker_ptr, node=a.worker_node, mask=a.worker_mask, role=_roles(s), end=ends,
         share=a.share_milli, cores=a.cores_milli, memory=a.memory_mib, by_end=by_end,
-        windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room,
+        windows=(n.closed_ptr, n.closed_from_ms, n.closed_until_ms), room=room, packing=packing_of(s),
     )  # fmt: skip
     settle(board)
     return board, farm.runs

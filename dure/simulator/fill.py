@@ -132,7 +132,7 @@ def fill(nodes: FleetNodes, workloads: Workloads, order: I32, policy: int, mix: 
 
 @kernel
 def _fill(
-    policy: int, ground: Ground, guests: I32, mix: Mix, shapes: Shapes, memo: Memo, order: I32, draws: F64, node: I32, used: I64
+    policy: int, ground: Ground, guests: I64, mix: Mix, shapes: Shapes, memo: Memo, order: I32, draws: F64, node: I32, used: I64
 ) -> None:  # fmt: skip
     total = np.int64(0)
     for i in range(len(order)):

@@ -404,6 +404,37 @@ def _scattered_on(draw: st.DrawFn, world: World, node: str, devices: int) -> Non
         )  # fmt: skip
 
 
+@st.composite
+def roomy(draw: st.DrawFn, shares: bool = False) -> World:
+    """A site of unlike nodes, each partly in use, with room for most of those who wait on several of them: so that which node is
+    taken is a choice. shares: some have a share of a device, and some want one."""
+    world = World(policy=replace(Policy(), classes=FIRM, reservations_max=draw(st.sampled_from((0, 0, 2))))).site("s")
+    for n in range(draw(st.integers(3, 7))):
+        size, each = draw(st.sampled_from((2, 4, 4, 8))), draw(st.sampled_from((1, 2, 6)))
+        kind = draw(st.sampled_from(("a100", "a100", "npu")))
+        world.node(f"n{n}", "s", cores=size * each + 1, memory=1 << 16, devices=size, accelerator=kind)
+        free = list(range(draw(st.integers(0, size))))  # the rest is free
+        while free:
+            workers = [1 << free.pop() for _ in range(min(len(free), draw(st.sampled_from((1, 1, 2)))))]
+            seats = [(f"n{n}", sum(workers))] if draw(st.booleans()) else [(f"n{n}", mask) for mask in workers]
+            one = shares and all(mask.bit_count() == 1 for _, mask in seats)
+            own = draw(SHARE) if one and draw(st.booleans()) else 0
+            world.attempt(
+                f"a{n}-{len(free)}", seats, cores=0 if _rarely(draw, 3) else min(each, 2), memory=0, share=own,
+                priority=PRIORITIES[1], started=-600, ends=draw(st.sampled_from((50, 400, 3600))),
+            )  # fmt: skip
+    for i in range(draw(st.integers(1, 6))):
+        devices = draw(st.sampled_from((1, 1, 2, 2, 4, 0)))
+        share = draw(SHARE) if shares and devices and draw(st.booleans()) else 0
+        world.pending(
+            f"w{i}", priority=draw(st.sampled_from(PRIORITIES[:3])), workers=draw(st.sampled_from((1, 1, 2, 3))), memory=64,
+            cores=draw(st.sampled_from((0, 1, 2, 3))), devices=0 if share else devices, share=share,
+            accelerators=draw(st.sampled_from((None, None, ("a100",)))) if devices else None,
+            limit=draw(st.sampled_from((60, 900))),
+        )  # fmt: skip
+    return world
+
+
 def movable(draw: st.DrawFn, world: World) -> World:
     """The same farm, in which much of what runs may be moved."""
     world.policy = replace(world.policy, moves=True, min_run_ms=draw(st.sampled_from((0, 60_000))))

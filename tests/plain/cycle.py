@@ -19,6 +19,7 @@ from tests.plain.capacity import Ground, Promise
 from tests.plain.decisions import STARTS, Decisions, Start, assemble
 from tests.plain.funds import Funds
 from tests.plain.moves import Movers, Moving
+from tests.plain.packing import Likes
 from tests.plain.place import CORES, DEVICES, MEMORY, Seats, emptiness, without, workers_in
 from tests.plain.promises import Spot, earliest
 from tests.plain.shapes import Group, Shape, Verdict, Way, for_some, groups_of
@@ -56,6 +57,7 @@ class Cycle:
         pace()
         self.s, self._pace = s, pace
         self.ground, self.funds = Ground(s), Funds(s)
+        self.likes = Likes(s)
         self.groups, self.group_of = groups_of(s, self.ground)
         self.done = Decisions()
         # What failed before fails again, as a plan only uses up: the shortest limit that failed by (shape, alternative, site),
@@ -179,6 +181,7 @@ class Cycle:
         way, site, seats = spot
         way = replace(way, hold=for_some(way.whole, sum(seats.counts), group.shape.most))
         masks = self.ground.start(seats, group.shape.need, self.s.now_ms + way.limit_ms)
+        self.likes.join_all(seats, group.shape.need)
         self._record(Start(row, way, site, seats, tuple(masks)))
         return True
 
@@ -206,7 +209,7 @@ class Cycle:
             spare, fit = self.spare(group, way), self.ground.fit(shape.need, way.accelerator, self.ground.layer(end_ms))
             for site in sorted(open_sites, key=lambda x: (spare[x], x)):
                 if fit.per_site[site] >= shape.workers:
-                    return way, site, self.ground.seats(site, fit.per_node, self.ground.empty, shape.workers)
+                    return way, site, self._seats(site, fit.per_node, shape, shape.workers)
                 self._failed(group)[way.alt, site] = self.ground.shortest_alike(end_ms)
         return None
 
@@ -229,8 +232,13 @@ class Cycle:
                     found.append((max(paid), way, site, fit.per_node))
             if found:
                 workers, way, site, per_node = max(found, key=lambda f: f[0])  # the first of equals
-                return way, site, self.ground.seats(site, per_node, self.ground.empty, workers)
+                return way, site, self._seats(site, per_node, shape, workers)
         return None
+
+    def _seats(self, site: int, per_node: I64, shape: Shape, workers: int) -> Seats:
+        if self.likes.fullest:
+            return self.ground.seats(site, per_node, self.ground.empty, workers)
+        return self.likes.seats(self.ground, site, per_node, shape.need, workers)
 
     def spare(self, group: Group, way: Way) -> list[int]:
         """By site, how much is free now of what a workload wants: devices, or cores if it wants none."""
@@ -274,9 +282,12 @@ class Cycle:
         end_ms = min(int(gone.max()) + way.limit_ms, int(FOREVER_MS))
         ground.tenures.end[rows] = gone
         masks = ground.claim(seats, shape.need, end_ms, rows)
+        self.likes.join_all(seats, shape.need)
         self.candidates.take(victims)
         self.movers.made += bool(to)
         places = [(to[v], tuple(ground.start(self.movers.seats(v, to[v]), self.movers.need[v], until[v]))) for v in victims if to]
+        for v in victims if to else ():
+            self.likes.join_all(self.movers.seats(v, to[v]), self.movers.need[v])
         self._record(Start(row, way, site, seats, tuple(masks), tuple(victims), tuple(places)))
         for failed in self._full.values():
             failed[:] = FOREVER_MS

@@ -59,8 +59,7 @@ def policy_show(
 def _tell_means(run: Run, row: Plain) -> None:
     """Whether quotas reclaim and work is moved; of a plane of an older version that knows of neither, nothing."""
     told = [f"policy.{name}.{'yes' if row[name] else 'no'}" for name in ("reclaims", "moves") if name in row]
-    if "order" in row:
-        told.append(f"policy.order.{row['order']}")
+    told += [f"policy.{name}.{row[name]}" for name in ("order", "packing") if name in row]
     if told:
         run.console.say("")
     for sentence in told:

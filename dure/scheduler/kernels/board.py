@@ -26,6 +26,7 @@ import numpy as np
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Columns, Ground, Table, table
 from dure.scheduler.kernels.index import Index
 from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.packed import FULLEST_FIRST
 from dure.scheduler.kernels.room import DEVICES_MAX, count_whole
 
 # roles: sits there; sits there and makes room for a claim; will sit there
@@ -92,6 +93,7 @@ class Board(NamedTuple):
     settled: int  # how many those are
     closed: Table  # WINDOW
     scratch: I64  # shape (2, DEVICES_MAX): what is left of each device of a node, of nobody beyond the kernel that writes it
+    packing: I64  # see `packed`
 
 
 @kernel
@@ -274,10 +276,11 @@ NO_ROOM = Room(0, 0, 0)
 def make_board(
     now: int, ground: Ground, index: Index, exists: U64, *, ptr: I32, node: I32, mask: U64, role: I32, end: I64, share: I64,
     cores: I64, memory: I64, by_end: I64, windows: tuple[I32, I64, I64] | None = None, room: Room = NO_ROOM,
+    packing: I64 = FULLEST_FIRST,
 ) -> Board:  # fmt: skip
     """ground, index: with everything free; `settle` takes what tenures hold. ptr, node, mask: of attempts, the nodes that each
     has, a tenure each, as CSR; the other columns by attempt; by_end: they by their ends. windows: when nothing may run on nodes,
-    as CSR. room: for more than those."""
+    as CSR. room: for more than those. packing: as in `packed`."""
     count, nodes = len(node), len(exists)
     closed_ptr, since, until = windows or (np.zeros(nodes + 1, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
     here, closed = table(HERE, nodes + 1), table(WINDOW, len(since))
@@ -287,7 +290,7 @@ def make_board(
     _put_in_order(index, ptr, node, by_end, np.zeros(len(index.cell) + 1, np.int64), order)
     board = Board(
         now, ground, index, here, table(TENURE, count + room.tenures), table(PROMISE, room.promises), table(SEAT, room.kept),
-        np.zeros(5, np.int64), order, count, closed, np.zeros((2, DEVICES_MAX), np.int64),
+        np.zeros(5, np.int64), order, count, closed, np.zeros((2, DEVICES_MAX), np.int64), packing.copy(),
     )  # fmt: skip
     _seat_all(board, ptr, node, mask, role, end, share, cores, memory)
     return board
@@ -308,7 +311,7 @@ def board_at(board: Board, now: int) -> Board:
     """The same board at another moment."""
     return Board(
         now, board.ground, board.cells, board.here, board.tenures, board.promises, board.seats, board.used, board.order,
-        board.settled, board.closed, board.scratch,
+        board.settled, board.closed, board.scratch, board.packing,
     )  # fmt: skip
 
 

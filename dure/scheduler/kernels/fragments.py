@@ -36,7 +36,7 @@ class Mix(NamedTuple):
 
     total: int  # weight of all shapes
     cores: I64  # the cores that some shape wants, ascending
-    rank: I32  # by thousandths left: how many of the shares that some shape wants are no larger
+    rank: I64  # by thousandths left: how many of the shares that some shape wants are no larger
     share: I64  # (kind, cores, rank): weight of the shares of a device that find cores and thousandths enough
     whole: I64  # (kind, cores, devices): weight of the whole devices that find cores and devices enough
     cores_per_device: int  # thousandths of cores that go with a whole device, over the shapes that want devices
@@ -58,7 +58,7 @@ def make_mix(shapes: Shapes, weight: I64, kinds: int) -> Mix:
             whole[rows, level[i] :, shapes.devices[i] :] += heavy
         elif shapes.share[i] > 0:
             share[rows, level[i] :, place[i] :] += heavy
-    rank = np.searchsorted(shares, np.arange(WHOLE + 1), "right").astype(np.int32)
+    rank = np.searchsorted(shares, np.arange(WHOLE + 1), "right").astype(np.int64)
     return Mix(total, cores, rank, share, whole, _cores_per_device(shapes, weight), _steps(total))
 
 
@@ -102,7 +102,7 @@ def _level(mix: Mix, cores: int) -> int:
 def _useful_shares(mix: Mix, ground: Ground, node: int, level: int) -> int:
     row, useful = ground.nodes.kind[node] + 1, np.int64(0)
     for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
-        left = ground.share_free[at]
+        left = max(ground.share_free[at], np.int32(0))  # below 0 where a claim waits for who is there
         useful += left * mix.share[row, level, mix.rank[left]]
     return int(useful)
 
@@ -117,7 +117,7 @@ def fragment(mix: Mix, ground: Ground, node: int) -> int:
     """What is free on the node's devices and of no use, in thousandths of a device times weight."""
     level, total = _level(mix, ground.nodes.cores_free[node]), np.int64(0)
     for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
-        total += ground.share_free[at]
+        total += max(ground.share_free[at], np.int32(0))
     whole = _useful_whole(mix, ground.nodes.kind[node] + 1, level, count_whole(ground.nodes.whole_free[node]))
     return int(mix.total * total - _useful_shares(mix, ground, node, level) - whole)
 
@@ -126,6 +126,12 @@ def fragment(mix: Mix, ground: Ground, node: int) -> int:
 def gain_of(mix: Mix, ground: Ground, node: int, demand: Demand, coarse: bool) -> tuple[int, int]:
     """By how much the fragment of a node on which the demand fits would shrink, and the device on which a share would do best
     (the lowest of equals; -1 where no share is asked for). coarse: by how much is said in steps of the sigmoid."""
+    return gain_on(mix, ground, node, demand, coarse, ground.share_free, ground.device_ptr[node])
+
+
+@kernel
+def gain_on(mix: Mix, ground: Ground, node: int, demand: Demand, coarse: bool, may: I32 | I64, at: int) -> tuple[int, int]:
+    """The same where a share may have of each device no more than `may` says; `may[at]` is of device 0."""
     row, free = ground.nodes.kind[node] + 1, count_whole(ground.nodes.whole_free[node])
     before = _level(mix, ground.nodes.cores_free[node])
     after = _level(mix, ground.nodes.cores_free[node] - demand.cores)
@@ -136,16 +142,16 @@ def gain_of(mix: Mix, ground: Ground, node: int, demand: Demand, coarse: bool) -
         gain = shares + _useful_whole(mix, row, after, free - demand.devices)
         return int(step_of(mix, gain) if coarse else gain), -1
     best, device, first = np.int64(0), -1, ground.device_ptr[node]
-    for at in range(first, ground.device_ptr[node + 1]):
-        left = ground.share_free[at]
-        if left < demand.share:
+    for each in range(ground.device_ptr[node + 1] - first):
+        left = ground.share_free[first + each]
+        if min(left, may[at + each]) < demand.share:
             continue
         rest = left - demand.share
         gain = shares - left * mix.share[row, after, mix.rank[left]] + rest * mix.share[row, after, mix.rank[rest]]
         gain += _useful_whole(mix, row, after, free - 1 if left == WHOLE else free)
         gain = np.int64(step_of(mix, gain)) if coarse else gain
         if device < 0 or gain > best:
-            best, device = gain, at - first
+            best, device = gain, each
     return int(best), int(device)
 
 

@@ -23,15 +23,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dure.scheduler.kernels.fragments import Mix, gain_of, stranded
+from dure.scheduler.kernels.fragments import Mix, gain_of, gain_on, stranded
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Ground
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.room import Demand, Shapes, count_whole, demand_of, fits, tightest
 
 FIRST_FIT, BEST_FIT, DOT_PRODUCT, GPU_PACKING, GPU_CLUSTERING, RANDOM, FGD, LEAST_WASTE = range(8)
+FULLEST = 8  # it has no score: see `seat`
 
 TOP = 100  # of a score
 CORES_LARGEST, DEVICES_LARGEST = 128_000, 8_000  # thousandths: what the authors' scores are relative to
+CORES_COUNTED = 1 << 24  # of what a node has; more is alike, so that products stay inside 64 bits
 NOWHERE = np.iinfo(np.int64).min  # the score of a node without room
 
 
@@ -60,7 +62,7 @@ def devices_left(ground: Ground, node: int) -> int:
     """Thousandths of a device, over all devices of the node."""
     left = np.int64(0)
     for at in range(ground.device_ptr[node], ground.device_ptr[node + 1]):
-        left += ground.share_free[at]
+        left += max(ground.share_free[at], np.int32(0))  # below 0 where a claim waits for who is there
     return int(left)
 
 
@@ -72,8 +74,8 @@ def asked(demand: Demand) -> int:
 
 @kernel
 def best_fit(ground: Ground, node: int, demand: Demand) -> int:
-    """0 to 100, the higher the less is left over."""
-    cores = (ground.nodes.cores_free[node] - demand.cores) * DEVICES_LARGEST
+    """0 to 100, the higher the less is left over; below 0 on nodes larger than those."""
+    cores = min(ground.nodes.cores_free[node] - demand.cores, CORES_COUNTED) * DEVICES_LARGEST
     devices = (devices_left(ground, node) - asked(demand)) * CORES_LARGEST
     full = 2 * CORES_LARGEST * DEVICES_LARGEST
     return int(TOP * (full - cores - devices) // full)
@@ -81,9 +83,10 @@ def best_fit(ground: Ground, node: int, demand: Demand) -> int:
 
 @kernel
 def dot_product(ground: Ground, node: int, demand: Demand) -> int:
-    """0 to 100, the higher the less of what is asked for is free."""
+    """0 to 100, the higher the less of what is asked for is free; below 0 on larger nodes."""
     full, scale = 2 * CORES_LARGEST**2, (CORES_LARGEST // DEVICES_LARGEST) ** 2
-    alike = ground.nodes.cores_free[node] * demand.cores + scale * devices_left(ground, node) * asked(demand)
+    cores = min(ground.nodes.cores_free[node], CORES_COUNTED) * min(demand.cores, CORES_COUNTED)
+    alike = cores + scale * devices_left(ground, node) * asked(demand)
     return int(TOP * (full - alike) // full)
 
 
@@ -111,32 +114,38 @@ def group_of(demand: Demand) -> int:
 
 
 @kernel
-def gpu_clustering(ground: Ground, guests: I32, node: int, demand: Demand) -> int:
+def gpu_clustering(ground: Ground, guests: I64, node: int, demand: Demand) -> int:
     """Four bands of 25: only its own group runs there, its group among others, nobody with a device, only other groups."""
     if asked(demand) == 0:
         return 0
     groups = 0
     for group in range(guests.shape[1]):
         groups += guests[node, group] > 0
-    fullness = TOP // 4 * (DEVICES_LARGEST - devices_left(ground, node)) // DEVICES_LARGEST
+    fullness = TOP // 4 * max(DEVICES_LARGEST - devices_left(ground, node), 0) // DEVICES_LARGEST
     if guests[node, group_of(demand)] > 0:
         return fullness + (TOP * 3 // 4 if groups == 1 else TOP // 2)
     return fullness + (TOP // 4 if groups == 0 else 0)
 
 
 @kernel
-def least_waste(ground: Ground, mix: Mix, node: int, demand: Demand) -> int:
+def least_waste(ground: Ground, mix: Mix, node: int, demand: Demand, may: I32 | I64, at: int) -> int:
     """What the fragment and what is stranded shrink by, in thousandths of a device times the weight of the mix."""
     left, cores = devices_left(ground, node), ground.nodes.cores_free[node]
     relief = stranded(mix, left, cores) - stranded(mix, left - asked(demand), cores - demand.cores)
-    return gain_of(mix, ground, node, demand, False)[0] + mix.total * relief
+    return gain_on(mix, ground, node, demand, False, may, at)[0] + mix.total * relief
 
 
 @kernel
-def score(policy: int, ground: Ground, guests: I32, mix: Mix, node: int, demand: Demand) -> int:
+def score(policy: int, ground: Ground, guests: I64, mix: Mix, node: int, demand: Demand) -> int:
     """How well the policy likes the demand on this node; `NOWHERE` where there is no room."""
     if not fits(ground, node, demand):
         return NOWHERE
+    return liked(policy, ground, guests, mix, node, demand, ground.share_free, ground.device_ptr[node])
+
+
+@kernel
+def liked(policy: int, ground: Ground, guests: I64, mix: Mix, node: int, demand: Demand, may: I32 | I64, at: int) -> int:
+    """The same of a node that has room. may, at: as in `gain_on`."""
     if policy == BEST_FIT:
         return best_fit(ground, node, demand)
     if policy == DOT_PRODUCT:
@@ -146,15 +155,15 @@ def score(policy: int, ground: Ground, guests: I32, mix: Mix, node: int, demand:
     if policy == GPU_CLUSTERING:
         return gpu_clustering(ground, guests, node, demand)
     if policy == FGD:
-        return gain_of(mix, ground, node, demand, True)[0]
+        return gain_on(mix, ground, node, demand, True, may, at)[0]
     if policy == LEAST_WASTE:
-        return least_waste(ground, mix, node, demand)
+        return least_waste(ground, mix, node, demand, may, at)
     return 0
 
 
 @kernel
 def choose(
-    policy: int, ground: Ground, guests: I32, mix: Mix, shapes: Shapes, shape: int, memo: Memo, draw: float
+    policy: int, ground: Ground, guests: I64, mix: Mix, shapes: Shapes, shape: int, memo: Memo, draw: float
 ) -> int:  # fmt: skip
     """The node for one of this shape; -1: no node has room. draw: from [0, 1), the chance of `RANDOM`; others ignore it."""
     demand, scores, seen = demand_of(shapes, shape), memo.score[shape], memo.seen[shape]

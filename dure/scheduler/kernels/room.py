@@ -157,6 +157,6 @@ def give(ground: Ground, node: int, demand: Demand, taken: np.uint64) -> None:
                 ground.nodes.whole_free[node] |= bit
 
 
-def guests_of(nodes: int, devices_max: int) -> I32:
+def guests_of(nodes: int, devices_max: int) -> I64:
     """How many run on each node of each group: shares of a device in column 0, n whole devices in column n. Nobody runs yet."""
-    return np.zeros((nodes, devices_max + 1), np.int32)
+    return np.zeros((nodes, devices_max + 1), np.int64)

@@ -11,6 +11,9 @@ taken of the run: of those that take all workers, the one with least devices who
 A seat is a node and how many workers sit on it. What the workers want of devices is a count of whole ones, or a share of one:
 then nodes go first that have it without breaking into a device that is whole. Seats are for work that starts now and ends by
 `end`: on a node that is promised to somebody it must fit beside the promise as well.
+
+All of this is the policy `FULLEST`, the default. Under another packing policy its score stands for fullness (`liking`); the block
+that is taken stays the same, and so do the places that are promised, or claimed behind those who make room.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from dure.scheduler.kernels.board import Board, closed_within, named_within, roo
 from dure.scheduler.kernels.ground import I32, I64, Gang
 from dure.scheduler.kernels.index import next_node
 from dure.scheduler.kernels.jit import constant, kernel, wide
+from dure.scheduler.kernels.liking import place_liked
+from dure.scheduler.kernels.packed import POLICY
+from dure.scheduler.kernels.packing import FULLEST
 from dure.scheduler.kernels.room import count_whole
 from dure.scheduler.kernels.slots import slots
 
@@ -156,6 +162,9 @@ def seat(board: Board, low: int, high: int, gang: Gang, end: int, seat_node: I32
         if low < 0:
             return 0
         high = low + 1
+    if board.packing[POLICY] != FULLEST:
+        nodes, room, _ = rooms(board, low, high, gang, end)
+        return place_liked(board, gang, end, nodes, room, seat_node, seat_workers)
     node = fullest(board, low, high, gang, end)
     if node >= 0:
         seat_node[0], seat_workers[0] = node, gang.workers

@@ -8,6 +8,8 @@ from dure.scheduler.kernels.board import CLAIMS, HOLDS, LEAVES, Board, add_tenur
 from dure.scheduler.kernels.ground import I32, I64, U64, WHOLE, Gang
 from dure.scheduler.kernels.index import move
 from dure.scheduler.kernels.jit import kernel, wide
+from dure.scheduler.kernels.liking import device_liked
+from dure.scheduler.kernels.packed import join
 from dure.scheduler.kernels.room import count_whole, tightest_of
 from dure.scheduler.kernels.slots import take_off, usable, whole_of
 
@@ -44,7 +46,15 @@ def start(board: Board, gang: Gang, end: int, seat_node: I32, seat_workers: I64,
         ground.nodes.memory_free[node] -= gang.memory * workers
         _occupy(board, node, taken, WHOLE)
         add_tenure(board, node, HOLDS, end, taken, gang.share, gang.cores * workers, gang.memory * workers)
+        _join(board, node, gang, workers)
     return written
+
+
+@kernel
+def _join(board: Board, node: int, gang: Gang, workers: int) -> None:
+    """They are guests of the node, if they have devices."""
+    if gang.devices > 0:
+        join(board.packing, node, wide(gang.devices), wide(workers))
 
 
 @kernel
@@ -56,21 +66,22 @@ def _start_shares(
         node, workers = wide(seat_node[i]), seat_workers[i]
         devices = usable(board, node, gang.share, board.now, end, True, left)
         for _ in range(workers):
-            node_of[written], mask_of[written] = node, _sit_share(board, node, gang, HOLDS, end, left, devices)
+            device = device_liked(board, node, gang, left, devices)
+            node_of[written], mask_of[written] = node, _sit_share(board, node, gang, HOLDS, end, left, device)
             written += 1
-        set_cores(board, node, ground.nodes.cores_free[node] - gang.cores * workers)
-        ground.nodes.memory_free[node] -= gang.memory * workers
+            set_cores(board, node, ground.nodes.cores_free[node] - gang.cores)
+            ground.nodes.memory_free[node] -= gang.memory
     return written
 
 
 @kernel
-def _sit_share(board: Board, node: int, gang: Gang, role: int, end: int, left: I64, devices: int) -> np.uint64:
-    """Seat one worker on the device with the least left that takes it; its bit."""
-    device = tightest_of(left, 0, devices, gang.share)
+def _sit_share(board: Board, node: int, gang: Gang, role: int, end: int, left: I64, device: int) -> np.uint64:
+    """Seat one worker on a device; its bit."""
     mask = _ONE << np.uint64(device)
     left[device] -= gang.share
     _occupy(board, node, mask, gang.share)
     add_tenure(board, node, role, end, mask, gang.share, gang.cores, gang.memory)
+    join(board.packing, node, wide(0), wide(1))
     return mask
 
 
@@ -89,7 +100,8 @@ def claim(
         devices = _behind(board, node, victims, left)
         if gang.share > 0:
             for _ in range(workers):
-                node_of[written], mask_of[written] = node, _sit_share(board, node, gang, CLAIMS, end, left, devices)
+                device = tightest_of(left, 0, devices, gang.share)
+                node_of[written], mask_of[written] = node, _sit_share(board, node, gang, CLAIMS, end, left, device)
                 written += 1
             continue
         freed = whole_of(left, devices) & ~ground.nodes.whole_free[node]
@@ -101,6 +113,7 @@ def claim(
             written += 1
         _occupy(board, node, taken, WHOLE)
         add_tenure(board, node, CLAIMS, end, taken, gang.share, gang.cores * workers, gang.memory * workers)
+        _join(board, node, gang, workers)
     for victim in victims:
         _look_again(board, wide(tenures.node[victim]))
     for node in seat_node:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dure.model.policy import Packing
 from dure.scheduler.kernels.board import TENURES, Board, grown, longer
 from dure.scheduler.kernels.ground import Table, table
 from dure.scheduler.kernels.state import START, WORKER, Cycle
@@ -62,6 +63,7 @@ def uncovered(farm: Farm, asks: Asks, rules: Rules) -> str:
         "limits of power": bool(farm.envelopes.capped), "shares of devices": bool(asks.share_milli.any()),
         "topology blocks": bool(asks.block.any()), "preferences": bool(rules.preferences),
         "work that yields": farm.yielding, "work that is moved": rules.moves,
+        "packing that knows who runs": rules.packing in (Packing.FGD, Packing.LEAST_WASTE, Packing.GPU_CLUSTERING),
     }  # fmt: skip
     return ", ".join(what for what, there in found.items() if there)
 

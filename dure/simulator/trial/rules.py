@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from dure.errors import ConfigError
-from dure.model.policy import WEIGHT_MAX, Policy, Preference, Taste
+from dure.model.policy import WEIGHT_MAX, Packing, Policy, Preference, Taste
 
 ALL = 1 << 30  # turns, or promises: no bound
 HOUR_MS = 3_600_000
@@ -46,6 +46,7 @@ class Rules:
     resumes: bool = False
     min_run_ms: int = 0
     preferences: tuple[Preference, ...] = ()
+    packing: Packing = Packing.FULLEST
     moves: bool = False  # work that has saved a checkpoint is moved where others then have room together
 
     @property
@@ -56,7 +57,7 @@ class Rules:
     def policy(self) -> Policy:
         """As the plan wants it."""
         return replace(Policy(), reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms,
-                       preferences=self.preferences, moves=self.moves)  # fmt: skip
+                       preferences=self.preferences, packing=self.packing, moves=self.moves)  # fmt: skip
 
 
 _PLANE = Policy()
@@ -70,6 +71,12 @@ def _preferring(name: str, taste: Taste) -> Rules:
                  min_run_ms=_PLANE.min_run_ms, preferences=(Preference(taste=taste, weight=WEIGHT_MAX),))  # fmt: skip
 
 
+def _packing(packing: Packing) -> Rules:
+    """The default with another packing."""
+    return Rules(name=packing.value.replace("_", "-"), order=Order.FAIR, promises=_PLANE.reservations_max,
+                 depth=_PLANE.backfill_depth, min_run_ms=_PLANE.min_run_ms, packing=packing)  # fmt: skip
+
+
 POLICIES: Mapping[str, Rules] = MappingProxyType({
     rules.name: rules
     for rules in (
@@ -80,6 +87,7 @@ POLICIES: Mapping[str, Rules] = MappingProxyType({
         _preferring("cheap-power", Taste.POWER_PRICE),
         Rules(name="moving", order=Order.FAIR, promises=_PLANE.reservations_max, depth=_PLANE.backfill_depth,
               min_run_ms=_PLANE.min_run_ms, moves=True),
+        *(_packing(packing) for packing in Packing if packing is not Packing.FULLEST),
         Rules(name="fifo", order=Order.SUBMITTED, promises=1, depth=0),
         Rules(name="best-effort-fifo", order=Order.SUBMITTED, promises=0, depth=ALL),
         Rules(name="easy", order=Order.SUBMITTED, promises=1, depth=ALL),

@@ -130,7 +130,7 @@ def gpu_packing(node: Node, demand: Demand) -> int:
 def gpu_clustering(node: Node, demand: Demand) -> int:
     if not asked(demand):
         return 0
-    groups, fullness = set(node.groups), 25 * (8000 - sum(node.left)) // 8000
+    groups, fullness = set(node.groups), 25 * max(8000 - sum(node.left), 0) // 8000
     if demand.devices in groups:
         return fullness + (75 if len(groups) == 1 else 50)
     return fullness + (0 if groups else 25)

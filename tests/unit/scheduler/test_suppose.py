@@ -372,7 +372,7 @@ def test_a_rule_that_planning_reads_may_be_another() -> None:
 
 def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
     told = {
-        "classes", "prices", "quotas", "preferences", "order", "preemptible_permille", "id", "version",
+        "classes", "prices", "quotas", "preferences", "order", "packing", "preemptible_permille", "id", "version",
         "created_ms", "written_by",
     }  # fmt: skip
     assert {f.name for f in fields(Policy)} == told | set(PLANNED) | set(BAKED_IN)
@@ -384,7 +384,7 @@ def test_every_rule_is_one_that_planning_reads_or_is_known_not_to_be() -> None:
                 holder = node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id
                 read |= {node.attr} & {f.name for f in fields(Policy)} if holder == "policy" else set()
     assert set(PLANNED) <= read <= set(PLANNED) | {
-        "classes", "workers_max", "limit_ms_max", "quotas", "preferences", "speeds", "order",
+        "classes", "workers_max", "limit_ms_max", "quotas", "preferences", "speeds", "order", "packing",
     }  # fmt: skip
 
 
