@@ -91,7 +91,13 @@ def traces(draw: st.DrawFn) -> Trace:
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rules:
-    given = rules_of(draw(st.sampled_from(("default", "default", "default", "fifo", "easy", "best-effort-fifo"))))
+    given = rules_of(
+        draw(
+            st.sampled_from(
+                ("default", "default", "default", "fgd", "gpu-clustering", "gpu-packing", "fifo", "easy", "best-effort-fifo")
+            )
+        )
+    )
     if given.order != Order.FAIR:
         return given
     return replace(

@@ -182,7 +182,8 @@ TEXTS: dict[str, str] = {
     "arg.simulated": "A scenario; or a trace; or 'national', a workload that is made for the fleet.",
     "opt.fleet": "Run a trace on this fleet: a file, philly, openb, kr-15000, kr-50000 or kr-260000.",
     "opt.policy":
-        "Compare this policy (repeat): default, domestic-first, low-carbon, cheap-power, moving, fifo, best-effort-fifo, "
+        "Compare this policy (repeat): default, domestic-first, low-carbon, cheap-power, moving, first-fit, "
+        "best-fit, dot-product, gpu-packing, gpu-clustering, fgd, least-waste, fifo, best-effort-fifo, "
         "easy, conservative, sjf, qssf, srtf or las.",
     "opt.every":
         "Decide every so many seconds; 0: whenever a job arrives or ends. Unless said, 60 for a made workload and 0 for a trace.",

@@ -182,7 +182,8 @@ TEXTS: dict[str, str] = {
     "arg.simulated": "시나리오, 작업 기록, 또는 플릿에 맞추어 만드는 작업 부하 'national'.",
     "opt.fleet": "작업 기록을 이 플릿에서 실행: 파일, philly, openb, kr-15000, kr-50000, kr-260000.",
     "opt.policy":
-        "비교할 정책(여러 번 가능): default, domestic-first, low-carbon, cheap-power, moving, fifo, best-effort-fifo, "
+        "비교할 정책(여러 번 가능): default, domestic-first, low-carbon, cheap-power, moving, first-fit, "
+        "best-fit, dot-product, gpu-packing, gpu-clustering, fgd, least-waste, fifo, best-effort-fifo, "
         "easy, conservative, sjf, qssf, srtf, las.",
     "opt.every":
         "이 초마다 결정. 0이면 작업이 도착하거나 끝날 때마다. 정하지 않으면 만든 작업 부하는 60, 작업 기록은 0.",
