@@ -154,6 +154,7 @@ class ResubmitIn(Body):
         description="members of the job to change; null takes one back to its default; `resources` and `env` by member",
     )
     array: Count | None = Field(default=None, ge=1, description="how many elements; absent: as many as it had")
+    project: Id | Literal[""] = Field(default="", description="project that it is of then; absent: the same")
 
 
 class WhatIfIn(Body):

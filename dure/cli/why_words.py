@@ -162,6 +162,8 @@ def _changes(run: Run, workload: Plain, change: Plain) -> Iterator[str]:
         yield run.t("change.workers_min", old=spec.get("workers_min") or spec["workers"], new=change["workers_min"])
     if change["funds_won"]:
         yield run.t("change.funds", amount=run.money(change["funds_won"]))
+    if change.get("project"):
+        yield run.t("change.project", old=workload["project"], new=change["project"])
     if change["priority"]:
         yield run.t("change.priority", old=spec["priority"], new=change["priority"])
 
@@ -173,7 +175,8 @@ def smallest_change_command(run: Run, answer: Plain) -> str:
         return ""
     fields = changed_fields(answer["workload"], why["change"])
     words = [f"--set {shlex.quote(f'{field}={_word(value)}')}" for field, value in fields.items()]
-    return " ".join(["dure", "resubmit", answer["workload"]["id"], *words])
+    to = ["--to", shlex.quote(why["change"]["project"])] if why["change"].get("project") else []
+    return " ".join(["dure", "resubmit", answer["workload"]["id"], *words, *to])
 
 
 def _word(value: Any) -> str:

@@ -20,9 +20,10 @@ class WorkMethods(Transport):
         """{"ids", "array_id", "quoted_won", "limit_ms"}. key: the caller's own Idempotency-Key."""
         return self.write("POST", "/workloads", _work(project, job, array), key=key)
 
-    def resubmit(self, id: str, changes: Job, *, array: int | None = None, key: str = "") -> Plain:
-        """A workload or array once more, with changed members of its job; as `submit`, and {"origin"}."""
-        body = {"job": dict(changes), **({} if array is None else {"array": array})}
+    def resubmit(self, id: str, changes: Job, *, array: int | None = None, project: str = "", key: str = "") -> Plain:
+        """A workload or array once more, with changed members of its job, or of another project; as `submit`, and {"origin"}."""
+        more = {**({} if array is None else {"array": array}), **({"project": project} if project else {})}
+        body = {"job": dict(changes), **more}
         return self.write("POST", f"/workloads/{part(id)}/resubmit", body, key=key)
 
     def workloads(

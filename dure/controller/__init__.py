@@ -4,7 +4,7 @@ Here live the commands (`commands/`), the step and what it keeps in memory (`mir
 (`apply`), how workloads and attempts move on (`lifecycle`) and their money (`money`). What is decided is decided by the pure
 packages; what is stored goes through the Store port. No HTTP, no SQL, no backend, no clock but the port may enter."""
 
-from dure.controller.answers import QuoteAnswer, SoFar, WhyAnswer, so_far
+from dure.controller.answers import QuoteAnswer, SoFar, Usable, WhyAnswer, so_far
 from dure.controller.controller import Controller, ControllerSettings, View
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.founding import found
@@ -25,6 +25,7 @@ __all__ = [
     "QuoteAnswer",
     "SoFar",
     "StepReport",
+    "Usable",
     "View",
     "WhatIf",
     "WhatIfAnswer",

@@ -56,6 +56,18 @@ class WhyAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usable:
+    """What may be suggested to who asks, and nothing else. classes: priority classes by name, None: all. projects: ids of those
+    to which the work could be submitted instead of its own."""
+
+    classes: Sequence[str] | None = None
+    projects: Sequence[str] = ()
+
+
+EVERY_CLASS = Usable()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteAnswer:
     """What one element would cost and when it would start.
 
@@ -102,11 +114,11 @@ def so_far(reader: Reader, attempt: Attempt, workload: Workload, now_ms: int) ->
 
 
 def answer_why(
-    snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace, classes: Sequence[str] | None = None,
+    snapshot: Snapshot, decided: Plan, workload: Workload, plans_max: int, pace: Pace, usable: Usable = EVERY_CLASS,
     residual: Planning | None = None,
 ) -> WhyAnswer | None:  # fmt: skip
     """None when the snapshot does not know this waiting workload yet. plans_max bounds the search for the smallest change; pace
-    is called while it goes on. classes: the priority classes that who asks may use; None: all. residual: as in `why`."""
+    is called while it goes on. residual: as in `why`."""
     if workload.state != WorkloadState.WAITING:
         claimed = why_claimed(snapshot, workload.id) if workload.state == WorkloadState.STARTING else None
         reason = claimed.reasons[0] if claimed else _state_reason(workload)
@@ -115,13 +127,21 @@ def answer_why(
     if row is None:
         return None
     rater = PolicyRater(snapshot.policy, workload.spec.priority)
-    answer = _possible(why(snapshot, decided, row, rater, plans_max, pace, classes, residual), workload.spec, snapshot.policy)
+    projects = usable.projects if goes_elsewhere(workload) else ()
+    found = why(snapshot, decided, row, rater, plans_max, pace, usable.classes, residual, projects)
+    answer = _possible(found, workload.spec, snapshot.policy)
     reason = answer.reasons[0] if answer.reasons else Reason.of(ReasonKind.NOT_YET_PLANNED)
     told = WhyAnswer(workload=workload, as_of_ms=snapshot.now_ms, reason=reason, why=answer)
     if answer.change is None:
         return told
     hold, hold_then = (_most_held(snapshot, spec) for spec in (workload.spec, _changed(workload.spec, answer.change)))
     return replace(told, hold=hold, hold_then=hold_then)
+
+
+def goes_elsewhere(workload: Workload) -> bool:
+    """Whether a copy of it could be another project's as it is: code, checkpoints, arrays and what it waits for stay behind."""
+    spec = workload.spec
+    return not (spec.bundle or spec.depends_on or workload.origin or workload.array_id)
 
 
 def _most_held(snapshot: Snapshot, spec: WorkloadSpec) -> dict[str, int]:
@@ -166,9 +186,11 @@ def _state_reason(workload: Workload) -> Reason:
 
 
 def job_change(change: Change, spec: WorkloadSpec) -> dict[str, Any]:
-    """A change in the words of a job file: only the members that change; "funds_won" is money, not a member."""
+    """A change in the words of a job file: only the members that change; "funds_won" is money and "project" whose it is, no
+    members."""
     plain: dict[str, Any] = {}
-    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "workers_min", "priority", "funds_won"):
+    beside = ("priority", "project", "funds_won")
+    for name in ("cores_milli", "memory_mib", "devices", "share_milli", "workers", "workers_min", *beside):
         if getattr(change, name):
             plain[name] = getattr(change, name)
     if change.accelerators:

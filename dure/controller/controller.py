@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
 from dure.controller import step as stepping
-from dure.controller.answers import QuoteAnswer, WhyAnswer, answer_quote, answer_why
+from dure.controller.answers import EVERY_CLASS, QuoteAnswer, Usable, WhyAnswer, answer_quote, answer_why
 from dure.controller.courtesy import Courtesy
 from dure.controller.deed import CONTROLLER, Deed
 from dure.controller.dependencies import with_dependency
@@ -270,11 +270,10 @@ class Controller:
     def view(self) -> View | None:
         return self._view
 
-    def why(self, id: str, classes: Sequence[str] | None = None, *, awards: bool = True) -> WhyAnswer | Reason:
+    def why(self, id: str, usable: Usable = EVERY_CLASS, *, awards: bool = True) -> WhyAnswer | Reason:
         """Why a workload is where it is. Blocks until a plan knows it, a few steps at most; call it outside an event loop.
 
-        classes: the priority classes that who asks may use, so that no other is suggested; None: all. awards: whether who asks
-        may see those of its project, and so is told which opens next."""
+        awards: whether who asks may see those of its project, and so is told which opens next."""
 
         def look(view: View) -> WhyAnswer | Reason | None:
             workload = self.store.read(lambda r: r.get(Workload, id))
@@ -284,7 +283,7 @@ class Controller:
             if known:
                 return known
             plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
-            answer = answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
+            answer = answer_why(view.snapshot, view.plan, workload, plans_max, pace, usable)
             if answer is None:
                 return None
             told = self.store.read(lambda r: with_dependency(answer, r, view.snapshot, view.plan))
@@ -292,7 +291,7 @@ class Controller:
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 
-    def what_if(self, id: str, asked: WhatIf, classes: Sequence[str] | None = None) -> WhatIfAnswer | Reason:
+    def what_if(self, id: str, asked: WhatIf, usable: Usable = EVERY_CLASS) -> WhatIfAnswer | Reason:
         """As `why`, beside what it would be like under suppositions. Changes nothing. Blocks like `why`."""
 
         def find(id: str) -> Workload | None:
@@ -305,10 +304,10 @@ class Controller:
             known = self._quarantined(workload, view.snapshot.now_ms) or self._stopping(workload)
             plans_max, pace = self._settings.why_plans_max, self._courtesy.pace
             if known is None and workload.state != WorkloadState.WAITING:
-                known = answer_why(view.snapshot, view.plan, workload, plans_max, pace, classes)
+                known = answer_why(view.snapshot, view.plan, workload, plans_max, pace, usable)
             if known is not None:
                 return at_rest(known, asked)
-            return answer_what_if(find, view.snapshot, view.plan, workload, asked, plans_max, pace, classes)
+            return answer_what_if(find, view.snapshot, view.plan, workload, asked, plans_max, pace, usable)
 
         return self._ask(look) or Reason.of(ReasonKind.PLANE_STARTING)
 

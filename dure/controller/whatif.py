@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dure.controller.answers import PolicyRater, WhyAnswer, answer_why, row_of
+from dure.controller.answers import EVERY_CLASS, PolicyRater, Usable, WhyAnswer, answer_why, row_of
 from dure.errors import require
 from dure.model.reason import Reason
 from dure.model.workload import Workload
@@ -64,7 +64,7 @@ def answer_what_if(
     asked: WhatIf,
     plans_max: int,
     pace: Pace,
-    classes: Sequence[str] | None = None,
+    usable: Usable = EVERY_CLASS,
 ) -> WhatIfAnswer | Reason | None:
     """As `answer_why`, on the snapshot as it would be; a Reason when that cannot be supposed. Nothing is written anywhere.
 
@@ -83,7 +83,7 @@ def answer_what_if(
     planning.run()
     then_decided = planning.plan()
     own = any(is_about(s, workload.id) for s in asked.suppositions)
-    answer = answer_why(supposed, then_decided, workload, 0 if own else plans_max, pace, classes, planning)
+    answer = answer_why(supposed, then_decided, workload, 0 if own else plans_max, pace, usable, planning)
     if answer is not None and answer.why is not None and own:
         answer = replace(answer, why=replace(answer.why, change=None, no_change=None, stopped=False))
     now = outlook(snapshot, decided, row)

@@ -69,6 +69,7 @@ class Change:
     share_milli: int = 0  # of a device, by who has a share now
     workers: int = 0
     workers_min: int = 0  # the fewest that will do
+    project: str = ""  # id of another project, by whose share, quota and money it goes then
     funds_won: int = 0  # more won, in an award for all sites and types
     priority: str = ""  # name of a class of the policy
     claims: bool = False  # with it, the workload starts behind victims rather than at once; not itself a change
@@ -136,6 +137,10 @@ def _pending(s: Snapshot, row: int, change: Change) -> Pending:
         priority, preempts = p.priority.copy(), p.preempts.copy()
         priority[row], preempts[row] = found[0].value, found[0].preempts
         columns |= {"priority": priority, "preempts": preempts}
+    if change.project:
+        require(change.project in s.projects.ids, f"there is no project {change.project}")
+        columns["project"] = p.project.copy()
+        columns["project"][row] = s.projects.ids.index(change.project)
     if change.all_sites:
         low, high = _span(p.site_ptr, row)
         ptr = p.site_ptr.copy()

@@ -3,17 +3,16 @@
 Smallest: fewest fields, one or two; then the field that stands first in FIELDS, which goes from what costs nobody anything to
 what costs others their turn; of a number, the value nearest to what was asked. Numbers are found by bisection.
 
-Those whose turn is earlier are the same for every change but of money (a project mate may take it) and of priority (another
-turn), or where turns go by what is asked for. So the plan up to its turn is made once for each turn that it could have, and what
-else it could ask for is tried there. In the end every suggestion is proved by planning again on the changed snapshot, so what is
-suggested does start, at once or as a claim.
+Those whose turn is earlier are the same for every change but of money (a project mate may take it), of project and of priority
+(another turn), or where turns go by what is asked for. So the plan up to its turn is made once for each turn that it could have,
+and what else it could ask for is tried there. In the end every suggestion is proved by planning again on the changed snapshot, so
+what is suggested does start, at once or as a claim.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
@@ -30,13 +29,13 @@ from dure.scheduler.snapshot import I64, Snapshot
 
 FIELDS = (
     "all_sites", "topology", "accelerators", "limit_ms", "memory_mib", "cores_milli", "devices", "share_milli", "workers",
-    "workers_min", "funds_won", "priority",
+    "workers_min", "project", "funds_won", "priority",
 )  # fmt: skip
 # A suggestion below these would start something that can do no work.
 LEAST = {
     "limit_ms": 60_000, "memory_mib": 64, "cores_milli": 100, "devices": 1, "share_milli": 50, "workers": 1, "workers_min": 1,
 }  # fmt: skip
-PLANS_MAX = 50  # plans of the whole queue per search; one for each priority tried, and some dozens where money moves others
+PLANS_MAX = 50  # plans of the whole queue per search; one for each project and priority, and some dozens where money moves others
 MATES_FIRST = 4  # of its project, whom money that is given for it may start first
 SOME_WON = 1  # stands for however much is needed
 
@@ -63,15 +62,17 @@ def suggest(
     plans_max: int = PLANS_MAX,
     pace: Pace = at_once,
     classes: Sequence[str] | None = None,
+    projects: Sequence[str] = (),
 ) -> Suggestion:
     """The smallest change, or why there is none. plans_max bounds how often the whole queue is planned; the proof of what was
-    found comes on top. pace: as in `Planning`. classes: names of the priority classes that may be suggested; None: all."""
+    found comes on top. pace: as in `Planning`. classes: names of the priority classes that may be suggested; None: all.
+    projects: ids of those that may be suggested instead of its own."""
     if not_yet(snapshot, row) is not None:
         return Suggestion(no_change=NoChange.NOT_YET)
     search = Search(snapshot, row, rate, plans_max, pace)
     if search.chance(Change()) is not Chance.WAITS:
         return Suggestion(no_change=NoChange.STARTS_ALREADY, plans=search.plans)
-    values = _values(snapshot, row, rate)
+    values = _values(snapshot, row, rate, projects)
     forbidden = [name for name in values.get("priority", []) if classes is not None and name not in classes]
     values["priority"] = [name for name in values.get("priority", []) if name not in forbidden]
     found = next((f for extreme in _extremes(values) if (f := search.nearest(extreme)) is not None), None)
@@ -113,7 +114,7 @@ class Search:
         self._tried: dict[Change, Chance] = {}
         self._own = only(snapshot, row)
         self._empty = Planning(snapshot, pace)  # the plan before anybody had a turn
-        self._turns: dict[tuple[str, int], Planning] = {}  # by the priority asked for, and its turn: the plan up to that
+        self._turns: dict[tuple[str, str, int], Planning] = {}  # by `_turn`: the plan up to that
         self._plans_max = plans_max
         self.plans = 0
         self.stopped = False  # something was left out, as its plan would have gone beyond the bound
@@ -168,10 +169,11 @@ class Search:
     def _changed(self, change: Change) -> Snapshot:
         return apply_change(self._snapshot, self._row, change, self._rate)
 
-    def _turn(self, change: Change) -> tuple[str, int]:
-        """The class asked for ("": its own), and how many come before it, where that depends on what it asks for."""
+    def _turn(self, change: Change) -> tuple[str, str, int]:
+        """The project and the class asked for ("": its own), and how many come before it, where what it asks for decides that."""
         s = self._snapshot
-        return change.priority, place_of(s, self._row, self._alone(change)) if by_demand(s.policy.order) else 0
+        ahead = place_of(s, self._row, self._alone(change)) if by_demand(s.policy.order) else 0
+        return change.project, change.priority, ahead
 
     def _lead_up(self, change: Change) -> Planning | None:
         """The plan up to its turn, as though nothing but that kept it waiting: until then its demand, limit, sites and types
@@ -180,7 +182,9 @@ class Search:
         if turn not in self._turns:
             if not self._may_plan():
                 return None
-            there = replace(change, funds_won=0) if by_demand(self._snapshot.policy.order) else Change(priority=change.priority)
+            there = Change(project=change.project, priority=change.priority)
+            if by_demand(self._snapshot.policy.order):
+                there = replace(change, funds_won=0)
             planning = Planning(self._changed(there), self._pace, also=self._row)
             planning.run(before=self._row)
             self._turns[turn] = planning
@@ -217,12 +221,12 @@ class Search:
         if not most or not self._starts_alone(self._alone(replace(change, funds_won=most))):
             return []
         gaps = self._gaps(change)
-        beside = [gaps[0] + others for others in self._mates_first()] if gaps else []
+        beside = [gaps[0] + others for others in self._mates_first(change)] if gaps else []
         return [*gaps, *(won for won in beside if gaps[-1] < won < most), most]
 
-    def _mates_first(self) -> list[int]:
+    def _mates_first(self, change: Change) -> list[int]:
         """What the cheapest of its project's other jobs want, one after the other: they may take what is given before it can."""
-        holds = self._mates_holds
+        holds = self._mates_holds(change)
         wanted: list[int] = np.cumsum(np.sort(holds[holds > 0])[:MATES_FIRST]).tolist()
         return wanted
 
@@ -257,13 +261,13 @@ class Search:
     def _pays_all(self, change: Change) -> int:
         """Won that its whole project could not ask for more of: as good as any larger amount."""
         unpaid = self._alone(replace(change, funds_won=0))
-        return int(self._mates_holds.sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
+        return int(self._mates_holds(change).sum()) + max(0, int(unpaid.alternatives.hold[:, KRW].max()))
 
-    @cached_property
-    def _mates_holds(self) -> I64:
+    def _mates_holds(self, change: Change) -> I64:
         """Won that its project's other waiting jobs would hold, on each of the types that they accept."""
-        p, hold = self._snapshot.pending, self._snapshot.alternatives.hold
-        mates = np.flatnonzero(p.project == p.project[self._row])
+        p, hold, ids = self._snapshot.pending, self._snapshot.alternatives.hold, self._snapshot.projects.ids
+        project = ids.index(change.project) if change.project else p.project[self._row]
+        mates = np.flatnonzero(p.project == project)
         _, theirs = gather(p.alt_ptr, mates[mates != self._row])
         won: I64 = np.maximum(hold[theirs, KRW], 0)
         return won
@@ -274,7 +278,7 @@ def _with(change: Change, name: str, value: int) -> Change:
     return replace(change, **values)
 
 
-def _values(s: Snapshot, row: int, rate: Rater | None) -> dict[str, list[object]]:
+def _values(s: Snapshot, row: int, rate: Rater | None, projects: Sequence[str]) -> dict[str, list[object]]:
     """By field, in order of cost: the values to try; of numbers the farthest."""
     p = s.pending
     low, high = int(p.alt_ptr[row]), int(p.alt_ptr[row + 1])
@@ -288,6 +292,8 @@ def _values(s: Snapshot, row: int, rate: Rater | None) -> dict[str, list[object]
         found[name] = [least] if getattr(p, name)[row] > least else []
     if p.workers_min[row]:  # that it asks for more than these keeps it from nothing
         found["workers"] = []
+    own = s.projects.ids[p.project[row]]
+    found["project"] = [each for each in projects if each != own and each in s.projects.ids]
     # with a rater, another demand may cost money where this one does not
     found["funds_won"] = [SOME_WON] if rate or (s.alternatives.hold[low:high, KRW] > 0).any() else []
     higher = sorted((c.value, c.name) for c in s.policy.classes if c.value > p.priority[row])

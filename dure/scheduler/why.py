@@ -43,12 +43,13 @@ def why(
     pace: Pace = at_once,
     classes: Sequence[str] | None = None,
     residual: Planning | None = None,
+    projects: Sequence[str] = (),
 ) -> Why:
     """Everything that can be said about the workload in `row`. `plan` is that of `snapshot`; `rate` as in `apply_change`.
     residual: the state in which `plan` was left, where it is still there; else it is made again.
 
     plans_max bounds how often the search for the smallest change plans the whole queue; 0 leaves it out. pace: as in `Planning`;
-    classes: as in `suggest`."""
+    classes, projects: as in `suggest`."""
     if plan.wait_code[row] < 0:
         return _starts(snapshot, plan, row)
     planning = residual or Planning(snapshot, pace)
@@ -57,7 +58,7 @@ def why(
     asked = planning.about(only(snapshot, row))
     own = (int(plan.wait_code[row]), tuple(plan.wait_facts[row].tolist()))
     codes = {own[0]: own} | {v[0]: v for v in _obstacles(snapshot, asked, row) if v[0] not in (own[0], TURN)}
-    found = suggest(snapshot, row, rate, plans_max, pace, classes)
+    found = suggest(snapshot, row, rate, plans_max, pace, classes, projects)
     promised = np.flatnonzero(plan.reserve_pending == row).tolist()
     waits_for_time = not promised and not_yet(snapshot, row) is None
     return Why(

@@ -39,7 +39,7 @@ from dure.api.shapes import (
     WorkloadShape,
 )
 from dure.api.veil import Veil
-from dure.controller import QuoteAnswer, WhatIf
+from dure.controller import QuoteAnswer, Usable, WhatIf
 from dure.controller.commands import workloads
 from dure.controller.rules import bad, policy_of
 from dure.model.policy import PriorityClass
@@ -49,6 +49,7 @@ from dure.model.workload import Attempt, Workload, WorkloadState
 from dure.ports import Reader
 from dure.scheduler import parse_suppositions
 
+PROJECTS_TRIED = 8  # others of the caller, in which the smallest change is looked for: each may cost a plan of the queue
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["work"])
 StateFilter = Literal["", "waiting", "starting", "running", "succeeded", "failed", "cancelled"]
 
@@ -81,12 +82,14 @@ def _class_refusal(call: Call, project: str, chosen: PriorityClass) -> Reason | 
     return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=project)]) if chosen.preempts else None
 
 
-async def _usable_classes(call: Call, project: str) -> tuple[str, ...]:
-    """Names of the priority classes in which the caller may submit work of this project: by the rules of `submit`."""
+async def _usable(call: Call, project: str) -> Usable:
+    """In which priority classes, and to which other projects, the caller may submit work of this project, as `submit` has it; to
+    whoever may submit anywhere no other project is suggested."""
     if call.refusal(Action.WORKLOAD_SUBMIT, [Resource(kind="project", id=project)]) is not None:
-        return ()
-    policy = await call.api.policy()
-    return tuple(c.name for c in policy.classes if _class_refusal(call, project, c) is None)
+        return Usable(classes=())
+    policy, mine = await call.api.policy(), visible_projects(call.identity, Action.WORKLOAD_SUBMIT) or ()
+    classes = tuple(c.name for c in policy.classes if _class_refusal(call, project, c) is None)
+    return Usable(classes=classes, projects=sorted(set(mine) - {project})[:PROJECTS_TRIED])
 
 
 @router.post("/workloads/{id}/resubmit", status_code=201, response_model=ResubmittedShape)
@@ -94,7 +97,8 @@ async def _usable_classes(call: Call, project: str) -> tuple[str, ...]:
 async def resubmit(call: CallDep, id: str, body: ResubmitIn) -> Response:
     """Submit a workload, or a whole array, once more with changes: with more memory after it ran out of it, say.
 
-    A copy under a new id, whose event names its `origin`. The old one stays as it is: cancel it if it still waits."""
+    A copy under a new id, whose event names its `origin`. The old one stays as it is: cancel it if it still waits. In another
+    `project` it starts from nothing: code archives and what was saved stay where they are."""
     old: Workload = call.record
     if old.array_id and old.array_id != id:
         return call.refuse(bad("id", "array_element", value=old.array_id))
@@ -103,15 +107,17 @@ async def resubmit(call: CallDep, id: str, body: ResubmitIn) -> Response:
         job = Job.model_validate(merged(job_of(old.spec), body.job))
     except ValidationError as error:
         return call.refuse(reasons_of(error.errors(include_url=False), Job))
-    refusal = await _job_refusal(call, old.project, job)
+    project = body.project or old.project
+    elsewhere = call.refusal(Action.WORKLOAD_SUBMIT, [Resource(kind="project", id=project)])
+    refusal = elsewhere or await _job_refusal(call, project, job)
     if refusal is not None:
         return call.refuse(refusal)
-    spec, elements = spec_of(job), body.array or job.array or count
+    spec, elements, origin = spec_of(job), body.array or job.array or count, id if project == old.project else ""
     return await call.write(
-        lambda tx, deed: workloads.submit(tx, deed, project=old.project, spec=spec, array=elements, origin=id),
-        lambda made: {**submitted_document(made), "origin": id},
+        lambda tx, deed: workloads.submit(tx, deed, project=project, spec=spec, array=elements, origin=origin),
+        lambda made: {**submitted_document(made), "origin": origin},
         status=201,
-        faults=lambda reader: workloads.spec_faults(reader, policy_of(reader), old.project, spec, elements),
+        faults=lambda reader: workloads.spec_faults(reader, policy_of(reader), project, spec, elements),
     )
 
 
@@ -196,8 +202,8 @@ async def list_attempts(call: CallDep, id: str) -> Response:
 async def why(call: CallDep, id: str) -> Response:
     """Why it is where it is; of a waiting one also the smallest change that would start it, `hold` now and `hold_then` with it.
 
-    No priority class is suggested that the caller may not use in this project."""
-    usable = await _usable_classes(call, call.record.project)
+    No priority class is suggested that the caller may not use in this project, and no other project but the caller's own."""
+    usable = await _usable(call, call.record.project)
     awards = call.sees(Action.AWARD_READ, Resource(kind="project", id=call.record.project))
 
     def look() -> Plain | Reason:
@@ -218,7 +224,7 @@ async def what_if(call: CallDep, id: str, body: WhatIfIn) -> Response:
     asked = parse_suppositions(body.what_if)
     if isinstance(asked, Reason):
         return call.refuse(asked)
-    usable = await _usable_classes(call, call.record.project)
+    usable = await _usable(call, call.record.project)
     supposed = WhatIf(suppositions=asked, projects=visible_projects(call.identity, Action.WORKLOAD_READ))
 
     def look() -> Plain | Reason:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dure.cli.commands.jobrequest import Request, changes_of, code_at, from_words, upload
-from dure.cli.commands.options import JobOptions, Set, WorkloadId, with_job_options
+from dure.cli.commands.options import JobOptions, Set, WorkloadId, filled, with_job_options
 from dure.cli.commands.waiting import ENDED, follow, watched
 from dure.cli.commands.work import Work, work_of
 from dure.cli.exits import Exit
@@ -23,6 +23,7 @@ from dure.model.money import NANO
 
 Words = Annotated[list[str] | None, typer.Argument(help="arg.submit_words", metavar="JOB.yaml | -- COMMAND...")]
 Code = Annotated[Path | None, typer.Option("--code", help="opt.code", metavar="FOLDER")]
+To = Annotated[str, typer.Option("--to", help="opt.to_project", metavar="PROJECT", callback=filled)]
 Watch = Annotated[bool, typer.Option("--follow", "-f", help="opt.follow_job")]
 LIVE = ("starting", "running")
 
@@ -92,17 +93,21 @@ def _follow_job(run: Run, id: str) -> int:
 
 
 @with_job_options
-def resubmit(run: Run, given: JobOptions, id: WorkloadId, set_: Set = None, code: Code = None, watch: Watch = False) -> int:
+def resubmit(
+    run: Run, given: JobOptions, id: WorkloadId, set_: Set = None, code: Code = None, to: To = "", watch: Watch = False
+) -> int:  # fmt: skip
     """Submit a job again as it was but for the changes; one that still waits is cancelled once the plane has taken the new."""
     old = work_of(run, id)
-    _require_resubmittable(run, old, changes=bool(given or set_ or code))
+    _require_resubmittable(run, old, changes=bool(given or set_ or code or to))
     changes, elements = changes_of(run, given, set_ or [])
     _require_one_log(run, elements or old.is_array, watch=watch)
     if code is not None:
-        changes = upload(run, old.project, Request(changes, archive=code_at(code)))
+        changes = upload(run, to or old.project, Request(changes, archive=code_at(code)))
     elif old.spec["bundle"] and "bundle" not in changes:
+        if to and to != old.project:
+            raise run.refusal("resubmit.code_stays", Exit.USAGE, id=old.id, project=old.project)
         run.note("resubmit.same_code", id=old.id)
-    answer = run.client.resubmit(old.id, changes, array=elements)
+    answer = run.client.resubmit(old.id, changes, array=elements, project=to)
     waits = [state for state in old.states if state not in ENDED]
     if waits:
         run.client.cancel(old.id)

@@ -162,6 +162,7 @@ TEXTS: dict[str, str] = {
     "opt.region": "ISO 3166-2 code, such as KR-47.",
     "opt.role": "Role to start with, such as member:PROJECT; repeat it.",
     "opt.service": "A service account, not a person.",
+    "opt.to_project": "Submit it to this project instead of its own; what it saved stays behind.",
     "opt.set": "Any field of the job, such as resources.memory=2GiB; repeat it.",
     "opt.starts": "First day.",
     "opt.state": "waiting, starting, running, succeeded, failed or cancelled.",

@@ -58,7 +58,7 @@ def starts(s: Snapshot, row: int, change: Change, rate: Rater) -> bool:
     return row in plan(apply_change(s, row, change, rate)).start_pending.tolist()
 
 
-def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
+def values(s: Snapshot, row: int, projects: tuple[str, ...] = ()) -> dict[str, list[Any]]:
     """By field: what it could be changed to, nearest first. Every value of the small numbers, steps of the rest."""
     p = s.pending
     own = s.alternatives.accelerator[p.alt_ptr[row] : p.alt_ptr[row + 1]].tolist()
@@ -72,14 +72,15 @@ def values(s: Snapshot, row: int) -> dict[str, list[Any]]:
         found[name] = [*range(asked - 1, least, -step), least] if asked > least else []
     if p.workers_min[row]:  # then the fewest keep it waiting, and not the most
         found["workers"] = []
+    found["project"] = [each for each in projects if each != s.projects.ids[p.project[row]]]
     found["funds_won"] = [1, 10, 40, 90, 500, 10_000, 1 << 40]
     found["priority"] = [c.name for c in sorted(s.policy.classes, key=lambda c: c.value) if c.value > p.priority[row]]
     return {name: found[name] for name in FIELDS if found[name]}
 
 
-def smaller(s: Snapshot, row: int, than: Change | None) -> Iterator[Change]:
-    """Changes that are smaller than one, in order; all of one or two fields when there is none."""
-    known = values(s, row)
+def smaller(s: Snapshot, row: int, than: Change | None, projects: tuple[str, ...] = ()) -> Iterator[Change]:
+    """Changes that are smaller than one, in order; all of one or two fields when there is none. projects: that may be others."""
+    known = values(s, row, projects)
     changed = than.changed() if than else ()
     for names in (*combinations(known, 1), *combinations(known, 2)):
         for chosen in product(*(known[name] for name in names)):

@@ -102,22 +102,43 @@ def test_a_suggestion_or_a_typed_no(world: World) -> None:
         assert (found.no_change is NoChange.STARTS_ALREADY) == (row in started)
 
 
-@given(worlds(waiting_max=3))
+@given(worlds(waiting_max=3), st.booleans())
 @examples(6, most=200)
-def test_no_smaller_change_starts_it(world: World) -> None:
-    """By brute force: nothing smaller than what is suggested starts it, and where nothing is suggested nothing at all does."""
+def test_no_smaller_change_starts_it(world: World, elsewhere: bool) -> None:
+    """By brute force: nothing smaller than what is suggested starts it, and where nothing is suggested nothing at all does.
+    elsewhere: it may be of another project."""
     s = priced(world.snapshot(), rater)
+    projects = s.projects.ids if elsewhere else ()
     for row in range(len(s.pending.ids)):
-        found = suggest(s, row, rate := rater(s, row), plans_max=1000)
+        found = suggest(s, row, rate := rater(s, row), plans_max=1000, projects=projects)
         assert not found.stopped
         if found.no_change not in (NoChange.STARTS_ALREADY, NoChange.NOT_YET):
-            less = next((c for c in smaller(s, row, found.change) if starts(s, row, c, rate)), None)
-            assert less is None or (less.funds_won and mates(s, row)), (s.pending.ids[row], found.change, less)
+            less = next((c for c in smaller(s, row, found.change, projects) if starts(s, row, c, rate)), None)
+            assert less is None or (less.funds_won and mates(s, row, less)), (s.pending.ids[row], found.change, less)
 
 
-def mates(s: Snapshot, row: int) -> bool:
+def mates(s: Snapshot, row: int, change: Change) -> bool:
     """Whether others of its project wait. Money may help them and hinder it: not every amount that would do is found then."""
-    return int((s.pending.project == s.pending.project[row]).sum()) > 1
+    own = s.projects.ids.index(change.project) if change.project else s.pending.project[row]
+    return bool((np.delete(s.pending.project, row) == own).any())
+
+
+@given(worlds(waiting_max=4, quotas=True))
+@examples(25, most=2000)
+def test_another_project_is_suggested_only_where_it_helps(world: World) -> None:
+    s = priced(world.snapshot(), rater)
+    for row in range(len(s.pending.ids)):
+        rate = rater(s, row)
+        found, stays = suggest(s, row, rate, 1000, projects=s.projects.ids), suggest(s, row, rate, 1000)
+        if found.change is None:
+            assert stays.change is None
+        elif found.change.project:
+            assert found.change.project != s.projects.ids[s.pending.project[row]] and starts(s, row, found.change, rate)
+            then = apply_change(s, row, found.change, rate)
+            assert check(then, plan(then)) == ()
+            assert stays.change is None or len(stays.change.changed()) >= len(found.change.changed())
+        else:
+            assert found.change == stays.change
 
 
 @given(worlds(waiting_max=4))

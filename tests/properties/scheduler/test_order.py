@@ -53,4 +53,4 @@ def test_the_smallest_change_starts_it_and_no_smaller_one_does(world: World, ord
             assert starts(s, row, found.change, rate)
         if found.no_change not in (NoChange.STARTS_ALREADY, NoChange.NOT_YET):
             less = next((c for c in smaller(s, row, found.change) if starts(s, row, c, rate)), None)
-            assert less is None or (less.funds_won and mates(s, row)), (s.pending.ids[row], found.change, less)
+            assert less is None or (less.funds_won and mates(s, row, less)), (s.pending.ids[row], found.change, less)
