@@ -38,7 +38,9 @@ def _beyond_reasons(run: Run, answer: Plain) -> Iterator[str]:
         about = why["estimate"]
         yield run.t(f"why.estimate.{about['basis']}", when=run.when(about["at_ms"]), ahead=about["ahead"])
     if why["change"]:
-        yield run.t("why.change", change=run.t("word.and").join(_changes(run, workload, why["change"])))
+        changes = run.t("word.and").join(_changes(run, workload, why["change"]))
+        site = why.get("change_site")  # of a plane of an older version it is not known
+        yield run.t("why.change.at", change=changes, site=site) if site else run.t("why.change", change=changes)
         if why["change"]["priority"]:
             yield from _dearer(run, answer)
         if why.get("stopped"):

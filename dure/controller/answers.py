@@ -176,7 +176,7 @@ def _possible(answer: Why, spec: WorkloadSpec, policy: Policy) -> Why:
     least_ms = max(LIMIT_MS_MIN, policy.min_run_ms if klass is not None and klass.preempts else 0)
     if asked.limit_ms >= least_ms or not (change.limit_ms or change.priority):
         return answer
-    return replace(answer, change=None, no_change=NoChange.NONE_SUFFICES)
+    return replace(answer, change=None, change_site="", no_change=NoChange.NONE_SUFFICES)
 
 
 def _state_reason(workload: Workload) -> Reason:

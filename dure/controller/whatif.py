@@ -85,7 +85,7 @@ def answer_what_if(
     own = any(is_about(s, workload.id) for s in asked.suppositions)
     answer = answer_why(supposed, then_decided, workload, 0 if own else plans_max, pace, usable, planning)
     if answer is not None and answer.why is not None and own:
-        answer = replace(answer, why=replace(answer.why, change=None, no_change=None, stopped=False))
+        answer = replace(answer, why=replace(answer.why, change=None, change_site="", no_change=None, stopped=False))
     now = outlook(snapshot, decided, row)
     return WhatIfAnswer(
         workload=workload,

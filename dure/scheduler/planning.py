@@ -104,12 +104,20 @@ class Planning:
             self.cycle = larger(self.cycle, int(self.cycle.demands.each.most[self.cycle.queue.klass[row]]))
         return came
 
+    def site(self, row: int) -> str:
+        """Where a row of its own got a place; "" nowhere."""
+        start = self._start_of(row)
+        return "" if start < 0 else self.s.sites.ids[self.cycle.found.starts.site[start]]
+
+    def _start_of(self, row: int) -> int:
+        starts = self.cycle.found.starts.row[: self.cycle.found.used[STARTS]]
+        return int(np.flatnonzero(starts == row)[0]) if self.cycle.found.each.state[row] == STARTED else -1
+
     def chance(self, row: int) -> Chance:
         """What a row of its own got."""
-        found = self.cycle.found
-        if found.each.state[row] != STARTED:
+        found, start = self.cycle.found, self._start_of(row)
+        if start < 0:
             return Chance.WAITS
-        start = int(np.flatnonzero(found.starts.row[: found.used[STARTS]] == row)[0])
         return Chance.CLAIMS if found.starts.victim[start + 1] > found.starts.victim[start] else Chance.STARTS
 
     def ahead(self, row: int) -> int:

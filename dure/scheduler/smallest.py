@@ -45,6 +45,7 @@ class Suggestion:
     """What a search found. Either a change or the reason why there is none."""
 
     change: Change | None = None
+    site: str = ""  # where it starts with the change; "" without one
     no_change: NoChange | None = None
     plans: int = 0  # plans of the whole queue that it made
     stopped: bool = False  # the bound on them was reached: a smaller change than what was found may exist
@@ -77,7 +78,7 @@ def suggest(
     values["priority"] = [name for name in values.get("priority", []) if name not in forbidden]
     found = next((f for extreme in _extremes(values) if (f := search.nearest(extreme)) is not None), None)
     if found is not None:
-        return Suggestion(change=search.proved(found), plans=search.plans, stopped=search.stopped)
+        return Suggestion(change=found, site=search.proved(found), plans=search.plans, stopped=search.stopped)
     no_change = _no_change(search, {**values, "priority": forbidden})
     return Suggestion(no_change=no_change, plans=search.plans, stopped=search.stopped)
 
@@ -100,10 +101,15 @@ def _extremes(values: dict[str, list[object]]) -> Iterator[dict[str, Any]]:
 
 def chance_of(snapshot: Snapshot, row: int, pace: Pace = at_once) -> Chance:
     """What the plan gives this workload. Those whose turn comes later are not looked at: they change nothing."""
+    return outcome_of(snapshot, row, pace)[0]
+
+
+def outcome_of(snapshot: Snapshot, row: int, pace: Pace = at_once) -> tuple[Chance, str]:
+    """The same, and at which site; "" at none."""
     planning = Planning(snapshot, pace)
     planning.run(before=row)
     planning.turn()
-    return planning.chance(row)
+    return planning.chance(row), planning.site(row)
 
 
 class Search:
@@ -124,12 +130,11 @@ class Search:
             self._tried[change] = self._with_money(change) if change.funds_won else self._at_its_turn(change)
         return self._tried[change]
 
-    def proved(self, change: Change) -> Change:
-        """The change, after planning with it as the next step would. What was tried with money has been planned so already."""
-        if not change.funds_won:
-            chance = chance_of(self._changed(change), self._row, self._pace)
-            require(chance is (Chance.CLAIMS if change.claims else Chance.STARTS), f"it does not start with {change}")
-        return change
+    def proved(self, change: Change) -> str:
+        """The site at which it starts with the change, after planning as the next step would."""
+        chance, site = outcome_of(self._changed(change), self._row, self._pace)
+        require(chance is (Chance.CLAIMS if change.claims else Chance.STARTS), f"it does not start with {change}")
+        return site
 
     def starts(self, extreme: dict[str, Any]) -> bool:
         """Whether values as far as they may go start it. How near they could be is not looked for."""

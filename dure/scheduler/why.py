@@ -28,6 +28,7 @@ class Why:
     promised_ms: int = 0  # 0: nothing is promised
     estimate: Estimate | None = None  # of a start that is not promised; None: it is, or no moment is known
     change: Change | None = None  # the smallest that starts it now
+    change_site: str = ""  # where it starts then
     no_change: NoChange | None = None  # why none is suggested
     plans: int = 0  # plans of the whole queue that the search for a change made
     stopped: bool = False  # the search reached its bound: a smaller change than is told here may exist
@@ -67,6 +68,7 @@ def why(
         promised_ms=int(plan.reserve_ms[promised[0]]) if promised else 0,
         estimate=estimate(planning, asked, row, pace) if waits_for_time else None,
         change=found.change,
+        change_site=found.site,
         no_change=found.no_change,
         plans=found.plans,
         stopped=found.stopped,

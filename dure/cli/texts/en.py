@@ -218,6 +218,7 @@ TEXTS: dict[str, str] = {
     "why.estimate.turns": "Estimated start: about {when}, if the {ahead} ahead of it use their whole limits. Not promised.",
     "why.estimate.work": "Estimated start: about {when}, by the work of the {ahead} ahead of it. Not promised.",
     "why.change": "The smallest change that would start it now: {change}.",
+    "why.change.at": "The smallest change that would start it now, at {site}: {change}.",
     "why.hold_then": "With that it would hold at most {new}, instead of {old}.",
     "why.forbidden_class": "It would start now with a priority class that you may not use; no other small change would do. Ask "
     "who manages the project.",

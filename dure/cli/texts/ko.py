@@ -222,6 +222,7 @@ TEXTS: dict[str, str] = {
     "why.estimate.turns": "예상 시작: {when} 무렵, 앞선 대기 작업 {ahead}건이 제한 시간을 다 쓸 때. 약속은 아닙니다.",
     "why.estimate.work": "예상 시작: 대략 {when} 무렵, 앞선 대기 작업 {ahead}건의 양으로 계산. 약속은 아닙니다.",
     "why.change": "지금 시작하게 하는 가장 작은 변경: {change}.",
+    "why.change.at": "지금 {site}에서 시작하게 하는 가장 작은 변경: {change}.",
     "why.hold_then": "그러면 예약 금액이 최대 {old}에서 {new|으로/로} 바뀝니다.",
     "why.forbidden_class": "쓸 권한이 없는 우선순위 등급이라면 지금 시작할 수 있고, 다른 작은 변경으로는 안 됩니다. "
     "과제 관리자에게 문의하십시오.",

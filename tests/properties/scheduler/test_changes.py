@@ -139,6 +139,10 @@ def test_another_project_is_suggested_only_where_it_helps(world: World) -> None:
             assert stays.change is None or len(stays.change.changed()) >= len(found.change.changed())
         else:
             assert found.change == stays.change
+        if found.change is not None:
+            p = plan(then := apply_change(s, row, found.change, rate))
+            start = int(np.flatnonzero(p.start_pending == row)[0])
+            assert found.site == then.sites.ids[then.nodes.site[p.start_node[p.start_worker_ptr[start]]]]
 
 
 @given(worlds(waiting_max=4))
