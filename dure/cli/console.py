@@ -18,6 +18,7 @@ __all__ = ["Column", "Console"]
 
 # A pipe or a file has no edge: whoever reads it there (grep, a spreadsheet) wants whole lines.
 WIDTH_MAX = 10_000
+READING = 100  # cells: longer lines of sentences are hard to read
 
 # What steers a terminal, or turns the direction in which a line is read, is shown as its number: names and commands are
 # whatever somebody typed elsewhere. What a job printed is another matter, see `Console.bytes`.
@@ -95,6 +96,13 @@ class Console:
         if not self.as_json:
             for line in field_lines(pairs.items(), self.width):
                 self._line(line)
+
+    def under(self, heading: str, pairs: Mapping[str, str]) -> None:
+        """Fields under a heading. They hold sentences, which are folded for reading even where nothing says how wide it is."""
+        if not self.as_json:
+            self._line(heading, "bold")
+            for line in field_lines(pairs.items(), min(self.width, READING) - 2):
+                self._line("  " + line)
 
     @property
     def width(self) -> int:

@@ -53,14 +53,9 @@ def tell_one(run: Run, saved: Snapshot, other: Snapshot | None, workload: str) -
     second = _one(other, workload) if other is not None else None
     run.console.document({**told, **({"other": second} if other is not None else {})})
     run.say("plans.one", id=workload, when=run.when(saved.now_ms))
-    columns = [Column(run.t("col.plan_measure")), Column(run.t("col.plan_saved"))]
-    cells = [_cells(run, first)]
+    run.console.under(run.t("col.plan_saved"), _fields(run, first))
     if other is not None:
-        columns.append(Column(run.t("col.plan_other")))
-        cells.append(_cells(run, second))
-    names = [run.t(f"plans.one.{name}") for name in ("outcome", "site", "promised", "why")]
-    lines = [[name, *(cell[i] for cell in cells)] for i, name in enumerate(names)]
-    run.console.table(columns, [line for line in lines if any(line[1:])])
+        run.console.under(run.t("col.plan_other"), _fields(run, second))
     if other is not None and first == second:
         run.say("plans.one_same")
 
@@ -76,9 +71,15 @@ def _one(snapshot: Snapshot, workload: str) -> dict[str, Any] | None:
     return {**to_plain(seen), "why": to_plain(found)}
 
 
-def _cells(run: Run, one: Mapping[str, Any] | None) -> list[str]:
+def _fields(run: Run, one: Mapping[str, Any] | None) -> dict[str, str]:
+    """What people read of one side, by name; "" is left out."""
     if one is None:
-        return [run.t("plans.gone"), "", "", ""]
+        return {run.t("plans.one.outcome"): run.t("plans.gone")}
     outcome = "claims" if one["claims"] else "starts" if one["starts"] else "waits"
     reasons = [run.reason(r) for r in one["why"]["reasons"]] if not one["starts"] else []
-    return [run.t(f"plans.one.{outcome}"), one["site"], run.when(one["promised_ms"]), " ".join(reasons)]
+    return {
+        run.t("plans.one.outcome"): run.t(f"plans.one.{outcome}"),
+        run.t("plans.one.site"): one["site"],
+        run.t("plans.one.promised"): run.when(one["promised_ms"]),
+        run.t("plans.one.why"): " ".join(reasons),
+    }

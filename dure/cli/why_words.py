@@ -11,7 +11,7 @@ from dure.cli.run import Run
 Plain = Mapping[str, Any]
 
 HIDDEN = "…"  # what the plane says instead of an id that is not the caller's to know
-PREEMPTIONS = ("preemption", "victim_leaves")  # told by the workload that makes room: its owner knows it by that id
+ATTEMPTS = ("attempt_ends", "preemption", "victim_leaves")  # told by the workload: its owner knows it by that id
 
 
 def sentences(run: Run, answer: Plain) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _dearer(run: Run, answer: Plain) -> Iterator[str]:
 def next_sentence(run: Run, event: Plain) -> str:
     """What happens next, to whom and when. Who may not see whose work it is learns only when."""
     kind, when = event["kind"], run.when(event["at_ms"])
-    named = event["workload"] if kind in PREEMPTIONS else event["subject"]
+    named = event["workload"] if kind in ATTEMPTS else event["subject"]
     hidden = named in ("", HIDDEN)
     if hidden and kind == "attempt_ends":
         return run.t("why.next.others", when=when)

@@ -76,13 +76,19 @@ def _lines(run: Run, rows: Iterator[Mapping[str, Any]], *, apart: bool) -> Itera
 
 
 def _job_line(run: Run, row: Mapping[str, Any]) -> _Line:
+    state = run.texts.word("state", row["state"])
+    return _Line(row["id"], row["spec"]["name"], row["project"], state, row["attempts"], _title(row))
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """The reason of a job in a word or two."""
     reason = (row.get("reason") or {}) if row["state"] not in ("succeeded", "cancelled") else {}
-    title = (reason.get("text") or {}).get("title", reason.get("kind", ""))
-    return _Line(row["id"], row["spec"]["name"], row["project"], run.texts.word("state", row["state"]), row["attempts"], title)
+    return str((reason.get("text") or {}).get("title", reason.get("kind", "")))
 
 
 def _array_line(run: Run, row: Mapping[str, Any]) -> _Line | None:
-    """None where the array as a whole is not the caller's to see: who operates a site sees what of it runs there."""
+    """None where the array as a whole is not the caller's to see: who operates a site sees what of it runs there.
+    row: an element; where all are in one state, its reason stands for theirs."""
     try:
         array = run.client.array(row["array_id"])
     except ApiError as refused:
@@ -93,7 +99,7 @@ def _array_line(run: Run, row: Mapping[str, Any]) -> _Line | None:
     states = {state: count for state, count in array["states"].items() if count}
     only = next(iter(states)) if len(states) == 1 else ""
     state = run.texts.word("state", only) if only else run.t("word.several")
-    return _Line(array["id"], name, row["project"], state, 0, "" if only else run.counted(states))
+    return _Line(array["id"], name, row["project"], state, 0, _title(row) if only == row["state"] else run.counted(states))
 
 
 def _tell_jobs(run: Run, lines: list[_Line], *, several: bool) -> None:

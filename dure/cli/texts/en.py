@@ -232,7 +232,7 @@ TEXTS: dict[str, str] = {
     "why.search_stopped": "The search stopped after {plans} tries: no smaller change found so far.",
     "why.somebody": "somebody else's work",
     "why.next.pause_ends": "Next: its pause ends by {when}.",
-    "why.next.attempt_ends": "Next: attempt {subject} ends by {when} at the latest.",
+    "why.next.attempt_ends": "Next: {subject} ends by {when} at the latest.",
     "why.next.promise_starts": "Next: {subject} starts by {when}, as promised.",
     "why.next.preemption": "Next: {subject} is asked to make room at {when}, when its guaranteed run has ended.",
     "why.next.preemption.more": "Next: {subject} and {more} others are asked to make room at {when}, "

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from dure.scheduler import plan
+from dure.simulator.traces.fleet import Kind, Pool, Site
+from dure.simulator.traces.fleetcheck import make_fleet
+from dure.simulator.traces.trace import make_trace
+from dure.simulator.trial import rules_of, trial
 from tests.builders.world import World
 from tests.properties.claims.shares import go_on
 
@@ -59,3 +64,25 @@ def test_a_promise_to_who_is_not_first_moves_when_somebody_who_had_less_comes_be
     assert [s.pending.ids[row] for row in p.start_pending] == ["less1"]
     assert s.pending.ids[p.reserve_pending[0]] == "pair"
     assert int(p.reserve_ms[0]) - promised_ms == 3_610_000
+
+
+def test_a_gang_whose_own_project_runs_on_waits_behind_one_that_wants_less_than_its_share() -> None:
+    """On the work of its mates its project stays ahead in use for ever, and each small job of the other moves its promise; one
+    promise in the order of submission (EASY) is kept."""
+    rng, devices, until_s = np.random.default_rng(1), 64, 600
+    rows = [(50.0, 7.0, 16, 4, 1)]  # submitted, runs, workers, devices, project
+    for project, load in ((0, 0.3), (1, 1.5)):
+        at = rng.uniform(0, until_s, int(load * devices * until_s / 10))
+        rows += [(second, float(rng.uniform(8, 10)), 1, 1, project) for second in at.tolist()]
+    submit, runs, workers, each, tenant = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    trace = make_trace(
+        len(rows), submit_ms=np.round(1000 * submit), duration_ms=np.round(1000 * runs), limit_ms=np.round(1000 * runs),
+        workers=workers, devices=each, tenant=tenant, tenants=("less", "more"), cores_milli=[0] * len(rows),
+        memory_mib=[0] * len(rows),
+    )  # fmt: skip
+    pool = Pool(name="p", nodes=16, accelerator="gpu", devices=4, cores_milli=1000, memory_mib=1000)
+    fleet = make_fleet("few", [Site(name="s", pools=(pool,))], kinds=(Kind(id="gpu"),))
+    gang = int(np.argmax(workers))
+    started = {policy: trial(trace, fleet, rules_of(policy)).start_ms[gang] for policy in ("default", "easy")}
+    assert started["default"] > 0.95 * 1000 * until_s
+    assert started["easy"] < 1000 * (50 + 60)

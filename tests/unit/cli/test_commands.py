@@ -381,7 +381,10 @@ def test_cancelling_again_changes_nothing_and_says_so(shell: Shell) -> None:
 def test_an_array_is_shown_listed_explained_and_submitted_again_as_one(shell: Shell) -> None:
     words = ["submit", "--array", "3", "--cores", "64", "--limit", "5m", "--name", "swept", "--", "true"]
     array = shell.json(*words, who="alice")["array_id"]
-    assert "swept × 3" in shell.run("jobs", who="alice")
+    listed = next(line for line in shell.run("jobs", who="alice").splitlines() if "swept × 3" in line)
+    element = shell.json("jobs", "--array", array, who="alice")["items"][0]
+    told = listed.partition("waiting")[2].strip()  # they wait for the same; the rest of it is folded to the next line
+    assert told and element["reason"]["text"]["title"].startswith(told)
     told = shell.run("show", "swept", who="alice")
     assert array in told
     assert "3 waiting" in told

@@ -56,9 +56,12 @@ def test_the_last_moment_for_a_deadline_is_told(lang: str, word: str) -> None:
     assert word in told and people_text(AT_MS) in told
 
 
-def test_what_happens_to_ones_own_is_told_by_its_id() -> None:
-    assert "at-1" in next_sentence(speaker("en"), event("attempt_ends", "at-1", "wl-1"))
-    assert "wl-1" in next_sentence(speaker("en"), event("promise_starts", "wl-1"))
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_what_happens_to_ones_own_is_told_by_the_id_of_its_job(lang: str) -> None:
+    """The id of an attempt is nothing that people know, or could ask about."""
+    ends = next_sentence(speaker(lang), event("attempt_ends", "at-1", "wl-1"))
+    assert "wl-1" in ends and "at-1" not in ends
+    assert "wl-1" in next_sentence(speaker(lang), event("promise_starts", "wl-1"))
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
