@@ -78,6 +78,12 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "width.devices": ("{n} devices", "장치 {n}개"),
     "width.cores": ("{n} cores", "코어 {n}개"),
 
+    "by.tenant": ("tenant", "테넌트"),
+    "by.size.devices": ("devices", "장치 수"),
+    "by.size.cores": ("cores", "코어 수"),
+    "by.jobs": ("jobs", "작업"),
+    "by.never": ("never started", "시작 못 함"),
+
     "size.none": ("none", "없음"),
     "size.part": ("below 1", "1 미만"),
     "size.>512": ("over 512", "512 초과"),
@@ -319,6 +325,7 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "note.refused": ("jobs that the plane refused", "제어면이 거절한 작업"),
     "note.taken": ("first jobs taken / of all", "사용한 처음 작업 / 전체"),
     "note.assumed.limit_unknown": ("jobs without wall time, given one for all", "제한 시간이 없어 하나로 정한 작업"),
+    "note.assumed.idle_unknown": ("nodes of unknown idle draw; counted as none", "유휴 전력을 몰라 0으로 본 노드"),
     "note.assumed.after_ignored": ("jobs that do not wait for the one they follow", "앞선 작업을 기다리지 않은 작업"),
     "note.assumed.deadline_ignored": ("jobs whose deadline counts nowhere", "마감이 반영되지 않은 작업"),
     "note.assumed.priority_ignored": ("jobs whose priority is of another system", "다른 체계의 우선순위를 가진 작업"),

@@ -16,7 +16,7 @@ from dure.controller.lifecycle import decayed
 from dure.errors import require
 from dure.scheduler import check, plan
 from dure.scheduler.plan import Plan
-from dure.simulator.report.facts import facts_of
+from dure.simulator.report.facts import facts_of, idle_unknown
 from dure.simulator.report.run import Run, Stretches, run_of
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
@@ -75,7 +75,7 @@ def trial(
         **({"loop": COMPILED} if made.compiled else {"loop": STEPPED, "loop.why": why or UNKEPT}),
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
-        **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
+        **{f"assumed.{word}": str(count) for word, count in assumed_of(asks, fleet).items()}, **(notes or {}),
     }  # fmt: skip
     return _outcome(trace, fleet, asks, rules, made, name, told)
 
@@ -373,6 +373,12 @@ def _fast(
         start_ms=start, end_ms=end, preemptions=preemptions, lost_ms=lost, stretches=(job, since, until, site, kind),
         until_ms=int(t.track.tally[NOW]), steps=steps, capped=False, compiled=True,
     )  # fmt: skip
+
+
+def assumed_of(asks: Asks, fleet: Fleet) -> Mapping[str, int]:
+    """What is assumed of jobs, and of the fleet that they run on."""
+    idle = idle_unknown(fleet)
+    return {**asks.assumed, **({"idle_unknown": idle} if idle else {})}
 
 
 def preempting(asks: Asks, rules: Rules) -> Bool:
