@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +191,7 @@ def _left_out(run: Run, what: str) -> str:
 
 def _one(run: Run, asked: Asked, rules: Rules, trace: Trace, fleet: Fleet, notes: Mapping[str, str]) -> Outcome:
     given, every_ms = _assumptions(asked), round(asked.every_s * 1000)
-    way = whole_plane if asked.whole_plane else trial
+    way = whole_plane if asked.whole_plane else partial(trial, charges=True)
     with _shown(run, rules.name, len(trace)) as bar:
         return way(trace, fleet, rules, name=asked.trace.name, every_ms=every_ms, assumptions=given, notes=notes, say=bar.tell)
 

@@ -142,8 +142,9 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "제출까지입니다.",
     ),
     "d.fragmentation": (
-        "Free devices of no use to the expected mix over all devices, mean over time (Weng et al., ATC 2023).",
-        "예상 작업이 쓸 수 없는 빈 장치 ÷ 모든 장치, 시간 평균(Weng 외, ATC 2023).",
+        "Free devices of no use to the expected workers, those of the trace, over all devices; mean over time "
+        "(Weng et al., ATC 2023).",
+        "예상 워커(작업 기록의 워커)가 쓸 수 없는 빈 장치 ÷ 모든 장치, 시간 평균(Weng 외, ATC 2023).",
     ),
     "d.fairness": (
         "Jain's index over tenants of service received over what an idle fleet would have given them, in 24 equal parts "
@@ -319,6 +320,12 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "note.power": ("limits of power", "전력 한도"),
     "note.power=limits kept": ("kept", "지킴"),
     "note.power=no limits": ("the fleet has none", "플릿에 없음"),
+    "note.prices": ("prices", "가격"),
+    "note.prices=ordinary": (
+        "none told: 3,600 won a device-hour, 36 a core, 3.6 a GiB",
+        "없음: 시간당 장치 3,600원, 코어 36원, GiB 3.6원",
+    ),
+    "note.prices=of the policy": ("of the policy", "정책의 가격"),
     "note.way": ("way of running", "실행 방식"),
     "note.way=whole plane": ("the whole plane", "제어면 전체"),
     "note.events": ("events recorded; chain and books proved", "기록한 이벤트 (체인과 장부 검증)"),

@@ -292,8 +292,8 @@ def test_the_guide_names_every_policy_option_and_assumption() -> None:
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_through_the_whole_plane_it_decides_alike_and_says_what_was_proved(shell: Shell, lang: str) -> None:
     both = [shell.json("--policy", "default", "--policy", "fifo", *way)["measures"] for way in ((), ("--whole-plane",))]
-    charged = both[1].pop("charged_krw")  # which a trial does not know
-    assert both[0] == both[1] and charged["default"] > 0
+    assert both[0].pop("fragmentation")["default"] == 0, "which is looked at between the steps of a trial alone"
+    assert both[0] == both[1] and both[0]["charged_krw"]["default"] > 0
     _, err = shell.compare("--whole-plane", "--policy", "default", "--lang", lang, "--out", "out")
     assert {"en": "the chain and the books hold", "ko": "체인과 장부가 맞습니다"}[lang] in err
     page = (shell.folder / "out" / "report.html").read_text(encoding="utf-8")
