@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.errors import require
-from dure.scheduler.kernels.fragments import Mix, make_mix
+from dure.scheduler.kernels.fragments import MIX_TOTAL_MAX, Mix, make_mix
 from dure.scheduler.kernels.ground import I32, I64, WHOLE, Ground
 from dure.scheduler.kernels.jit import kernel
 from dure.scheduler.kernels.packing import Memo, asked, choose, device_for, group_of, make_memo, touch
@@ -84,14 +84,21 @@ def typical(workloads: Workloads, shape_of: I32, threshold: float = TYPICAL) -> 
     shapes apart. Among equally frequent ones those that want more cores, then more of devices, come first."""
     shapes, count = workloads.shapes, np.bincount(shape_of, minlength=len(workloads.shapes.cores))
     columns = np.stack([shapes.cores, workloads.milli, shapes.devices, shapes.kinds])
+    return typical_of(columns, count, workloads.kinds, threshold)
+
+
+def typical_of(columns: I64, count: I64, kinds: int, threshold: float = TYPICAL, most: int = MIX_TOTAL_MAX) -> Mix:
+    """The same out of columns of (cores, thousandths of devices, whole devices, mask of types) with how often each occurs. most:
+    the weight of the mix may not be more; weights are halved until it is not."""
     alike, which = np.unique(columns, axis=1, return_inverse=True)
     weight = np.bincount(which.ravel(), weights=count).astype(np.int64)
+    weight >>= max(0, int(weight.sum()).bit_length() - (min(most, MIX_TOTAL_MAX).bit_length() - 1))
     order = np.lexsort((*-alike[::-1], -weight))
     upto = np.cumsum(weight[order])
     kept = order[: int(np.searchsorted(upto, threshold * upto[-1])) + 1]
     cores, milli, devices, mask = alike[:, kept]
     share = np.where(devices > 0, 0, milli)
-    return make_mix(Shapes(devices, share, cores, np.zeros(len(kept), np.int64), mask), weight[kept], workloads.kinds)
+    return make_mix(Shapes(devices, share, cores, np.zeros(len(kept), np.int64), mask), weight[kept], kinds)
 
 
 def arrivals(workloads: Workloads, target: float, seed: int) -> I32:

@@ -52,7 +52,15 @@ def told(run: Run) -> dict[str, Any]:
     columns = {name: column.tolist() for name, column in vars(run.stretches).items()}
     of_jobs = ("start_ms", "end_ms", "preemptions", "lost_ms", "devices_milli", "tenant")
     notes = {name: text for name, text in run.notes.items() if name not in ("loop", "loop.why")}
-    return {**columns, **{name: getattr(run, name).tolist() for name in of_jobs}, "until": run.until_ms, "notes": notes}
+    sampled = vars(run.fragmentation).items() if run.fragmentation is not None else ()
+    wasted = {name: column.tolist() for name, column in sampled}
+    return {
+        **columns,
+        "wasted": wasted,
+        **{name: getattr(run, name).tolist() for name in of_jobs},
+        "until": run.until_ms,
+        "notes": notes,
+    }
 
 
 def both(trace: Trace, farm: Fleet, rules: Rules, every_ms: int = 0, given: Assumptions | None = None) -> Run:

@@ -123,8 +123,10 @@ def decided(run: Run) -> dict[str, Any]:
 @given(traces(), fleets(), rules(), st.sampled_from((0, 0, 7_000)))
 @examples(150)
 def test_the_whole_plane_decides_as_a_trial(trace: Trace, fleet: Fleet, rules: Rules, every_ms: int) -> None:
-    """The same jobs at the same moments at the same sites, with the same losses, in as many steps."""
-    assert decided(whole_plane(trace, fleet, rules, every_ms=every_ms)) == decided(trial(trace, fleet, rules, every_ms=every_ms))
+    """The same jobs at the same moments at the same sites, with the same losses, in as many steps, for the same money."""
+    plane, quick = whole_plane(trace, fleet, rules, every_ms=every_ms), trial(trace, fleet, rules, every_ms=every_ms, charges=True)
+    assert decided(plane) == decided(quick)
+    assert int(plane.won.sum()) == int(quick.won.sum())
 
 
 @given(traces(), fleets())

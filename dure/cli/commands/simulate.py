@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -19,10 +20,17 @@ from dure.simulator import run_scenario
 MADE = "national"  # in place of a file: a workload that is made for the fleet
 JOBS, EVERY_S = 10_000, 60  # of such a workload: how many jobs, and how often it is decided, unless it is said
 OF_STORIES = frozenset({"update"})  # options that a scenario takes; it says all else itself
-OF_FILES = frozenset({"format", "skip_bad"})  # options of a trace that is read
+OF_FILES = frozenset({"format", "skip_bad", "read"})  # options of a trace that is read
 OF_MADE = frozenset({"seed"})  # and of one that is made
 LOAD_LEAST, LOAD_MOST = 0.01, 100
 EVERY_MAX_S, LIMIT_DAYS_MAX = 365 * 24 * 3600, 36_500
+
+
+class Group(StrEnum):
+    """By what the jobs of a run are told apart."""
+
+    TENANT = "tenant"
+    SIZE = "size"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class Asked:
     load: float | None  # of a workload that is made; None: as it is unless said
     seed: int
     format: str
+    read: tuple[str, ...]  # NAME=VALUE each
+    by: tuple[str, ...]  # values of Group
     skip_bad: bool
     whole_shares: bool
     exact_limits: bool
@@ -60,6 +70,8 @@ def simulate(
     load: Annotated[float | None, typer.Option("--load", help="opt.load", min=LOAD_LEAST, max=LOAD_MOST)] = None,
     seed: Annotated[int, typer.Option("--seed", help="opt.seed", min=0)] = 1,
     format: Annotated[str, typer.Option("--format", help="opt.trace_format")] = "",
+    read: Annotated[list[str] | None, typer.Option("--read", help="opt.read", metavar="NAME=VALUE")] = None,
+    by: Annotated[list[Group] | None, typer.Option("--by", help="opt.by")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="opt.skip_bad")] = False,
     whole_shares: Annotated[bool, typer.Option("--whole-shares", help="opt.whole_shares")] = False,
     exact_limits: Annotated[bool, typer.Option("--exact-limits", help="opt.exact_limits")] = False,
@@ -90,6 +102,7 @@ def simulate(
     asked = Asked(
         trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), out=out, seed=seed, format=format,
         every_s=every if every is not None else EVERY_S * made, jobs=jobs or (JOBS if made else 0), load=load, skip_bad=skip_bad,
+        read=tuple(read or ()), by=tuple(dict.fromkeys(each.value for each in by or ())),
         whole_shares=whole_shares, exact_limits=exact_limits, learned_limits=learned_limits, limit_days=limit_days,
         ignore_queues=ignore_queues, whole_plane=whole_plane,
     )  # fmt: skip

@@ -5,25 +5,27 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dure.cli.commands.simulate import MADE, Asked
-from dure.cli.console import Column
 from dure.cli.exits import Exit
 from dure.cli.farm.compiling import compiled
 from dure.cli.memory import keep_memory
 from dure.cli.run import Refusal, Run
+from dure.cli.trialtables import tell
 from dure.errors import ConfigError
 from dure.model.calendar import DAY_MS
 from dure.simulator.plane import refusal, whole_plane
 from dure.simulator.report import Run as Outcome
-from dure.simulator.report import compare, write_html, write_parquet
-from dure.simulator.report.words import Words
+from dure.simulator.report import write_html, write_parquet
 from dure.simulator.traces import (
     FLEETS,
+    BadOption,
     FaultKind,
     Fleet,
     Reading,
@@ -32,8 +34,11 @@ from dure.simulator.traces import (
     TraceError,
     Workload,
     built_in,
+    format_of,
     national,
+    of_format,
     offered_load,
+    parse_options,
     read_fleet,
     read_trace,
 )  # fmt: skip
@@ -59,45 +64,12 @@ def compare_policies(run: Run, asked: Asked) -> int:
         if any(fast):
             compiled(run, warm, "trial.compiles")
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
-    except ConfigError as wrong:  # it names the file, the place and the remedy, and an option as a program would
-        raise Refusal(_as_typed(str(wrong)), Exit.USAGE) from wrong
-    _show(run, asked, runs)
+    except ConfigError as wrong:  # it names the file, the place and the remedy
+        raise Refusal(str(wrong), Exit.USAGE) from wrong
+    tell(run, asked, runs)
     if asked.out is not None:
         _write(run, asked.out, runs)
     return Exit.OK
-
-
-def _as_typed(said: str) -> str:
-    """What a fault says of options, by their names at a command line."""
-    return said.replace("with skip_bad.", "with --skip-bad.").replace("with ignore_queues.", "with --ignore-queues.")
-
-
-def _show(run: Run, asked: Asked, runs: list[Outcome]) -> None:
-    """The table, and what is to be known about it."""
-    table, words = compare(runs), Words(run.texts.lang)
-    rows = {row.measure.key: dict(zip(asked.policies, row.values, strict=True)) for row in table.rows}
-    told = {name: dict(each.notes) for name, each in zip(asked.policies, runs, strict=True)}
-    run.console.document({"jobs": table.jobs, "compared": table.compared, "measures": rows, "notes": told})
-    run.console.table(
-        [Column(words.known("table.measure")), *(Column(name, right=True, keep=True) for name in asked.policies)],
-        [
-            [words.label(row.measure.key), *(words.value(value, row.measure.unit) for value in row.values)]
-            for row in table.rows
-        ],
-    )  # fmt: skip
-    run.say("trial.compared" if table.compared < table.jobs else "trial.compared_all", jobs=table.jobs, compared=table.compared)
-    for name, count in rows["jobs.never_started"].items():
-        if count:
-            run.note("trial.never_started", policy=name, count=count)
-    if not any(rows["wait.longest"].values()):
-        run.note("trial.nobody_waited")
-    for name, notes in told.items():
-        if asked.whole_plane:
-            run.note("trial.proved", policy=name, events=int(notes["events"].replace(",", "")))
-        if "refused" in notes:
-            run.note("trial.refused", policy=name, count=int(notes["refused"].replace(",", "")))
-    for word, count in _assumed(runs[0]).items():
-        run.note(f"trial.assumed.{word}", count=count, days=asked.limit_days)
 
 
 def _rules(run: Run, asked: Asked) -> list[Rules]:
@@ -133,7 +105,7 @@ def _trace(run: Run, asked: Asked, fleet: Fleet) -> tuple[Trace, Mapping[str, st
             "seed": str(asked.seed), "trace_source": "dure.simulator.traces.generate", "load": f"{load:g}",
             "in_progress": f"{begun:,}",
         }  # fmt: skip
-    reading = read_trace(asked.trace, ReadOptions(skip_bad=asked.skip_bad, format=asked.format))
+    reading = read_trace(asked.trace, _options(run, asked))
     _tell_skipped(run, reading)
     notes = {f"skipped.{kind.value}": f"{count:,}" for kind, count in reading.skipped.items()}
     left = ", ".join(f"{what} {count}" for what, count in reading.left_out.items())
@@ -148,6 +120,18 @@ def _trace(run: Run, asked: Asked, fleet: Fleet) -> tuple[Trace, Mapping[str, st
         notes["taken"] = f"{asked.jobs:,} / {len(trace):,}"
         trace = trace.take(np.arange(asked.jobs))
     return trace, notes
+
+
+def _options(run: Run, asked: Asked) -> ReadOptions:
+    """How the trace is to be read; what its reader would not look at is refused."""
+    plain = ReadOptions(skip_bad=asked.skip_bad, format=asked.format)
+    try:
+        given = parse_options(asked.read)
+        if given:
+            of_format(tuple(given), format_of(asked.trace, plain))
+    except BadOption as bad:
+        raise run.refusal(f"trial.read.{bad.what}", Exit.USAGE, **bad.facts) from bad
+    return replace(plain, **given)
 
 
 def _timed(run: Run, asked: Asked, trace: Trace) -> tuple[Trace, int]:
@@ -174,7 +158,7 @@ def _housed(run: Run, asked: Asked, trace: Trace, fleet: Fleet) -> tuple[Trace, 
     if not asked.skip_bad:
         raise TraceError(fault.or_skipped())
     run.note("trial.skipped_queue", count=len(rows))
-    run.console.note("  " + _as_typed(str(fault)))
+    run.console.note("  " + str(fault))
     return trace.take(np.setdiff1d(np.arange(len(trace)), rows)), len(rows)
 
 
@@ -191,11 +175,23 @@ def _tell_skipped(run: Run, reading: Reading) -> None:
         run.note("trial.skipped", count=sum(reading.skipped.values()))
         for fault in reading.first[:3]:
             run.console.note("  " + str(fault))
+    for what, count in reading.left_out.items():
+        run.note("trial.left_out", what=_left_out(run, what), count=count)
+
+
+def _left_out(run: Run, what: str) -> str:
+    """What records are, in words: those of a reader, or a column by its name."""
+    kind, _, name = what.partition(" ")
+    return (
+        run.t("trial.left_out.column", name=name)
+        if kind == "column"
+        else run.texts.word("trial.left_out", what.replace(" ", "_"))
+    )
 
 
 def _one(run: Run, asked: Asked, rules: Rules, trace: Trace, fleet: Fleet, notes: Mapping[str, str]) -> Outcome:
     given, every_ms = _assumptions(asked), round(asked.every_s * 1000)
-    way = whole_plane if asked.whole_plane else trial
+    way = whole_plane if asked.whole_plane else partial(trial, charges=True)
     with _shown(run, rules.name, len(trace)) as bar:
         return way(trace, fleet, rules, name=asked.trace.name, every_ms=every_ms, assumptions=given, notes=notes, say=bar.tell)
 
@@ -226,10 +222,6 @@ def _shown(run: Run, name: str, jobs: int) -> Iterator[_Bar]:
     )
     with Progress(*columns, console=run.console.err, transient=True) as bar:
         yield _Bar(bar, name, jobs)
-
-
-def _assumed(outcome: Outcome) -> dict[str, int]:
-    return {key.removeprefix("assumed."): int(text) for key, text in outcome.notes.items() if key.startswith("assumed.")}
 
 
 def _write(run: Run, folder: Path, runs: list[Outcome]) -> None:

@@ -67,11 +67,15 @@ CATALOGUES: Mapping[str, Mapping[str, str]] = {
 
 
 class _Speaker(string.Formatter):
-    """Placeholders as `str.format` knows them, and "{name|을/를}": with the Korean particle that the last sound asks for."""
+    """Placeholders as `str.format` knows them, "{name|을/를}": with the Korean particle that the last sound asks for, and
+    "{count|#job/jobs}": the word for one, or for any other number of them."""
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name, bar, pair = field_name.partition("|")
         value, used = super().get_field(name, args, kwargs)
+        if pair.startswith("#"):
+            one, _, more = pair[1:].partition("/")
+            return (one if value == 1 else more), used
         return (f"{value}{particle(str(value), pair)}" if bar else value), used
 
 

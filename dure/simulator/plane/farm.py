@@ -16,12 +16,13 @@ from dure.controller.commands.funding import AMOUNT_MAX, create_award, create_pr
 from dure.controller.commands.sites import create_site
 from dure.controller.commands.tenancy import create_organisation, create_project
 from dure.errors import ConfigError, require
-from dure.model.policy import Policy, Price
+from dure.model.policy import Policy
 from dure.model.reason import Reason
 from dure.model.workload import BLOCK, Demand, WorkloadSpec
 from dure.ports import Tx
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import UNKNOWN, Trace
+from dure.simulator.trial.charging import PRICES
 from dure.simulator.trial.rules import Order, Rules
 from dure.simulator.trial.state import Farm, urgent
 
@@ -30,12 +31,6 @@ PROGRAMME = "trace"
 NOWHERE = "nowhere"  # in place of a site that the fleet does not have: a plane takes no such job
 POWER_STEPS = 400  # told at once of a site: a plane remembers 500
 COMMAND = ("job",)  # nothing runs: a fake backend knows how long it takes
-# Ordinary figures, so that holds and charges are real: 3,600 won per device and hour, 36 per core, 3.6 per GiB.
-PRICES = (
-    Price(resource="device:*", nano=10**9),
-    Price(resource="core", nano=10**7),
-    Price(resource="memory_gib", nano=10**6),
-)
 # Of how a trial may order work, those that a plane has. Order of submission is what one project in one class gets.
 ORDERS = (Order.FAIR, Order.SUBMITTED)
 
@@ -87,7 +82,7 @@ class Founded:
         """The trial's, with prices, and bounds that every job of the trace is within."""
         made = self.farm.policy
         most = max(made.waiting_max, len(self.trace))
-        return replace(made, prices=PRICES, limit_ms_max=max(made.limit_ms_max, self.ahead_ms), waiting_max=most)
+        return replace(made, prices=made.prices or PRICES, limit_ms_max=max(made.limit_ms_max, self.ahead_ms), waiting_max=most)
 
     def furnish(self, tx: Tx, deed: Deed, public_key: str) -> None:
         """Everything that stands before the first job: a plane, its sites, and a project with money for every tenant."""

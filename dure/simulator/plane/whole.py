@@ -36,7 +36,7 @@ from dure.simulator.trial.asks import Assumptions, asks_of
 from dure.simulator.trial.history import History
 from dure.simulator.trial.rules import ALL, Rules
 from dure.simulator.trial.state import Farm
-from dure.simulator.trial.trial import AGAIN_MAX, EVERY_EVENT, SAY_EVERY, Progress
+from dure.simulator.trial.trial import AGAIN_MAX, EVERY_EVENT, SAY_EVERY, Progress, assumed_of, price_note
 from dure.store.memory import MemoryStore
 
 Bool = NDArray[np.bool_]
@@ -72,8 +72,8 @@ def whole_plane(
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if farm.envelopes.capped else "no limits",
-        "way": "whole plane", "events": f"{events:,}",
-        **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()},
+        **price_note(farm.policy), "way": "whole plane", "events": f"{events:,}",
+        **{f"assumed.{word}": str(count) for word, count in assumed_of(asks, fleet).items()},
         **({"refused": f"{plane.refused:,}"} if plane.refused else {}), **(notes or {}),
     }  # fmt: skip
     return outcome(plane.controller.store, plane.founded, plane.rows, ZERO_MS, name, told, until_ms=plane.now_ms)

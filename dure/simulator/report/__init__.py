@@ -6,7 +6,7 @@ one page of HTML without anything from elsewhere (`page`, with `charts`, `svg`, 
 about who runs where, a clock, chance, a script, a font or picture of others, a number that is not of all jobs unless it says so,
 or text of a trace that reaches the page unescaped."""
 
-from dure.simulator.report.compare import MEASURES, Measure, Row, Table, compare
+from dure.simulator.report.compare import MEASURES, Measure, Row, Table, common, compare
 from dure.simulator.report.facts import FleetFacts, facts_of
 from dure.simulator.report.groups import Group, by_size, by_tenant
 from dure.simulator.report.metrics import Waited, longest_wait, measure, widest_gang
@@ -31,6 +31,7 @@ __all__ = [
     "Waited",
     "by_size",
     "by_tenant",
+    "common",
     "compare",
     "facts_of",
     "longest_wait",

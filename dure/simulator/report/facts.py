@@ -92,6 +92,13 @@ def facts_of(fleet: Fleet, measured: str = "") -> FleetFacts:
     )  # fmt: skip
 
 
+def idle_unknown(fleet: Fleet) -> int:
+    """How many nodes do not say what they draw with nothing to do, though it is known of all what they draw at most: energy is
+    told, and has nothing in it for these while they are idle."""
+    facts = facts_of(fleet)
+    return sum(pool.nodes for _, pool, _ in _counted(fleet, facts.measured) if not pool.idle_watts) if facts.watts_known else 0
+
+
 def _counted(fleet: Fleet, measured: str) -> Iterator[tuple[int, Pool, int]]:
     for site, pool in fleet.pools():
         milli = pool.nodes * (pool.devices * 1000 if measured == "devices" else pool.cores_milli)

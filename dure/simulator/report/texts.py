@@ -78,6 +78,12 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "width.devices": ("{n} devices", "장치 {n}개"),
     "width.cores": ("{n} cores", "코어 {n}개"),
 
+    "by.tenant": ("tenant", "테넌트"),
+    "by.size.devices": ("devices", "장치 수"),
+    "by.size.cores": ("cores", "코어 수"),
+    "by.jobs": ("jobs", "작업"),
+    "by.never": ("never started", "시작 못 함"),
+
     "size.none": ("none", "없음"),
     "size.part": ("below 1", "1 미만"),
     "size.>512": ("over 512", "512 초과"),
@@ -136,8 +142,9 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "제출까지입니다.",
     ),
     "d.fragmentation": (
-        "Free devices of no use to the expected mix over all devices, mean over time (Weng et al., ATC 2023).",
-        "예상 작업이 쓸 수 없는 빈 장치 ÷ 모든 장치, 시간 평균(Weng 외, ATC 2023).",
+        "Free devices of no use to the expected workers, those of the trace, over all devices; mean over time "
+        "(Weng et al., ATC 2023).",
+        "예상 워커(작업 기록의 워커)가 쓸 수 없는 빈 장치 ÷ 모든 장치, 시간 평균(Weng 외, ATC 2023).",
     ),
     "d.fairness": (
         "Jain's index over tenants of service received over what an idle fleet would have given them, in 24 equal parts "
@@ -313,12 +320,19 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "note.power": ("limits of power", "전력 한도"),
     "note.power=limits kept": ("kept", "지킴"),
     "note.power=no limits": ("the fleet has none", "플릿에 없음"),
+    "note.prices": ("prices", "가격"),
+    "note.prices=ordinary": (
+        "none told: 3,600 won a device-hour, 36 a core, 3.6 a GiB",
+        "없음: 시간당 장치 3,600원, 코어 36원, GiB 3.6원",
+    ),
+    "note.prices=of the policy": ("of the policy", "정책의 가격"),
     "note.way": ("way of running", "실행 방식"),
     "note.way=whole plane": ("the whole plane", "제어면 전체"),
     "note.events": ("events recorded; chain and books proved", "기록한 이벤트 (체인과 장부 검증)"),
     "note.refused": ("jobs that the plane refused", "제어면이 거절한 작업"),
     "note.taken": ("first jobs taken / of all", "사용한 처음 작업 / 전체"),
     "note.assumed.limit_unknown": ("jobs without wall time, given one for all", "제한 시간이 없어 하나로 정한 작업"),
+    "note.assumed.idle_unknown": ("nodes of unknown idle draw; counted as none", "유휴 전력을 몰라 0으로 본 노드"),
     "note.assumed.after_ignored": ("jobs that do not wait for the one they follow", "앞선 작업을 기다리지 않은 작업"),
     "note.assumed.deadline_ignored": ("jobs whose deadline counts nowhere", "마감이 반영되지 않은 작업"),
     "note.assumed.priority_ignored": ("jobs whose priority is of another system", "다른 체계의 우선순위를 가진 작업"),

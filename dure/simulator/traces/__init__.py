@@ -16,13 +16,14 @@ from dure.simulator.traces.fleets import FLEETS, built_in, national_fleet
 from dure.simulator.traces.generate import national, offered_load, submitted
 from dure.simulator.traces.jobtable import write_trace
 from dure.simulator.traces.national import Workload
-from dure.simulator.traces.options import Reading, ReadOptions
-from dure.simulator.traces.registry import READERS, read_trace
+from dure.simulator.traces.options import BadOption, Reading, ReadOptions, of_format, parse_options
+from dure.simulator.traces.registry import READERS, format_of, read_trace
 from dure.simulator.traces.trace import Trace, make_trace
 
 __all__ = [
     "FLEETS",
     "READERS",
+    "BadOption",
     "CycleShape",
     "CycleWorld",
     "Fault",
@@ -41,12 +42,15 @@ __all__ = [
     "Workload",
     "built_in",
     "cycle_world",
+    "format_of",
     "make_fleet",
     "make_trace",
     "national",
     "national_fleet",
+    "of_format",
     "offered_load",
     "parse_fleet",
+    "parse_options",
     "read_fleet",
     "read_trace",
     "submitted",

@@ -97,15 +97,18 @@ class Draft:
         if untimed:
             del numbers["submit_s"]
         good = self._sound(places, numbers)
+        self.faults.done()
         if not good.any():
-            raise self.faults.unreadable("no job can be read", EMPTY)
+            first = self.faults.first
+            raise self.faults.unreadable(
+                "no job can be read", f"Every row was passed over. The first: {first[0]}" if first else EMPTY
+            )
         order = np.flatnonzero(good)
         if not untimed:
             order = order[np.argsort(numbers["submit_s"][order], kind="stable")]
         trace = self._defaults(self._trace(order, places, numbers))
-        first = tuple(self.faults.first)
-        return Reading(trace=trace, format=self.format, skipped=dict(self.faults.skipped), first=first, left_out=self.left_out,
-                       header=self.header)  # fmt: skip
+        return Reading(trace=trace, format=self.format, skipped=dict(self.faults.skipped), first=self.faults.first,
+                       left_out=self.left_out, header=self.header)  # fmt: skip
 
     def _sound(self, places: NDArray[np.int64], numbers: dict[str, F64]) -> NDArray[np.bool_]:
         good = np.ones(len(places), np.bool_)

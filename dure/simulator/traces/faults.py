@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort_right
 from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,7 +14,7 @@ VALUE_SHOWN_MAX = 60
 
 
 class FaultKind(StrEnum):
-    """Kinds of fault in a row, which `skip_bad` counts; `UNREADABLE` is of the file, and is never passed over."""
+    """Kinds of fault in a row, counted where such rows are passed over; `UNREADABLE` is of the file, and never is."""
 
     UNREADABLE = "unreadable"
     BROKEN_ROW = "broken_row"
@@ -49,7 +50,7 @@ class Fault:
 
     def or_skipped(self) -> Fault:
         """The same where its row ends the reading, and need not: with the remedy that passes over it."""
-        return replace(self, remedy=f"{self.remedy} Or pass over such rows with skip_bad.")
+        return replace(self, remedy=f"{self.remedy} Or pass over such rows with --skip-bad.")
 
 
 class TraceError(ConfigError):
@@ -75,24 +76,42 @@ def shown(value: object) -> str:
 
 
 class Faults:
-    """Collects the faults of one file: the first one ends the reading, or every one is counted."""
+    """Collects the faults of one file: the one of the first line ends the reading, whichever was found first, or every one is
+    counted."""
 
-    def __init__(self, file: str, *, skip_bad: bool, unit: str = "line") -> None:
+    def __init__(self, file: str, *, skip_bad: bool, unit: str = "line", skippable: bool = True) -> None:
+        """skippable: whether who reads the file could have its bad rows passed over."""
         self.file = file
+        self._skippable = skippable
         self.unit = unit
         self.skip_bad = skip_bad
         self.skipped: Counter[FaultKind] = Counter()
-        self.first: list[Fault] = []
+        self._first: list[tuple[int, Fault]] = []
+
+    @property
+    def first(self) -> tuple[Fault, ...]:
+        """Those of the first rows, in the order of the file."""
+        return tuple(fault for _number, fault in self._first)
 
     def unreadable(self, problem: str, remedy: str, place: str = "") -> TraceError:
-        """The error to raise when nothing of the file can be used."""
+        """The error to raise when nothing of the file can be used: a row that could not be is told before."""
+        if self._first and not self.skip_bad:
+            return self._ended()
         return TraceError(Fault(FaultKind.UNREADABLE, self.file, place, "", problem, remedy))
 
     def row(self, kind: FaultKind, number: int, field: str, problem: str, remedy: str) -> None:
-        """A row that cannot be used. Raises TraceError unless bad rows are passed over."""
-        fault = Fault(kind, self.file, f"{self.unit} {number}", field, problem, remedy)
-        if not self.skip_bad:
-            raise TraceError(fault.or_skipped())
+        """A row that cannot be used: it is left out by the caller, and `done` says whether that will do."""
         self.skipped[kind] += 1
-        if len(self.first) < FAULTS_KEPT_MAX:
-            self.first.append(fault)
+        if len(self._first) == FAULTS_KEPT_MAX and number >= self._first[-1][0]:
+            return
+        fault = Fault(kind, self.file, f"{self.unit} {number}", field, problem, remedy)
+        insort_right(self._first, (number, fault), key=lambda kept: kept[0])
+        del self._first[FAULTS_KEPT_MAX:]
+
+    def done(self) -> None:
+        """Every row was looked at. Raises TraceError for the first that cannot be used, unless such rows are passed over."""
+        if self._first and not self.skip_bad:
+            raise self._ended()
+
+    def _ended(self) -> TraceError:
+        return TraceError(self.first[0].or_skipped() if self._skippable else self.first[0])

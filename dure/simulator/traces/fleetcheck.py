@@ -13,6 +13,11 @@ from dure.simulator.traces.fleet import DEVICES_MAX, FOREVER_MS, HOURS, NODES_MA
 
 WATTS_MAX = 10**12  # a terawatt
 MONEY_MAX = 10**10
+# Of what the records have in smaller units than the file: how many of them are one of its.
+_UNITS: Mapping[str, int] = {
+    "pue": 1000, "power_kw": 1000, "repeat_s": 1000, "price_krw_kwh": 1000, "carbon_g_kwh": 1000, "power.kw": 1000,
+    "power.from_s": 1000, "cores": 1000, "memory_gib": 1024,
+}  # fmt: skip
 _REGION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 
@@ -54,6 +59,10 @@ def _with_line(fault: Fault, lines: Mapping[str, int]) -> Fault:
     return replace(fault, place=f"line {line}, {fault.place}") if line else fault
 
 
+def _as_written(value: int, unit: int) -> str:
+    return f"{value // unit:,}" if value % unit == 0 else f"{value / unit:,.10g}"
+
+
 class _Check:
     """Collects faults of one fleet."""
 
@@ -64,13 +73,16 @@ class _Check:
     def wrong(self, place: str, field: str, kind: FaultKind, problem: str, remedy: str) -> None:
         self.found.append(Fault(kind, self.file, place, field, problem, remedy))
 
-    def number(self, place: str, field: str, value: int, most: int, least: int = 0) -> None:
+    def number(self, place: str, field: str, value: int, most: int, least: int = 0, unit: int = 0) -> None:
+        """Numbers are in the units of the records, and told as the file has them. unit: of the former in one of the latter;
+        0: by field."""
+        said, bound, limit = (_as_written(each, unit or _UNITS.get(field, 1)) for each in (value, least, most))
         if value < 0:
-            self.wrong(place, field, FaultKind.NEGATIVE, f"{value} is negative", "Correct it.")
+            self.wrong(place, field, FaultKind.NEGATIVE, f"{said} is negative", "Correct it.")
         elif value < least:
-            self.wrong(place, field, FaultKind.CONTRADICTION, f"{value} is less than {least}", "Correct it.")
+            self.wrong(place, field, FaultKind.CONTRADICTION, f"{said} is less than {bound}", "Correct it.")
         elif value > most:
-            self.wrong(place, field, FaultKind.TOO_LARGE, f"{value:,} is more than {most:,}", "Check its unit.")
+            self.wrong(place, field, FaultKind.TOO_LARGE, f"{said} is more than {limit}", "Check its unit.")
 
     def names(self, names: Sequence[str], what: str) -> None:
         seen: set[str] = set()
@@ -86,7 +98,7 @@ class _Check:
 
 def _kind(check: _Check, place: str, kind: Kind) -> None:
     for field in ("memory_gib", "watts", "server_watts"):
-        check.number(place, field, getattr(kind, field), 1 << 20)
+        check.number(place, field, getattr(kind, field), 1 << 20, unit=1)
     if find(kind.id):
         check.wrong(place, "id", FaultKind.DUPLICATE, "the catalogue has this type", "Leave it out.")
     if kind.origin and not re.fullmatch(r"[A-Z]{2}", kind.origin):

@@ -63,7 +63,7 @@ _FLEET: Mapping[str, tuple[str, int]] = {"name": ("name", 0), "source": ("source
 
 def read_fleet(path: Path) -> Fleet:
     """A fleet of a FLEET.toml, or of a Parquet file of nodes or queues. Raises FleetError or TraceError."""
-    faults = Faults(path.name, skip_bad=False, unit="row")
+    faults = Faults(path.name, skip_bad=False, unit="row", skippable=False)
     try:
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
@@ -295,6 +295,7 @@ def _wholes(column: Column, field: str, faults: Faults, factor: int = 1) -> list
     scaled = column * factor
     for row in np.flatnonzero(~(np.isfinite(scaled) & (np.abs(scaled) < 2**53))).tolist():
         faults.row(FaultKind.NOT_FINITE, row + 1, field, f"{column[row]} is no number of reasonable size", "Correct it.")
+    faults.done()
     return [round(value) for value in scaled.tolist()]
 
 

@@ -7,7 +7,7 @@ left out."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ def read_parquet_jobs(path: Path, options: ReadOptions) -> Reading:
     """Jobs of a Parquet file. Raises TraceError."""
     faults = Faults(path.name, skip_bad=options.skip_bad, unit="row")
     names = column_names(path, faults)
+    _has_variants(options, names, faults)
     where = {"variant": options.variant} if "variant" in names else {}
     columns = read_columns(path, faults, where=where)
     rows = len(next(iter(columns.values()), []))
@@ -78,6 +79,7 @@ def read_csv_jobs(path: Path, options: ReadOptions) -> Reading:
     names = [cell.strip() for cell in header]
     if len(set(names)) != len(names):
         raise faults.unreadable(f"a column name stands twice in {shown(','.join(names))}", "Rename one of them.", "line 1")
+    _has_variants(options, names, faults)
     words: dict[str, list[str | None]] = {name: [] for name in names if name in (*WORDS, "variant")}
     numbers: dict[str, list[float]] = {name: [] for name in names if name in NUMBERS}
     places = []
@@ -138,6 +140,8 @@ def _read(columns: dict[str, Column], places: NDArray[np.int64], faults: Faults,
         )
     if form == "csv" and "variant" in columns:
         mine = np.array([word == options.variant for word in columns["variant"]], np.bool_)
+        if len(mine) and not mine.any():
+            raise faults.unreadable(f"it has no variant {options.variant!r}", "Name one of those in its column `variant`.")
         columns, places = {n: _rows(c, mine) for n, c in columns.items()}, places[mine]
     draft = Draft(faults, options, form)
     draft.left_out.update({f"column {name}": len(places) for name in columns if name not in JOB_COLUMNS})
@@ -153,6 +157,13 @@ def _read(columns: dict[str, Column], places: NDArray[np.int64], faults: Faults,
     draft.numbers |= {name: numbers[name] for name in _PLAIN if name in numbers}
     _select(draft, good, places, words)
     return draft.finish()
+
+
+def _has_variants(options: ReadOptions, names: Container[str], faults: Faults) -> None:
+    if options.variant != ReadOptions.variant and "variant" not in names:
+        raise faults.unreadable(
+            f"variant {options.variant!r} is asked for, and it has no column `variant`", "Leave that option out."
+        )
 
 
 def _select(draft: Draft, good: NDArray[np.bool_], places: NDArray[np.int64], words: Mapping[str, list[str | None]]) -> None:

@@ -55,10 +55,11 @@ _NAMES = ", ".join(f"{name} ({reader.what})" for name, reader in READERS.items()
 def read_trace(path: Path, options: ReadOptions | None = None) -> Reading:
     """Read a trace of any known format. Raises TraceError: it names the file, the line or row, the field and the remedy."""
     chosen = options or ReadOptions()
-    return READERS[_format(path, chosen)].read(path, chosen)
+    return READERS[format_of(path, chosen)].read(path, chosen)
 
 
-def _format(path: Path, options: ReadOptions) -> str:
+def format_of(path: Path, options: ReadOptions) -> str:
+    """Whose reader it is that reads this. Raises TraceError where none knows it."""
     faults = Faults(path.name, skip_bad=False)
     if options.format:
         if options.format not in READERS:

@@ -143,7 +143,8 @@ def _follow(reading: Reading, jobs: set[float], faults: Faults) -> Reading:
             faults.row(FaultKind.CONTRADICTION, int(trace.origin[row]), "preceding", problem, "Write -1 if there is none.")
             good[row] = False
     extra = {**{name: column for name, column in trace.extra.items() if name != "preceding"}, "after": after}
+    faults.done()
     if not good.any():
         raise faults.unreadable("no job can be read", "Every job names a preceding one that is not there.")
     kept = replace(trace, extra=extra).take(good) if not good.all() else replace(trace, extra=extra)
-    return replace(reading, trace=kept, skipped=dict(faults.skipped), first=tuple(faults.first))
+    return replace(reading, trace=kept, skipped=dict(faults.skipped), first=faults.first)

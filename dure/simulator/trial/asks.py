@@ -159,7 +159,7 @@ def no_such_site(trace: Trace, fleet: Fleet, rows: I64, file: str) -> Fault:
         f"{shown(queue)} has the name of no site, though queues of other jobs have: {len(rows):,} of {len(trace):,} jobs are of "
         f"such queues ({_few([queue, *others])}). The fleet has the sites {_few([site.name for site in fleet.sites])}"
     )
-    remedy = "Correct the queue, or add the site to the fleet. Or let all jobs run anywhere with ignore_queues."
+    remedy = "Correct the queue, or add the site to the fleet. Or let all jobs run anywhere with --ignore-queues."
     return Fault(FaultKind.UNKNOWN_QUEUE, file, f"job {trace.name(int(rows[0]))}", "queue", problem, remedy)
 
 

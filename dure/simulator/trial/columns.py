@@ -95,7 +95,8 @@ NOW, ARRIVED, LIVE, WAITING, URGENT, NUMBER, STEPS, AGAIN, HEAP, STRETCHES, ENDE
 # candidates, how many they are, and the lowest of their priorities; the first start of this plan; jobs that got a place; those
 # who make room; and of all plans: promises that could not be made, plans that had turns, and promises that were made
 OPEN, GIVEN, EAGER, KNOWN, CANDIDATES, LOWEST, FIRST, ENTERED, VICTIMS, UNKEPT, PLANS, MADE = range(12, 24)
-TALLY = 24
+DONE = 24  # who ended at this moment: so many of `gone`
+TALLY = 25
 
 
 class Way(NamedTuple):

@@ -16,6 +16,7 @@ from dure.scheduler.kernels.turns import Turns
 from dure.scheduler.kernels.waits import TURN
 from dure.scheduler.snapshot import I64, Bool, Snapshot
 from dure.scheduler.tables import cycle_of
+from dure.simulator.report.run import Samples
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks
 from dure.simulator.trial.columns import (
@@ -40,6 +41,8 @@ from dure.simulator.trial.columns import (
     Track,
     Way,
 )
+from dure.simulator.trial.fragmentation import expected, samples_of, wasted_on
+from dure.simulator.trial.fragmentation import grown as grown_samples
 from dure.simulator.trial.history import KEPT, History
 from dure.simulator.trial.loop import advance
 from dure.simulator.trial.rules import ORDERS, Order, Rules
@@ -82,16 +85,20 @@ class Fast:
         )  # fmt: skip
         self._cycle = _cycle(s, asks, rules, own)
         self._track = _track(trace, farm, self._cycle, asks, rules, own, learns=learns, every_ms=every_ms)
+        begin_ms = int(trace.submit_ms[0]) if count else 0
+        self._wasted = wasted_on(expected(asks, farm), self._cycle.board.ground, begin_ms)
         self.sure = True
 
     def run(self, say_every: int, say: Callable[[int, int], None]) -> int:
         """Until nothing happens any more; how many times it was decided. say: ended, and the time."""
         tally = self._track.tally
-        while (came := advance(self._track, self._cycle, say_every)) != OVER:
+        while (came := advance(self._track, self._cycle, self._wasted, say_every)) != OVER:
             if came == UNSURE:
                 self.sure = False
                 break
-            if came == LONGER:
+            if came == LONGER and self._wasted.used[0] == len(self._wasted.samples):
+                self._wasted = grown_samples(self._wasted)
+            elif came == LONGER:
                 s = self._track.stretches
                 self._track = self._track._replace(stretches=longer(s, 2 * len(s) + 64))
             elif came == MORE:
@@ -106,6 +113,10 @@ class Fast:
     def cycle(self) -> Cycle:
         """The plan's state that is kept between steps."""
         return self._cycle
+
+    def fragmentation(self) -> Samples | None:
+        """Until now."""
+        return samples_of(self._wasted, int(self._track.tally[NOW]))
 
     @property
     def stretches(self) -> Table:

@@ -12,7 +12,9 @@ from dure.scheduler.kernels.state import NEVER, Cycle
 from dure.simulator.trial.columns import (
     AGAIN,
     ARRIVED,
+    DONE,
     ENDED,
+    ENTERED,
     HEAP,
     LIVE,
     LONGER,
@@ -28,6 +30,7 @@ from dure.simulator.trial.columns import (
     Track,
 )
 from dure.simulator.trial.deciding import decide
+from dure.simulator.trial.fragmentation import Wasted, look_at_jobs, sample
 from dure.simulator.trial.history import KEPT, LEAST_MS, MARGIN, MEAN_OF
 from dure.simulator.trial.lists import stir, wait
 from dure.simulator.trial.places import leave, settle_use, sort_by
@@ -36,27 +39,35 @@ AGAIN_MAX = 100  # plans at one moment: what was preempted may find room elsewhe
 
 
 @kernel
-def advance(track: Track, cycle: Cycle, steps: int) -> int:
-    """So many steps, or until nothing happens any more (OVER). LONGER: call again with longer `stretches`. UNSURE: what was
-    decided rests on a promise that could not be made, and is of no worth."""
+def advance(track: Track, cycle: Cycle, wasted: Wasted, steps: int) -> int:
+    """So many steps, or until nothing happens any more (OVER). LONGER: call again with longer `stretches`, or `wasted`. UNSURE:
+    what was decided rests on a promise that could not be made, and is of no worth."""
     tally, until = track.tally, track.tally[STEPS] + steps
     board, ptr = cycle.board, cycle.candidates.tenure_ptr
     while tally[STEPS] < until:
+        if wasted.used[0] == len(wasted.samples):
+            return LONGER
         if tally[AGAIN] == 0:
             if len(track.stretches) - tally[STRETCHES] < 2 * tally[LIVE] + 2:
                 return LONGER
             if not _happens(track, board, ptr):
                 return OVER
+            look_at_jobs(wasted, board.ground, board.tenures, ptr, track.gone, tally[DONE])
         elif len(track.stretches) - tally[STRETCHES] < tally[LIVE] + 1:
             return LONGER
         tally[AGAIN] += 1
         _tidy(track)
-        displaced = decide(track, cycle) if tally[WAITING] > 0 else 0
+        displaced = 0
+        if tally[WAITING] > 0:
+            displaced = decide(track, cycle)
+            look_at_jobs(wasted, board.ground, board.tenures, ptr, track.entered, tally[ENTERED])
+            look_at_jobs(wasted, board.ground, board.tenures, ptr, track.gone, displaced)
         if tally[UNKEPT] > 0:
             return UNSURE
         if displaced == 0 or tally[AGAIN] == AGAIN_MAX:
             tally[AGAIN] = 0
             tally[STEPS] += 1
+            sample(wasted, tally[NOW])
     return MORE
 
 
@@ -164,6 +175,7 @@ def _end(track: Track, board: Board, ptr: I64) -> None:
         if track.way.foresees:
             _learn(track, rows[i])
     tally[ENDED] += count
+    tally[DONE] = count
 
 
 @kernel

@@ -115,7 +115,7 @@ class Farm:
         self._sites_of, self.kinds_of = runs_of(asks.sites), runs_of(kinds)
         worker = (asks.workers, asks.cores_milli, asks.memory_mib, asks.devices, asks.share_milli, asks.block)
         asked = (*worker, asks.site_choice, asks.kind_choice)
-        self._shape = np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].reshape(-1).astype(np.int32)
+        self.shape = np.unique(np.array(asked, np.int64), axis=1, return_inverse=True)[1].reshape(-1).astype(np.int32)
         nodes, sites = fleet.nodes(), len(fleet.sites)
         size = len(nodes)
         bits = (np.uint64(1) << nodes.devices.astype(np.uint64)) - np.uint64(1)
@@ -214,7 +214,7 @@ class Farm:
         return Pending(
             ("",) * count, self.tenant[job], priority[job], preempts[job], self.trace.preemptible[job], submit, submit.copy(),
             np.full(count, DEPENDENCY_MET, np.int32), a.workers[job], a.cores_milli[job], a.memory_mib[job], a.devices[job],
-            self.limit_ms[job], a.block[job], self._shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
+            self.limit_ms[job], a.block[job], self.shape[job], site_ptr, site_row, alt_ptr, a.share_milli[job],
             np.full(count, FOREVER_MS), np.zeros(count + 1, np.int32), np.zeros(0, np.int32), np.zeros(count, np.int64),
             np.zeros(count, np.int64),
         )  # fmt: skip

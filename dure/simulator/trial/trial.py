@@ -6,7 +6,7 @@ snapshot and a plan for each step; `fast` makes the same run much quicker, where
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 import dure
 from dure.controller.lifecycle import decayed
 from dure.errors import require
+from dure.model.policy import Policy
 from dure.scheduler import check, plan
 from dure.scheduler.plan import Plan
-from dure.simulator.report.facts import facts_of
-from dure.simulator.report.run import Run, Stretches, run_of
+from dure.simulator.report.facts import facts_of, idle_unknown
+from dure.simulator.report.run import Run, Samples, Stretches, run_of
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
+from dure.simulator.trial.charging import PRICES, Billed, won_of
 from dure.simulator.trial.columns import NOW
 from dure.simulator.trial.fast import Fast, uncovered
+from dure.simulator.trial.fragmentation import Watch, expected
 from dure.simulator.trial.history import History
 from dure.simulator.trial.rules import ALL, Order, Rules
 from dure.simulator.trial.state import Farm, Live, urgent
@@ -54,11 +57,12 @@ class Progress:
 def trial(
     trace: Trace, fleet: Fleet, rules: Rules, *, name: str = "", every_ms: int = EVERY_EVENT,
     assumptions: Assumptions | None = None, notes: Mapping[str, str] | None = None, compiled: bool = True,
-    say: Callable[[Progress], None] = lambda _: None,
+    charges: bool = False, say: Callable[[Progress], None] = lambda _: None,
 ) -> Run:  # fmt: skip
     """Run a trace on a fleet. name: of the trace, as a report calls it. every_ms: decisions are made at multiples of this;
     EVERY_EVENT: whenever a job arrives or ends. compiled: as one compiled loop where that can be (`fast`), which makes the same
-    run as a snapshot and a plan at each step; the notes say which it was.
+    run as a snapshot and a plan at each step; the notes say which it was. charges: what jobs would have cost is reckoned as well,
+    at the prices of the rules, or ordinary ones (`charging`).
 
     Pure: the same trace, fleet and rules give the same run. Raises TraceError for what cannot be simulated (`asks_of`)."""
     require(every_ms >= 0, "a cadence is not negative")
@@ -75,9 +79,9 @@ def trial(
         **({"loop": COMPILED} if made.compiled else {"loop": STEPPED, "loop.why": why or UNKEPT}),
         "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
-        **{f"assumed.{word}": str(count) for word, count in asks.assumed.items()}, **(notes or {}),
+        **{f"assumed.{word}": str(count) for word, count in assumed_of(asks, fleet).items()}, **(notes or {}),
     }  # fmt: skip
-    return _outcome(trace, fleet, asks, rules, made, name, told)
+    return _outcome(trace, farm, asks, made, name, told, charges=charges)
 
 
 def covered(trace: Trace, fleet: Fleet, rules: Rules, assumptions: Assumptions) -> bool:
@@ -106,6 +110,8 @@ class _Trial:
         self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
         self.parts: list[tuple[I64, I64, I64, I32, I32]] = []  # stretches
         self._preempts = preempting(asks, rules)
+        begin_ms = int(trace.submit_ms[0]) if count else 0
+        self.watch = Watch(self.farm.nodes, asks, expected(asks, self.farm), begin_ms)
 
     # -- time -----------------------------------------------------------------------------------------------------------
 
@@ -118,6 +124,7 @@ class _Trial:
             self._end()
             self._arrive()
             self._decide()
+            self.watch.sample(self.now_ms)
             if (len(self.live.job), self.arrived) != happened or len(self.live.job):
                 self._quiet_ms = self.now_ms
             steps += 1
@@ -199,6 +206,7 @@ class _Trial:
             tenant = self.farm.tenant[job[i]]
             self.use[tenant] = self._decayed(tenant, int(at[i])) + weight[i]
             self.use_ms[tenant] = at[i]
+        self.watch.leave(live, rows)
         live.keep(~rows)
         return job
 
@@ -320,6 +328,7 @@ class _Trial:
             started.add(moved)
             behind = np.repeat(np.arange(len(job)), np.diff(plan.start_victim_ptr))[np.diff(plan.victim_place_ptr) > 0]
             started = started.picked(np.argsort(np.concatenate([np.arange(len(job)), behind]), kind="stable"))
+        self.watch.come(started)
         self.live.add(started)
         self.start_ms[job] = np.where(self.start_ms[job] < 0, self.now_ms, self.start_ms[job])
         self.waiting = self.waiting[~np.isin(self.waiting, job)]
@@ -338,6 +347,8 @@ class _Made:
     lost_ms: I64
     stretches: tuple[I64, I64, I64, I32, I32]  # job, from, until, site, accelerator
     until_ms: int
+    limit_ms: I64
+    fragmentation: Samples | None
     steps: int
     capped: bool
     compiled: bool
@@ -353,7 +364,9 @@ def _stepped(
     job, since, until, site, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
     return _Made(
         start_ms=t.start_ms, end_ms=t.end_ms, preemptions=t.preemptions, lost_ms=t.lost_ms,
-        stretches=(job, since, until, site, kind), until_ms=t.now_ms, steps=steps, capped=bool(t.farm.envelopes.capped),
+        stretches=(job, since, until, site, kind), until_ms=t.now_ms, limit_ms=t.farm.limit_ms,
+        fragmentation=t.watch.samples(t.now_ms), steps=steps,
+        capped=bool(t.farm.envelopes.capped),
         compiled=False,
     )  # fmt: skip
 
@@ -371,8 +384,29 @@ def _fast(
     job, since, until, site, kind = (np.ascontiguousarray(s[name]) for name in ("job", "since", "until", "site", "kind"))
     return _Made(
         start_ms=start, end_ms=end, preemptions=preemptions, lost_ms=lost, stretches=(job, since, until, site, kind),
-        until_ms=int(t.track.tally[NOW]), steps=steps, capped=False, compiled=True,
+        until_ms=int(t.track.tally[NOW]), limit_ms=t.track.limit,
+        fragmentation=t.fragmentation(), steps=steps, capped=False, compiled=True,
     )  # fmt: skip
+
+
+def _billed(trace: Trace, farm: Farm, asks: Asks, made: _Made) -> Billed:
+    policy = replace(farm.policy, prices=farm.policy.prices or PRICES)
+    tenant, fair = trace.owners[0], farm.rules.order == Order.FAIR
+    return Billed(
+        trace=trace, asks=asks, policy=policy, limit_ms=made.limit_ms, tenant=tenant if fair else np.zeros_like(tenant),
+        accelerators=farm.fleet.accelerators, resumes=farm.rules.resumes, classes=fair,
+    )  # fmt: skip
+
+
+def price_note(policy: Policy) -> Mapping[str, str]:
+    """At which prices it was reckoned what jobs cost."""
+    return {"prices": "of the policy" if policy.prices else "ordinary"}
+
+
+def assumed_of(asks: Asks, fleet: Fleet) -> Mapping[str, int]:
+    """What is assumed of jobs, and of the fleet that they run on."""
+    idle = idle_unknown(fleet)
+    return {**asks.assumed, **({"idle_unknown": idle} if idle else {})}
 
 
 def preempting(asks: Asks, rules: Rules) -> Bool:
@@ -381,15 +415,19 @@ def preempting(asks: Asks, rules: Rules) -> Bool:
     return found
 
 
-def _outcome(trace: Trace, fleet: Fleet, asks: Asks, rules: Rules, made: _Made, name: str, notes: Mapping[str, str]) -> Run:
-    facts = facts_of(fleet)
+def _outcome(
+    trace: Trace, farm: Farm, asks: Asks, made: _Made, name: str, notes: Mapping[str, str], *, charges: bool
+) -> Run:  # fmt: skip
+    rules, facts = farm.rules, facts_of(farm.fleet)
     job, since, until, site, kind = made.stretches
     devices = asks.workers * asks.devices_milli
     held = devices if facts.measured == "devices" else asks.workers * asks.cores_milli
     stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
     tenant, tenants = trace.owners
+    won = won_of(_billed(trace, farm, asks, made), stretches, made.end_ms) if charges else -1
     return run_of(
         trace, made.start_ms, facts, end_ms=made.end_ms, devices_milli=devices, policy=rules.name, trace=name,
         stretches=stretches, preemptions=made.preemptions, lost_ms=made.lost_ms, until_ms=made.until_ms, tenant=tenant,
-        tenants=tenants, notes=notes,
+        tenants=tenants, fragmentation=made.fragmentation, won=won,
+        notes={**notes, **price_note(farm.policy)} if charges else notes,
     )  # fmt: skip

@@ -4,86 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dure.cli.app import call
 from dure.cli.commands import simulate
 from dure.cli.exits import Exit
-from dure.cli.run import Run
 from dure.cli.texts import CATALOGUES
-from dure.client import DureClient
 from dure.simulator.report import read_parquet
 from dure.simulator.report.texts import TEXTS
 from dure.simulator.report.words import words as words_of
 from dure.simulator.traces import FLEETS
 from dure.simulator.traces.faults import FaultKind
 from dure.simulator.trial import POLICIES
+from tests.unit.cli.trialshell import FLEET, HEADER, JOBS, Shell
 
-FLEET = """
-[fleet]
-name = "small"
-source = "made for a test"
-[[site]]
-name = "seoul"
-[[site.pool]]
-name = "h200"
-nodes = 2
-accelerator = "h200"
-devices = 4
-cores = 64
-memory_gib = 512
-"""
-HEADER = "job_id,tenant,submit_s,duration_s,gpus,cpus,mem_gib,limit_s\n"
-# Eight devices: `long` leaves one node free, `wide` wants both, and `short` fits beside `long` if it may pass `wide`.
-JOBS = "long,a,1,600,4,1,1,900\nwide,b,2,100,8,1,1,200\nshort,a,3,50,4,1,1,60\n"
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "drain.md"
-
-
-def nobody(run: Run) -> DureClient:
-    raise AssertionError("a simulation asks no plane")
-
-
-@dataclass
-class Shell:
-    """A terminal in a folder that holds a trace and a fleet."""
-
-    folder: Path
-    capture: pytest.CaptureFixture[str]
-
-    def run(self, *typed: str, expect: int = Exit.OK) -> tuple[str, str]:
-        """stdout and stderr of `dure simulate`."""
-        environ = {"DURE_DATA": str(self.folder / "data"), "LANG": "C", "COLUMNS": "200"}
-        code = call(["simulate", *typed], environ, nobody)
-        said = self.capture.readouterr()
-        assert code == expect, said.out + said.err
-        return said.out, said.err
-
-    def compare(self, *typed: str, trace: str = "jobs.csv", expect: int = Exit.OK) -> tuple[str, str]:
-        return self.run(trace, "--fleet", "FLEET.toml", *typed, expect=expect)
-
-    def refused(self, *typed: str, trace: str = "jobs.csv") -> str:
-        out, err = self.compare(*typed, trace=trace, expect=Exit.USAGE)
-        assert out == ""
-        return err
-
-    def json(self, *typed: str) -> Any:
-        return json.loads(self.compare(*typed, "--json")[0])
-
-    def write(self, rows: str, name: str = "jobs.csv", header: str = HEADER) -> None:
-        (self.folder / name).write_text(header + rows)
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "FLEET.toml").write_text(FLEET)
-    made = Shell(tmp_path, capsys)
-    made.write(JOBS)
-    return made
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -356,8 +292,8 @@ def test_the_guide_names_every_policy_option_and_assumption() -> None:
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_through_the_whole_plane_it_decides_alike_and_says_what_was_proved(shell: Shell, lang: str) -> None:
     both = [shell.json("--policy", "default", "--policy", "fifo", *way)["measures"] for way in ((), ("--whole-plane",))]
-    charged = both[1].pop("charged_krw")  # which a trial does not know
-    assert both[0] == both[1] and charged["default"] > 0
+    assert both[0].pop("fragmentation")["default"] == 0, "which is looked at between the steps of a trial alone"
+    assert both[0] == both[1] and both[0]["charged_krw"]["default"] > 0
     _, err = shell.compare("--whole-plane", "--policy", "default", "--lang", lang, "--out", "out")
     assert {"en": "the chain and the books hold", "ko": "체인과 장부가 맞습니다"}[lang] in err
     page = (shell.folder / "out" / "report.html").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def test_the_programs_of_the_guide_compile() -> None:
 def test_the_faults_of_the_guide_are_those_that_are_told(tmp_path: Path) -> None:
     row, fleet = blocks("text")
     said = str(refused(tmp_path, "jobs.csv", CSV + "d,-1,1,1,,,,,,", FaultKind.NEGATIVE))
-    assert f"{said}\n" == row.replace("--skip-bad", "skip_bad")  # as it is typed at a command line
+    assert f"{said}\n" == row
     with pytest.raises(FleetError) as caught:
         parse_fleet(blocks("toml")[0].replace("power_kw = 900", "power_kw = 60"))
     assert f"{caught.value}\n" == fleet

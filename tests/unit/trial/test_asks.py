@@ -139,7 +139,7 @@ def test_where_queues_are_sites_a_job_of_another_queue_is_a_fault_that_says_all_
     assert (fault.kind, fault.place, fault.field) == (FaultKind.UNKNOWN_QUEUE, "job w", "queue")
     said = str(fault)
     assert "3 of 6 jobs are of such queues (elsewhere, nowhere)" in said and "The fleet has the sites a, b." in said
-    assert "add the site to the fleet" in said and "with ignore_queues" in said
+    assert "add the site to the fleet" in said and "with --ignore-queues" in said
     assert strays(trace, fleet(), Assumptions()).tolist() == [2, 4, 5]
     mine = trace.take(np.array([0, 1, 3]))  # the table of names stays whole, and who is not there is no fault
     assert [asked(mine).sites[choice] for choice in asked(mine).site_choice.tolist()] == [(1,), (0,), (0,)]
