@@ -124,7 +124,10 @@ def decided(run: Run) -> dict[str, Any]:
 @examples(150)
 def test_the_whole_plane_decides_as_a_trial(trace: Trace, fleet: Fleet, rules: Rules, every_ms: int) -> None:
     """The same jobs at the same moments at the same sites, with the same losses, in as many steps, for the same money."""
-    plane, quick = whole_plane(trace, fleet, rules, every_ms=every_ms), trial(trace, fleet, rules, every_ms=every_ms, charges=True)
+    plane, quick = (
+        whole_plane(trace, fleet, rules, every_ms=every_ms),
+        trial(trace, fleet, rules, every_ms=every_ms, charges=True),
+    )
     assert decided(plane) == decided(quick)
     assert int(plane.won.sum()) == int(quick.won.sum())
 
