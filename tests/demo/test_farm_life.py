@@ -174,7 +174,9 @@ def test_work_that_a_restore_forgot_is_listed_and_stopped_before_the_farm_goes_d
     wait_state(farm, workload, "running")
     job = job_process(farm)
     assert farm.json("down")["stopped"]
-    farm.json("restore", backup["file"], "--force")
+    restored = farm.dure("restore", backup["file"], "--force")
+    assert restored.returncode == 0
+    assert "tokens revoked" in restored.stderr + restored.stdout  # since the backup, and what to do about it
     farm.up()
     (forgotten,) = eventually(lambda: farm.json("quarantine", "list")["items"], "it is set aside", farm)
     assert (forgotten["workload"], forgotten["observation"]["phase"]) == (workload, "running")

@@ -45,6 +45,9 @@ def restore(run: Run, file: File, force: Annotated[bool, typer.Option("--force",
         write_secret(run.config.data / SIGNING_KEY, (beside / SIGNING_KEY).read_text(encoding="ascii").strip())
     run.console.document(carried)
     run.say("restore.done", records=sum(carried.counts.values()), incarnation=carried.incarnation)
+    run.note("restore.rights", when=run.when(carried.backup_ms))
+    for token in carried.revived:
+        run.note("restore.revived", token=token, command=f"dure token revoke {token}")
 
 
 def migrate(run: Run, to: Annotated[str, typer.Option("--to", help="opt.to", metavar="URL")] = "") -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psycopg.errors import ConnectionTimeout
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
 
 from dure.errors import Conflict, DuplicateKey, StoreError, StoreUnavailable
 
@@ -40,6 +41,21 @@ def translated() -> Iterator[None]:
     except PendingRollbackError as failure:  # it was lost at an earlier statement of this transaction
         raise ConnectionLost(LOST_BEFORE) from failure
     except SQLAlchemyError as failure:  # a pool that is exhausted, a connection already marked broken
+        raise StoreError(f"the database could not be used: {failure}") from failure
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """As `translated`, where a connection is opened: one that dies on the way, or is refused, is lost like any other."""
+    try:
+        yield
+    except DBAPIError as failure:
+        told = _translate(failure)
+        if type(told) is StoreError and isinstance(failure, OperationalError):
+            message = f"no connection to the database could be opened: {str(failure.orig).strip()}"
+            told = Unreachable(message) if isinstance(failure.orig, ConnectionTimeout) else ConnectionLost(message)
+        raise told from failure
+    except SQLAlchemyError as failure:
         raise StoreError(f"the database could not be used: {failure}") from failure
 
 

@@ -11,8 +11,8 @@ from itertools import compress
 from operator import attrgetter, is_not
 from typing import Any
 
-from dure.errors import StoreError
-from dure.model.codec import field_names, filler, from_plain, json_writer
+from dure.errors import StoreError, UnknownValue
+from dure.model.codec import UNREADABLE, field_names, filler, from_plain, json_writer
 from dure.store.kinds import KINDS, Form, Shape, shape
 from dure.store.rules import Gate, fits_text
 
@@ -48,6 +48,8 @@ class Mapper:
             for name, form in shape.forms.items()
             if form in (Form.ENUM, Form.JSON, Form.BOOL, Form.FLOAT)
         }
+        self._decoders: Mapping[str, Convert] = decoders
+        self._nested = frozenset(name for name, form in shape.forms.items() if form is Form.JSON)
         self.from_row: Convert = filler(shape.kind, decoders)
         self._id, self._version = self.names.index("id"), self.names.index("version")
         self._values = attrgetter(*self.names)
@@ -70,8 +72,15 @@ class Mapper:
             found.update(compress(self._places, map(is_not, values(before), values(after))))
         return tuple(self.names[i] for i in sorted(found))
 
-    def from_rows(self, rows: Iterable[Sequence[Any]], known: Mapping[str, Any]) -> list[Any]:
-        """The records of these rows. known: by id, what was read before: a row of the same version is the same record."""
+    def from_rows(self, rows: Sequence[Sequence[Any]], known: Mapping[str, Any]) -> list[Any]:
+        """The records of these rows. known: by id, what was read before: a row of the same version is the same record.
+        Raises UnknownValue where one holds what this program does not know."""
+        try:
+            return self._made(rows, known)
+        except UNREADABLE as failure:
+            raise self._unreadable(rows) or failure from failure
+
+    def _made(self, rows: Sequence[Sequence[Any]], known: Mapping[str, Any]) -> list[Any]:
         from_row = self.from_row
         if not known:
             return [from_row(row) for row in rows]
@@ -80,6 +89,19 @@ class Mapper:
             record = known.get(row[id])
             found.append(record if record is not None and record.version == row[version] else from_row(row))
         return found
+
+    def _unreadable(self, rows: Sequence[Sequence[Any]]) -> StoreError | None:
+        """The first record and field that cannot be read, mostly as a newer program wrote a value that this one does not know."""
+        for row in rows:
+            for name, value in zip(self.names, row, strict=True):
+                try:
+                    self._decoders.get(name, str)(value)
+                except json.JSONDecodeError as why:
+                    return StoreError(f"{self.kind.__name__} {row[self._id]}: the field {name} is no JSON: {why}")
+                except UNREADABLE as why:
+                    text = str(why) if name in self._nested else repr(value)
+                    return UnknownValue(kind=self.kind.__name__, id=str(row[self._id]), field=name, value=text)
+        return None
 
 
 def _way(values: Convert, encoders: Sequence[tuple[int, Convert]]) -> Convert:

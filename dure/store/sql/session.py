@@ -213,7 +213,7 @@ class SqlReader:
         rows = iter(answers)
         return [self._made(s.kind, next(rows)) if given is not None else [] for s, given in zip(searches, values, strict=True)]
 
-    def _made(self, kind: type[Any], rows: Iterable[Sequence[Any]]) -> list[Any]:
+    def _made(self, kind: type[Any], rows: Sequence[Sequence[Any]]) -> list[Any]:
         return mapper(kind).from_rows(rows, self._known.get(kind, ALL))
 
     def count(self, kind: type[Any], where: Where = ALL) -> int:

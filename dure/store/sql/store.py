@@ -15,7 +15,7 @@ from dure.errors import StoreError
 from dure.ports import Reader, Search, Tx
 from dure.store.rules import take_lead
 from dure.store.sql.engines import Engines, open_engines
-from dure.store.sql.failures import ConnectionLost, refused, translated
+from dure.store.sql.failures import ConnectionLost, connecting, refused, translated
 from dure.store.sql.leadership import LeadLock, lead_lock
 from dure.store.sql.presence import Presence
 from dure.store.sql.schema import prepare
@@ -116,7 +116,7 @@ class SqlStore:
         self._require_open()
         self._presence.require_lately()
         pool = self._engines.reader.pool
-        with translated():
+        with connecting():
             connection = self._engines.reader.connect()
         try:
             with self._by_itself(connection) if alone else self._at_one_moment(connection):

@@ -27,6 +27,7 @@ from dure.model.chain import restored_bytes
 from dure.model.codec import from_plain, to_plain
 from dure.model.event import RESTORED, Event, canonical, seal
 from dure.model.records import Plane
+from dure.model.tenancy import Credential
 from dure.store.kinds import KINDS
 from dure.store.rules import PLANE_ID
 from dure.store.sql.engines import Engines, open_engines
@@ -59,10 +60,14 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What arrived: records per table, and the incarnation that the plane has now."""
+    """What arrived: records per table, and the incarnation that the plane has now. backup_ms: when it was backed up.
+
+    revived: tokens that open again, though they were revoked in the database that was replaced."""
 
     counts: Mapping[str, int]
     incarnation: int
+    backup_ms: int = 0
+    revived: tuple[str, ...] = ()
 
 
 def backup(url: str, target: Path, *, now_ms: int) -> Path:
@@ -228,7 +233,7 @@ def _fill(connection: Connection, header: Header, file: Path, *, force: bool, ra
     """raised: None: the plane stays the incarnation that it was."""
     statements = Statements(connection.dialect)
     reader = SqlReader(Link(connection, statements))
-    old_plane = reader.get(Plane, PLANE_ID)
+    old_plane, revoked = reader.get(Plane, PLANE_ID), _revoked(reader)
     _make_room(connection, reader, force)
     unit = Unit(Link(connection, statements))
     for page in _pages(file):
@@ -241,7 +246,14 @@ def _fill(connection: Connection, header: Header, file: Path, *, force: bool, ra
     if raised is not None:
         _raise_incarnation(unit, old_plane, header, raised)
     plane = reader.get(Plane, PLANE_ID)
-    return Carried(counts=header.counts, incarnation=plane.incarnation if plane is not None else 0)
+    return Carried(
+        counts=header.counts, incarnation=plane.incarnation if plane is not None else 0, backup_ms=header.created_ms,
+        revived=tuple(token.id for token in _all(reader, Credential) if token.id in revoked and not token.revoked_ms),
+    )  # fmt: skip
+
+
+def _revoked(reader: SqlReader) -> set[str]:
+    return {token.id for token in _all(reader, Credential) if token.revoked_ms}
 
 
 def _make_room(connection: Connection, reader: SqlReader, force: bool) -> None:

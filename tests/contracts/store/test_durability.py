@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import event as sql_event
 from sqlalchemy.exc import PendingRollbackError
 
-from dure.errors import StoreError
+from dure.errors import StoreError, StoreUnavailable
 from dure.model.event import Event
 from dure.model.funding import Account
 from dure.model.tenancy import Organisation
@@ -171,6 +171,59 @@ def test_a_read_whose_connection_is_lost_when_all_is_answered_has_answered(postg
 
     assert (postgres_store.read(ask), runs) == (1, [0])
     assert postgres_store.read(lambda reader: reader.count(Account)) == 0, "and the next one has a connection"
+
+
+DYING = (
+    ("once", sqlite3.OperationalError("disk I/O error"), None),
+    ("always", sqlite3.OperationalError("unable to open database file"), ConnectionLost),
+    ("always", sqlite3.DatabaseError("file is not a database"), StoreError),
+)
+
+
+@pytest.mark.parametrize(("how", "failure", "told"), DYING)
+def test_a_connection_for_reading_that_dies_while_it_is_opened_is_lost_and_tried_once_more(
+    sqlite_url: str, how: str, failure: Exception, told: type[StoreError] | None
+) -> None:
+    store, tries = SqlStore.open(sqlite_url), 0
+    store._engines.reader.dispose()
+
+    def die(*_: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if how == "always" or tries == 1:
+            raise failure
+
+    sql_event.listen(store._engines.reader, "do_connect", die)
+    if told is None:
+        assert store.read(lambda r: r.count(Account)) == 0
+    else:
+        with pytest.raises(StoreError, match=str(failure)) as raised:
+            store.read(lambda r: r.count(Account))
+        assert type(raised.value) is told
+    assert tries == (1 if told is StoreError else 2)
+    sql_event.remove(store._engines.reader, "do_connect", die)
+    assert store.read(lambda r: r.count(Account)) == 0
+    store.close()
+
+
+def test_a_server_that_refuses_or_does_not_answer_is_unavailable(postgres_store: SqlStore) -> None:
+    """Whoever waited long for nothing does not wait as long again."""
+    for failure, told, expected in (
+        (psycopg.OperationalError("the database system is starting up"), ConnectionLost, 2),
+        (psycopg.errors.ConnectionTimeout("connection timeout expired"), Unreachable, 1),
+    ):
+        tries: list[int] = []
+
+        def refuse(*_: Any, failure: Exception = failure, tries: list[int] = tries) -> None:
+            tries.append(1)
+            raise failure
+
+        postgres_store._engines.reader.dispose()
+        sql_event.listen(postgres_store._engines.reader, "do_connect", refuse)
+        with pytest.raises(StoreUnavailable, match=str(failure)) as raised:
+            postgres_store.read(lambda r: r.count(Account))
+        sql_event.remove(postgres_store._engines.reader, "do_connect", refuse)
+        assert (type(raised.value), len(tries)) == (told, expected)
 
 
 def test_a_connection_that_was_lost_before_is_called_lost() -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy
 
-from dure.errors import StoreError
+from dure.errors import StoreError, UnknownValue
 from dure.model.event import Event
 from dure.model.funding import Account, Transfer
 from dure.model.money import Currency
@@ -19,6 +20,7 @@ from dure.model.workload import Attempt, Evidence, Workload, WorkloadState
 from dure.ports import Reader, Search, Store, Tx
 from dure.store.kinds import KINDS
 from dure.store.sql import SqlStore
+from dure.store.sql.engines import open_engines
 from tests.builders.records import account, event, filled, idempotency, transfer, workload
 from tests.contracts.store.conftest import Doors
 
@@ -259,3 +261,40 @@ def test_records_of_different_classes_may_share_an_id(store: Store, put: Put) ->
     assert store.read(lambda r: (r.get(Account, "x"), r.get(Transfer, "x"), r.get(Idempotency, "x"))) == (
         account("x"), transfer("x"), idempotency("x"),
     )  # fmt: skip
+
+
+NEWER = (("state", "hibernating", "'hibernating'"), ("evidence", "[1]", "'list' object"))
+
+
+@pytest.mark.parametrize(("field", "written", "told"), NEWER)
+def test_a_value_of_a_newer_version_is_told_with_its_record_its_field_and_the_remedy(
+    sql_doors: Doors, field: str, written: str, told: str
+) -> None:
+    """In a column of its own, and within a nested record; other records are read as ever."""
+    store: Any = sql_doors.open()
+    attempts = [filled(Attempt, id) for id in ("a1", "a2", "a3")]
+    store.transact(lambda tx: [tx.insert(attempt) for attempt in attempts])
+    other = open_engines(sql_doors.url)
+    with other.writer.begin() as connection:
+        connection.execute(sqlalchemy.text(f"UPDATE attempt SET {field} = :written WHERE id = 'a2'"), {"written": written})
+    other.dispose()
+    for search in (lambda r: r.find(Attempt), lambda r: r.get(Attempt, "a2"), lambda r: r.find_all([Search(Attempt)])):
+        with pytest.raises(UnknownValue) as raised:
+            store.read(search)
+        failure = raised.value
+        assert (failure.kind, failure.id, failure.field) == ("Attempt", "a2", field)
+        for words in ("Attempt a2", f"the field {field}", told, "A newer version wrote it; run that version"):
+            assert words in str(failure)
+    assert store.read(lambda r: r.get(Attempt, "a3")) == attempts[2]
+
+
+def test_a_text_that_is_no_json_is_said_to_be_none(sql_doors: Doors) -> None:
+    store: Any = sql_doors.open()
+    store.transact(lambda tx: tx.insert(filled(Attempt, "a1")))
+    other = open_engines(sql_doors.url)
+    with other.writer.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE attempt SET evidence = '{' WHERE id = 'a1'"))
+    other.dispose()
+    with pytest.raises(StoreError, match="Attempt a1: the field evidence is no JSON") as raised:
+        store.read(lambda r: r.find(Attempt))
+    assert not isinstance(raised.value, UnknownValue)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dure.model.chain import ChainProver
 from dure.model.event import RESTORED, Event, seal
 from dure.model.funding import Account
 from dure.model.records import Plane
+from dure.model.tenancy import Credential
 from dure.store.kinds import KINDS
 from dure.store.sql import SqlStore, transport
 from dure.store.sql.transport import backup, check_backup, migrate_to, restore
@@ -217,6 +219,21 @@ def test_a_target_that_holds_something_is_kept_unless_forced(file: Path, source:
     after = read_all(target)
     assert but_the_plane(after) == but_the_plane(read_all(source))
     assert after[Plane][0].leader_epoch == 5
+
+
+def test_tokens_that_were_revoked_since_the_backup_are_named_by_a_restore_over_them(sqlite_url: str, tmp_path: Path) -> None:
+    """Of the database that is replaced; what was revoked in the backup already stays so."""
+    tokens = [Credential(id=id, actor="a", digest="d", revoked_ms=revoked) for id, revoked in (("t1", 0), ("t2", 0), ("t3", 5))]
+    write(sqlite_url, Plane(), *tokens)
+    file = backup(sqlite_url, tmp_path / "a.gz", now_ms=7)
+    store = SqlStore.open(sqlite_url)
+    store.transact(lambda tx: tx.update(replace(tx.get(Credential, "t2"), revoked_ms=8)))
+    store.transact(lambda tx: tx.insert(Credential(id="t4", actor="a", digest="d", revoked_ms=9)))
+    store.close()
+    carried = restore(file, sqlite_url, now_ms=9, key_of=key_of, force=True)
+    assert (carried.revived, carried.backup_ms) == (("t2",), 7)
+    assert [(t.id, t.revoked_ms) for t in read_all(sqlite_url)[Credential]] == [("t1", 0), ("t2", 0), ("t3", 5)]
+    assert restore(file, f"sqlite:///{tmp_path}/new.db", now_ms=9, key_of=key_of).revived == ()
 
 
 def test_nothing_is_carried_while_a_plane_leads(file: Path, source: str, target: str) -> None:
