@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from bench.fgd import TRACES
 from bench.policies import clusters, philly_pool
-from dure.model.policy import Packing
+from dure.model.policy import Packing, Policy, TurnOrder
 from dure.scheduler.tables import cycle_of
 from dure.scheduler.warm import nowhere
 from dure.simulator.report import Run
@@ -26,7 +27,7 @@ from dure.simulator.traces import Fleet, Trace, built_in
 from dure.simulator.traces.fleet import Kind, Pool, Site
 from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import make_trace
-from dure.simulator.trial import COMPILED, POLICIES, STEPPED, Assumptions, Order, Rules, rules_of, trial
+from dure.simulator.trial import COMPILED, POLICIES, STEPPED, Assumptions, Order, Rules, rules_by, rules_of, trial
 from dure.simulator.trial.asks import asks_of
 from dure.simulator.trial.fast import Fast
 from dure.simulator.trial.state import Farm
@@ -124,6 +125,21 @@ def test_it_makes_the_same_run_as_a_plan_for_each_step(seed: int, policy: str, e
 def test_bounds_on_tries_and_promises_are_met_alike(seed: int, rules: Rules) -> None:
     chance = random.Random(seed)
     both(small_trace(chance), small_fleet(chance), rules, 0, assumed(chance))
+
+
+BY_POLICY = tuple(
+    rules_by(f"{turns}-{promises}", Policy(order=turns, reservations_max=promises, backfill_depth=depth, half_life_ms=60_000))
+    for turns in TurnOrder
+    for promises, depth in ((1, 0), (3, 2), (16, 1000))
+)
+
+
+@given(st.integers(0, 2**32), st.sampled_from(BY_POLICY), st.sampled_from((0, 7_000)))
+@examples(100)
+def test_turns_are_given_alike_whatever_a_policy_gives_them_by(seed: int, rules: Rules, every_ms: int) -> None:
+    chance = random.Random(seed)
+    given = replace(assumed(chance), learned_limits=False)
+    both(small_trace(chance), small_fleet(chance), rules, every_ms, given)
 
 
 def test_urgent_work_takes_places_alike() -> None:

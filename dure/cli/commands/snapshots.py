@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
-from dure.api.policyfile import GIVEN, policy_with
 from dure.cli.commands.options import File, WhatIf, filled
 from dure.cli.exits import Exit
 from dure.cli.farm.compiling import compiled
-from dure.cli.policies import BadItems, merged
-from dure.cli.run import Refusal, Run
+from dure.cli.policyfiles import policy_said, refused
+from dure.cli.run import Run
 from dure.cli.twoplans import tell_one, tell_whole
-from dure.client.plane import POLICY_READ_ONLY
 from dure.controller.answers import PolicyRater
-from dure.model.calendar import parse_duration
-from dure.model.codec import to_plain
-from dure.model.policy import NAMED, Policy
 from dure.model.reason import Reason
 from dure.scheduler import (
     Asker,
@@ -96,13 +88,8 @@ def _keep(file: Path, data: bytes) -> None:
 def _decoded(run: Run, data: bytes) -> Snapshot:
     found = decode(data)
     if isinstance(found, Reason):
-        raise _refused(run, [found])
+        raise refused(run, [found])
     return found
-
-
-def _refused(run: Run, reasons: list[Reason]) -> Refusal:
-    text = "\n".join(run.reason(r.to_json()) for r in reasons)
-    return Refusal(text, Exit.USAGE, {"kind": reasons[0].kind.value, "reasons": [r.to_json() for r in reasons], "detail": text})
 
 
 def _require_waiting(run: Run, saved: Snapshot, workload: str) -> None:
@@ -119,12 +106,12 @@ def _otherwise(run: Run, saved: Snapshot, policies: list[str], what_if: list[str
     """The saved snapshot under another policy, and under suppositions."""
     policy = saved.policy
     for words in policies:
-        policy = _policy(run, policy, words)
+        policy = policy_said(run, policy, words)
     other = under_policy(saved, policy, PolicyRater) if policies else saved
     said = parse_suppositions(what_if)
     found = said if isinstance(said, Reason) else suppose(other, said, _asker(other, this))
     if isinstance(found, Reason):
-        raise _refused(run, [found])
+        raise refused(run, [found])
     return Otherwise(found, bool(policies or what_if), without_effect(saved.policy, policy))
 
 
@@ -136,42 +123,3 @@ def _asker(snapshot: Snapshot, this: str) -> Asker:
         return PolicyRater(snapshot.policy, found.name if found else "")
 
     return Asker(rater=rater, grace_ms=lambda id: 0, this=this)
-
-
-def _policy(run: Run, policy: Policy, words: str) -> Policy:
-    """The policy with one field, or with all that stands in a file, put in."""
-    name, equals, value = words.partition("=")
-    given: Mapping[str, Any]
-    if equals and name.isidentifier():
-        given = {name: _value(name, value)}
-    else:
-        given = NAMED.get(words) or _read(run, Path(words))
-    try:
-        whole = merged(to_plain(policy), {n: v for n, v in given.items() if n not in {*POLICY_READ_ONLY, *GIVEN}})
-    except BadItems as wrong:
-        problem = run.t("policy.bad_items", field=wrong.field, member=wrong.key)
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=words, problem=problem) from wrong
-    made = policy_with(policy, {n: v for n, v in whole.items() if n not in GIVEN})
-    if isinstance(made, list):
-        raise _refused(run, made)
-    return made
-
-
-def _value(name: str, text: str) -> int | str:
-    """A whole number, or of a time what people write for one; anything else is left to be refused by its name."""
-    if text.removeprefix("-").isdecimal():
-        return int(text)
-    parsed = parse_duration(text) if name.endswith("_ms") else None
-    return text if parsed is None else parsed
-
-
-def _read(run: Run, file: Path) -> dict[str, Any]:
-    """YAML, JSON or TOML."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        given: Any = tomllib.loads(text) if file.suffix == ".toml" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, tomllib.TOMLDecodeError) as fault:
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.problem(fault)) from fault
-    if not isinstance(given, dict):
-        raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("policy.not_mapping"))
-    return given

@@ -16,10 +16,12 @@ from dure.cli.commands.simulate import MADE, Asked
 from dure.cli.exits import Exit
 from dure.cli.farm.compiling import compiled
 from dure.cli.memory import keep_memory
+from dure.cli.policyfiles import policy_said
 from dure.cli.run import Refusal, Run
 from dure.cli.trialtables import tell
 from dure.errors import ConfigError
 from dure.model.calendar import DAY_MS
+from dure.model.policy import Policy
 from dure.simulator.plane import refusal, whole_plane
 from dure.simulator.report import Run as Outcome
 from dure.simulator.report import write_html, write_parquet
@@ -42,15 +44,19 @@ from dure.simulator.traces import (
     read_fleet,
     read_trace,
 )  # fmt: skip
-from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_of, trial
+from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_by, rules_of, trial, unhonoured
 from dure.simulator.trial import Progress as Step
 from dure.simulator.trial.asks import asks_of, no_such_site, strays
 from dure.simulator.trial.warm import warm
+
+# Fields of a policy that count nowhere in a trial, and for which there is another way.
+INSTEAD = frozenset({"trial.instead.quotas", "trial.instead.reclaims", "trial.instead.limit_ms_default", "trial.instead.speeds"})
 
 
 def compare_policies(run: Run, asked: Asked) -> int:
     """Every policy on the same trace and fleet; their table, and with `out` a page and a file a run."""
     rules = _rules(run, asked)
+    asked = replace(asked, policies=tuple(each.name for each in rules))
     try:
         fleet = _fleet(run, asked)
         trace, notes = _trace(run, asked, fleet)
@@ -73,15 +79,32 @@ def compare_policies(run: Run, asked: Asked) -> int:
 
 
 def _rules(run: Run, asked: Asked) -> list[Rules]:
-    for name in asked.policies:
-        if name not in POLICIES:
-            raise run.refusal("trial.unknown_policy", Exit.USAGE, name=name, known=", ".join(POLICIES))
-    rules = [rules_of(name) for name in asked.policies]
+    """By name, or of a file by its own name."""
+    rules = [rules_of(said) if said in POLICIES else _of_file(run, said) for said in asked.policies]
+    names = [each.name for each in rules]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise run.refusal("trial.policy_twice", Exit.USAGE, name=twice)
     strange = next((each for each in rules if asked.whole_plane and refusal(each)), None)
     if strange is not None:
         known = ", ".join(name for name, each in POLICIES.items() if not refusal(each))
         raise run.refusal("trial.not_a_planes", Exit.USAGE, name=strange.name, known=known)
     return rules
+
+
+def _of_file(run: Run, said: str) -> Rules:
+    """The rules of a plane under the policy of a file; what counts nowhere in a trial is refused, and not passed over."""
+    if not Path(said).is_file():
+        raise run.refusal("trial.unknown_policy", Exit.USAGE, name=said, known=", ".join(POLICIES))
+    policy, name = policy_said(run, Policy(), said), Path(said).stem
+    fields = unhonoured(policy)
+    if fields:
+        what = fields[0].partition(".")[0]
+        remedy = run.texts.word("trial.instead", what if f"trial.instead.{what}" in INSTEAD else "else")
+        raise run.refusal("trial.unhonoured", Exit.USAGE, file=said, fields=", ".join(fields), remedy=remedy)
+    if name in POLICIES:
+        raise run.refusal("trial.policy_named", Exit.USAGE, file=said, name=name)
+    return rules_by(name, policy)
 
 
 def _fleet(run: Run, asked: Asked) -> Fleet:

@@ -39,6 +39,16 @@ TEXTS: Mapping[str, str] = {
     "trial.ordinary_prices":
         "Charged at ordinary prices, as none are told: 3,600 won for a device and hour, 36 for a core, 3.6 for a GiB.",
     "trial.no_price": "What jobs would have cost is not in the table: the policy has no price for a type that they used.",
+    "trial.policy_twice": "There are two policies of the name {name}. Rename one of the files.",
+    "trial.policy_named": "{file}: {name} is the name of a policy that is built in. Rename the file.",
+    "trial.unhonoured": "{file}: this counts nowhere in a simulation of a trace, with --whole-plane neither: {fields}. {remedy}",
+    "trial.instead.else": "Leave it out.",
+    "trial.instead.quotas":
+        "A trace does not say whose they are. Leave it out, or plan a saved snapshot: dure snapshot plan FILE --policy POLICY.",
+    "trial.instead.reclaims":
+        "A trace has no quotas. Leave it out, or plan a saved snapshot: dure snapshot plan FILE --policy POLICY.",
+    "trial.instead.limit_ms_default": "Say it with --limit-days.",
+    "trial.instead.speeds": "Jobs of a trace take as long as the trace says, on every type. Leave it out.",
     "trial.no_energy":
         "Energy, CO₂ and cost of power are not in the table: the fleet does not say what everything in it draws (node_watts).",
     "trial.made":

@@ -36,6 +36,17 @@ TEXTS: Mapping[str, str] = {
         "노드 {count:,}개의 유휴 전력(idle_watts)을 몰라 0으로 보았습니다. 실제 전력량은 이보다 적지 않습니다.",
     "trial.ordinary_prices": "정해진 가격이 없어 일반 가격으로 청구했습니다. 시간당 장치 3,600원, 코어 36원, GiB 3.6원.",
     "trial.no_price": "청구액은 표에 없습니다. 사용한 장치 중 정책에 가격이 없는 종류가 있습니다.",
+    "trial.policy_twice": "이름이 {name}인 정책이 둘입니다. 파일 하나의 이름을 바꾸십시오.",
+    "trial.policy_named": "{file}: {name|은/는} 내장 정책의 이름입니다. 파일 이름을 바꾸십시오.",
+    "trial.unhonoured": "{file}: 작업 기록의 시뮬레이션에서는 --whole-plane으로도 반영되지 않습니다: {fields}. {remedy}",
+    "trial.instead.else": "빼십시오.",
+    "trial.instead.quotas":
+        "작업 기록은 누구의 쿼터인지 말하지 않습니다. 빼거나 저장한 스냅샷을 "
+        "계획하십시오: dure snapshot plan FILE --policy POLICY.",
+    "trial.instead.reclaims":
+        "작업 기록에는 쿼터가 없습니다. 빼거나 저장한 스냅샷을 계획하십시오: dure snapshot plan FILE --policy POLICY.",
+    "trial.instead.limit_ms_default": "--limit-days로 정하십시오.",
+    "trial.instead.speeds": "작업은 어느 장치에서나 작업 기록에 있는 시간만큼 걸립니다. 빼십시오.",
     "trial.no_energy":
         "전력량, CO₂, 전기 요금은 표에 없습니다. 플릿이 모든 장비의 소비 전력(node_watts)을 말하지 않습니다.",
     "trial.made":

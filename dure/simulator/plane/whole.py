@@ -34,7 +34,7 @@ from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Assumptions, asks_of
 from dure.simulator.trial.history import History
-from dure.simulator.trial.rules import ALL, Rules
+from dure.simulator.trial.rules import ALL, Rules, said_by
 from dure.simulator.trial.state import Farm
 from dure.simulator.trial.trial import AGAIN_MAX, EVERY_EVENT, SAY_EVERY, Progress, assumed_of, price_note
 from dure.store.memory import MemoryStore
@@ -70,7 +70,7 @@ def whole_plane(
     events = plane.controller.store.read(prove)
     told = {
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(steps),
-        "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
+        **said_by(rules), "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if farm.envelopes.capped else "no limits",
         **price_note(farm.policy), "way": "whole plane", "events": f"{events:,}",
         **{f"assumed.{word}": str(count) for word, count in assumed_of(asks, fleet).items()},

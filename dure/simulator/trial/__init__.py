@@ -7,9 +7,10 @@ second way of deciding who runs where, a clock, chance, or a guess in place of w
 is counted and told (`Asks.assumed`)."""
 
 from dure.simulator.trial.asks import Assumptions
-from dure.simulator.trial.rules import POLICIES, Order, Rules, rules_of
+from dure.simulator.trial.rules import POLICIES, Order, Rules, rules_by, rules_of, unhonoured
 from dure.simulator.trial.trial import COMPILED, EVERY_EVENT, STEPPED, Progress, covered, trial
 
 __all__ = [
-    "COMPILED", "EVERY_EVENT", "POLICIES", "STEPPED", "Assumptions", "Order", "Progress", "Rules", "covered", "rules_of", "trial",
+    "COMPILED", "EVERY_EVENT", "POLICIES", "STEPPED", "Assumptions", "Order", "Progress", "Rules", "covered", "rules_by",
+    "rules_of", "trial", "unhonoured",
 ]  # fmt: skip

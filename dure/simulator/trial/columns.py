@@ -32,6 +32,7 @@ JOB: Columns = [
     ("klass", np.int32),
     ("urgent", np.bool_),  # it may take others' places
     ("group", np.int32),  # where it waits
+    ("turn", np.int64),  # by what a policy gives turns, as a number; 0 where it is by none
     # while it waits
     ("key", np.int64),  # its order within the group, smallest first, then the lower row
     ("left", np.int64),  # ms of run time

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dure.model.policy import Packing
+from dure.model.policy import Packing, TurnOrder
 from dure.scheduler.kernels.board import TENURES, Board, grown, longer
 from dure.scheduler.kernels.ground import Table, table
 from dure.scheduler.kernels.state import START, WORKER, Cycle
 from dure.scheduler.kernels.turns import Turns
 from dure.scheduler.kernels.waits import TURN
+from dure.scheduler.order import by_demand, turn_keys
 from dure.scheduler.snapshot import I64, Bool, Snapshot
 from dure.scheduler.tables import cycle_of
 from dure.simulator.report.run import Samples
@@ -60,13 +61,14 @@ class Own:
     priorities: I64
 
 
-def uncovered(farm: Farm, asks: Asks, rules: Rules) -> str:
+def uncovered(farm: Farm, asks: Asks, rules: Rules, *, learns: bool) -> str:
     """What the fast path does not know how to decide with; "": nothing of this trial."""
     found = {
         "limits of power": bool(farm.envelopes.capped), "shares of devices": bool(asks.share_milli.any()),
         "topology blocks": bool(asks.block.any()), "preferences": bool(rules.preferences),
         "work that yields": farm.yielding, "work that is moved": rules.moves,
         "packing that knows who runs": rules.packing in (Packing.FGD, Packing.LEAST_WASTE, Packing.GPU_CLUSTERING),
+        "turns by learned limits": learns and by_demand(rules.turns),
     }  # fmt: skip
     return ", ".join(what for what, there in found.items() if there)
 
@@ -85,6 +87,7 @@ class Fast:
         )  # fmt: skip
         self._cycle = _cycle(s, asks, rules, own)
         self._track = _track(trace, farm, self._cycle, asks, rules, own, learns=learns, every_ms=every_ms)
+        self._track.jobs.turn = np.unique(turn_keys(s), return_inverse=True)[1].reshape(-1)
         begin_ms = int(trace.submit_ms[0]) if count else 0
         self._wasted = wasted_on(expected(asks, farm), self._cycle.board.ground, begin_ms)
         self.sure = True
@@ -229,7 +232,8 @@ def _groups(jobs: Table, asks: Asks, rules: Rules) -> Table:
     to each job in which it waits."""
     fair = rules.order == Order.FAIR
     below = asks.priority.max(initial=0) - asks.priority if fair else np.zeros(len(jobs), np.int64)
-    known, of, counts = np.unique(np.array([below, jobs.tenant], np.int64), axis=1, return_inverse=True, return_counts=True)
+    line = jobs.tenant if rules.turns is TurnOrder.FAIR else np.zeros_like(jobs.tenant)  # else all of a class are in one
+    known, of, counts = np.unique(np.array([below, line], np.int64), axis=1, return_inverse=True, return_counts=True)
     groups = table(GROUP, known.shape[1])
     groups.below_top, groups.leaf = known[0], known[1] + 1  # of the tree of shares, whose row 0 is the root
     groups.first = np.cumsum(counts) - counts

@@ -33,7 +33,7 @@ def key_of(track: Track, row: int) -> int:
         return int(jobs.left[row])
     if order == ATTAINED:
         return step_of(track.steps, jobs.attained[row])
-    return 0
+    return int(jobs.turn[row])
 
 
 @kernel

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from dure.errors import ConfigError
-from dure.model.policy import WEIGHT_MAX, Packing, Policy, Preference, Taste
+from dure.model.policy import WEIGHT_MAX, Packing, Policy, Preference, Taste, TurnOrder, policy_changes
 
 ALL = 1 << 30  # turns, or promises: no bound
 HOUR_MS = 3_600_000
@@ -31,6 +31,9 @@ class Order(StrEnum):
 ORDERS = tuple(Order)  # by number
 
 
+_PLANE = Policy()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """promises: how many of those that wait are promised a moment; depth: tries behind the first promise.
@@ -47,6 +50,8 @@ class Rules:
     min_run_ms: int = 0
     preferences: tuple[Preference, ...] = ()
     packing: Packing = Packing.FULLEST
+    turns: TurnOrder = TurnOrder.FAIR  # of a policy, who of one class has a turn before whom, where `order` is FAIR
+    base: Policy = _PLANE  # all else that it says: how fast use is forgotten, and what work costs
     moves: bool = False  # work that has saved a checkpoint is moved where others then have room together
 
     @property
@@ -56,11 +61,12 @@ class Rules:
 
     def policy(self) -> Policy:
         """As the plan wants it."""
-        return replace(Policy(), reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms,
-                       preferences=self.preferences, packing=self.packing, moves=self.moves)  # fmt: skip
+        return replace(
+            self.base, order=self.turns, reservations_max=self.promises, backfill_depth=self.depth, min_run_ms=self.min_run_ms,
+            preferences=self.preferences, packing=self.packing, moves=self.moves,
+        )  # fmt: skip
 
 
-_PLANE = Policy()
 # Tiresias' simulator sorts jobs into four queues by these device-seconds.
 _TIRESIAS_S = (3_250, 7_200, 18_000)
 
@@ -98,6 +104,48 @@ POLICIES: Mapping[str, Rules] = MappingProxyType({
         Rules(name="las", order=Order.ATTAINED, promises=0, depth=ALL, steps_s=_TIRESIAS_S, resumes=True),
     )
 })  # fmt: skip
+
+
+# What a trial does as a policy says.
+HONOURED = frozenset({
+    "order", "packing", "reservations_max", "backfill_depth", "min_run_ms", "moves", "half_life_ms", "preferences", "prices",
+    "preemptible_permille",
+})  # fmt: skip
+_NO_DATA = Policy().preferences  # a trace names no data sets, so this decides nothing
+
+
+def unhonoured(policy: Policy) -> tuple[str, ...]:
+    """The fields, as `policy_changes` names them, in which a policy differs from the first one, and that count nowhere in a
+    trial."""
+    changed = (change.field for change in policy_changes(_PLANE, policy))
+    return tuple(field for field in changed if not _counts(field))
+
+
+def _counts(field: str) -> bool:
+    what, _, rest = field.partition(".")
+    if what == "classes":
+        return rest.endswith(".price_permille")
+    return what in HONOURED and not rest.startswith(Taste.DATA.value)
+
+
+def rules_by(name: str, policy: Policy) -> Rules:
+    """The rules of a plane under this policy. Raises ConfigError for what counts nowhere in a trial."""
+    fields = unhonoured(policy)
+    if fields:
+        raise ConfigError(f"policy {name}: a trial does not know {', '.join(fields)}. Leave these as they are.")
+    return Rules(
+        name=name, order=Order.FAIR, promises=policy.reservations_max, depth=policy.backfill_depth, min_run_ms=policy.min_run_ms,
+        preferences=tuple(p for p in policy.preferences if p not in _NO_DATA), packing=policy.packing, moves=policy.moves,
+        turns=policy.order, base=replace(policy, preferences=()),
+    )  # fmt: skip
+
+
+def said_by(rules: Rules) -> Mapping[str, str]:
+    """What a policy says otherwise than the first one, for the notes of a run; nothing of rules that have a name."""
+    if rules.base is _PLANE:
+        return {}
+    changes = policy_changes(_PLANE, rules.policy())
+    return {"rules": ", ".join(f"{c.field} = {c.new}" for c in changes if not c.field.startswith("preferences.data")) or "none"}
 
 
 def rules_of(name: str) -> Rules:

@@ -27,7 +27,7 @@ from dure.simulator.trial.columns import NOW
 from dure.simulator.trial.fast import Fast, uncovered
 from dure.simulator.trial.fragmentation import Watch, expected
 from dure.simulator.trial.history import History
-from dure.simulator.trial.rules import ALL, Order, Rules
+from dure.simulator.trial.rules import ALL, Order, Rules, said_by
 from dure.simulator.trial.state import Farm, Live, urgent
 
 I64 = NDArray[np.int64]
@@ -70,14 +70,14 @@ def trial(
     asks = asks_of(trace, fleet, given, name or "trace")
     learns = given.learned_limits and not given.exact_limits
     farm = Farm(trace, fleet, asks, rules)
-    why = uncovered(farm, asks, rules) if compiled else "asked for"
+    why = uncovered(farm, asks, rules, learns=learns) if compiled else "asked for"
     made = None if why else _fast(trace, farm, asks, rules, say, learns=learns, every_ms=every_ms)
     if made is None:
         made = _stepped(trace, fleet, asks, rules, say, learns=learns, every_ms=every_ms)
     told = {
         "version": dure.__version__, "cadence": f"{every_ms / 1000:g} s" if every_ms else "every event", "steps": str(made.steps),
         **({"loop": COMPILED} if made.compiled else {"loop": STEPPED, "loop.why": why or UNKEPT}),
-        "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
+        **said_by(rules), "promises": str(rules.promises), "depth": "all" if rules.depth == ALL else str(rules.depth),
         "preempted": "leave at once", "power": "limits kept" if made.capped else "no limits",
         **{f"assumed.{word}": str(count) for word, count in assumed_of(asks, fleet).items()}, **(notes or {}),
     }  # fmt: skip
@@ -87,7 +87,8 @@ def trial(
 def covered(trace: Trace, fleet: Fleet, rules: Rules, assumptions: Assumptions) -> bool:
     """Whether the compiled loop knows how to decide this."""
     asks = asks_of(trace, fleet, assumptions)
-    return not uncovered(Farm(trace, fleet, asks, rules), asks, rules)
+    learns = assumptions.learned_limits and not assumptions.exact_limits
+    return not uncovered(Farm(trace, fleet, asks, rules), asks, rules, learns=learns)
 
 
 class _Trial:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from dure.api.policyfile import policy_with
+from dure.model.policy import Policy, TurnOrder
 from dure.simulator.traces import FLEETS, READERS, FleetError, ReadOptions, Workload, parse_fleet
 from dure.simulator.traces.faults import FaultKind
 from dure.simulator.traces.fleetfile import _KIND, _POOL, _SITE, _WINDOW
 from dure.simulator.traces.jobtable import JOB_COLUMNS
+from dure.simulator.trial import rules_by
 from tests.unit.traces.logs import CSV, refused
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guides" / "simulate.md").read_text(encoding="utf-8")
@@ -23,8 +27,15 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_fleet_of_the_guide_is_taken() -> None:
-    fleets = [parse_fleet(body) for body in blocks("toml")]
-    assert [fleet.devices for fleet in fleets] == [368]
+    _policy, fleet = blocks("toml")
+    assert parse_fleet(fleet).devices == 368
+
+
+def test_the_policy_of_the_guide_is_taken() -> None:
+    made = policy_with(Policy(), tomllib.loads(blocks("toml")[0]))
+    assert isinstance(made, Policy)
+    rules = rules_by("guide", made)
+    assert (rules.turns, rules.depth, rules.promises) == (TurnOrder.SHORTEST, 200, 4)
 
 
 def test_the_programs_of_the_guide_compile() -> None:
@@ -36,7 +47,7 @@ def test_the_faults_of_the_guide_are_those_that_are_told(tmp_path: Path) -> None
     said = str(refused(tmp_path, "jobs.csv", CSV + "d,-1,1,1,,,,,,", FaultKind.NEGATIVE))
     assert f"{said}\n" == row
     with pytest.raises(FleetError) as caught:
-        parse_fleet(blocks("toml")[0].replace("power_kw = 900", "power_kw = 60"))
+        parse_fleet(blocks("toml")[1].replace("power_kw = 900", "power_kw = 60"))
     assert f"{caught.value}\n" == fleet
 
 
