@@ -64,7 +64,7 @@ test-long: setup ## every property with 10,000 examples drawn by chance, which t
 simulate: setup ## tell every scenario again, or SCENARIO=tests/scenarios/drain.md
 	@for story in $(SCENARIO); do $(BIN)/python -m dure.cli simulate $$story || exit 1; done
 
-bench: setup ## measure; WHAT=latency, throughput, storm, fgd, philly, cycle, policies, trials, kueue or plane names what
+bench: setup ## measure; WHAT=latency, throughput, storm, fgd, philly, cycle, policies, trials, kueue, plane or newcomer names what
 	$(BIN)/python bench/run.py $(WHAT)
 
 docs: setup ## write the generated reference pages again

@@ -1,5 +1,5 @@
 """`make bench`: every measurement, or those that WHAT names (latency, throughput, storm, fgd, philly, cycle, policies, trials,
-kueue, plane)."""
+kueue, plane, newcomer)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench import cycle, fgd, kueue, philly, plane, policies, storm, submissions, trials
+from bench import cycle, fgd, kueue, newcomer, philly, plane, policies, storm, submissions, trials
 from bench.farm import describe_machine
 from bench.results import Result, write
 from dure.cli.memory import keep_memory
@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Result]]] = {
     "trials": trials.trials,
     "kueue": kueue.kueue,
     "plane": plane.plane,
+    "newcomer": newcomer.newcomer,
 }
 
 

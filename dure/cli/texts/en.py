@@ -392,9 +392,6 @@ TEXTS: dict[str, str] = {
     "backup.done": "Backed up to {file}, with code archives and signing key beside it. Keep it as safe as the farm itself.",
     "restore.done":
         "Restored {records:,} records; the plane is now incarnation {incarnation}. Agents report anew what they run.",
-    "restore.rights": "Rights are again those of {when}: tokens revoked, people disabled and roles taken back since then are "
-    "valid again. Take them back once more.",
-    "restore.revived": "Token {token} was revoked, and opens again: {command}",
     "migrate.schema": "The database fits this version.",
     "migrate.done": "Moved {records:,} records. Set DURE_STORE to the new database before `dure up`.",
     "simulate.same": "{file}: the plane answers as the page says.",

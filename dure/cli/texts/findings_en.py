@@ -76,4 +76,7 @@ TEXTS: Mapping[str, str] = {
     "fact.state": "state",
     "fact.stored": "stored",
     "fact.times": "times",
+    "restore.rights": "Rights are again those of {when}: tokens revoked, people disabled and roles taken back since then are "
+    "valid again. Take them back once more.",
+    "restore.revived": "Token {token} was revoked, and opens again: {command}",
 }

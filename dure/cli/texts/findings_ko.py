@@ -76,4 +76,7 @@ TEXTS: Mapping[str, str] = {
     "fact.state": "상태",
     "fact.stored": "저장된 값",
     "fact.times": "횟수",
+    "restore.rights": "권한이 {when}의 상태로 돌아갔습니다. 그 뒤에 취소한 토큰, 사용을 중지한 사람, 거둔 역할이 다시 "
+    "유효합니다. 다시 한번 거두십시오.",
+    "restore.revived": "취소했던 토큰 {token|이/가} 다시 열립니다: {command}",
 }

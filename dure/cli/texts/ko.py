@@ -394,9 +394,6 @@ TEXTS: dict[str, str] = {
     "restore.done":
         "기록 {records:,}개를 복원했습니다. 제어면은 이제 {incarnation}세대입니다. 에이전트가 실행 중인 것을 다시 "
         "보고합니다.",
-    "restore.rights": "권한이 {when}의 상태로 돌아갔습니다. 그 뒤에 취소한 토큰, 사용을 중지한 사람, 거둔 역할이 다시 "
-    "유효합니다. 다시 한번 거두십시오.",
-    "restore.revived": "취소했던 토큰 {token|이/가} 다시 열립니다: {command}",
     "migrate.schema": "데이터베이스가 이 버전에 맞습니다.",
     "migrate.done": "기록 {records:,}개를 옮겼습니다. `dure up` 전에 DURE_STORE를 새 데이터베이스로 바꾸십시오.",
     "simulate.same": "{file}: 제어면의 답이 문서와 같습니다.",
