@@ -51,6 +51,7 @@ JOB: Columns = [
     ("kind", np.int32),
     ("claims", np.bool_),  # it got its place in this plan, behind others who have it still
     ("harms", np.bool_),  # it has the place of another tenant's work
+    ("own", np.bool_),  # it makes room for work of its own tenant
     ("rate", np.float64),  # normalised core-seconds a second, as fair share counts them
     ("worth", np.float64),  # the same, as work that is lost is counted
 ]
@@ -88,7 +89,16 @@ KLASS: Columns = [  # by class of demands, and one row more for the end of the l
 WAY: Columns = [("site", np.int64), ("low", np.int64), ("high", np.int64)]  # a run of cells
 REALM: Columns = [("owed", np.int64), ("kept", np.int64)]  # promises: given but not made yet; made
 OWED: Columns = [("row", np.int64), ("kept", np.bool_)]
-STRETCH: Columns = [("job", np.int64), ("since", np.int64), ("until", np.int64), ("site", np.int32), ("kind", np.int32)]
+STRETCH: Columns = [
+    ("job", np.int64),
+    ("since", np.int64),
+    ("until", np.int64),
+    ("site", np.int32),
+    ("kind", np.int32),
+    ("limit", np.int64),
+    ("harms", np.bool_),  # it had the place of another tenant's work
+    ("own", np.bool_),  # it left for work of its own tenant
+]
 
 # entries of Track.tally
 NOW, ARRIVED, LIVE, WAITING, URGENT, NUMBER, STEPS, AGAIN, HEAP, STRETCHES, ENDED, ACTIVE = range(12)

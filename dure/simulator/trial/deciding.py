@@ -279,7 +279,8 @@ def _claim(track: Track, cycle: Cycle, row: int) -> int:
     harms = False
     for i in range(found.used[DISPLACED]):
         victim = found.victim[i] // 2
-        harms |= track.jobs.tenant[victim] != track.jobs.tenant[row]
+        own = track.jobs.tenant[victim] == track.jobs.tenant[row]
+        harms, track.jobs.own[victim] = harms or not own, own
         track.gone[tally[VICTIMS]] = victim
         tally[VICTIMS] += 1
     track.jobs.claims[row], kind = True, wide(cycle.demands.kind[alt])

@@ -108,7 +108,7 @@ def clear_place(board: Board, ptr: I64, row: int) -> None:
 def seated(track: Track, board: Board, ptr: I64, row: int, site: int, kind: int) -> None:
     """A turn has given it a place: it runs from now on, behind others or not."""
     tally, jobs, now, last = track.tally, track.jobs, track.tally[NOW], board.used[TENURES]
-    jobs.harms[row] = False
+    jobs.harms[row] = jobs.own[row] = False
     ptr[attempt_of(row) + 1] = last
     for tenure in range(ptr[attempt_of(row)], last):
         order_in(board, tenure)
@@ -160,6 +160,7 @@ def leave(track: Track, board: Board, ptr: I64, row: int, at: int) -> None:
     if at > started or jobs.finish[row] == started:  # a job of no length has been there
         made, s = tally[STRETCHES], track.stretches
         s.job[made], s.since[made], s.until[made], s.site[made], s.kind[made] = row, started, at, jobs.site[row], jobs.kind[row]
+        s.limit[made], s.harms[made], s.own[made] = track.limit[row], jobs.harms[row], jobs.own[row]
         tally[STRETCHES] += 1
     jobs.attained[row] += (at - started) * jobs.width[row]
     jobs.live[row] = False

@@ -16,14 +16,15 @@ from dure.controller.lifecycle import decayed
 from dure.errors import require
 from dure.model.policy import Policy
 from dure.scheduler import check, plan
+from dure.scheduler.kernels.ground import table
 from dure.scheduler.plan import Plan
 from dure.simulator.report.facts import facts_of, idle_unknown
 from dure.simulator.report.run import Run, Samples, Stretches, run_of
 from dure.simulator.traces.fleet import Fleet
 from dure.simulator.traces.trace import Trace
 from dure.simulator.trial.asks import Asks, Assumptions, asks_of
-from dure.simulator.trial.charging import PRICES, Billed, won_of
-from dure.simulator.trial.columns import NOW
+from dure.simulator.trial.charging import PRICES, Billed, Ran, won_of
+from dure.simulator.trial.columns import NOW, STRETCH
 from dure.simulator.trial.fast import Fast, uncovered
 from dure.simulator.trial.fragmentation import Watch, expected
 from dure.simulator.trial.history import History
@@ -109,7 +110,7 @@ class _Trial:
         self._history = History(trace) if learns or rules.order == Order.EXPECTED else None
         tenants = len(self.farm.projects.ids)
         self.use, self.use_ms = np.zeros(tenants), np.zeros(tenants, np.int64)
-        self.parts: list[tuple[I64, I64, I64, I32, I32]] = []  # stretches
+        self.parts: list[Ran] = []
         self._preempts = preempting(asks, rules)
         begin_ms = int(trace.submit_ms[0]) if count else 0
         self.watch = Watch(self.farm.nodes, asks, expected(asks, self.farm), begin_ms)
@@ -192,13 +193,15 @@ class _Trial:
         if self._learns and not self.asks.limit_named[job]:
             self.farm.limit_ms[job] = history.limit_ms(job, int(self.asks.limit_ms[job]))
 
-    def _leave(self, rows: Bool, at: I64, *, least_ms: int = 0) -> I64:
+    def _leave(self, rows: Bool, at: I64, *, least_ms: int = 0, own: Bool | None = None) -> I64:
         """These of the live ones are gone; which jobs they are. at: by row that leaves. least_ms: for what made others leave, at
-        least so much is charged."""
+        least so much is charged. own: by row that leaves, whether it does for its own tenant's work."""
         live = self.live
         job, kind, ran = live.job[rows], live.kind[rows], at - live.started_ms[rows]
         sat = (at > live.started_ms[rows]) | (live.finish_ms[rows] == live.started_ms[rows])  # a job of no length has been there
-        self.parts.append((job[sat], live.started_ms[rows][sat], at[sat], live.site[rows][sat], kind[sat]))
+        own = np.zeros(len(job), np.bool_) if own is None else own
+        ran_there = (job, live.started_ms[rows], at, live.site[rows], kind, live.limit_ms[rows], live.harms[rows], own)
+        self.parts.append(Ran(*(column[sat] for column in ran_there)))
         self.attained[job] += ran * self.width[job]
         order = np.argsort(at, kind="stable")
         due = np.where(live.harms[rows], np.maximum(ran, least_ms), ran)
@@ -228,7 +231,7 @@ class _Trial:
                 require(not faults, f"a plan of a trial failed its check: {'; '.join(faults[:5])}")
             self._plans += 1
             harms, moved = self._harms(made, waiting), self._moved(made)
-            self._preempt(made)
+            self._preempt(made, waiting)
             self._start(made, waiting, harms, moved)
             if not len(made.victim_attempt):
                 return
@@ -276,7 +279,7 @@ class _Trial:
         np.add.at(use, self.farm.tenant[live.job], weight)
         return use
 
-    def _preempt(self, plan: Plan) -> None:
+    def _preempt(self, plan: Plan, waiting: I64) -> None:
         """Its victims wait again, but those that go on elsewhere, with what they have not saved to be done again."""
         if not len(plan.victim_attempt):
             return
@@ -285,7 +288,9 @@ class _Trial:
         goes = np.zeros(len(rows), np.bool_)
         goes[plan.victim_attempt[np.diff(plan.victim_place_ptr) > 0]] = True
         saved, started, elsewhere = self._saved()[rows], self.live.started_ms[rows], goes[rows]
-        job = self._leave(rows, np.full(int(rows.sum()), self.now_ms, np.int64))
+        own = np.zeros(len(rows), np.bool_)
+        own[plan.victim_attempt] = self._own_victims(plan, waiting)
+        job = self._leave(rows, np.full(int(rows.sum()), self.now_ms, np.int64), own=own[rows])
         self.left_ms[job] -= saved - started
         self.lost_ms[job] += self.now_ms - saved
         sat = started < self.now_ms  # others were seated at this very moment, and somebody else is in their place
@@ -306,13 +311,18 @@ class _Trial:
             workers=live.workers[rows], node=plan.place_node, mask=plan.place_mask,
         )  # fmt: skip
 
+    def _own_victims(self, plan: Plan, waiting: I64) -> Bool:
+        """By victim: whether it leaves for its own tenant's work."""
+        start = np.repeat(np.arange(len(plan.start_pending)), np.diff(plan.start_victim_ptr))
+        tenant, victim = self.farm.tenant, self.live.job[plan.victim_attempt]
+        return np.asarray(tenant[victim] == tenant[waiting[plan.start_pending[start]]])
+
     def _harms(self, plan: Plan, waiting: I64) -> Bool:
         """By start: whether work of another tenant that is guaranteed a run leaves for it."""
         found = np.zeros(len(plan.start_pending), np.bool_)
         start = np.repeat(np.arange(len(found)), np.diff(plan.start_victim_ptr))
-        tenant, victim = self.farm.tenant, self.live.job[plan.victim_attempt]
-        theirs = (tenant[victim] != tenant[waiting[plan.start_pending[start]]]) & ~self.farm.yields[victim]
-        found[start[theirs]] = True
+        firm = ~self.farm.yields[self.live.job[plan.victim_attempt]]
+        found[start[firm & ~self._own_victims(plan, waiting)]] = True
         return found
 
     def _start(self, plan: Plan, waiting: I64, harms: Bool, moved: Live) -> None:
@@ -346,9 +356,8 @@ class _Made:
     end_ms: I64
     preemptions: I64
     lost_ms: I64
-    stretches: tuple[I64, I64, I64, I32, I32]  # job, from, until, site, accelerator
+    ran: Ran
     until_ms: int
-    limit_ms: I64
     fragmentation: Samples | None
     steps: int
     capped: bool
@@ -360,12 +369,12 @@ def _stepped(
 ) -> _Made:
     t = _Trial(trace, fleet, asks, rules, learns=learns)
     steps = t.run(every_ms, say)
-    none = np.zeros(0, np.int64)
-    parts = t.parts or [(none, none, none, none.astype(np.int32), none.astype(np.int32))]
-    job, since, until, site, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
+    nobody = table(STRETCH, 0)
+    parts = t.parts or [Ran(*(nobody[name] for name in Ran._fields))]
+    ran = Ran(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     return _Made(
         start_ms=t.start_ms, end_ms=t.end_ms, preemptions=t.preemptions, lost_ms=t.lost_ms,
-        stretches=(job, since, until, site, kind), until_ms=t.now_ms, limit_ms=t.farm.limit_ms,
+        ran=ran, until_ms=t.now_ms,
         fragmentation=t.watch.samples(t.now_ms), steps=steps,
         capped=bool(t.farm.envelopes.capped),
         compiled=False,
@@ -382,10 +391,9 @@ def _fast(
         return None
     jobs, s = t.track.jobs, t.stretches
     start, end, preemptions, lost = (np.ascontiguousarray(jobs[name]) for name in ("start", "end", "preemptions", "lost"))
-    job, since, until, site, kind = (np.ascontiguousarray(s[name]) for name in ("job", "since", "until", "site", "kind"))
+    ran = Ran(*(np.ascontiguousarray(s[name]) for name in Ran._fields))
     return _Made(
-        start_ms=start, end_ms=end, preemptions=preemptions, lost_ms=lost, stretches=(job, since, until, site, kind),
-        until_ms=int(t.track.tally[NOW]), limit_ms=t.track.limit,
+        start_ms=start, end_ms=end, preemptions=preemptions, lost_ms=lost, ran=ran, until_ms=int(t.track.tally[NOW]),
         fragmentation=t.fragmentation(), steps=steps, capped=False, compiled=True,
     )  # fmt: skip
 
@@ -394,7 +402,7 @@ def _billed(trace: Trace, farm: Farm, asks: Asks, made: _Made) -> Billed:
     policy = replace(farm.policy, prices=farm.policy.prices or PRICES)
     tenant, fair = trace.owners[0], farm.rules.order == Order.FAIR
     return Billed(
-        trace=trace, asks=asks, policy=policy, limit_ms=made.limit_ms, tenant=tenant if fair else np.zeros_like(tenant),
+        trace=trace, asks=asks, policy=policy, tenant=tenant if fair else np.zeros_like(tenant), end_ms=made.end_ms,
         accelerators=farm.fleet.accelerators, resumes=farm.rules.resumes, classes=fair,
     )  # fmt: skip
 
@@ -420,12 +428,14 @@ def _outcome(
     trace: Trace, farm: Farm, asks: Asks, made: _Made, name: str, notes: Mapping[str, str], *, charges: bool
 ) -> Run:  # fmt: skip
     rules, facts = farm.rules, facts_of(farm.fleet)
-    job, since, until, site, kind = made.stretches
+    ran = made.ran
     devices = asks.workers * asks.devices_milli
     held = devices if facts.measured == "devices" else asks.workers * asks.cores_milli
-    stretches = Stretches(job=job, from_ms=since, until_ms=until, held_milli=held[job], site=site, accelerator=kind)
+    stretches = Stretches(
+        job=ran.job, from_ms=ran.since, until_ms=ran.until, held_milli=held[ran.job], site=ran.site, accelerator=ran.kind
+    )
     tenant, tenants = trace.owners
-    won = won_of(_billed(trace, farm, asks, made), stretches, made.end_ms) if charges else -1
+    won = won_of(_billed(trace, farm, asks, made), ran) if charges else -1
     return run_of(
         trace, made.start_ms, facts, end_ms=made.end_ms, devices_milli=devices, policy=rules.name, trace=name,
         stretches=stretches, preemptions=made.preemptions, lost_ms=made.lost_ms, until_ms=made.until_ms, tenant=tenant,
