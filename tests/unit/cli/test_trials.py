@@ -310,4 +310,4 @@ def test_what_the_plane_refuses_is_counted(shell: Shell, lang: str) -> None:
 
 def test_a_policy_that_no_plane_has_is_refused_with_those_that_it_has(shell: Shell) -> None:
     said = shell.refused("--whole-plane", "--policy", "default", "--policy", "srtf")
-    assert "No plane orders work as srtf does" in said and "default, moving, fifo, best-effort-fifo, easy, conservative" in said
+    assert "No plane orders work as srtf does" in said and "least-waste, fifo, best-effort-fifo, easy, conservative;" in said
