@@ -7,7 +7,8 @@ DureError
 │   ├── Conflict        a row changed under a compare-and-set; the transaction is retried
 │   ├── DuplicateKey    a unique key is taken
 │   ├── StoreUnavailable  the database is gone, locked or unreachable
-│   ├── UnknownValue    a newer version wrote what this one does not know; nothing is made of it
+│   ├── Unreadable      a record that cannot be read
+│   │   └── UnknownValue a newer version wrote what this one does not know; nothing is made of it
 │   ├── StaleLeader     another controller has taken over; this one must stand down
 │   └── ChainContradicted  the stored events contradict the last signed head; nothing more is sealed
 ├── BackendError        a backend could not be reached or answered nonsense
@@ -49,15 +50,20 @@ class StoreUnavailable(StoreError):
     """The database is gone, locked or cannot be reached, or it is not known whether it wrote what it was asked to."""
 
 
-class UnknownValue(StoreError):
-    """A record holds a value that this version does not know, which a newer one wrote. Nobody acts on half a record.
+class Unreadable(StoreError):
+    """A record cannot be read. Nobody acts on half a record, and to try again does not help."""
+
+
+class UnknownValue(Unreadable):
+    """A record holds a value that this version cannot read: mostly a newer one wrote it, or else it is damaged.
 
     kind, id, field: which. value: what stands there, or what is wrong with it."""
 
     def __init__(self, *, kind: str, id: str, field: str, value: str) -> None:
         super().__init__(
-            f"{kind} {id}: the field {field} holds what this version of Dure does not know: {value}. A newer version wrote it; "
-            "run that version, or a newer one, on this database (see Upgrade in docs/guides/operate-a-farm.md)"
+            f"{kind} {id}: the field {field} holds what this version of Dure cannot read: {value}. Either a newer version "
+            "wrote it: run that version, or a newer one, on this database (see Upgrade in docs/guides/operate-a-farm.md). "
+            "Or it is damaged: restore a backup"
         )
         self.kind, self.id, self.field, self.value = kind, id, field, value
 

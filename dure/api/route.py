@@ -25,7 +25,7 @@ from dure.api.intake import content_fault, idempotency_key, is_id, language, par
 from dure.api.lanes import Lane
 from dure.api.problems import problem
 from dure.api.state import ApiState
-from dure.errors import ConfigError, StoreError, StoreUnavailable
+from dure.errors import ConfigError, StoreError, StoreUnavailable, Unreadable
 from dure.model.reason import Reason, ReasonKind
 from dure.ports import Entropy
 
@@ -235,7 +235,8 @@ def refuse_broken(error: Exception, lang: str, entropy: Entropy, now_ms: int) ->
     if isinstance(error, StoreUnavailable):
         logger.warning("the store cannot be used: %s", error)
         return problem(Reason.of(ReasonKind.STORE_UNAVAILABLE), lang)
-    if isinstance(error, StoreError):  # no room, or another controller leads: nothing was done, it may be tried again
+    if isinstance(error, StoreError) and not isinstance(error, Unreadable):
+        # no room, or another controller leads: nothing was done, it may be tried again
         logger.warning("the store refused: %s", error)
         return problem(Reason.of(ReasonKind.PLANE_BUSY), lang)
     reference = entropy.new_id("err", now_ms)

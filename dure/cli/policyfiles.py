@@ -19,6 +19,8 @@ from dure.model.codec import to_plain
 from dure.model.policy import NAMED, Policy
 from dure.model.reason import Reason
 
+DIGITS_MAX = 19  # of a number: more than any field may be
+
 
 def refused(run: Run, reasons: list[Reason]) -> Refusal:
     text = "\n".join(run.reason(r.to_json()) for r in reasons)
@@ -47,7 +49,7 @@ def policy_said(run: Run, policy: Policy, words: str) -> Policy:
 
 def _value(name: str, text: str) -> int | str:
     """A whole number, or of a time what people write for one; anything else is left to be refused by its name."""
-    if text.removeprefix("-").isdecimal():
+    if text.removeprefix("-").isdecimal() and len(text) < DIGITS_MAX:
         return int(text)
     parsed = parse_duration(text) if name.endswith("_ms") else None
     return text if parsed is None else parsed
@@ -58,7 +60,8 @@ def _read(run: Run, file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         given: Any = tomllib.loads(text) if file.suffix == ".toml" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, tomllib.TOMLDecodeError) as fault:
+    # ValueError: bytes that are no text, TOML that is none, a number of thousands of digits
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:
         raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.problem(fault)) from fault
     if not isinstance(given, dict):
         raise run.refusal("submit.unreadable", Exit.USAGE, file=str(file), problem=run.t("policy.not_mapping"))

@@ -41,8 +41,10 @@ def tell(run: Run, asked: Asked, runs: Sequence[Outcome]) -> None:
     for name in asked.by:
         _tell_groups(run, words, name, asked.policies, groups[name], runs[0].fleet.measured)
     _tell_jobs(run, asked, rows, told)
-    if any(notes["prices"] == "ordinary" for notes in told.values()):
-        run.note("trial.ordinary_prices")
+    ordinary = [policy for policy in asked.policies if told[policy]["prices"] == "ordinary"]
+    if ordinary:
+        some = len(ordinary) < len(asked.policies)
+        run.note("trial.some_ordinary_prices" if some else "trial.ordinary_prices", policies=", ".join(ordinary))
     if "charged_krw" not in rows:
         run.note("trial.no_price")
     if "energy" not in rows:

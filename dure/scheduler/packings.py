@@ -23,6 +23,9 @@ from dure.scheduler.kernels.packing import (
 from dure.scheduler.kernels.room import ANY, KINDS_MAX, Shapes
 from dure.scheduler.snapshot import I64, Bool, Snapshot
 
+# A mix has a table of as many rows as there are different cores in it, and as many columns as there are shares: whoever submits
+# chooses these, and must not choose how long everybody's plan takes.
+SHAPES_MAX = 256
 KERNEL: Mapping[Packing, int] = MappingProxyType({
     Packing.FULLEST: FULLEST, Packing.FIRST_FIT: FIRST_FIT, Packing.BEST_FIT: BEST_FIT, Packing.DOT_PRODUCT: DOT_PRODUCT,
     Packing.GPU_PACKING: GPU_PACKING, Packing.GPU_CLUSTERING: GPU_CLUSTERING, Packing.FGD: FGD, Packing.LEAST_WASTE: LEAST_WASTE,
@@ -37,8 +40,9 @@ def packing_of(s: Snapshot) -> I64:
 
 
 def running_mix(s: Snapshot) -> Mix:
-    """What is expected to come: such work as holds a place now, by how many workers it has; where nobody does, one whole device
-    of any type. It does not depend on who waits, so that asking for something else changes nobody else's place.
+    """What is expected to come: such work as holds a place now, by how many workers it has, of which the most frequent shapes
+    count (`SHAPES_MAX`); where nobody does, one whole device of any type. It does not depend on who waits, so that asking for
+    something else changes nobody else's place.
 
     Of alternatives nothing is known any more: work counts as wanting the type on which it sits."""
     a, n = s.attempts, s.nodes
@@ -53,8 +57,10 @@ def running_mix(s: Snapshot) -> Mix:
     if not len(weight):
         columns, weight = np.array([[1], [0], [0], [ANY]], np.int64), np.ones(1, np.int64)
     alike, which = np.unique(columns, axis=1, return_inverse=True)
-    each = scaled(np.bincount(which.reshape(-1), weights=weight).astype(np.int64))
-    devices, share, cores, kinds = alike
+    each = np.bincount(which.reshape(-1), weights=weight).astype(np.int64)
+    most = np.sort(np.argsort(-each, kind="stable")[:SHAPES_MAX])
+    devices, share, cores, kinds = np.ascontiguousarray(alike[:, most])
+    each = scaled(each[most])
     return make_mix(Shapes(devices, share, cores, np.zeros_like(cores), kinds), each, len(s.accelerators))
 
 

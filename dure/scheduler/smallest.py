@@ -95,6 +95,8 @@ def _no_change(search: Search, forbidden: dict[str, list[object]]) -> NoChange:
 def _extremes(values: dict[str, list[object]]) -> Iterator[dict[str, Any]]:
     """One or two fields with values as far as they may go, the smaller change first."""
     for names in (*combinations(values, 1), *combinations(values, 2)):
+        if set(names) == {"project", "priority"}:  # who may use a class in one project may not therefore in another
+            continue
         for chosen in product(*(values[name] for name in names)):
             yield dict(zip(names, chosen, strict=True))
 

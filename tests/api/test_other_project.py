@@ -52,3 +52,12 @@ def test_what_is_tied_to_its_project_is_not_sent_to_another(plane: ApiPlane, wai
     copy = plane.post("alice", f"/workloads/{waiting}/resubmit", {})["ids"][0]
     plane.controller.step()
     assert "project" not in plane.get("alice", f"/workloads/{copy}/why")["change"]
+
+
+def test_no_project_is_suggested_in_which_its_class_may_not_be_used(plane: ApiPlane, waiting: str) -> None:
+    plane.post("admin", f"/actors/{plane.actors['alice']}/grants", {"role": "manager", "scope": "poor"})
+    urgent = plane.submit("alice", "poor", job={**JOB, "priority": "urgent"})["ids"][0]
+    plane.controller.step()
+    assert "project" not in plane.get("alice", f"/workloads/{urgent}/why")["change"]
+    problem(plane.call("alice", "POST", f"/workloads/{urgent}/resubmit", {"project": "alpha"}), 403, "not_allowed")
+    assert plane.get("alice", f"/workloads/{waiting}/why")["change"] == {"project": "alpha"}

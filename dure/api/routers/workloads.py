@@ -49,7 +49,7 @@ from dure.model.workload import Attempt, Workload, WorkloadState
 from dure.ports import Reader
 from dure.scheduler import parse_suppositions
 
-PROJECTS_TRIED = 8  # others of the caller, in which the smallest change is looked for: each may cost a plan of the queue
+PROJECTS_TRIED = 3  # others of the caller, in which the smallest change is looked for: each may cost a plan of the queue
 router = APIRouter(prefix="/api/v1", route_class=DureRoute, tags=["work"])
 StateFilter = Literal["", "waiting", "starting", "running", "succeeded", "failed", "cancelled"]
 
@@ -82,14 +82,17 @@ def _class_refusal(call: Call, project: str, chosen: PriorityClass) -> Reason | 
     return call.refusal(Action.WORKLOAD_SUBMIT_URGENT, [Resource(kind="project", id=project)]) if chosen.preempts else None
 
 
-async def _usable(call: Call, project: str) -> Usable:
-    """In which priority classes, and to which other projects, the caller may submit work of this project, as `submit` has it; to
-    whoever may submit anywhere no other project is suggested."""
+async def _usable(call: Call, workload: Workload) -> Usable:
+    """In which priority classes, and to which other projects, the caller may submit this work, as `submit` has it; to whoever may
+    submit anywhere no other project is suggested."""
+    project = workload.project
     if call.refusal(Action.WORKLOAD_SUBMIT, [Resource(kind="project", id=project)]) is not None:
         return Usable(classes=())
     policy, mine = await call.api.policy(), visible_projects(call.identity, Action.WORKLOAD_SUBMIT) or ()
     classes = tuple(c.name for c in policy.classes if _class_refusal(call, project, c) is None)
-    return Usable(classes=classes, projects=sorted(set(mine) - {project})[:PROJECTS_TRIED])
+    own = policy.class_of(workload.spec.priority)
+    others = [other for other in sorted(set(mine) - {project}) if _class_refusal(call, other, own) is None]
+    return Usable(classes=classes, projects=others[:PROJECTS_TRIED])
 
 
 @router.post("/workloads/{id}/resubmit", status_code=201, response_model=ResubmittedShape)
@@ -203,7 +206,7 @@ async def why(call: CallDep, id: str) -> Response:
     """Why it is where it is; of a waiting one also the smallest change that would start it, `hold` now and `hold_then` with it.
 
     No priority class is suggested that the caller may not use in this project, and no other project but the caller's own."""
-    usable = await _usable(call, call.record.project)
+    usable = await _usable(call, call.record)
     awards = call.sees(Action.AWARD_READ, Resource(kind="project", id=call.record.project))
 
     def look() -> Plain | Reason:
@@ -224,7 +227,7 @@ async def what_if(call: CallDep, id: str, body: WhatIfIn) -> Response:
     asked = parse_suppositions(body.what_if)
     if isinstance(asked, Reason):
         return call.refuse(asked)
-    usable = await _usable(call, call.record.project)
+    usable = await _usable(call, call.record)
     supposed = WhatIf(suppositions=asked, projects=visible_projects(call.identity, Action.WORKLOAD_READ))
 
     def look() -> Plain | Reason:

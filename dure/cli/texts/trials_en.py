@@ -36,6 +36,9 @@ TEXTS: Mapping[str, str] = {
     "trial.more_groups": "Shown are the first {shown}; {count:,} more are in the document of --json.",
     "trial.assumed.idle_unknown":
         "Nodes whose draw is unknown while they are idle (idle_watts): {count:,}. It is counted as none: energy is no less.",
+    "trial.some_ordinary_prices":
+        "Policies without prices ({policies}) are charged at ordinary ones: 3,600 won for a device and hour, 36 for a core, "
+        "3.6 for a GiB. What policies with other prices charge does not compare with that.",
     "trial.ordinary_prices":
         "Charged at ordinary prices, as none are told: 3,600 won for a device and hour, 36 for a core, 3.6 for a GiB.",
     "trial.no_price": "What jobs would have cost is not in the table: the policy has no price for a type that they used.",

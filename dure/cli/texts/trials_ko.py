@@ -34,6 +34,9 @@ TEXTS: Mapping[str, str] = {
     "trial.more_groups": "처음 {shown}개만 보입니다. 나머지 {count:,}개는 --json 문서에 있습니다.",
     "trial.assumed.idle_unknown":
         "노드 {count:,}개의 유휴 전력(idle_watts)을 몰라 0으로 보았습니다. 실제 전력량은 이보다 적지 않습니다.",
+    "trial.some_ordinary_prices":
+        "가격이 없는 정책({policies})에는 일반 가격으로 청구했습니다. 시간당 장치 3,600원, 코어 36원, GiB 3.6원. "
+        "가격이 다른 정책의 청구액과는 비교할 수 없습니다.",
     "trial.ordinary_prices": "정해진 가격이 없어 일반 가격으로 청구했습니다. 시간당 장치 3,600원, 코어 36원, GiB 3.6원.",
     "trial.no_price": "청구액은 표에 없습니다. 사용한 장치 중 정책에 가격이 없는 종류가 있습니다.",
     "trial.policy_twice": "이름이 {name}인 정책이 둘입니다. 파일 하나의 이름을 바꾸십시오.",

@@ -9,5 +9,5 @@ The plan's, from the bottom: `sorting`, `index` and `room` (what is free now), `
 whom), `seat`, `future`, `victims` and `moves` (where a gang sits now, later, behind others, once they have moved), `sit` (taking
 seats), `purse`, `quota`, `reclaim`, `power` and `standing` (may it at all), `turns` (in which order), `sites` (where to look),
 `state`, `elastic`, `moving`, `promised` and `cycle` (the loop), `short`, `barred` and `verdicts` (why the others wait, in the
-numbers of `waits`). Of the simulator alone: `packing` and `fragments`.
+numbers of `waits`). Of packings other than the fullest node first: `packing` and `fragments` (the scores), `packed` and `liking`.
 """

@@ -115,5 +115,8 @@ def _value(name: str, value: str, choice: Choice) -> Any:
     if choice.values and value not in choice.values and not (choice.values == ("yes", "no") and value in _YES):
         raise BadOption("word", name=name, value=value, known=", ".join(choice.values))
     if name == "queues":
-        return frozenset(part.strip() for part in value.split(",") if part.strip())
+        queues = frozenset(part.strip() for part in value.split(",") if part.strip())
+        if not queues:
+            raise BadOption("empty", name=name)
+        return queues
     return _YES[value] if choice.values == ("yes", "no") else value

@@ -157,7 +157,10 @@ class Watch:
     def __init__(self, nodes: Nodes, asks: Asks, mix: Mix | None, at_ms: int) -> None:
         bits = np.array([int(mask).bit_length() for mask in nodes.device_mask.tolist()], np.int64)
         self._asks = asks
-        self._ground = make_ground(kind=nodes.accelerator, cores=nodes.cores_milli, memory=nodes.memory_mib, devices=bits)
+        some = slice(None) if mix is not None else slice(0)  # where nothing is measured there may be types without end
+        self._ground = make_ground(
+            kind=nodes.accelerator[some], cores=nodes.cores_milli[some], memory=nodes.memory_mib[some], devices=bits[some]
+        )
         self._wasted = wasted_on(mix, self._ground, at_ms)
 
     def leave(self, live: Live, rows: NDArray[np.bool_]) -> None:

@@ -1,7 +1,8 @@
 """The loop over time: jobs arrive and end when the trace says; at every event, or every so many seconds, the plan decides.
 
-What is preempted leaves at once and waits again; what it has not saved it does again. Nothing costs money. The loop here makes a
-snapshot and a plan for each step; `fast` makes the same run much quicker, where it can."""
+What is preempted leaves at once and waits again; what it has not saved it does again. Money decides nothing; what jobs cost is
+reckoned in the end. The loop here makes a snapshot and a plan for each step; `fast` makes the same run much quicker, where it
+can."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from itertools import compress
 from operator import attrgetter, is_not
 from typing import Any
 
-from dure.errors import StoreError, UnknownValue
+from dure.errors import StoreError, UnknownValue, Unreadable
 from dure.model.codec import UNREADABLE, field_names, filler, from_plain, json_writer
 from dure.store.kinds import KINDS, Form, Shape, shape
 from dure.store.rules import Gate, fits_text
@@ -97,7 +97,7 @@ class Mapper:
                 try:
                     self._decoders.get(name, str)(value)
                 except json.JSONDecodeError as why:
-                    return StoreError(f"{self.kind.__name__} {row[self._id]}: the field {name} is no JSON: {why}")
+                    return Unreadable(f"{self.kind.__name__} {row[self._id]}: the field {name} is no JSON: {why}")
                 except UNREADABLE as why:
                     text = str(why) if name in self._nested else repr(value)
                     return UnknownValue(kind=self.kind.__name__, id=str(row[self._id]), field=name, value=text)

@@ -283,7 +283,13 @@ def test_a_value_of_a_newer_version_is_told_with_its_record_its_field_and_the_re
             store.read(search)
         failure = raised.value
         assert (failure.kind, failure.id, failure.field) == ("Attempt", "a2", field)
-        for words in ("Attempt a2", f"the field {field}", told, "A newer version wrote it; run that version"):
+        for words in (
+            "Attempt a2",
+            f"the field {field}",
+            told,
+            "a newer version wrote it: run that version",
+            "damaged: restore a backup",
+        ):
             assert words in str(failure)
     assert store.read(lambda r: r.get(Attempt, "a3")) == attempts[2]
 

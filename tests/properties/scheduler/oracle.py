@@ -83,6 +83,8 @@ def smaller(s: Snapshot, row: int, than: Change | None, projects: tuple[str, ...
     known = values(s, row, projects)
     changed = than.changed() if than else ()
     for names in (*combinations(known, 1), *combinations(known, 2)):
+        if set(names) == {"project", "priority"}:  # never looked for
+            continue
         for chosen in product(*(known[name] for name in names)):
             change = Change(**dict(zip(names, chosen, strict=True)))
             if names != changed or _nearer(known, change, than):

@@ -13,7 +13,7 @@ from dure.scheduler import plan
 from dure.scheduler.kernels.fragments import MIX_TOTAL_MAX
 from dure.scheduler.kernels.packed import HEAD, guests_in, mix_of, packed
 from dure.scheduler.kernels.packing import FGD, FIRST_FIT, RANDOM
-from dure.scheduler.packings import guests_on, running_mix, scaled
+from dure.scheduler.packings import SHAPES_MAX, guests_on, running_mix, scaled
 from dure.scheduler.snapshot import Snapshot
 from tests.builders.world import World
 
@@ -155,3 +155,13 @@ def test_a_plan_leaves_nothing_to_chance_and_each_packing_has_what_it_goes_by() 
     with pytest.raises(InvariantViolated):
         packed(FIRST_FIT, None, guests_on(farm().snapshot()))
     assert Policy().packing is Packing.FULLEST
+
+
+def test_of_more_shapes_than_a_mix_has_the_most_frequent_count() -> None:
+    """Else whoever submits many that differ a little would make every plan slow."""
+    world = World().site("s").node("n", "s", cores=2000, devices=0)
+    for i in range(SHAPES_MAX + 40):
+        world.attempt(f"a{i}", [("n", 0)] * (1 if i < 40 else 2), cores=1 + i / 8, memory=0)
+    mix = running_mix(world.snapshot())
+    assert len(mix.cores) == SHAPES_MAX and mix.total == 2 * SHAPES_MAX
+    assert mix.cores[0] == 1000 + 40 * 125
