@@ -22,6 +22,7 @@ from dure.cli.trialtables import tell
 from dure.errors import ConfigError
 from dure.model.calendar import DAY_MS
 from dure.model.policy import Policy
+from dure.scheduler.warm import warm_plans
 from dure.simulator.plane import refusal, whole_plane
 from dure.simulator.report import Run as Outcome
 from dure.simulator.report import write_html, write_parquet
@@ -66,7 +67,7 @@ def compare_policies(run: Run, asked: Asked) -> int:
         keep_memory(run.environ)
         fast = [not asked.whole_plane and covered(trace, fleet, each, _assumptions(asked)) for each in rules]
         if not all(fast):
-            compiled(run)
+            compiled(run, warm_plans)
         if any(fast):
             compiled(run, warm, "trial.compiles")
         runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
