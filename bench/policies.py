@@ -1,4 +1,4 @@
-"""Policies side by side (table C): Philly on one pool, and a made national workload.
+"""Policies side by side (table C): Philly on one pool, also under each packing, and a made national workload.
 
 The tables go to docs/benchmarks/policies.md."""
 
@@ -47,6 +47,7 @@ LIMITS = {
     "learned": Assumptions(whole_shares=True, learned_limits=True),
     "exact": Assumptions(whole_shares=True, exact_limits=True),
 }
+PACKINGS = ("first-fit", "best-fit", "dot-product", "gpu-packing", "gpu-clustering", "fgd", "least-waste")
 RESTS_ON_LIMITS = ("default", "easy")
 # 256 promises at each of 80,000 steps of a pool that is always full take long
 TOO_LONG = {"philly": ("conservative",)}
@@ -59,25 +60,27 @@ NATIONAL_JOBS, SEED, LOAD, FULL = 20_000, 1, 0.9, 1.0
 
 def policies() -> list[Result]:
     """Every policy on both; wall times as named, and for those whose promises rest on them also learned and exact."""
-    cases = {"philly": philly_pool(), "national": contended()}
-    results = []
-    for name, (trace, fleet) in cases.items():
-        began = time.process_time()
-        runs = [_one(trace, fleet, *each) for each in _variants(name)]
-        spent = time.process_time() - began
-        write(name, trace, runs)
-        results.append(
-            Result(
-                name=f"trial.{name}", value=round(len(runs) * len(trace) / spent), unit="jobs per CPU second", aim=">= 2,000",
-                against="nothing here; AccaSim (EASY) is quoted with 669",
-                method=f"{len(trace)} jobs under {len(runs)} sets of rules, decided every 60 s; see trials for every event",
-            )
-        )  # fmt: skip
-    return results
+    return [compared("philly", *philly_pool()), compared("packings", *philly_pool()), compared("national", *contended())]
+
+
+def compared(case: str, trace: Trace, fleet: Fleet) -> Result:
+    """One of the tables, written to the page."""
+    began = time.process_time()
+    runs = [_one(trace, fleet, *each) for each in _variants(case)]
+    spent = time.process_time() - began
+    write(case, trace, runs)
+    return Result(
+        name=f"trial.{case}", value=round(len(runs) * len(trace) / spent), unit="jobs per CPU second",
+        aim="none: three plan for each step" if case == "packings" else ">= 2,000",
+        against="nothing here; AccaSim (EASY) is quoted with 669",
+        method=f"{len(trace)} jobs under {len(runs)} sets of rules, decided every 60 s; see trials for every event",
+    )  # fmt: skip
 
 
 def _variants(case: str) -> list[tuple[str, str]]:
     """(policy, limits)"""
+    if case == "packings":
+        return [(policy, "named") for policy in ("default", *PACKINGS)]
     named = [(policy, "named") for policy in POLICIES if policy not in TOO_LONG.get(case, ())]
     return named + [(policy, limits) for policy in RESTS_ON_LIMITS for limits in ("learned", "exact")]
 
@@ -128,10 +131,10 @@ def _one(trace: Trace, fleet: Fleet, policy: str, limits: str) -> Run:
 
 
 def write(name: str, trace: Trace, runs: Sequence[Run]) -> None:
-    fill_page(PAGE, {name: "".join(_table(trace, runs))})
+    fill_page(PAGE, {name: "".join(_table(trace, runs, (*MEASURES, "fragmentation") if name == "packings" else MEASURES))})
 
 
-def _table(trace: Trace, runs: Sequence[Run]) -> Iterator[str]:
+def _table(trace: Trace, runs: Sequence[Run], shown: Sequence[str]) -> Iterator[str]:
     """Waiting is of jobs that come while others run, not of those that were in progress at the start."""
     words, units = Words("en"), {measure.key: measure.unit for measure in MEASURED}
     arrivals = trace.extra["in_progress"] == 0 if "in_progress" in trace.extra else np.ones(len(trace), np.bool_)
@@ -139,11 +142,11 @@ def _table(trace: Trace, runs: Sequence[Run]) -> Iterator[str]:
     yield f"{arrivals.sum():,} jobs"
     yield f", and {len(trace) - arrivals.sum():,} in progress at the start" if not arrivals.all() else ""
     yield f"; waiting, completion and slowdown are of the {among.sum():,} of the former that ended under all.\n\n"
-    yield "| policy | " + " | ".join(words.label(key) for key in MEASURES) + " |\n"
-    yield "|---" * (len(MEASURES) + 1) + "|\n"
+    yield "| policy | " + " | ".join(words.label(key) for key in shown) + " |\n"
+    yield "|---" * (len(shown) + 1) + "|\n"
     for run in runs:
         found = _measures(run, arrivals, among)
-        yield f"| {run.policy} | " + " | ".join(words.value(found[key], units[key]) for key in MEASURES) + " |\n"
+        yield f"| {run.policy} | " + " | ".join(words.value(found[key], units[key]) for key in shown) + " |\n"
 
 
 def _measures(run: Run, arrivals: Bool, among: Bool) -> Mapping[str, Value]:
