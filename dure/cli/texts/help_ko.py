@@ -162,7 +162,7 @@ TEXTS: dict[str, str] = {
     "opt.region": "ISO 3166-2 코드. 예: KR-47.",
     "opt.role": "처음부터 가질 역할. 예: member:과제(반복 가능).",
     "opt.service": "사람이 아닌 서비스 계정.",
-    "opt.to_project": "원래 프로젝트 대신 이 프로젝트로 제출. 저장한 내용은 따라가지 않음.",
+    "opt.to_project": "원래 과제 대신 이 과제로 제출. 저장한 내용은 따라가지 않음.",
     "opt.set": "작업의 어떤 필드든 지정. 예: resources.memory=2GiB(반복 가능).",
     "opt.starts": "첫날.",
     "opt.state": "waiting, starting, running, succeeded, failed, cancelled 중 하나.",

@@ -186,7 +186,7 @@ TEXTS: dict[str, str] = {
         "{file|은/는} 작업 파일이 아니라 스크립트입니다. 실행할 프로그램을 함께 쓰십시오: dure submit -- {runner} "
         "{file}",
     "resubmit.same_code": "{id}의 코드 묶음이 그대로 다시 실행됩니다. 고친 코드는 --code 폴더로 보냅니다.",
-    "resubmit.code_stays": "{id}의 코드 묶음은 프로젝트 {project}의 것입니다. --code 폴더로 코드를 함께 보내십시오.",
+    "resubmit.code_stays": "{id}의 코드 묶음은 과제 {project}의 것입니다. --code 폴더로 코드를 함께 보내십시오.",
     "resubmit.cancelled": "이전 작업 {id|은/는} 취소했습니다.",
     "resubmit.runs": "{id|은/는} 실행 중입니다. 먼저 취소하거나(dure cancel {id}) 새로 제출하십시오.",
     "resubmit.element": "{id|은/는} 배열의 원소입니다. 배열 전체를 다시 제출하십시오: dure resubmit {array}",
@@ -258,7 +258,7 @@ TEXTS: dict[str, str] = {
     "change.workers": "워커를 {old}개에서 {new}개로",
     "change.workers_min": "최소 워커를 {old}개에서 {new}개로",
     "change.funds": "바우처에 {amount} 추가",
-    "change.project": "프로젝트를 {old}에서 {new|으로/로}",
+    "change.project": "과제를 {old}에서 {new|으로/로}",
     "change.priority": "우선순위를 {old}에서 {new|으로/로}",
     "follow.left": "보기만 멈췄습니다. {id|은/는} 계속 실행되며 쓴 만큼 청구됩니다. 끝내려면: {command}",
     "ledger.total": "합계 {currency}",

@@ -25,7 +25,7 @@ def test_why_names_the_project_and_what_it_prints_goes_there(still: Shell) -> No
     assert "project alpha instead of poor" in told
     (pasted,) = [words for words in commands(told) if words[0] == "resubmit"]
     assert pasted == ["resubmit", id, "--to", "alpha"]
-    assert "프로젝트를 poor에서 alpha로" in still.run("why", id, "--lang", "ko", who="alice")
+    assert "과제를 poor에서 alpha로" in still.run("why", id, "--lang", "ko", who="alice")
     answer = still.json(*pasted, who="alice")
     assert (answer["cancelled"], answer["origin"]) == (id, "")
     assert still.json("show", answer["ids"][0], who="alice")["project"] == "alpha"
