@@ -57,7 +57,9 @@ class Columns:
     """Builds snapshots of a mirror. What has not changed since the last one is not looked at again: what a waiting workload or an
     attempt contributes is computed when it changes, what nodes, shares and awards do when any of theirs does."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, asked: frozenset[str] = frozenset()) -> None:
+        """asked: types that are named too, as by one who has followed for longer."""
+        self._before = asked
         self._mirror = mirror
         self._live = LiveAttempts(mirror, self._number)
         self._purses = Purses(mirror)
@@ -203,8 +205,13 @@ class Columns:
         for id, waiting in self._mirror.waiting.items():
             self._changed(id, waiting)
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """Types that somebody asks for, or has asked for: a snapshot names them, whether there are any or not."""
+        return self._before | self._asked
+
     def _accelerators(self) -> tuple[str, ...]:
-        return tuple(sorted({*self._types, *self._asked, *self._live.accelerators()} - {""}))
+        return tuple(sorted({*self._types, *self.asked, *self._live.accelerators()} - {""}))
 
     def _sites(self, ids: Sequence[str], now_ms: int, data: Sequence[str]) -> Sites:
         m = self._mirror

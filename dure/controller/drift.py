@@ -24,7 +24,7 @@ def drift(reader: Reader, mirror: Mirror, columns: Columns, now_ms: int, epoch: 
     mirror.follow(reader)
     mirror.refresh_sites(reader)
     fresh = Mirror()
-    rebuilt = Columns(fresh)
+    rebuilt = Columns(fresh, columns.asked)  # of a type that nobody has nor asks for any more, its name is left
     fresh.load(reader)
     return first_difference(columns.snapshot(now_ms, epoch), rebuilt.snapshot(now_ms, epoch))
 

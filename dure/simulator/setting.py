@@ -14,7 +14,6 @@ from dure.model.policy import Policy, Price, Quota
 from dure.simulator.story import Line, Options, time_of_day_ms
 from dure.simulator.world import EVERY_EVENT
 
-
 NATION = "nation"  # the organisation of those of whom no other is said
 SETUP = frozenset({"pool", "price", "policy", "quota", "tenant", "every"})
 

@@ -90,7 +90,7 @@ def make_turns(
         group=group,
         state=np.array([0, NOBODY, 0]),
     )
-    _sum_up(turns)
+    sum_up(turns)
     return turns
 
 
@@ -156,7 +156,8 @@ def _shares(parent: I64, weight: I64) -> I64:
 
 
 @kernel
-def _sum_up(turns: Turns) -> None:
+def sum_up(turns: Turns) -> None:
+    """Add to each share all that is used below it."""
     for share in range(len(turns.use) - 1, 0, -1):
         turns.use[turns.share[share, PARENT]] += turns.use[share]
 

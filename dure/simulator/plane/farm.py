@@ -21,7 +21,7 @@ from dure.model.reason import Reason
 from dure.model.workload import BLOCK, Demand, WorkloadSpec
 from dure.ports import Tx
 from dure.simulator.traces.fleet import Fleet
-from dure.simulator.traces.trace import UNKNOWN, Trace
+from dure.simulator.traces.trace import UNKNOWN, Member, Trace
 from dure.simulator.trial.charging import PRICES
 from dure.simulator.trial.rules import Order, Rules
 from dure.simulator.trial.state import Farm, urgent
@@ -54,6 +54,11 @@ def site_id(site: int) -> str:
     return f"s{site:04d}"
 
 
+def organisation_id(number: int) -> str:
+    """Before all `project_id`s, as organisations stand before tenants in the tree of a trial."""
+    return f"o{number:06d}"
+
+
 def project_id(tenant: int) -> str:
     return f"t{tenant:06d}"
 
@@ -68,6 +73,9 @@ class Founded:
         self.ahead_ms = int(longest)  # how far a plan looks
         self.urgent = urgent(farm.asks.priority) & (rules.order == Order.FAIR)
         self.projects = tuple(project_id(t) for t in range(len(farm.projects.ids)))
+        known = trace.members if rules.order == Order.FAIR else ()
+        self._members = (*known, *[Member()] * (len(self.projects) - len(known)))
+        self._organisations: dict[str, str] = {}  # ids by name
         self._sites = [tuple(site_id(s) if s != UNKNOWN else NOWHERE for s in each) for each in farm.asks.sites]
         self._kinds = [self._accepted(choice) for choice in range(len(farm.asks.kinds))]
 
@@ -95,9 +103,15 @@ class Founded:
                 tx, deed, id=PROGRAMME, name=PROGRAMME, currency="KRW", budget=AMOUNT_MAX, starts_ms=start, ends_ms=end
             )
         )
-        for project in self.projects:  # an organisation each: who makes room for another tenant is refunded
-            _made(create_organisation(tx, deed, id=project, name=project, kind="institute"))
-            _made(create_project(tx, deed, id=project, name=project, organisation=project))
+        for number, name in enumerate(sorted({member.organisation for member in self._members} - {""})):
+            _made(create_organisation(tx, deed, id=organisation_id(number), name=name, kind="institute"))
+            self._organisations[name] = organisation_id(number)
+        for project, member in zip(self.projects, self._members, strict=True):
+            owner = self._organisations.get(member.organisation, project)
+            if owner == project:  # an organisation of its own, which has its weight
+                _made(create_organisation(tx, deed, id=project, name=project, kind="institute", weight=member.weight))
+            weight = 1 if owner == project else member.weight
+            _made(create_project(tx, deed, id=project, name=project, organisation=owner, weight=weight))
             _made(create_award(tx, deed, programme=PROGRAMME, project=project, amount=each, starts_ms=start, expires_ms=end))
 
     def inventory(self, site: int) -> list[Mapping[str, Any]]:

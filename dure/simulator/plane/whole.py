@@ -95,6 +95,7 @@ class WholePlane:
         self.refused, self._refused_urgent = 0, False  # jobs that no plane takes; a trial has them wait for ever
         self._arrived, self._decided, self._submit_ms = 0, 0, trace.submit_ms.tolist()
         self._run_ms = trace.duration_ms.tolist()
+        self._apart, self._one = trace.apart.tolist(), False
         self._ended, self._heard_ms, self._tell_power_ms = 0, ZERO_MS, ZERO_MS
         self._quiet_ms = 0  # since when nothing has happened
         self._report: StepReport | None = None
@@ -124,7 +125,7 @@ class WholePlane:
 
     def run(self, every_ms: int, say: Callable[[Progress], None]) -> int:
         """Until nothing happens any more; how many times the controller was given a moment to decide."""
-        steps = 0
+        steps, self._one = 0, every_ms == EVERY_EVENT
         while (at := self._next()) < NEVER:
             until = -(-at // every_ms) * every_ms if every_ms else at
             before = self._arrived, self._ended
@@ -185,10 +186,14 @@ class WholePlane:
         """Everything until a moment, each at its own."""
         while (at := min(self._arrival(), self._change())) <= until_ms:
             self.clock.ms = ZERO_MS + at
-            if self._change() == at:
+            happened = self._change() == at
+            if happened:
                 self._ends()
             while self._arrival() == at:
+                if happened and self._one and self._apart[self._arrived]:
+                    return  # it is decided about what has happened before this one comes
                 self._arrive()
+                happened = True
         self.clock.ms = ZERO_MS + until_ms
 
     def _ends(self) -> None:

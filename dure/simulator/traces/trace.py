@@ -26,6 +26,14 @@ STATUSES = (
 (STATUS_UNKNOWN, COMPLETED, FAILED, CANCELLED, TIMEOUT, RUNNING, PENDING, PREEMPTED, NODE_FAIL, OUT_OF_MEMORY) = range(10)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a tenant is in fair share: its weight, among those of its organisation; "": among organisations, as one of them."""
+
+    weight: int = 1
+    organisation: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trace:
     """Jobs in order of submission (ties in the order of the file). Every array has one entry a job and is read-only.
@@ -61,10 +69,13 @@ class Trace:
     accelerators: tuple[tuple[str, ...], ...] = ()  # ids of types, in lower case
     residencies: tuple[tuple[str, ...], ...] = ()  # ISO 3166-2 codes
     tenants: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()  # one a tenant; (): all are alike
     queues: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()  # empty: jobs are called by their origin
-    extra: Mapping[str, I64] = field(default_factory=lambda: MappingProxyType({}))  # what only some formats tell; -1 unknown
+    # What only some formats tell; -1 unknown. `after`: the row of the job that it follows. `apart`: 1 where it comes only when it
+    # has been decided about what else happens at its moment before.
+    extra: Mapping[str, I64] = field(default_factory=lambda: MappingProxyType({}))
     zero: str = ""  # local time of submit_ms 0, ISO 8601; "" unknown
 
     def __post_init__(self) -> None:
@@ -72,6 +83,7 @@ class Trace:
         for name, column in (own | dict(self.extra)).items():
             require(len(column) == len(self.submit_ms), f"the column {name} has a length of its own")
             column.flags.writeable = False
+        require(len(self.members) in (0, len(self.tenants)), "members are one a tenant")
 
     def __len__(self) -> int:
         return len(self.submit_ms)
@@ -90,6 +102,11 @@ class Trace:
     def owners(self) -> tuple[I32, tuple[str, ...]]:
         """Whose each job is, and their names: tenants; queues in a trace that names no tenants."""
         return (self.tenant, self.tenants) if self.tenants else (self.queue, self.queues)
+
+    @property
+    def apart(self) -> I64:
+        """By job: 1 where it comes only when it has been decided about what else happens at its moment before."""
+        return self.extra["apart"] if "apart" in self.extra else np.zeros(len(self), np.int64)
 
     def name(self, row: int) -> str:
         return self.ids[row] if self.ids else str(int(self.origin[row]))

@@ -25,6 +25,7 @@ JOB: Columns = [
     ("duration", np.int64),
     ("width", np.int64),  # devices of the whole job, or 1
     ("checkpoint", np.int64),  # every so many ms; 0: never
+    ("apart", np.bool_),  # it comes when it has been decided about what else happens at its moment before
     ("preemptible", np.bool_),
     ("named", np.bool_),  # its wall time
     ("standing", np.bool_),  # it could run on the empty fleet

@@ -30,7 +30,7 @@ from dure.scheduler.kernels.promised import keep
 from dure.scheduler.kernels.sit import settle_node
 from dure.scheduler.kernels.state import ASKING, LOOKED, NEVER, NOTHING, STARTS, WORKERS, Cycle, Found, Memory, cycle_at
 from dure.scheduler.kernels.state import VICTIMS as DISPLACED
-from dure.scheduler.kernels.turns import Turns, again, charge, due, line_up, next_row
+from dure.scheduler.kernels.turns import Turns, again, charge, due, line_up, next_row, sum_up
 from dure.scheduler.kernels.victims import FORCE, Candidates
 from dure.simulator.trial.candidates import know_candidates, sort_candidates
 from dure.simulator.trial.columns import (
@@ -151,22 +151,26 @@ def _now(track: Track, cycle: Cycle) -> Cycle:
             line_up(turns, lines, groups.leaf[group], first, first + groups.count[group], groups.below_top[group])
             lines += 1
     if len(track.tenants) > 1:
-        _use(track, turns.use)
+        _use(track, turns)
     board = board_at(cycle.board, tally[NOW])
     return cycle_at(cycle, board, again(turns, lines), cycle.victims[: tally[LIVE]])
 
 
 @kernel
-def _use(track: Track, use: F64) -> None:
+def _use(track: Track, turns: Turns) -> None:
     """By tenant of whom somebody waits: what was used, decayed, and what runs for as long as it has run, added in the order of
-    starts. Tenants are the rows behind the root."""
-    tenants, jobs, now = track.tenants, track.jobs, track.tally[NOW]
+    starts. Tenants are the rows behind the root, and behind organisations, where there are any: then all count."""
+    tenants, jobs, now, use = track.tenants, track.jobs, track.tally[NOW], turns.use
+    inner = len(use) - len(tenants)
     for tenant in range(len(tenants)):
-        waits = tenants.waiting[tenant] > 0
-        use[tenant + 1] = decayed(track, tenants.use[tenant], now - tenants.use_ms[tenant]) if waits else 0.0
+        counts = inner > 1 or tenants.waiting[tenant] > 0
+        use[inner + tenant] = decayed(track, tenants.use[tenant], now - tenants.use_ms[tenant]) if counts else 0.0
     for i in range(track.tally[LIVE]):
         row = track.live[i]
-        use[jobs.tenant[row] + 1] += jobs.rate[row] * (now - jobs.started[row]) / 1000
+        use[inner + jobs.tenant[row]] += jobs.rate[row] * (now - jobs.started[row]) / 1000
+    if inner > 1:
+        use[:inner] = 0.0
+        sum_up(turns)
 
 
 # -- turns ---------------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dure.scheduler.kernels.state import START, WORKER, Cycle
 from dure.scheduler.kernels.turns import Turns
 from dure.scheduler.kernels.waits import TURN
 from dure.scheduler.order import by_demand, turn_keys
-from dure.scheduler.snapshot import I64, Bool, Snapshot
+from dure.scheduler.snapshot import I32, I64, Bool, Snapshot
 from dure.scheduler.tables import cycle_of
 from dure.simulator.report.run import Samples
 from dure.simulator.traces.trace import Trace
@@ -189,8 +189,8 @@ def _turns(turns: Turns, count: int) -> Turns:
 
 def _track(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, own: Own, *, learns: bool, every_ms: int) -> Track:
     count = len(trace)
-    jobs = _jobs(trace, farm, cycle, asks)
-    groups = _groups(jobs, asks, rules)
+    jobs = _jobs(trace, farm, cycle, asks, every_ms)
+    groups = _groups(jobs, asks, rules, farm.projects.share)
     classes, realms = _classes(cycle, learns=learns)
     ways = _ways(cycle, classes)
     tenants = table(TENANT, len(farm.projects.ids))
@@ -214,10 +214,11 @@ def _track(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, rules: Rules, own
     )  # fmt: skip
 
 
-def _jobs(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks) -> Table:
+def _jobs(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks, every_ms: int) -> Table:
     jobs = table(JOB, len(trace))
     columns = {
         "submit": trace.submit_ms, "duration": trace.duration_ms, "width": asks.width, "checkpoint": trace.checkpoint_ms,
+        "apart": trace.apart * (every_ms == 0),
         "preemptible": trace.preemptible, "named": asks.limit_named, "standing": cycle.standings.code[cycle.queue.klass] == TURN,
         "tenant": farm.tenant, "klass": cycle.queue.klass, "urgent": cycle.queue.preempts, "left": trace.duration_ms,
     }  # fmt: skip
@@ -227,15 +228,15 @@ def _jobs(trace: Trace, farm: Farm, cycle: Cycle, asks: Asks) -> Table:
     return jobs
 
 
-def _groups(jobs: Table, asks: Asks, rules: Rules) -> Table:
-    """A line for each priority class and tenant, the highest class first; one line where there are no classes nor tenants. Writes
-    to each job in which it waits."""
+def _groups(jobs: Table, asks: Asks, rules: Rules, share: I32) -> Table:
+    """A line for each priority class and tenant, the highest class first; one line where there are no classes nor tenants. share:
+    by tenant, its row in the tree of shares. Writes to each job in which it waits."""
     fair = rules.order == Order.FAIR
     below = asks.priority.max(initial=0) - asks.priority if fair else np.zeros(len(jobs), np.int64)
     line = jobs.tenant if rules.turns is TurnOrder.FAIR else np.zeros_like(jobs.tenant)  # else all of a class are in one
     known, of, counts = np.unique(np.array([below, line], np.int64), axis=1, return_inverse=True, return_counts=True)
     groups = table(GROUP, known.shape[1])
-    groups.below_top, groups.leaf = known[0], known[1] + 1  # of the tree of shares, whose row 0 is the root
+    groups.below_top, groups.leaf = known[0], share[known[1]]
     groups.first = np.cumsum(counts) - counts
     jobs.group = of.reshape(-1)
     return groups

@@ -181,8 +181,12 @@ def _end(track: Track, board: Board, ptr: I64) -> None:
 @kernel
 def _arrive(track: Track) -> None:
     jobs, tally = track.jobs, track.tally
+    happened = tally[DONE] > 0
     while tally[ARRIVED] < len(jobs) and jobs.submit[tally[ARRIVED]] <= tally[NOW]:
         row = tally[ARRIVED]
+        if happened and jobs.apart[row]:
+            return
+        happened = True
         tally[ARRIVED] += 1
         if track.way.foresees:
             _foresee(track, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -33,7 +34,7 @@ from dure.scheduler.snapshot import (
 from dure.simulator.report.facts import facts_of
 from dure.simulator.report.run import clock_of
 from dure.simulator.traces.fleet import Fleet, FleetNodes
-from dure.simulator.traces.trace import Trace
+from dure.simulator.traces.trace import Member, Trace
 from dure.simulator.trial.asks import Asks, runs_of
 from dure.simulator.trial.envelopes import Envelopes, draws
 from dure.simulator.trial.rules import Order, Rules
@@ -96,6 +97,16 @@ def _blocks(nodes: FleetNodes) -> I32:
     return np.where(nodes.block < 0, nodes.block.max(initial=-1) + 1 + nodes.pool, nodes.block).astype(np.int32)
 
 
+def tree_of(members: Sequence[Member], tenants: int) -> Shares:
+    """The tree of shares: the root, organisations by name, then the tenants, of whom the last may be unknown; nothing is used."""
+    names = sorted({member.organisation for member in members} - {""})
+    row = {"": 0} | {name: number for number, name in enumerate(names, 1)}
+    known = [*members, *[Member()] * (tenants - len(members))]
+    parent = np.array([-1, *[0] * len(names), *(row[member.organisation] for member in known)], np.int32)
+    weight = np.array([1, *[1] * len(names), *(member.weight for member in known)], np.int64)
+    return Shares(("",) * len(parent), parent, weight, np.zeros(len(parent)))
+
+
 class Farm:
     """What does not change in a trial: nodes, tenants, and what every job asks for."""
 
@@ -142,15 +153,21 @@ class Farm:
         self._price = np.where(facts.price_krw_mwh > 0, facts.price_krw_mwh, UNTOLD)
         self._domestic: Bool = np.array([fleet.domestic(kind) for kind in fleet.accelerators], np.bool_)
         self._sites = Sites(ids, np.ones(sites, np.bool_), np.zeros(sites, np.bool_), *uncapped(sites))
-        self.projects = Projects(("",) * count, np.arange(1, count + 1, dtype=np.int32))
-        self._parent = np.concatenate([[-1], np.zeros(count)]).astype(np.int32)
+        self._tree = tree_of(trace.members if fair else (), count)
+        inner = len(self._tree.ids) - count
+        self.projects = Projects(("",) * count, np.arange(inner, inner + count, dtype=np.int32))
         none = np.zeros(0, np.int64)
         self._awards = Awards(  # nothing costs anything in a trial
             (), none.astype(np.int32), none.astype(np.int32), none, none.copy(), np.zeros((0, sites), np.bool_),
             np.zeros((0, len(fleet.accelerators) + 1), np.bool_),
         )  # fmt: skip
 
-        self._quotas = no_quotas(count + 1, len(fleet.accelerators))
+        self._quotas = no_quotas(inner + count, len(fleet.accelerators))
+
+    @property
+    def nested(self) -> bool:
+        """Whether tenants are of organisations: then what each of them has used counts for the others."""
+        return len(self._tree.ids) > len(self.projects.ids) + 1
 
     @property
     def yielding(self) -> bool:
@@ -166,7 +183,7 @@ class Farm:
     def snapshot(self, now_ms: int, live: Live, saved_ms: I64, waiting: I64, priority: I64, preempts: Bool, use: F64) -> Snapshot:
         """waiting: jobs, in the order in which equals have their turn. saved_ms: by live one, from when work would be lost.
         priority, preempts: by job of the trace. use: by tenant, as the plane counts it."""
-        count = len(self.projects.ids)
+        inner = np.zeros(len(self._tree.ids) - len(use))
         return freeze(
             Snapshot(
                 now_ms=now_ms, epoch=1, sealed_seq=1, draining=False, policy=self.policy, accelerators=self.fleet.accelerators,
@@ -174,7 +191,7 @@ class Farm:
                 core_rate=self.core_rate.copy(), sites=self._sites_at(now_ms), nodes=self.nodes,
                 attempts=self._attempts(live, saved_ms, priority), pending=self._pending(waiting, priority, preempts),
                 alternatives=self._alternatives(waiting), projects=self.projects,
-                shares=Shares(("",) * (count + 1), self._parent, np.ones(count + 1, np.int64), np.concatenate([[0.0], use])),
+                shares=replace(self._tree, use=np.concatenate([inner, use])),
                 awards=self._awards, quotas=self._quotas,
             )
         )  # fmt: skip

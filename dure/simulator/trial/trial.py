@@ -101,6 +101,7 @@ class _Trial:
         self.live, self.waiting, self.arrived, self.now_ms = Live(), none, 0, 0
         self._quiet_ms = 0  # since when nothing has happened
         self._plans = 0
+        self._apart = trace.apart
         self.left_ms: I64 = trace.duration_ms.astype(np.int64)  # of run time
         self.start_ms, self.end_ms = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self.preemptions, self.lost_ms = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -124,8 +125,8 @@ class _Trial:
         while (at := self._next()) < NEVER:
             self.now_ms = -(-at // every_ms) * every_ms if every_ms else at
             happened = len(self.live.job), self.arrived
-            self._end()
-            self._arrive()
+            ended = self._end()
+            self._arrive(one=every_ms == EVERY_EVENT, ended=ended)
             self._decide()
             self.watch.sample(self.now_ms)
             if (len(self.live.job), self.arrived) != happened or len(self.live.job):
@@ -168,7 +169,8 @@ class _Trial:
         falls = np.where(step < len(steps), self.now_ms - (had - np.append(steps, NEVER)[step]) // rate, NEVER)
         return int(falls.min(initial=NEVER))
 
-    def _end(self) -> None:
+    def _end(self) -> bool:
+        """Whoever is done by now; whether anybody is."""
         done = self.live.finish_ms <= self.now_ms
         if done.any():
             at = self.live.finish_ms[done]
@@ -178,9 +180,14 @@ class _Trial:
             if self._history is not None:
                 for row in job[np.argsort(at, kind="stable")].tolist():
                     self._history.learn(row, int(self.trace.duration_ms[row]))
+        return bool(done.any())
 
-    def _arrive(self) -> None:
+    def _arrive(self, *, one: bool, ended: bool) -> None:
+        """Whoever has come by now. one: but of those who come apart only the first, and none where others have ended."""
         until = int(np.searchsorted(self.trace.submit_ms, self.now_ms, side="right"))
+        if one:
+            apart = np.flatnonzero(self._apart[self.arrived + (not ended) : until])
+            until = self.arrived + (not ended) + int(apart[0]) if len(apart) else until
         if until > self.arrived:
             self.waiting = np.concatenate([self.waiting, np.arange(self.arrived, until)])
             if self._history is not None:
@@ -271,9 +278,9 @@ class _Trial:
 
     def _use(self) -> F64:
         """By tenant: decayed past use, and what runs now for as long as it has run, as the controller counts it. Of tenants for
-        whom nobody waits nothing is asked."""
+        whom nobody waits nothing is asked, unless they are of organisations."""
         use = np.zeros(len(self.use))
-        for tenant in np.unique(self.farm.tenant[self.waiting]).tolist():
+        for tenant in range(len(use)) if self.farm.nested else np.unique(self.farm.tenant[self.waiting]).tolist():
             use[tenant] = self._decayed(tenant, self.now_ms)
         live = self.live
         weight = self.farm.weight_of(live.job, live.kind) * (self.now_ms - live.started_ms) / 1000

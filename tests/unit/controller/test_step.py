@@ -309,6 +309,17 @@ def test_the_comparison_is_made_at_the_next_step_when_something_is_not_sealed_ye
         world.controller.step()
 
 
+def test_a_type_that_no_site_has_is_no_drift_when_who_asked_for_it_runs(tell: Teller) -> None:
+    """A snapshot goes on naming it; one that is made anew would not."""
+    world = tell.world
+    made = spec("train", devices=4)
+    tell.submit(replace(made, demand=replace(made.demand, accelerators=("mi300x", "h100"))))
+    tell.submit(spec("other", devices=4))
+    for _ in range(12):
+        world.advance(world.clock.ms + 10 * MINUTE_MS)
+    assert world.store.read(lambda r: r.count(Workload, {"state": WorkloadState.SUCCEEDED})) == 2
+
+
 def test_all_that_runs_and_waits_is_followed_without_a_drift_for_hours(tell: Teller) -> None:
     world = tell.world
     first = tell.submit(spec("train", devices=4))
