@@ -149,11 +149,11 @@ def _check_asked(s: Submission, setting: Setting) -> None:
     most = max((p.devices for p in setting.pools if not s.demand.accelerators or p.accelerator in s.demand.accelerators), default=0)
     if s.demand.devices > most > 0:
         raise s.line.fault(f"no node has {s.demand.devices} such devices, so it never starts: the most is {most}")
-    several = any(len(lines) > 1 for lines in sites.values())
+    mixed = any(len(lines) > 1 for lines in sites.values()) or not all(pool.block for pool in setting.pools)
     unknown = {
         "after": s.after, "retries": s.retries, "least, an elastic gang": s.workers_min,
         "at several pools": len(set(s.sites)) > 1,
-        "topology block in a pool of several lines": s.topology == BLOCK and several,
+        "topology block where not every pool is of one line, with blocks": s.topology == BLOCK and mixed,
     }  # fmt: skip
     for what, there in unknown.items():
         if there:

@@ -164,6 +164,7 @@ class World:
 
     def run_out(self, horizon_ms: int) -> None:
         """Advance until nothing is left that will happen by itself, at most to `horizon_ms`."""
+        self._decide()
         while (next_ms := self._next_ms()) <= horizon_ms:
             self.advance(next_ms)
             self._decide()

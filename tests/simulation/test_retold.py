@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from dure.errors import ConfigError
 from dure.model.workload import Attempt, AttemptState, Workload
 from dure.simulator.plane import whole_plane
 from dure.simulator.report import Run
-from dure.simulator.retold import Retold, retold, retold_page
+from dure.simulator.retold import Retold, retold_page
 from dure.simulator.scenario import Play
 from dure.simulator.story import blocks_of
-from dure.simulator.trial import rules_of, trial
+from dure.simulator.trial import trial
 from tests.builders.worlds import examples
 
 pytestmark = pytest.mark.timeout(1800)  # whoever comes first compiles
@@ -38,15 +35,16 @@ FAR_MS = 40 * 86_400_000
 @st.composite
 def stories(draw: st.DrawFn, urgent: bool = False) -> str:
     """A dozen submissions of four tenants, some of one organisation, some at one moment; urgent ones, where they are wanted."""
+    block = draw(st.sampled_from((0, 2)))
     most = draw(st.sampled_from((1, 1, 2)))
     pools = [
         f"pool {name} {draw(st.integers(1, 11))} nodes x {most} {draw(st.sampled_from(('h100', 'a100')))} "
-        f"{draw(st.sampled_from((2, 4)))} cores block {draw(st.sampled_from((0, 2)))}"
+        f"{draw(st.sampled_from((2, 4)))} cores block {block}"
         for name in draw(st.permutations(("south", "north", "mid")))[: draw(st.integers(1, 3))]
     ]  # fmt: skip
     said = [word.split()[1] for word in pools]
     tenants = [
-        f"tenant {name} share {draw(st.integers(1, 3))} {draw(st.sampled_from(('', 'of uni', 'of lab')))} budget 1_000_000_000 won"
+        f"tenant {name} share {draw(st.integers(1, 3))} {draw(st.sampled_from(('', 'of uni', 'of lab')))} budget {10**9} won"
         for name in ("d", "c", "b", "a")
     ]
     every = draw(st.sampled_from(("", "every event", "every 90 seconds", "every 10m")))
@@ -54,17 +52,17 @@ def stories(draw: st.DrawFn, urgent: bool = False) -> str:
         every=every, pools="\n".join(pools), tenants="\n".join(tenants), half_life=draw(st.sampled_from(("20m", "7d")))
     )
     minutes = sorted(draw(st.lists(st.integers(0, 60), min_size=1, max_size=12)))
-    return head + "\n".join(_submit(draw, n, at, said, most, urgent=urgent) for n, at in enumerate(minutes)) + "\n```\n"
+    return head + "\n".join(_submit(draw, n, at, said, most, block, urgent=urgent) for n, at in enumerate(minutes)) + "\n```\n"
 
 
-def _submit(draw: st.DrawFn, n: int, minute: int, pools: list[str], most: int, *, urgent: bool) -> str:
+def _submit(draw: st.DrawFn, n: int, minute: int, pools: list[str], most: int, block: int, *, urgent: bool) -> str:
     gpus = draw(st.integers(0, most))
     words = [
         f"{9 + minute // 60:02}:{minute % 60:02} submit j{n} {draw(st.sampled_from('abcd'))} gpus {gpus}",
         f"workers {draw(st.integers(1, 4))} for {draw(st.sampled_from(('10m', '20m', '1h')))}",
         f"runs {draw(st.sampled_from(('0s', '7m', '20m', '70m')))}",
         draw(st.sampled_from(("", "", "on h100", "on a100,h100"))) if gpus else "",
-        draw(st.sampled_from(("", "", "", "array 3", "fixed", "checkpoint 5m", "exits 1", "topology block"))),
+        draw(st.sampled_from(("", "", "", "array 3", "fixed", "checkpoint 5m", "exits 1", "topology block" if block else ""))),
         draw(st.sampled_from(("", "", f"at {draw(st.sampled_from(pools))}"))),
         draw(st.sampled_from(("", "priority high", *(("priority urgent",) if urgent else ())))),
     ]
