@@ -17,7 +17,7 @@ from dure.model.money import Currency
 from dure.model.policy import Policy
 from dure.model.workload import BLOCK, LIMIT_MS_MIN
 from dure.simulator.report import Run
-from dure.simulator.setting import NATION, SETUP, PoolLine, Setting, TenantLine, setting_of
+from dure.simulator.setting import NATION, OWN, SETUP, PoolLine, Setting, TenantLine, setting_of
 from dure.simulator.story import Block, Line, Options, blocks_of
 from dure.simulator.submission import TERM_MS, Submission, submission
 from dure.simulator.traces.fleet import Fleet, Kind, Pool, Site
@@ -25,7 +25,6 @@ from dure.simulator.traces.fleetcheck import make_fleet
 from dure.simulator.traces.trace import UNKNOWN, Member, Trace, make_trace
 from dure.simulator.trial.rules import Rules, rules_by
 
-OWN = "own"  # the policy that the scenario states
 LOOKS = frozenset({"watch", "why", "ledger", "verify"})  # lines that change nothing
 ZERO = "2026-01-05T00:00:00"  # midnight of the day on which stories are told
 PRICE = "price core 36 won per hour"
@@ -69,7 +68,7 @@ def retold_page(page: str, number: int = 0, name: str = "scenario") -> Retold:
     if not blocks:
         raise ConfigError("the page has no ```scenario block")
     if not number and len(blocks) > 1:
-        raise ConfigError(f"the page has {len(blocks)} scenarios. Say which one, from 1: --read scenario=N")
+        raise ConfigError(f"the page has {len(blocks)} scenarios. Say which one, from 1: --scenario N")
     if number > len(blocks):
         raise ConfigError(f"scenario: there is no scenario {number}; the page has {len(blocks)}")
     return retold(blocks[max(number - 1, 0)], name)
@@ -146,7 +145,8 @@ def _check_asked(s: Submission, setting: Setting) -> None:
     for kind in s.demand.accelerators:
         if kind not in kinds:
             raise s.line.fault(f"there is no type {kind!r}. Types are: {', '.join(sorted(kinds - {''}))}")
-    most = max((p.devices for p in setting.pools if not s.demand.accelerators or p.accelerator in s.demand.accelerators), default=0)
+    named = s.demand.accelerators
+    most = max((p.devices for p in setting.pools if not named or p.accelerator in named), default=0)
     if s.demand.devices > most > 0:
         raise s.line.fault(f"no node has {s.demand.devices} such devices, so it never starts: the most is {most}")
     mixed = any(len(lines) > 1 for lines in sites.values()) or not all(pool.block for pool in setting.pools)

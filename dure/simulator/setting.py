@@ -14,6 +14,7 @@ from dure.model.policy import Policy, Price, Quota
 from dure.simulator.story import Line, Options, time_of_day_ms
 from dure.simulator.world import EVERY_EVENT
 
+OWN = "own"  # the name of the policy that a scenario states
 NATION = "nation"  # the organisation of those of whom no other is said
 SETUP = frozenset({"pool", "price", "policy", "quota", "tenant", "every"})
 

@@ -16,10 +16,12 @@ import typer
 from dure.cli.exits import Exit
 from dure.cli.run import Run
 from dure.simulator import run_scenario
+from dure.simulator.setting import OWN
 
 MADE = "national"  # in place of a file: a workload that is made for the fleet
 JOBS, EVERY_S = 10_000, 60  # of such a workload: how many jobs, and how often it is decided, unless it is said
-OF_STORIES = frozenset({"update"})  # options that a scenario takes; it says all else itself
+OF_STORIES = frozenset({"update"})  # options that a scenario takes that is played; it says all else itself
+OF_COMPARISONS = frozenset({"policy", "out", "by", "whole_plane", "scenario"})  # and one on which policies are compared
 OF_FILES = frozenset({"format", "skip_bad", "read"})  # options of a trace that is read
 OF_MADE = frozenset({"seed"})  # and of one that is made
 LOAD_LEAST, LOAD_MOST = 0.01, 100
@@ -55,6 +57,7 @@ class Asked:
     limit_days: float
     ignore_queues: bool
     whole_plane: bool
+    scenario: int = 0  # of a page with several, from 1; 0: it has one
 
 
 def simulate(
@@ -79,6 +82,7 @@ def simulate(
     limit_days: Annotated[float, typer.Option("--limit-days", help="opt.limit_days", min=0.001, max=LIMIT_DAYS_MAX)] = 7,
     ignore_queues: Annotated[bool, typer.Option("--ignore-queues", help="opt.ignore_queues")] = False,
     whole_plane: Annotated[bool, typer.Option("--whole-plane", help="opt.whole_plane")] = False,
+    scenario: Annotated[int, typer.Option("--scenario", help="opt.scenario", metavar="N", min=0)] = 0,
 ) -> int:
     """A scenario tells its own fleet; a trace is told which one."""
     made = str(file) == MADE
@@ -87,11 +91,17 @@ def simulate(
     if load is not None and (not made or math.isnan(load)):
         raise run.refusal("trial.load", Exit.USAGE)
     given = _given(context)
-    if file.suffix == ".md" or not (made or fleet or policy or out):
-        return _scenario(run, file, update, {name: typed for name, typed in given.items() if name not in OF_STORIES})
-    if not fleet:
+    story = file.suffix == ".md" or not (made or fleet or policy or out)
+    compares = story and not given.keys().isdisjoint(OF_COMPARISONS)
+    if story:
+        takes = OF_COMPARISONS if compares else OF_STORIES
+        _check_scenario(run, file, {name: typed for name, typed in given.items() if name not in takes})
+    if story and not compares:
+        return _scenario(run, file, update)
+    if not story and not fleet:
         raise run.refusal("trial.no_fleet", Exit.USAGE)
-    strange = [typed for name, typed in given.items() if name in OF_STORIES | (OF_FILES if made else OF_MADE)]
+    never = OF_STORIES | {"scenario"} | (OF_FILES if made else OF_MADE)
+    strange = [] if story else [typed for name, typed in given.items() if name in never]
     if strange:
         key = "trial.not_of_made" if made else "trial.not_of_traces"
         raise run.refusal(key, Exit.USAGE, file=str(file), options=", ".join(strange))
@@ -100,13 +110,14 @@ def simulate(
     except ModuleNotFoundError as missing:
         raise run.refusal("trial.no_extra", Exit.USAGE, module=missing.name) from missing
     asked = Asked(
-        trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or ["default"])), out=out, seed=seed, format=format,
+        trace=file, fleet=fleet, policies=tuple(dict.fromkeys(policy or [OWN if story else "default"])),
+        out=out, seed=seed, format=format,
         every_s=every if every is not None else EVERY_S * made, jobs=jobs or (JOBS if made else 0), load=load, skip_bad=skip_bad,
         read=tuple(read or ()), by=tuple(dict.fromkeys(each.value for each in by or ())),
         whole_shares=whole_shares, exact_limits=exact_limits, learned_limits=learned_limits, limit_days=limit_days,
-        ignore_queues=ignore_queues, whole_plane=whole_plane,
+        ignore_queues=ignore_queues, whole_plane=whole_plane, scenario=scenario,
     )  # fmt: skip
-    return int(trials.compare_policies(run, asked))
+    return int((trials.compare_on_scenario if story else trials.compare_policies)(run, asked))
 
 
 def _given(context: typer.Context) -> dict[str, str]:
@@ -117,14 +128,17 @@ def _given(context: typer.Context) -> dict[str, str]:
     return {name: typed[name] for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-def _scenario(run: Run, file: Path, update: bool, strange: Mapping[str, str]) -> int:
-    """Tell the story of a scenario file and compare the plane's answers with those that stand in it. strange: options that were
-    given, and that no scenario takes."""
+def _check_scenario(run: Run, file: Path, strange: Mapping[str, str]) -> None:
+    """strange: options that were given, and that it does not take."""
     if "```scenario" not in file.read_text(encoding="utf-8", errors="replace"):
         raise run.refusal("simulate.no_scenario", Exit.USAGE, file=str(file))
     if strange:
         key = "trial.scenario_every" if "every" in strange else "trial.scenario"
         raise run.refusal(key, Exit.USAGE, file=str(file), options=", ".join(strange.values()))
+
+
+def _scenario(run: Run, file: Path, update: bool) -> int:
+    """Tell the story of a scenario file and compare the plane's answers with those that stand in it."""
     result = run_scenario(file)
     run.console.document({"file": str(file), "ok": not result.stale, "stale": result.stale, "page": result.text})
     if update:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from dure.scheduler.warm import warm_plans
 from dure.simulator.plane import refusal, whole_plane
 from dure.simulator.report import Run as Outcome
 from dure.simulator.report import write_html, write_parquet
+from dure.simulator.retold import retold_page
 from dure.simulator.traces import (
     FLEETS,
     BadOption,
@@ -45,7 +46,7 @@ from dure.simulator.traces import (
     read_fleet,
     read_trace,
 )  # fmt: skip
-from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_by, rules_of, trial, unhonoured
+from dure.simulator.trial import POLICIES, Assumptions, Rules, covered, rules_by, trial, unhonoured
 from dure.simulator.trial import Progress as Step
 from dure.simulator.trial.asks import asks_of, no_such_site, strays
 from dure.simulator.trial.warm import warm
@@ -61,27 +62,53 @@ def compare_policies(run: Run, asked: Asked) -> int:
     try:
         fleet = _fleet(run, asked)
         trace, notes = _trace(run, asked, fleet)
-        asks_of(trace, fleet, _assumptions(asked), asked.trace.name)  # what cannot be simulated is told before anything is made
-        if asked.out is not None:
-            asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
-        keep_memory(run.environ)
-        fast = [not asked.whole_plane and covered(trace, fleet, each, _assumptions(asked)) for each in rules]
-        if not all(fast):
-            compiled(run, warm_plans)
-        if any(fast):
-            compiled(run, warm, "trial.compiles")
-        runs = [_one(run, asked, each, trace, fleet, notes) for each in rules]
+        runs = _runs(run, asked, rules, trace, fleet, notes)
     except ConfigError as wrong:  # it names the file, the place and the remedy
         raise Refusal(str(wrong), Exit.USAGE) from wrong
+    return _told(run, asked, runs)
+
+
+def compare_on_scenario(run: Run, asked: Asked) -> int:
+    """Every policy on what a scenario submits; `OWN` is the one that it states."""
+    try:
+        page = asked.trace.read_text(encoding="utf-8", errors="replace")
+        story = retold_page(page, asked.scenario, asked.trace.stem)
+        rules = [each if each is story.rules else story.under(each) for each in _rules(run, asked, story.rules)]
+        asked = replace(asked, policies=tuple(each.name for each in rules), every_s=story.every_ms / 1000)
+        runs = _runs(run, asked, rules, story.trace, story.fleet, {})
+        for each in runs:
+            story.prove_funded(each)
+    except ConfigError as wrong:  # it names the line and the remedy
+        raise Refusal(f"{asked.trace}: {wrong}", Exit.USAGE) from wrong
+    return _told(run, asked, runs)
+
+
+def _runs(
+    run: Run, asked: Asked, rules: Sequence[Rules], trace: Trace, fleet: Fleet, notes: Mapping[str, str]
+) -> list[Outcome]:  # fmt: skip
+    asks_of(trace, fleet, _assumptions(asked), asked.trace.name)  # what cannot be simulated is told before anything is made
+    if asked.out is not None:
+        asked.out.mkdir(parents=True, exist_ok=True)  # now: a trial may take long, and its outcome wants a place
+    keep_memory(run.environ)
+    fast = [not asked.whole_plane and covered(trace, fleet, each, _assumptions(asked)) for each in rules]
+    if not all(fast):
+        compiled(run, warm_plans)
+    if any(fast):
+        compiled(run, warm, "trial.compiles")
+    return [_one(run, asked, each, trace, fleet, notes) for each in rules]
+
+
+def _told(run: Run, asked: Asked, runs: list[Outcome]) -> int:
     tell(run, asked, runs)
     if asked.out is not None:
         _write(run, asked.out, runs)
     return Exit.OK
 
 
-def _rules(run: Run, asked: Asked) -> list[Rules]:
-    """By name, or of a file by its own name."""
-    rules = [rules_of(said) if said in POLICIES else _of_file(run, said) for said in asked.policies]
+def _rules(run: Run, asked: Asked, own: Rules | None = None) -> list[Rules]:
+    """By name, or of a file by its own name. own: of the scenario, where it is one."""
+    known_here = dict(POLICIES) | ({own.name: own} if own else {})
+    rules = [known_here[said] if said in known_here else _of_file(run, said, tuple(known_here)) for said in asked.policies]
     names = [each.name for each in rules]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -93,17 +120,17 @@ def _rules(run: Run, asked: Asked) -> list[Rules]:
     return rules
 
 
-def _of_file(run: Run, said: str) -> Rules:
+def _of_file(run: Run, said: str, known: Sequence[str]) -> Rules:
     """The rules of a plane under the policy of a file; what counts nowhere in a trial is refused, and not passed over."""
     if not Path(said).is_file():
-        raise run.refusal("trial.unknown_policy", Exit.USAGE, name=said, known=", ".join(POLICIES))
+        raise run.refusal("trial.unknown_policy", Exit.USAGE, name=said, known=", ".join(known))
     policy, name = policy_said(run, Policy(), said), Path(said).stem
     fields = unhonoured(policy)
     if fields:
         what = fields[0].partition(".")[0]
         remedy = run.texts.word("trial.instead", what if f"trial.instead.{what}" in INSTEAD else "else")
         raise run.refusal("trial.unhonoured", Exit.USAGE, file=said, fields=", ".join(fields), remedy=remedy)
-    if name in POLICIES:
+    if name in known:
         raise run.refusal("trial.policy_named", Exit.USAGE, file=said, name=name)
     return rules_by(name, policy)
 

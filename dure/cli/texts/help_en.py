@@ -185,7 +185,7 @@ TEXTS: dict[str, str] = {
     "opt.policy":
         "Compare this policy (repeat): default, domestic-first, low-carbon, cheap-power, moving, first-fit, "
         "best-fit, dot-product, gpu-packing, gpu-clustering, fgd, least-waste, fifo, best-effort-fifo, "
-        "easy, conservative, sjf, qssf, srtf, las, or a policy file (as of dure policy set).",
+        "easy, conservative, sjf, qssf, srtf, las, or a policy file (as of dure policy set); on a scenario also its own: own.",
     "opt.every":
         "Decide every so many seconds; 0: whenever a job arrives or ends. Unless said, 60 for a made workload and 0 for a trace.",
     "opt.out_folder": "Write a report and a Parquet file for each policy into this folder.",

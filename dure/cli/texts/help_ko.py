@@ -185,7 +185,8 @@ TEXTS: dict[str, str] = {
     "opt.policy":
         "비교할 정책(여러 번 가능): default, domestic-first, low-carbon, cheap-power, moving, first-fit, "
         "best-fit, dot-product, gpu-packing, gpu-clustering, fgd, least-waste, fifo, best-effort-fifo, "
-        "easy, conservative, sjf, qssf, srtf, las, 또는 정책 파일(dure policy set의 파일).",
+        "easy, conservative, sjf, qssf, srtf, las, 또는 정책 파일(dure policy set의 파일). "
+        "시나리오에서는 시나리오 자신의 정책 own도.",
     "opt.every":
         "이 초마다 결정. 0이면 작업이 도착하거나 끝날 때마다. 정하지 않으면 만든 작업 부하는 60, 작업 기록은 0.",
     "opt.out_folder": "보고서와 정책별 Parquet 파일을 이 폴더에 씀.",

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 TEXTS: Mapping[str, str] = {
     "trial.compiles":
         "Compiling the fast path of trials for this machine: about a minute, once after each installation.",
-    "trial.scenario": "{file} is read as a scenario, which says itself what there is. Leave out {options}.",
+    "trial.scenario": (
+        "{file} is read as a scenario, which says itself what there is. Leave out {options}. To compare policies on it: "
+        "--policy."
+    ),
     "trial.scenario_every": (
         "{file} is read as a scenario, which says itself what there is, and how often it is decided: with a line such as "
         "`every 60 seconds`. Leave out {options}."
@@ -17,6 +20,7 @@ TEXTS: Mapping[str, str] = {
     "opt.read":
         "How the reader takes what its format leaves open (repeat): variant, swf_processor, allocated, philly_span, "
         "devices_per_node, cores_milli_per_device, memory_mib_per_device or queues.",
+    "opt.scenario": "Which scenario of the page policies are compared on, from 1. Default: its only one.",
     "opt.by": "Also a table by tenant, or by size (repeat).",
     "trial.read.form": "--read {said}: write NAME=VALUE. Names are {known}.",
     "trial.read.unknown": "--read {name}: there is no such option of a reader. Names are {known}.",

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 TEXTS: Mapping[str, str] = {
     "trial.compiles": "이 서버에 맞게 모의 실험의 빠른 경로를 컴파일하고 있습니다. 설치 후 한 번, 1분쯤 걸립니다.",
-    "trial.scenario": "{file}: 시나리오로 읽습니다. 시나리오는 무엇이 있는지 스스로 말하므로 {options|을/를} 빼십시오.",
+    "trial.scenario": (
+        "{file}: 시나리오로 읽습니다. 시나리오는 무엇이 있는지 스스로 말하므로 {options|을/를} 빼십시오. "
+        "정책을 비교하려면 --policy를 쓰십시오."
+    ),
     "trial.scenario_every": (
         "{file}: 시나리오로 읽습니다. 무엇이 있고 얼마나 자주 결정하는지는 시나리오가 말합니다(예: `every 60 seconds` 줄). "
         "{options|을/를} 빼십시오."
@@ -15,6 +18,7 @@ TEXTS: Mapping[str, str] = {
     "opt.read":
         "형식이 열어 둔 것을 읽는 방법(여러 번 가능): variant, swf_processor, allocated, philly_span, devices_per_node, "
         "cores_milli_per_device, memory_mib_per_device, queues.",
+    "opt.scenario": "정책을 비교할 시나리오가 문서에서 몇 번째인지(1부터). 기본값: 하나뿐인 시나리오.",
     "opt.by": "테넌트별(tenant) 또는 크기별(size) 표도 출력(여러 번 가능).",
     "trial.read.form": "--read {said}: NAME=VALUE로 쓰십시오. 이름은 {known}입니다.",
     "trial.read.unknown": "--read {name}: 이런 읽기 옵션은 없습니다. 이름은 {known}입니다.",
