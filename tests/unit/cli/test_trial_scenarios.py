@@ -48,7 +48,7 @@ def test_policies_are_compared_on_a_scenario_as_on_a_trace(shell: Shell) -> None
 def test_the_scenarios_own_policy_is_compared_where_none_is_named(shell: Shell) -> None:
     document = json.loads(shell.run("two.md", "--scenario", "2", "--by", "tenant", "--json")[0])
     assert list(document["measures"]["charged_krw"]) == ["own"] and document["jobs"] == 3
-    assert [group["name"] for group in document["groups"]["tenant"]["own"]] == ["heavy", "light"]
+    assert [group["key"] for group in document["groups"]["tenant"]["own"]] == ["heavy", "light"]
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
