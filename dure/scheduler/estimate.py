@@ -19,7 +19,7 @@ from dure.scheduler.kernels.board import PROMISES
 from dure.scheduler.kernels.state import STARTED
 from dure.scheduler.order import ranks
 from dure.scheduler.planning import Chance, Pace, Planning, Question, at_once
-from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, Bool, Snapshot, devices_milli
+from dure.scheduler.snapshot import DEPENDENCY_MET, FOREVER_MS, I64, Bool, Snapshot, devices_milli
 
 AHEAD_MAX = 256  # as many promises as a conservative plan gives
 
@@ -50,7 +50,7 @@ def estimate(planning: Planning, asked: Question, row: int, pace: Pace = at_once
     return _by_work(planning, asked, sites, ahead)
 
 
-def ahead_of(planning: Planning, row: int) -> list[int]:
+def ahead_of(planning: Planning, row: int) -> I64:
     """Rows that still wait and have their turn before it. The plan knows the turns as far as it has come; who had none comes
     behind these, in the order of classes and rows."""
     s, found = planning.s, planning.cycle.found
@@ -61,8 +61,9 @@ def ahead_of(planning: Planning, row: int) -> list[int]:
     else:
         place = ranks(s)
         first = had | (place > place[row])
-    found_rows: list[int] = np.flatnonzero(first & waits & _takes_part(s)).tolist()
-    return [each for each in found_rows if each != row]
+    first &= waits & _takes_part(s)
+    first[row] = False
+    return np.flatnonzero(first)
 
 
 def _takes_part(s: Snapshot) -> Bool:
@@ -84,7 +85,7 @@ def _by_turns(s: Snapshot, row: int, ahead: int, pace: Pace) -> Estimate | None:
     return Estimate(int(board.promises.at[promised[0]]), EstimateBasis.TURNS, ahead)
 
 
-def _by_work(planning: Planning, asked: Question, sites: Bool, ahead: list[int]) -> Estimate | None:
+def _by_work(planning: Planning, asked: Question, sites: Bool, ahead: I64) -> Estimate | None:
     """Goes by devices, or by cores where it wants none. sites: shape (alternatives, sites), where it could pay."""
     s, cycle = planning.s, planning.cycle
     wants = bool(asked.cycle.demands.each.devices[0] or asked.cycle.demands.each.share[0])
@@ -97,15 +98,14 @@ def _by_work(planning: Planning, asked: Question, sites: Bool, ahead: list[int])
     total = int(room[nodes].sum())
     if total == 0:
         return None
-    waiting = np.array(ahead, np.int64)
     overlaps = np.logical_or.reduceat(
         (cycle.standings.sites & places[np.minimum(cycle.demands.kind, len(places) - 1)]).any(axis=1),
         cycle.demands.each.kind_ptr[:-1],
     )
-    waiting = waiting[overlaps[cycle.queue.klass[waiting]]]
+    waiting = ahead[overlaps[cycle.queue.klass[ahead]]]
     p, a, owner = s.pending, s.attempts, owners(s)
     each = WHOLE_MILLI * p.devices + p.share_milli if wants else p.cores_milli
-    work = float((each * p.workers * p.limit_ms.astype(np.float64))[waiting].sum())
+    work = float((each[waiting] * p.workers[waiting] * p.limit_ms[waiting].astype(np.float64)).sum())
     left = np.where(latest_ends(s) < FOREVER_MS, latest_ends(s) - s.now_ms, 0).clip(0).astype(np.float64)
     mine = devices_milli(a) if wants else a.cores_milli[owner]
     work += float((mine * left[owner])[nodes[a.worker_node]].sum())
