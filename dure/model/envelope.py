@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import attrgetter
 
 UNCAPPED = -1  # watts of a step from which on there is no cap
 WATTS_MAX = 10**10  # ten gigawatts: more than any site; keeps sums of milliwatts far from 64 bits
+_FROM = attrgetter("from_ms")
 _UNITS = {"W": 1, "kW": 1_000, "MW": 1_000_000, "GW": 1_000_000_000}
 _POWER = re.compile(r"([0-9]{1,11})(?:\.([0-9]{1,9}))? ?([kMG]?W)")
 
@@ -33,30 +35,32 @@ class Maintenance:
 
 
 def capped(steps: Sequence[PowerStep], watts: int, from_ms: int, until_ms: int | None = None) -> tuple[PowerStep, ...]:
-    """The envelope with another cap from one moment to the next (None: for ever); behind that it is as it was."""
-    kept = [s for s in steps if s.from_ms < from_ms]
-    changed = [*kept, PowerStep(from_ms=from_ms, watts=watts)]
+    """The envelope with another cap from one moment to the next (None: for ever); behind that it is as it was. steps: as this
+    makes them, ascending, of which each changes something."""
+    kept = tuple(steps[: bisect_left(steps, from_ms, key=_FROM)])
+    changed = [PowerStep(from_ms=from_ms, watts=watts)]
+    behind: Sequence[PowerStep] = ()
     if until_ms is not None:
         changed.append(PowerStep(from_ms=until_ms, watts=watts_at(steps, until_ms)))
-        changed += [s for s in steps if s.from_ms > until_ms]
-    return _shortest(changed)
+        behind = steps[bisect_right(steps, until_ms, key=_FROM) :]
+    for step in changed:
+        if step.watts != (kept[-1].watts if kept else UNCAPPED):
+            kept = (*kept, step)
+    return (*kept, *behind)
 
 
-def watts_at(steps: Iterable[PowerStep], at_ms: int) -> int:
+def watts_at(steps: Sequence[PowerStep], at_ms: int) -> int:
     """The cap at a moment, -1 for none. steps: ascending."""
-    return next((s.watts for s in reversed([*steps]) if s.from_ms <= at_ms), UNCAPPED)
+    at = bisect_right(steps, at_ms, key=_FROM)
+    return steps[at - 1].watts if at else UNCAPPED
 
 
 def since(steps: Sequence[PowerStep], now_ms: int) -> tuple[PowerStep, ...]:
-    """What still counts of an envelope: the step in force and those to come. () when nothing caps any more."""
-    past = [s for s in steps if s.from_ms <= now_ms]
-    return _shortest([*past[-1:], *(s for s in steps if s.from_ms > now_ms)])
-
-
-def _shortest(steps: Sequence[PowerStep]) -> tuple[PowerStep, ...]:
-    """The same without steps that change nothing: before the first one there is no cap."""
-    before = PowerStep(from_ms=0)
-    return tuple(step for last, step in pairwise([before, *steps]) if step.watts != last.watts)
+    """What still counts of an envelope: the step in force and those to come. () when nothing caps any more. steps: as `capped`
+    makes them."""
+    first = max(bisect_right(steps, now_ms, key=_FROM) - 1, 0)
+    first += first < len(steps) and steps[first].watts == UNCAPPED  # before the first one there is no cap
+    return tuple(steps[first:])
 
 
 def ahead(windows: Iterable[Maintenance], now_ms: int) -> tuple[Maintenance, ...]:

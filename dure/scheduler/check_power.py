@@ -10,13 +10,14 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from dure.scheduler.check_columns import run, windows
 from dure.scheduler.check_moves import moved, stays_until
 from dure.scheduler.plan import Plan
-from dure.scheduler.snapshot import CLAIMED, Snapshot
+from dure.scheduler.snapshot import CLAIMED, I64, Snapshot
 
 Stay = tuple[int, int]  # milliwatts that are drawn until a moment: (until_ms, mw)
 
@@ -149,13 +150,10 @@ class _Draw:
         seated = np.flatnonzero(ptr[1:] > ptr[:-1])  # the others are on nodes that the plane does not know
         site = self._s.nodes.site[a.worker_node[ptr[seated]]]
         at = np.isin(site, self._sites)
-        for i, there in zip(seated[at].tolist(), site[at].tolist(), strict=True):
-            here, state, claim, cores, share = (
-                self.here[there], a.state[i], int(a.beneficiary[i]), int(a.cores_milli[i]), int(a.share_milli[i])
-            )  # fmt: skip
-            seats = zip(run(ptr, a.worker_node, i), run(ptr, a.worker_mask, i), strict=True)
-            mw = sum(self._worker(node, share or 1000 * mask.bit_count(), cores) for node, mask in seats)
-            stay = (ends[i], mw)
+        rows = seated[at]
+        columns = (column[rows].tolist() for column in (a.state, a.beneficiary))
+        for i, there, mw, state, claim in zip(rows.tolist(), site[at].tolist(), self._drawn(rows), *columns, strict=True):
+            here, stay = self.here[there], (ends[i], mw)
             if state == CLAIMED:
                 here.claims[i].append(stay)
             elif claim >= 0:
@@ -165,6 +163,24 @@ class _Draw:
                 here.unasked.append(stay)
             else:
                 here.alone.append(stay)
+
+    def _drawn(self, rows: I64) -> Iterator[int]:
+        """What each of these attempts draws, all of its workers together."""
+        a, nodes = self._s.attempts, self._s.nodes
+        length = np.diff(a.worker_ptr)[rows]
+        ptr, of = np.concatenate([[0], length.cumsum()]), rows.repeat(length)
+        seats = np.arange(len(of)) + (a.worker_ptr[rows] - ptr[:-1]).repeat(length)
+        node, whole = a.worker_node[seats], 1000 * np.bitwise_count(a.worker_mask[seats]).astype(np.int64)
+        devices = np.where(a.share_milli[of] > 0, a.share_milli[of], whole)
+        asks = zip(
+            nodes.device_mw[node].tolist(),
+            devices.tolist(),
+            nodes.core_mw[node].tolist(),
+            a.cores_milli[of].tolist(),
+            strict=True,
+        )
+        each = [-(-device * milli // 1000) - (-core * cores // 1000) for device, milli, core, cores in asks]
+        return (sum(each[begin:end]) for begin, end in pairwise(ptr.tolist()))
 
     def starts(self, p: Plan, leave: Sequence[int]) -> None:
         s = self._s

@@ -66,11 +66,15 @@ def limited(power: Power, site: int) -> bool:
 @kernel
 def cap_at(power: Power, site: int, at: int) -> int:
     """At the meter; -1: none."""
-    found = UNCAPPED
-    for step in range(power.site.step[site], power.site.step[site + 1]):
-        if power.step.since[step] <= at:
-            found = power.step.cap[step]
-    return int(found)
+    first = low = wide(power.site.step[site])
+    high = wide(power.site.step[site + 1])
+    while low < high:
+        middle = (low + high) // 2
+        if power.step.since[middle] <= at:
+            low = middle + 1
+        else:
+            high = middle
+    return int(power.step.cap[low - 1] if low > first else UNCAPPED)
 
 
 @kernel

@@ -163,4 +163,5 @@ class Founded:
 
 
 def _made(answer: object) -> None:
-    require(not isinstance(answer, Reason), f"a plane could not be furnished for a trace: {answer}")
+    if isinstance(answer, Reason):  # said only then: a site with its envelope is long
+        require(False, f"a plane could not be furnished for a trace: {answer}")

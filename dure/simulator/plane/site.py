@@ -32,6 +32,7 @@ class TracedSite:
         self._actor = f"agent:{id}"
         self._told: dict[str, AttemptReport] = {}  # by live attempt, what the plane has heard last
         self._saving: dict[str, int] = {}  # those that write checkpoints, with the time between two
+        self._saves_ms = 0  # before this none of them saves anything
         self._over: list[str] = []  # have ended at the moment of their launch, and the plane has not heard of it
         self.next_ms = NEVER  # when something changes here by itself
         deed = controller.deed(self._actor)
@@ -60,16 +61,21 @@ class TracedSite:
 
     def tell_saved(self) -> None:
         """Report the checkpoints that were written since the plane last heard of them."""
-        due = [attempt for attempt, interval_ms in self._saving.items() if self._saved_again(attempt, interval_ms)]
+        now_ms = self._clock.now_ms()
+        if now_ms < self._saves_ms:
+            return
+        saves = {attempt: self._next_save_ms(attempt, interval_ms) for attempt, interval_ms in self._saving.items()}
+        due = [attempt for attempt, at_ms in saves.items() if at_ms <= now_ms]
+        self._saves_ms = min((at_ms for at_ms in saves.values() if at_ms > now_ms), default=NEVER) if not due else now_ms
         seen = self._driver.observe(due) if due else ()
         fresh = [o for o in seen if o.evidence.checkpoint_ms > self._told[o.attempt].evidence.checkpoint_ms]
         if fresh:
             self._report(fresh)
 
-    def _saved_again(self, attempt: str, interval_ms: int) -> bool:
-        """Whether a checkpoint may have been written behind the one that the plane has heard of."""
+    def _next_save_ms(self, attempt: str, interval_ms: int) -> int:
+        """When the next checkpoint may be written behind the one that the plane has heard of."""
         evidence = self._told[attempt].evidence
-        return self._clock.now_ms() >= max(evidence.checkpoint_ms, evidence.started_ms) + interval_ms
+        return max(evidence.checkpoint_ms, evidence.started_ms) + interval_ms
 
     def work(self) -> list[AttemptReport]:
         """Collect orders and carry them out, until there are none; the ends that came of it."""
@@ -104,6 +110,7 @@ class TracedSite:
         self._told[order.attempt] = known.report
         if request.spec.checkpoint_interval_ms:
             self._saving[order.attempt] = request.spec.checkpoint_interval_ms
+            self._saves_ms = 0  # it is looked at again
         if seen.outcome == Outcome.SUCCEEDED:  # a job of no length: it has its place until the next look, as all others have
             self._over.append(order.attempt)
         return seen

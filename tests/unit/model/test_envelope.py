@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dure.model.envelope import (
     UNCAPPED,
@@ -67,6 +71,27 @@ def window(id: str, from_ms: int, until_ms: int, *nodes: str) -> Maintenance:
 
 
 WINDOWS = (window("d", 50, 60), window("c", 20, 30, "n1"), window("b", 10, 20), window("a", 10, 15, "n1", "n2"))
+
+
+STRETCH = st.tuples(st.sampled_from((UNCAPPED, 40, 60)), st.integers(0, 20), st.none() | st.integers(1, 12))
+
+
+@given(st.lists(STRETCH, max_size=8), st.integers(0, 25))
+def test_however_it_was_made_an_envelope_has_every_cap_at_its_moments_and_no_step_too_many(
+    said: list[tuple[int, int, int | None]], now: int
+) -> None:
+    """Laid one over the other, as a table of moments would have it."""
+    made: tuple[PowerStep, ...] = ()
+    plain = [UNCAPPED] * 60
+    for watts, begin, length in said:
+        made = capped(made, watts, begin, None if length is None else begin + length)
+        over = len(plain) if length is None else begin + length
+        plain[begin:over] = [watts] * (over - begin)
+        assert [watts_at(made, at) for at in range(60)] == plain
+        assert all(a.from_ms < b.from_ms and a.watts != b.watts for a, b in pairwise(made))
+    left = since(made, now)
+    assert [watts_at(left, at) for at in range(now, 60)] == plain[now:]
+    assert all(step.from_ms > now for step in left[1:]) and (not left or left[0].watts != UNCAPPED)
 
 
 def test_windows_that_are_over_are_none_and_the_others_come_in_order() -> None:
