@@ -16,6 +16,8 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "작업 {jobs}건, {room}, 첫 제출부터 마지막 종료까지 {span}.",
     ),
 
+    "room.devices.one": ("{n} devices at one site", "사이트 한 곳의 장치 {n}개"),
+    "room.cores.one": ("{n} cores at one site", "사이트 한 곳의 코어 {n}개"),
     "room.devices": ("{n} devices at {sites} sites", "사이트 {sites}곳의 장치 {n}개"),
     "room.cores": ("{n} cores at {sites} sites", "사이트 {sites}곳의 코어 {n}개"),
 
