@@ -51,7 +51,9 @@ def write_html(runs: Sequence[Run], path: Path, lang: str = "en") -> None:
 def _opening(story: Story, title: str) -> Html:
     words, run, table = story.words, story.runs[0], story.table
     first, last = run.span_ms[0], max(each.span_ms[1] for each in story.runs)
-    room = words.say(f"room.{story.measured}{'.one' if len(run.fleet.sites) == 1 else ''}", n=f"{run.fleet.total_milli // 1000:,}", sites=f"{len(run.fleet.sites):,}")
+    sites = len(run.fleet.sites)
+    room = f"room.{story.measured}{'.one' if sites == 1 else ''}"
+    room = words.say(room, n=f"{run.fleet.total_milli // 1000:,}", sites=f"{sites:,}")
     lede = words.say("lede", jobs=f"{table.jobs:,}", room=room, span=words.duration((last - first) / 1000))
     left = table.jobs - table.compared
     unlike = words.say("head.left", n=f"{left:,}", jobs=f"{table.jobs:,}", rest=f"{table.compared:,}") if left else None
