@@ -155,8 +155,11 @@ class World:
 
     def _timers(self, reader: Reader) -> list[int]:
         policy = policy_of(reader)
-        waiting = [w.eligible_ms for w in reader.find(Workload, {"state": WorkloadState.WAITING})]
-        ripe = [a.running_ms + policy.min_run_ms for a in reader.find(Attempt, {"state": AttemptState.RUNNING})]
+        waits = reader.find(Workload, {"state": WorkloadState.WAITING})
+        takes = policy.reclaims or policy.moves or any(policy.class_of(w.spec.priority).preempts for w in waits)
+        running = reader.find(Attempt, {"state": AttemptState.RUNNING}) if takes else []
+        ripe = [a.running_ms + policy.min_run_ms for a in running]  # of interest to those only who may take their place
+        waiting = [w.eligible_ms for w in waits]
         awards = reader.find(Award, {"expired": False})
         sites = reader.find(Site)
         opens = [w.until_ms for s in sites for w in s.maintenance] + [p.from_ms for s in sites for p in s.power]

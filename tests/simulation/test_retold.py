@@ -34,11 +34,11 @@ FAR_MS = 40 * 86_400_000
 
 @st.composite
 def stories(draw: st.DrawFn, urgent: bool = False) -> str:
-    """A dozen submissions of four tenants, some of one organisation, some at one moment; urgent ones, where they are wanted."""
+    """Two dozen submissions of four tenants, some of one organisation, some at one moment; urgent ones, where they are wanted."""
     block = draw(st.sampled_from((0, 2)))
     most = draw(st.sampled_from((1, 1, 2)))
     pools = [
-        f"pool {name} {draw(st.integers(1, 11))} nodes x {most} {draw(st.sampled_from(('h100', 'a100')))} "
+        f"pool {name} {draw(st.sampled_from((1, 1, 2, 3, 11)))} nodes x {most} {draw(st.sampled_from(('h100', 'a100')))} "
         f"{draw(st.sampled_from((2, 4)))} cores block {block}"
         for name in draw(st.permutations(("south", "north", "mid")))[: draw(st.integers(1, 3))]
     ]  # fmt: skip
@@ -51,7 +51,7 @@ def stories(draw: st.DrawFn, urgent: bool = False) -> str:
     head = HEAD.format(
         every=every, pools="\n".join(pools), tenants="\n".join(tenants), half_life=draw(st.sampled_from(("20m", "7d")))
     )
-    minutes = sorted(draw(st.lists(st.integers(0, 60), min_size=1, max_size=12)))
+    minutes = sorted(draw(st.lists(st.integers(0, 60), min_size=1, max_size=24)))
     return head + "\n".join(_submit(draw, n, at, said, most, block, urgent=urgent) for n, at in enumerate(minutes)) + "\n```\n"
 
 

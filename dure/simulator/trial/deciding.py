@@ -204,7 +204,7 @@ def _charge(track: Track, turns: Turns, row: int, limit: int, kind: int) -> None
     classes, c = track.classes, track.jobs.klass[row]
     rate = track.core_rate[column(kind, len(track.core_rate))]
     use = due(classes.workers[c], classes.cores[c], classes.devices[c], rate, limit)
-    charge(turns, track.jobs.tenant[row] + 1, use)
+    charge(turns, len(turns.use) - len(track.tenants) + track.jobs.tenant[row], use)
 
 
 @inlined
